@@ -1,0 +1,80 @@
+// Keys, indexes and TTL of the one DynamoDB table. Read by the store and by cdk/; imports nothing.
+
+export const tableSchema = {
+  partitionKey: 'pk',
+  sortKey: 'sk',
+  /** Epoch seconds. DynamoDB deletes late or (embedded) never, so every read of an item that ends also filters on its own `expiresAt`. */
+  ttlAttribute: 'ttl',
+  streamView: 'NEW_AND_OLD_IMAGES',
+  indexes: {
+    /** Sparse: only items with `gsi1pk`. Pending instances; formations; tokens. */
+    gsi1: {partitionKey: 'gsi1pk', sortKey: 'gsi1sk'},
+  },
+} as const
+
+/** Constant numbers of shards for collections many writers share. Changing one needs a migration. */
+export const executorShards = 8
+export const pendingShards = 4
+
+/** FNV-1a over UTF-16 units: spreads names over shards; not for secrets. */
+export const shardOf = (text: string, shards: number): number => {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return (hash >>> 0) % shards
+}
+
+const releaseDigits = (release: number): string => String(release).padStart(8, '0')
+
+/** What an item is; stream filters and handlers look at it. */
+export type ItemType =
+  | 'formation'
+  | 'release'
+  | 'scale'
+  | 'rollout'
+  | 'instance'
+  | 'discovery'
+  | 'announcement'
+  | 'executor'
+  | 'lease'
+  | 'assignment'
+  | 'route'
+  | 'routing'
+  | 'token'
+  | 'artifact'
+  | 'idempotency'
+  | 'watch'
+
+/** Primary keys, by aggregate. A formation's items share a partition so that one query loads what the reconciler decides on. */
+export const keys = {
+  formation: (formation: string) => ({pk: `F#${formation}`, sk: 'FORMATION'}),
+  release: (formation: string, release: number) => ({pk: `R#${formation}`, sk: `RELEASE#${releaseDigits(release)}`}),
+  scale: (formation: string, release: number, service: string) => ({
+    pk: `F#${formation}`,
+    sk: `SCALE#${releaseDigits(release)}#${service}`,
+  }),
+  rollout: (formation: string, release: number) => ({pk: `F#${formation}`, sk: `ROLLOUT#${releaseDigits(release)}`}),
+  instance: (formation: string, id: string) => ({pk: `F#${formation}`, sk: `INSTANCE#${id}`}),
+  announcement: (formation: string, service: string, id: string) => ({pk: `D#${formation}`, sk: `ANNOUNCEMENT#${service}.${id}`}),
+  discovery: (formation: string) => ({pk: `D#${formation}`, sk: 'VERSION'}),
+  /** What changes rarely: descriptor, state, usage. */
+  executor: (executor: string) => ({pk: `X#${shardOf(executor, executorShards)}`, sk: `EXECUTOR#${executor}`}),
+  /** What every sync writes: lease and assignment version. */
+  lease: (executor: string) => ({pk: `X#${shardOf(executor, executorShards)}`, sk: `LEASE#${executor}`}),
+  assignment: (executor: string, formation: string, id: string) => ({pk: `A#${executor}`, sk: `${formation}#${id}`}),
+  route: (name: string) => ({pk: 'ROUTES', sk: `ROUTE#${name}`}),
+  /** The one route that may hold a domain and path: makes duplicates impossible. */
+  routePattern: (pattern: string) => ({pk: 'ROUTES', sk: `PATTERN#${pattern}`}),
+  routing: () => ({pk: 'ROUTES', sk: 'VERSION'}),
+  token: (hash: string) => ({pk: `T#${hash}`, sk: 'TOKEN'}),
+  artifact: (sha256: string) => ({pk: `ARTIFACT#${sha256}`, sk: 'ARTIFACT'}),
+  idempotency: (tokenId: string, key: string) => ({pk: `IDEMPOTENCY#${tokenId}#${key}`, sk: 'IDEMPOTENCY'}),
+  /** Since when the reconciler has watched leases without a gap. */
+  watch: () => ({pk: 'WATCH', sk: 'WATCH'}),
+} as const
+
+/** Partitions of the sparse index. */
+export const indexPartitions = {
+  pending: (instance: string) => `PENDING#${shardOf(instance, pendingShards)}`,
+  formations: 'FORMATIONS',
+  tokens: 'TOKENS',
+} as const

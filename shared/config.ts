@@ -1,0 +1,49 @@
+// Every environment variable the project reads, as one list. Composition roots read them through here; nothing else touches `process.env`.
+
+export const variables = {
+  GILLIAM_STAGE: 'Name of the stage; `local` by default',
+  GILLIAM_TABLE: 'DynamoDB table of the stage; `gilliam-<stage>` by default',
+  GILLIAM_DYNAMODB_ENDPOINT: 'A DynamoDB-compatible endpoint to use instead of the embedded one',
+  GILLIAM_HOME: 'Folder of a local stage’s state',
+  GILLIAM_API: 'URL of the control plane',
+  GILLIAM_TOKEN: 'Bearer token for the control plane',
+  GILLIAM_TOKEN_FILE: 'File that holds the bearer token, instead of GILLIAM_TOKEN',
+  GILLIAM_JOIN_TOKEN_FILE: 'File that holds an agent’s join token',
+  GILLIAM_EXECUTOR: 'Id of the executor an agent serves',
+  GILLIAM_EXECUTOR_HOST: 'Address at which callers reach the executor’s instances; 127.0.0.1 by default',
+  GILLIAM_EXECUTOR_ATTRIBUTES: 'JSON: zone, domain, network, tags, labels, cpuMilli, memoryMib, pricePerHour of the executor',
+  GILLIAM_AGENT_HOME: 'Folder of an agent’s state: credential, instances, slugs, logs',
+  GILLIAM_PROXY: 'URL of the forward proxy that instances get as HTTP_PROXY',
+  GILLIAM_PORT_RANGE: 'Host ports an agent gives to instances: `FIRST-LAST`; 20000-29999 by default',
+  GILLIAM_SNAPSHOT: 'File in which router or proxy keeps its last good table',
+  GILLIAM_PROXY_OUTSIDE: 'Whether the proxy passes requests for ordinary hosts: `allow` (default) or `forbid`',
+  GILLIAM_LOG_LEVEL: 'pino level; `info` by default',
+  GILLIAM_CONFIG: 'Folder of the CLI’s configuration; `$XDG_CONFIG_HOME/gilliam` by default',
+  GILLIAM_SYNC_BUSY_MS: 'How soon an agent with work in flight syncs again; 1000 by default',
+  GILLIAM_SYNC_IDLE_MS: 'How soon an idle agent syncs again; 10000 by default',
+} as const
+
+export type Variable = keyof typeof variables
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** The variable’s value, or `fallback`; an empty string counts as unset. */
+export const read = (env: Environment, name: Variable, fallback = ''): string => {
+  const value = env[name]
+  return value === undefined || value === '' ? fallback : value
+}
+
+/** The variable’s value; throws an error that names the variable and what it is for when it is unset. */
+export const required = (env: Environment, name: Variable): string => {
+  const value = read(env, name)
+  if (value === '') throw new Error(`${name} is not set (${variables[name]})`)
+  return value
+}
+
+/** A whole number of at least `min`; throws an error that names the variable when it is something else. */
+export const readNumber = (env: Environment, name: Variable, fallback: number, min = 0): number => {
+  const text = read(env, name, String(fallback))
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < min)
+    throw new Error(`${name} must be a whole number of at least ${min}, not “${text}” (${variables[name]})`)
+  return value
+}

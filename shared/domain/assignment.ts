@@ -1,0 +1,47 @@
+// What an executor is told to run. Pure data, made of an instance and its release.
+import type {InstanceState} from './instance.ts'
+import type {HealthCheck, PortDefinition, Resources, ServiceKind, SlugReference} from './release.ts'
+
+export interface Assignment {
+  readonly formation: string
+  readonly service: string
+  readonly id: string
+  readonly release: number
+  readonly kind: ServiceKind
+  readonly type?: string
+  readonly script?: string
+  readonly image?: string
+  readonly slug?: SlugReference
+  /** Release and service environment, merged; without what the agent adds. */
+  readonly env: Readonly<Record<string, string>>
+  readonly ports: readonly PortDefinition[]
+  readonly health?: HealthCheck
+  readonly resources: Resources
+  readonly stopGraceMs: number
+  /** The control plane gave it up: withdraw, stop, report. */
+  readonly stop: boolean
+}
+
+/** What an agent reports of an instance. `announced` puts it in the registry (with `address`) or takes it out. */
+export interface InstanceReport {
+  readonly formation: string
+  readonly service: string
+  readonly id: string
+  readonly state: Exclude<InstanceState, 'pending' | 'assigned' | 'lost'>
+  readonly address?: {readonly host: string; readonly ports: Readonly<Record<string, number>>}
+  readonly announced: boolean
+  readonly restarts: number
+  readonly reason?: string
+  readonly exitCode?: number
+}
+
+/** One line an instance wrote. */
+export interface LogLine {
+  readonly formation: string
+  readonly service: string
+  readonly id: string
+  /** Milliseconds since the epoch, as the agent read it. */
+  readonly at: number
+  readonly stream: 'stdout' | 'stderr' | 'agent'
+  readonly text: string
+}

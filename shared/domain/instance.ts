@@ -1,0 +1,71 @@
+// One running copy of a service: its states and how they may follow each other. Pure data.
+import type {PlacementRules, PortDefinition, Resources} from './release.ts'
+
+/** Which state may follow which. Everything that changes an instance's state asks this table. */
+export const transitions = {
+  pending: ['assigned', 'stopped'],
+  assigned: ['starting', 'running', 'stopping', 'stopped', 'failed', 'lost'],
+  starting: ['running', 'stopping', 'stopped', 'failed', 'lost'],
+  running: ['starting', 'stopping', 'stopped', 'failed', 'lost'],
+  stopping: ['stopped', 'failed', 'lost'],
+  stopped: [],
+  failed: [],
+  lost: [],
+} as const satisfies Record<string, readonly string[]>
+
+export type InstanceState = keyof typeof transitions
+
+export const instanceStates = Object.keys(transitions) as InstanceState[]
+
+/** Whether `to` may follow `from`. */
+export const mayFollow = (from: InstanceState, to: InstanceState): boolean => (transitions[from] as readonly string[]).includes(to)
+
+/** Never changes again. */
+export const isTerminal = (state: InstanceState): boolean => transitions[state].length === 0
+
+/** Counts against desired scale: wanted, and neither ended nor on its way out. */
+export const isWanted = (state: InstanceState): boolean =>
+  state === 'pending' || state === 'assigned' || state === 'starting' || state === 'running'
+
+/** Holds resources of an executor. */
+export const isPlaced = (state: InstanceState): boolean => state !== 'pending' && !isTerminal(state)
+
+/** `scale`: made by the reconciler and replaced by it. `spawn`: asked for by a person, one at a time, never replaced. */
+export type InstanceOrigin = 'scale' | 'spawn'
+
+/** Where an instance listens: service port → host port on `host`. */
+export interface InstanceAddress {
+  readonly host: string
+  readonly ports: Readonly<Record<string, number>>
+}
+
+export interface Instance extends PlacementRules {
+  readonly formation: string
+  readonly service: string
+  /** Ten random characters of [0-9a-z]; unique within the formation. */
+  readonly id: string
+  readonly release: number
+  readonly origin: InstanceOrigin
+  readonly state: InstanceState
+  readonly resources: Resources
+  readonly runtime: 'docker' | 'process'
+  /** The service's ports, with what `spawn -p` added or fixed. */
+  readonly ports: readonly PortDefinition[]
+  /** Written once, by the scheduler. */
+  readonly executor?: string
+  readonly address?: InstanceAddress
+  /** Why it is in this state, for the service's owner: `exit code 1`, `no executor fits: …`. */
+  readonly reason?: string
+  readonly exitCode?: number
+  /** Starts after the first on the same executor. */
+  readonly restarts: number
+  readonly createdAt: number
+  readonly updatedAt: number
+  /** When it became `assigned`, first became `running`, and ended. */
+  readonly assignedAt?: number
+  readonly runningAt?: number
+  readonly endedAt?: number
+}
+
+/** How long an ended instance can still be listed and counts for crash-loop backoff. */
+export const endedInstanceKeptMs = 3_600_000

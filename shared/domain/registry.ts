@@ -1,0 +1,44 @@
+// Who is alive and where, as the data plane sees it. Pure data.
+
+/** One callable instance in a formation's snapshot. */
+export interface Endpoint {
+  readonly service: string
+  readonly id: string
+  readonly host: string
+  /** Service port → host port. */
+  readonly ports: Readonly<Record<string, number>>
+  readonly release?: number
+  readonly executor?: string
+  readonly zone?: string
+  /** Set for announcements from outside the platform, which end by themselves; the platform's own end with their executor's lease. */
+  readonly expiresAt?: number
+}
+
+/** Everything callable in one formation. `version` grows with every change. */
+export interface FormationSnapshot {
+  readonly formation: string
+  readonly version: number
+  readonly endpoints: readonly Endpoint[]
+}
+
+/** A rule from domain and path template to a service. */
+export interface Route {
+  readonly name: string
+  /** `crm.example.com`, `*.example.com`, `{tenant}.example.com`, or `*` for any. */
+  readonly domain: string
+  /** A path template: `/user/{username}`, `/files/{rest:.*}`. */
+  readonly path: string
+  /** `users.crm.service/{username}`: service address template with an optional port, and path template. */
+  readonly target: string
+  /** The formation that owns it, when a manifest made it. */
+  readonly formation?: string
+}
+
+export interface RoutingTable {
+  readonly version: number
+  readonly routes: readonly Route[]
+}
+
+export const announcementTtlMsDefault = 30_000
+export const announcementTtlMsMax = 86_400_000
+export const announcementBytesMax = 8_192
