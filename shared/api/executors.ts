@@ -1,0 +1,103 @@
+// What agents and operators say of executors: join, sync, drain.
+import {z} from 'zod'
+import {
+  Address,
+  At,
+  Env,
+  ExecutorName,
+  FormationName,
+  HealthCheck,
+  InstanceId,
+  Port,
+  PortDefinition,
+  ReleaseNumber,
+  Resources,
+  ServiceName,
+  Slug,
+} from './fields.ts'
+
+export const logLinesPerSyncMax = 2_000
+export const reportsPerSyncMax = 500
+
+export const JoinExecutor = z
+  .strictObject({
+    id: ExecutorName,
+    host: z.string().min(1).max(255),
+    zone: z.string().max(64).default('default'),
+    domain: z.string().max(64).default('default'),
+    network: z.string().max(64).default('default'),
+    tags: z.array(z.string().max(64)).max(64).default([]),
+    labels: z.record(z.string().max(64), z.string().max(256)).default({}),
+    runtimes: z.array(z.enum(['docker', 'process'])).min(1),
+    cpuMilli: z.int().min(1),
+    memoryMib: z.int().min(1),
+    pricePerHour: z.number().min(0).default(0),
+  })
+  .meta({id: 'JoinExecutor'})
+export const Joined = z.strictObject({executor: ExecutorName, token: z.string(), leaseMs: z.int()}).meta({id: 'Joined'})
+export const Executor = z
+  .strictObject({
+    ...JoinExecutor.shape,
+    state: z.enum(['ready', 'draining', 'lost']),
+    cpuMilliUsed: z.int(),
+    memoryMibUsed: z.int(),
+    instances: z.int(),
+    hostPorts: z.array(Port),
+    joinedAt: At,
+    leaseExpiresAt: At,
+  })
+  .meta({id: 'Executor'})
+export const DrainExecutor = z.strictObject({undo: z.boolean().default(false)}).meta({id: 'DrainExecutor'})
+const Report = z.strictObject({
+  formation: FormationName,
+  service: ServiceName,
+  id: InstanceId,
+  state: z.enum(['starting', 'running', 'stopping', 'stopped', 'failed']),
+  address: Address.optional(),
+  announced: z.boolean(),
+  restarts: z.int().min(0),
+  reason: z.string().max(2_048).optional(),
+  exitCode: z.int().optional(),
+})
+const Line = z.strictObject({
+  formation: FormationName,
+  service: ServiceName,
+  id: InstanceId,
+  at: At,
+  stream: z.enum(['stdout', 'stderr', 'agent']),
+  text: z.string().max(16_384),
+})
+export const Sync = z
+  .strictObject({
+    assignmentVersion: z.int().min(0).describe('the version the agent holds; 0 when it holds none'),
+    reports: z.array(Report).max(reportsPerSyncMax).describe('instances whose state changed since the last sync that was answered'),
+    logs: z.array(Line).max(logLinesPerSyncMax).default([]),
+  })
+  .meta({id: 'Sync'})
+export const Assignment = z
+  .strictObject({
+    formation: FormationName,
+    service: ServiceName,
+    id: InstanceId,
+    release: ReleaseNumber,
+    kind: z.enum(['process', 'auxiliary']),
+    type: z.string().optional(),
+    script: z.string().optional(),
+    image: z.string().optional(),
+    slug: Slug.optional(),
+    env: Env,
+    ports: z.array(PortDefinition),
+    health: HealthCheck.optional(),
+    resources: Resources,
+    stopGraceMs: z.int(),
+    stop: z.boolean(),
+  })
+  .meta({id: 'Assignment'})
+export const Synced = z
+  .strictObject({
+    assignmentVersion: z.int(),
+    assignments: z.array(Assignment).optional().describe('everything the executor should run; absent when the agent’s version is current'),
+    nextSyncMs: z.int(),
+    leaseMs: z.int(),
+  })
+  .meta({id: 'Synced'})

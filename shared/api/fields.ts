@@ -1,0 +1,57 @@
+// Names, numbers and small shapes that several nouns of the API share. Owns what one field may hold; no whole request or response.
+import {z} from 'zod'
+import {isInstanceId, isName, isServiceName, parseInstanceName} from '../domain/names.ts'
+import {desiredInstancesMax, requirementsMax} from '../domain/release.ts'
+
+export const FormationName = z
+  .string()
+  .refine(isName, 'a lower-case name: letters, digits and dashes, at most 40, starting with a letter')
+  .meta({id: 'FormationName'})
+export const ServiceName = z
+  .string()
+  .refine(isServiceName, 'a lower-case name: letters, digits and dashes, at most 40, starting with a letter or one underscore')
+  .meta({id: 'ServiceName'})
+export const ExecutorName = z
+  .string()
+  .refine(isName, 'a lower-case name: letters, digits and dashes, at most 40, starting with a letter')
+  .meta({id: 'ExecutorName'})
+export const InstanceId = z.string().refine(isInstanceId, 'lower-case letters, digits and dashes, at most 40').meta({id: 'InstanceId'})
+export const InstanceName = z
+  .string()
+  .refine(text => parseInstanceName(text) !== undefined, 'of the form SERVICE.INSTANCE')
+  .meta({id: 'InstanceName'})
+export const Port = z.int().min(1).max(65_535)
+export const At = z.int().nonnegative().describe('milliseconds since the epoch')
+export const EnvName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'letters, digits and underscores, not starting with a digit')
+export const Env = z.record(EnvName, z.string().max(16_384)).meta({id: 'Env'})
+export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, '64 lower-case hexadecimal digits')
+export const TokenId = z
+  .string()
+  .regex(/^[0-9a-f]{16}$/, '16 hexadecimal digits')
+  .meta({id: 'TokenId'})
+export const Expression = z.string().min(1).max(1_024)
+export const ReleaseNumber = z.int().min(1)
+
+export const Resources = z
+  .strictObject({cpuMilli: z.int().min(0).max(1_024_000), memoryMib: z.int().min(0).max(16_777_216)})
+  .meta({id: 'Resources'})
+export const PortDefinition = z.strictObject({port: Port, hostPort: Port.optional()}).meta({id: 'PortDefinition'})
+export const HealthCheck = z
+  .strictObject({
+    http: z.string().startsWith('/').max(1_024).optional(),
+    tcp: z.boolean().optional(),
+    port: Port.optional(),
+    intervalMs: z.int().min(100).max(300_000),
+    timeoutMs: z.int().min(100).max(60_000),
+    startTimeoutMs: z.int().min(1_000).max(3_600_000),
+  })
+  .meta({id: 'HealthCheck'})
+export const Placement = {requirements: z.array(Expression).max(requirementsMax), rank: Expression.optional()}
+export const Slug = z.strictObject({sha256: Sha256, bytes: z.int().min(1)})
+export const Scales = z.record(ServiceName, z.int().min(0).max(desiredInstancesMax))
+export const Address = z.strictObject({host: z.string().min(1).max(255), ports: z.record(z.string().regex(/^[0-9]{1,5}$/), Port)})
+/** Every list travels as `{items: […]}`. */
+export const list = <T extends z.ZodType>(item: T) => z.strictObject({items: z.array(item)})
+
+export const NumberText = z.string().regex(/^[0-9]{1,15}$/, 'a whole number')
+export const ReleaseParameter = z.union([NumberText, z.literal('latest')])

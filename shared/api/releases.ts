@@ -1,0 +1,78 @@
+// Requests and responses about releases, their services and environment.
+import {z} from 'zod'
+import {desiredInstancesMax, servicesPerReleaseMax} from '../domain/release.ts'
+import {
+  At,
+  Env,
+  EnvName,
+  FormationName,
+  HealthCheck,
+  Placement,
+  PortDefinition,
+  ReleaseNumber,
+  Resources,
+  ServiceName,
+  Slug,
+} from './fields.ts'
+
+export const ServiceDefinition = z
+  .strictObject({
+    kind: z.enum(['process', 'auxiliary']),
+    type: z.string().max(64).optional(),
+    script: z.string().min(1).max(4_096).optional(),
+    image: z.string().min(1).max(512).optional(),
+    ports: z.array(PortDefinition).max(16),
+    env: Env,
+    scale: z.int().min(0).max(desiredInstancesMax),
+    health: HealthCheck.optional(),
+    resources: Resources,
+    ...Placement,
+    requires: z.array(ServiceName).max(64),
+    stopGraceMs: z.int().min(0).max(3_600_000),
+  })
+  .meta({id: 'ServiceDefinition'})
+const Services = z
+  .record(ServiceName, ServiceDefinition)
+  .refine(all => Object.keys(all).length <= servicesPerReleaseMax, `at most ${servicesPerReleaseMax} services`)
+export const CreateRelease = z
+  .strictObject({
+    message: z.string().max(1_024).optional(),
+    author: z.string().max(256).optional(),
+    slug: Slug.optional(),
+    env: Env.default({}),
+    services: Services,
+  })
+  .meta({id: 'CreateRelease'})
+export const Release = z
+  .strictObject({
+    formation: FormationName,
+    release: ReleaseNumber,
+    message: z.string().optional(),
+    author: z.string().optional(),
+    createdAt: At,
+    slug: Slug.optional(),
+    env: Env,
+    services: Services,
+  })
+  .meta({id: 'Release'})
+export const ReleaseSummary = z
+  .strictObject({
+    release: ReleaseNumber,
+    message: z.string().optional(),
+    author: z.string().optional(),
+    createdAt: At,
+    services: z.array(ServiceName),
+  })
+  .meta({id: 'ReleaseSummary'})
+export const ChangeEnv = z
+  .strictObject({
+    service: ServiceName.optional().describe('change one service’s environment; without it, the release’s'),
+    set: Env.default({}),
+    unset: z.array(EnvName).default([]),
+    message: z.string().max(1_024).optional(),
+    author: z.string().max(256).optional(),
+  })
+  .meta({id: 'ChangeEnv'})
+export const Environment = z
+  .strictObject({release: ReleaseNumber, env: Env, services: z.record(ServiceName, Env)})
+  .meta({id: 'Environment'})

@@ -1,0 +1,30 @@
+// Endpoints of slugs.
+import * as api from '../api.ts'
+import type {Scope} from '../scopes.ts'
+import type {Endpoint} from './endpoint.ts'
+
+const admin: readonly Scope[] = ['admin']
+
+export const artifactsEndpoints = {
+  createArtifact: {
+    method: 'POST',
+    path: '/v1/artifacts',
+    function: 'artifacts',
+    scopes: admin,
+    summary: 'Ask where to upload a slug; tells when it is already stored',
+    request: api.CreateArtifact,
+    response: api.Artifact,
+    status: 201,
+    idempotency: 'natural',
+  },
+  getArtifact: {
+    method: 'GET',
+    path: '/v1/artifacts/{sha256}',
+    function: 'artifacts',
+    scopes: ['admin', 'executor'],
+    summary: 'Where to download a slug',
+    params: {sha256: api.Sha256},
+    response: api.Artifact,
+    status: 200,
+  },
+} as const satisfies Record<string, Endpoint>

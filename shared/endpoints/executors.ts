@@ -1,0 +1,64 @@
+// Endpoints of executors.
+import * as api from '../api.ts'
+import type {Scope} from '../scopes.ts'
+import type {Endpoint} from './endpoint.ts'
+
+const admin: readonly Scope[] = ['admin']
+const executor = {executor: api.ExecutorName}
+
+export const executorsEndpoints = {
+  joinExecutor: {
+    method: 'POST',
+    path: '/v1/executors',
+    function: 'executors',
+    scopes: ['admin', 'join'],
+    summary: 'Join an executor and get its credential',
+    request: api.JoinExecutor,
+    response: api.Joined,
+    status: 201,
+    idempotency: 'natural',
+  },
+  syncExecutor: {
+    method: 'POST',
+    path: '/v1/executors/{executor}/sync',
+    function: 'executors',
+    scopes: ['executor'],
+    summary: 'Heartbeat: report what changed, learn what to run',
+    params: executor,
+    request: api.Sync,
+    response: api.Synced,
+    status: 200,
+    idempotency: 'natural',
+  },
+  listExecutors: {
+    method: 'GET',
+    path: '/v1/executors',
+    function: 'executors',
+    scopes: admin,
+    summary: 'List executors',
+    response: api.list(api.Executor),
+    status: 200,
+  },
+  getExecutor: {
+    method: 'GET',
+    path: '/v1/executors/{executor}',
+    function: 'executors',
+    scopes: admin,
+    summary: 'Show an executor',
+    params: executor,
+    response: api.Executor,
+    status: 200,
+  },
+  drainExecutor: {
+    method: 'POST',
+    path: '/v1/executors/{executor}/drain',
+    function: 'executors',
+    scopes: admin,
+    summary: 'Give it nothing new and replace what it runs; or undo',
+    params: executor,
+    request: api.DrainExecutor,
+    response: api.Executor,
+    status: 202,
+    idempotency: 'keyed',
+  },
+} as const satisfies Record<string, Endpoint>
