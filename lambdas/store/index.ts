@@ -1,0 +1,2 @@
+// The store's door: its types.
+export type * from './types.ts'

@@ -1,0 +1,291 @@
+// What the store offers to the functions: every question and every state change, with its outcomes. Types only; the other files of this folder do it.
+import type {InstanceReport} from '#shared/domain/assignment.ts'
+import type {Executor, ExecutorDescriptor, ExecutorState} from '#shared/domain/executor.ts'
+import type {DesiredScale, Formation} from '#shared/domain/formation.ts'
+import type {Instance} from '#shared/domain/instance.ts'
+import type {FormationSnapshot, Route, RoutingTable} from '#shared/domain/registry.ts'
+import type {PortDefinition, Release, Resources} from '#shared/domain/release.ts'
+import type {Rollout} from '#shared/domain/rollout.ts'
+import type {Principal, Scope} from '#shared/scopes.ts'
+
+/**
+ * Expected outcomes are values. `exists`: the name is taken. `missing`: no such thing. `conflict`: others changed it several times in a row;
+ * try again later. `destroying`: the formation is being destroyed. `ended`: the instance has ended.
+ */
+export type Ok<T = unknown> = {readonly outcome: 'ok'} & T
+export type Not<K extends string> = K extends string ? {readonly outcome: K} : never
+
+/** One formation as the reconciler decides on it. */
+export interface FormationView {
+  readonly formation: Formation
+  readonly scales: readonly DesiredScale[]
+  readonly rollouts: readonly Rollout[]
+  /** All that have not ended, and those that ended not long ago. */
+  readonly instances: readonly Instance[]
+}
+
+export interface FormationStore {
+  readonly create: (name: string, now: number) => Promise<Ok<{formation: Formation}> | Not<'exists' | 'destroying'>>
+  readonly get: (name: string) => Promise<Formation | undefined>
+  /** By name. */
+  readonly list: () => Promise<readonly Formation[]>
+  /** Marks it `destroying`; the reconciler stops its instances, then calls `remove`. Repeating it is harmless. */
+  readonly destroy: (name: string, now: number) => Promise<Ok<{formation: Formation}> | Not<'missing'>>
+  /** Removes a destroying formation with its releases, scales, rollouts, ended instances, announcements and routes. May be repeated after a crash. */
+  readonly remove: (name: string) => Promise<Ok | Not<'missing' | 'conflict'>>
+  /** One consistent read of all that the reconciler decides on. */
+  readonly load: (name: string) => Promise<FormationView | undefined>
+}
+
+/** A release before it has its number. */
+export type ReleaseDraft = Pick<Release, 'message' | 'author' | 'slug' | 'env' | 'services'>
+
+export interface ReleaseStore {
+  /** Numbers it `latestRelease + 1`, without gaps however many do so at once. `too_large`: more than `releaseBytesMax` as JSON. */
+  readonly create: (
+    formation: string,
+    draft: ReleaseDraft,
+    now: number,
+  ) => Promise<Ok<{release: Release}> | Not<'missing' | 'destroying' | 'conflict' | 'too_large'>>
+  /** Cached in process: releases never change. */
+  readonly get: (formation: string, release: number) => Promise<Release | undefined>
+  readonly latest: (formation: string) => Promise<Release | undefined>
+  /** Newest first. */
+  readonly list: (formation: string) => Promise<readonly Release[]>
+}
+
+export interface ScaleStore {
+  /** Sets desired instances of some services of one release; 0 is remembered. More than 90 services are written in several transactions. */
+  readonly set: (
+    formation: string,
+    release: number,
+    desired: Readonly<Record<string, number>>,
+    now: number,
+  ) => Promise<Ok | Not<'missing' | 'destroying'>>
+  readonly list: (formation: string) => Promise<readonly DesiredScale[]>
+}
+
+export interface RolloutStore {
+  /**
+   * Starts a rollout: sets the new release's scale and remembers the rollout. A rollout of another release that is under way fails as superseded.
+   * `exists`: a rollout of this release is under way.
+   */
+  readonly start: (
+    formation: string,
+    release: number,
+    scale: Readonly<Record<string, number>>,
+    now: number,
+  ) => Promise<Ok<{rollout: Rollout}> | Not<'missing' | 'destroying' | 'exists' | 'conflict'>>
+  readonly get: (formation: string, release: number) => Promise<Rollout | undefined>
+  /** It serves: forgets the scales of all other releases, so that the reconciler ends them. */
+  readonly finish: (formation: string, release: number, now: number) => Promise<Ok | Not<'missing' | 'conflict'>>
+  /** It does not serve: forgets the new release's scale; the old ones keep running. */
+  readonly fail: (formation: string, release: number, reason: string, now: number) => Promise<Ok | Not<'missing' | 'conflict'>>
+}
+
+export interface AssignResult {
+  readonly assigned: readonly Instance[]
+  /** Lost races: taken, stopped, or the executor changed meanwhile. Plan again from a new view. */
+  readonly refused: readonly Instance[]
+}
+
+export type ReportOutcome =
+  | Ok<{instance: Instance}>
+  /** `unchanged`: known already. `ignored`: may not follow the present state. `fenced`: not (any more) an instance of this executor. */
+  | Not<'unchanged' | 'ignored' | 'fenced' | 'conflict'>
+
+export interface InstanceStore {
+  /** Those that have not ended, and with `endedSince` also those that ended at or after it; oldest first. */
+  readonly list: (formation: string, options?: {readonly endedSince?: number}) => Promise<readonly Instance[]>
+  readonly get: (formation: string, id: string) => Promise<Instance | undefined>
+  /** Adds pending instances if the formation is active and still at `expectedVersion`, which grows by one. At most `createInstancesMax` at once. */
+  readonly create: (
+    formation: string,
+    expectedVersion: number,
+    instances: readonly Instance[],
+  ) => Promise<Ok<{version: number}> | Not<'conflict'>>
+  /** Adds one pending instance outside of scale. */
+  readonly spawn: (instance: Instance) => Promise<Ok<{instance: Instance}> | Not<'missing' | 'destroying' | 'exists'>>
+  /** All pending instances of all formations, oldest first; may lag a moment behind. */
+  readonly pending: () => Promise<readonly Instance[]>
+  /**
+   * Gives pending instances to an executor as it was seen, at most 20 per transaction. Holds only if it is `ready`, its capacity is the one seen, they
+   * fit beside what it has by now, and each is still pending.
+   */
+  readonly assign: (executor: Executor, instances: readonly Instance[], now: number) => Promise<AssignResult>
+  /** Writes why a pending instance is not placed. Call it only when the reason changed. */
+  readonly refuse: (formation: string, id: string, reason: string, now: number) => Promise<Ok | Not<'conflict'>>
+  /** pending → stopped; placed → stopping, withdrawn at once, and its executor told. Stopping one that is stopping is `ok`. */
+  readonly requestStop: (
+    formation: string,
+    id: string,
+    reason: string,
+    now: number,
+  ) => Promise<Ok<{instance: Instance}> | Not<'missing' | 'ended' | 'conflict'>>
+  /** Takes an agent's report: state, address, announcement. An end frees what the instance held. */
+  readonly report: (executor: string, report: InstanceReport, now: number) => Promise<ReportOutcome>
+  /** Gives up a placed instance whose executor is lost, and frees what it held. */
+  readonly lose: (
+    formation: string,
+    id: string,
+    reason: string,
+    now: number,
+  ) => Promise<Ok<{instance: Instance}> | Not<'missing' | 'ended' | 'conflict'>>
+  /** Forgets ended instances. */
+  readonly forget: (formation: string, ids: readonly string[]) => Promise<void>
+}
+
+/** What the store remembers for an executor to run; the release has the rest. */
+export interface AssignedInstance {
+  readonly executor: string
+  readonly formation: string
+  readonly service: string
+  readonly id: string
+  readonly release: number
+  readonly resources: Resources
+  readonly ports: readonly PortDefinition[]
+  readonly stop: boolean
+}
+
+export interface ExecutorStore {
+  /**
+   * Joins or joins again. One that was lost gives up whatever it still held before it is ready; a draining one stays draining.
+   * Its descriptor is replaced.
+   */
+  readonly join: (descriptor: ExecutorDescriptor, now: number) => Promise<Ok<{executor: Executor}> | Not<'conflict'>>
+  readonly get: (id: string) => Promise<Executor | undefined>
+  /** By id. */
+  readonly list: () => Promise<readonly Executor[]>
+  /** The one small write of an idle sync: its lease lasts `executorLeaseMs` from now. */
+  readonly renew: (id: string, now: number) => Promise<Ok<{assignmentVersion: number; state: ExecutorState}> | Not<'missing' | 'lost'>>
+  readonly drain: (id: string, now: number) => Promise<Ok<{executor: Executor}> | Not<'missing' | 'lost' | 'conflict'>>
+  readonly undrain: (id: string, now: number) => Promise<Ok<{executor: Executor}> | Not<'missing' | 'lost' | 'conflict'>>
+  /** Only if its lease is over by now. `conflict`: it is not, or it is lost already. From then on no reader sees its announcements. */
+  readonly markLost: (id: string, now: number) => Promise<Ok | Not<'missing' | 'conflict'>>
+  /** Everything it should run or stop, of all formations. */
+  readonly assignments: (id: string) => Promise<readonly AssignedInstance[]>
+}
+
+/** One live entry of the registry. */
+export interface RegistryEntry {
+  readonly formation: string
+  readonly service: string
+  readonly id: string
+  /** What was announced; of the platform's own `{host, port, ports, service, instance, release, executor}`. */
+  readonly body: Readonly<Record<string, unknown>>
+  /** Announced by an agent of the platform: lives as long as the executor's lease. */
+  readonly executor?: string
+  /** Announced from outside: ends by itself. */
+  readonly expiresAt?: number
+}
+
+export interface RegistryStore {
+  /** Announces or renews an entry from outside the platform. `owned`: an instance of the platform has that name. */
+  readonly announce: (entry: RegistryEntry & {readonly expiresAt: number}) => Promise<Ok | Not<'owned'>>
+  /** Takes an entry from outside out. */
+  readonly withdraw: (formation: string, service: string, id: string) => Promise<Ok | Not<'missing' | 'owned'>>
+  readonly get: (formation: string, service: string, id: string, now: number) => Promise<RegistryEntry | undefined>
+  /** All live entries, by service and id. Never one that has ended or whose executor is lost. */
+  readonly list: (formation: string, now: number) => Promise<readonly RegistryEntry[]>
+  /** Tells readers of these formations that something changed. */
+  readonly touch: (formations: readonly string[]) => Promise<void>
+  /** Formations whose version is not the one held (0: holds none), with everything callable in them. */
+  readonly snapshots: (held: Readonly<Record<string, number>>, now: number) => Promise<readonly FormationSnapshot[]>
+}
+
+export interface RouteStore {
+  /**
+   * `pattern` is domain and path without what does not matter for matching (names of variables): two routes may not share it.
+   * `exists`: the name is taken. `overlap`: route `by` has the same pattern.
+   */
+  readonly create: (
+    route: Route,
+    pattern: string,
+  ) => Promise<Ok<{route: Route}> | Not<'exists' | 'conflict'> | {readonly outcome: 'overlap'; readonly by: string}>
+  readonly get: (name: string) => Promise<Route | undefined>
+  /** By name. */
+  readonly list: () => Promise<readonly Route[]>
+  readonly delete: (name: string) => Promise<Ok | Not<'missing' | 'conflict'>>
+  /** The whole table, or undefined when `heldVersion` is current. */
+  readonly table: (heldVersion: number) => Promise<RoutingTable | undefined>
+}
+
+export interface NewToken {
+  readonly name: string
+  readonly scope: Scope
+  /** Binds scope `registry` to one formation. */
+  readonly formation?: string
+  /** Binds scope `executor` to one executor. */
+  readonly executor?: string
+  readonly ttlMs: number
+}
+
+export interface TokenRecord extends Omit<NewToken, 'ttlMs'> {
+  /** 16 hexadecimal digits. */
+  readonly id: string
+  readonly createdAt: number
+  readonly expiresAt: number
+}
+
+export interface TokenStore {
+  /** `token` is the secret, `gil_<scope>_<43 characters>`; only its SHA-256 is stored. */
+  readonly create: (token: NewToken, now: number) => Promise<TokenRecord & {readonly token: string}>
+  /** Who holds this secret; undefined when unknown, ended or revoked. */
+  readonly authenticate: (secret: string, now: number) => Promise<Principal | undefined>
+  /** Those that have not ended, newest first. */
+  readonly list: (now: number) => Promise<readonly TokenRecord[]>
+  /** Holds from the next request on. */
+  readonly revoke: (id: string) => Promise<Ok | Not<'missing'>>
+}
+
+export interface ArtifactRecord {
+  readonly sha256: string
+  readonly bytes: number
+  /** Whether its content arrived and was verified. */
+  readonly stored: boolean
+  readonly createdAt: number
+}
+
+export interface ArtifactStore {
+  readonly put: (artifact: ArtifactRecord) => Promise<void>
+  readonly get: (sha256: string) => Promise<ArtifactRecord | undefined>
+}
+
+/** The answer a repeated request gets again. */
+export interface StoredResponse {
+  readonly status: number
+  readonly body: string
+}
+
+export interface IdempotencyStore {
+  /** `fingerprint` is a digest of what is asked: the same key with another one is a `mismatch`. An unfinished begin blocks for `idempotencyLockMs`. */
+  readonly begin: (
+    tokenId: string,
+    key: string,
+    fingerprint: string,
+    now: number,
+  ) => Promise<Not<'started' | 'in_progress' | 'mismatch'> | {readonly outcome: 'finished'; readonly response: StoredResponse}>
+  readonly finish: (tokenId: string, key: string, response: StoredResponse, now: number) => Promise<void>
+  /** The request failed: the key may be used again at once. */
+  readonly abandon: (tokenId: string, key: string) => Promise<void>
+}
+
+export interface WatchStore {
+  /** Notes that leases were looked at; answers since when that has happened with no gap over `maxGapMs`. */
+  readonly tick: (now: number, maxGapMs: number) => Promise<number>
+}
+
+export interface Store {
+  readonly formations: FormationStore
+  readonly releases: ReleaseStore
+  readonly scales: ScaleStore
+  readonly rollouts: RolloutStore
+  readonly instances: InstanceStore
+  readonly executors: ExecutorStore
+  readonly registry: RegistryStore
+  readonly routes: RouteStore
+  readonly tokens: TokenStore
+  readonly artifacts: ArtifactStore
+  readonly idempotency: IdempotencyStore
+  readonly watch: WatchStore
+}
