@@ -1,0 +1,55 @@
+// Paths and hosts as requests carry them, made comparable. Pure. Nothing is ever decoded that could change a path's structure.
+
+const upperEscapes = (text: string): string =>
+  text.replace(/%[0-9a-fA-F]{2}/g, triplet => {
+    const char = String.fromCharCode(Number.parseInt(triplet.slice(1), 16))
+    return /[A-Za-z0-9\-._~]/.test(char) ? char : triplet.toUpperCase()
+  })
+
+const percentByte = (char: string): string => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
+
+/** Whether a path has a `.` or `..` segment (RFC 3986 §3.3). */
+export const hasDotSegment = (path: string): boolean => path.split('/').some(segment => segment === '.' || segment === '..')
+
+/** Resolves `.` and `..` segments (RFC 3986 §5.2.4); never climbs above the root. */
+const removeDotSegments = (path: string): string => {
+  if (!path.includes('/.')) return path
+  const kept: string[] = []
+  const segments = path.split('/').slice(1)
+  for (const [index, segment] of segments.entries()) {
+    const isLast = index === segments.length - 1
+    if (segment === '..') kept.pop()
+    else if (segment !== '.') kept.push(segment)
+    if (isLast && (segment === '.' || segment === '..')) kept.push('')
+  }
+  return `/${kept.join('/')}`
+}
+
+/**
+ * The path of a request target, normalised as RFC 3986 §6.2.2 says: escapes of unreserved characters decoded, others in upper case, characters that
+ * do not belong in a path escaped, dot segments resolved. `%2F` stays `%2F`. Undefined when a `%` is not followed by two hexadecimal digits, or the path
+ * does not start with `/`. Takes bytes as latin-1 characters, as node:http gives them.
+ */
+export const normalisePath = (path: string): string | undefined => {
+  if (!path.startsWith('/') || /%(?![0-9a-fA-F]{2})/.test(path)) return undefined
+  return removeDotSegments(upperEscapes(path.replace(/[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]/g, percentByte)))
+}
+
+/** The same for literal text of a template, which may hold any Unicode text; undefined when it can not be a path. */
+export const normaliseLiteral = (text: string): string | undefined => {
+  if (!text.isWellFormed() || /[\s?#\\]/.test(text) || /%(?![0-9a-fA-F]{2})/.test(text)) return undefined
+  return upperEscapes(encodeURI(text).replaceAll('%25', '%'))
+}
+
+/**
+ * The host of a `Host` header or authority, lower-cased, without port and final dot (RFC 9110 §7.2, RFC 4343); `''` for an absent one. Undefined when it
+ * can not be a host.
+ */
+export const hostOf = (authority: string | undefined): string | undefined => {
+  if (authority === undefined || authority === '') return ''
+  const parts = /^(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,255})(?::([0-9]{0,5}))?$/.exec(authority)
+  return parts?.[1]?.toLowerCase().replace(/\.$/, '')
+}
+
+/** The inside of a query, safe to put one path value into: what separates parameters is escaped. */
+export const asQueryValue = (value: string): string => value.replace(/[&=+;#?/]/g, percentByte)
