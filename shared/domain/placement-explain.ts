@@ -1,0 +1,74 @@
+// Why one instance fits where: candidates in the order the scheduler would try them, and for all others the reasons and the smallest change. Pure.
+import type {Executor} from './executor.ts'
+import {ExecutorFacts} from './placement-facts.ts'
+import {countNeighbours} from './placement-neighbours.ts'
+import {changeOf, effortOf, type Reason, reasonsAgainst} from './placement-refusals.ts'
+import {type Expressions, type PlacedInstance, type PlacementRequest, rankOfFailure} from './placement-rules.ts'
+import {rankDefault} from './release.ts'
+
+export interface Candidate {
+  readonly executor: string
+  readonly rank: number
+  /** Why the rank could not be evaluated; such an executor is tried last. */
+  readonly reason?: string
+}
+
+export interface Refused {
+  readonly executor: string
+  readonly reasons: readonly string[]
+  readonly change: string
+}
+
+export interface PlacementExplanation {
+  readonly rank: string
+  readonly candidates: readonly Candidate[]
+  readonly refusals: readonly Refused[]
+  /** When nothing fits: the smallest change of all, with the executor it is about. */
+  readonly change?: string
+}
+
+export interface ExplainInput {
+  readonly request: PlacementRequest
+  readonly executors: readonly Executor[]
+  /** Instances that hold resources; those of the request’s formation are enough (see `placedOf`). */
+  readonly placed: readonly PlacedInstance[]
+  readonly expressions: Expressions
+  readonly now: number
+}
+
+/** Code unit order: the same everywhere, unlike a locale’s. */
+export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+/**
+ * Explains where `request` could run now. Candidates come best first: by rank, then by executor id. Refusals come with the least to change first.
+ * The same decision as `place` takes for a single instance.
+ */
+export const explain = ({request, executors, placed, expressions, now}: ExplainInput): PlacementExplanation => {
+  const requirements = request.requirements.map(text => expressions.requirement(text))
+  const rank = expressions.rank(request.rank ?? rankDefault)
+  const neighbours = countNeighbours(placed)
+  const candidates: Candidate[] = []
+  const refused: {executor: string; reasons: Reason[]}[] = []
+  for (const executor of executors) {
+    const facts = new ExecutorFacts(executor)
+    facts.same_service = neighbours.sameService(executor.id, request)
+    facts.same_formation = neighbours.sameFormation(executor.id, request)
+    const reasons = reasonsAgainst(executor, facts, request, requirements, now)
+    if (reasons.length > 0) refused.push({executor: executor.id, reasons})
+    else {
+      const value = rank.evaluate(facts)
+      candidates.push(
+        typeof value === 'number' ? {executor: executor.id, rank: value} : {executor: executor.id, rank: rankOfFailure, reason: value},
+      )
+    }
+  }
+  candidates.sort((a, b) => b.rank - a.rank || compareText(a.executor, b.executor))
+  refused.sort((a, b) => effortOf(a.reasons) - effortOf(b.reasons) || compareText(a.executor, b.executor))
+  const nearest = candidates.length === 0 ? refused[0] : undefined
+  return {
+    rank: rank.text,
+    candidates,
+    refusals: refused.map(({executor, reasons}) => ({executor, reasons: reasons.map(({reason}) => reason), change: changeOf(reasons)})),
+    ...(nearest === undefined ? {} : {change: `${nearest.executor}: ${changeOf(nearest.reasons)}`}),
+  }
+}
