@@ -67,7 +67,15 @@ export const Explanation = z
     rank: z.string(),
     resources: Resources,
     executor: z.string().optional().describe('where it is, when assigned'),
-    candidates: z.array(z.strictObject({executor: ExecutorName, rank: z.number()})).describe('executors that fit now, best first'),
+    candidates: z
+      .array(
+        z.strictObject({
+          executor: ExecutorName,
+          rank: z.number(),
+          reason: z.string().optional().describe('why its rank could not be evaluated'),
+        }),
+      )
+      .describe('executors that fit now, best first'),
     refusals: z.array(Refusal),
     change: z.string().optional().describe('the smallest change of all that would make one executor fit, when none does'),
   })
