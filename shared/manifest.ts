@@ -1,0 +1,151 @@
+// gilliam.yml → what is deployed: a release's services and environment, build commands and routes. Every problem has its line and column.
+// Owns the meaning of the whole; YAML, single values and single services are in manifest/.
+import {ServiceDefinition as ServiceSchema} from './api.ts'
+import {closest} from './domain/closest.ts'
+import {isServiceName} from './domain/names.ts'
+import type {ServiceDefinition, ServiceKind} from './domain/release.ts'
+import type {RouteText} from './domain/route.ts'
+import {checkRank, checkRequirement, type ExpressionCheck} from './expressions.ts'
+import {freeKeyPrefix, manifestKeys} from './manifest/keys.ts'
+import {collect, type FieldValues, readFields} from './manifest/reading.ts'
+import {type ServiceValues, serviceOf} from './manifest/service.ts'
+import {type MapValue, type Place, type Problem, readSource, type Value} from './manifest/source.ts'
+
+export type {Problem} from './manifest/source.ts'
+
+export const manifestName = 'gilliam.yml'
+
+export interface Manifest {
+  readonly formation?: string
+  readonly env: Readonly<Record<string, string>>
+  readonly services: Readonly<Record<string, ServiceDefinition>>
+  /** Build commands in the order of the manifest, each text once. */
+  readonly builds: readonly string[]
+  readonly routes: readonly RouteText[]
+}
+
+export type ParsedManifest = {readonly ok: true; readonly manifest: Manifest} | {readonly ok: false; readonly problems: readonly Problem[]}
+
+/** `gilliam.yml:7:5: message`, one line per problem; further lines of a message are indented. */
+export const formatProblems = (file: string, problems: readonly Problem[]): string =>
+  problems.map(({line, column, message}) => `${file}:${line}:${column}: ${message.replaceAll('\n', '\n    ')}`).join('\n')
+
+type Report = (at: Place, message: string) => void
+type Sections = FieldValues<typeof manifestKeys>
+
+/** The value at a path of keys and indices, or the nearest one above it; for maps entries, the place of the key. */
+const placeOf = (root: Value, path: readonly PropertyKey[]): Place => {
+  let at = root.at
+  let value: Value | undefined = root
+  for (const step of path) {
+    if (value?.kind === 'map') {
+      const entry: {at: Place; value: Value} | undefined = value.entries.get(String(step))
+      if (entry === undefined) return at
+      at = entry.value.kind === 'scalar' ? entry.value.at : entry.at
+      value = entry.value
+    } else if (value?.kind === 'list') {
+      value = value.items[Number(step)]
+      if (value !== undefined) at = value.at
+    } else return at
+  }
+  return at
+}
+
+/** Release field → manifest key, where they differ. */
+const keyOf: Readonly<Record<string, string>> = {
+  stopGraceMs: 'stop_grace',
+  intervalMs: 'interval',
+  timeoutMs: 'timeout',
+  startTimeoutMs: 'start_timeout',
+  cpuMilli: 'cpu',
+  memoryMib: 'memory',
+}
+const sectionOf = {process: 'processes', auxiliary: 'auxiliary'} as const satisfies Record<ServiceKind, string>
+
+/** Expressions hold on any executor and limits of the API are kept: what is refused here would be refused by the control plane. */
+const checkDefinition = (root: Value, name: string, service: ServiceDefinition, report: Report): void => {
+  const path = [sectionOf[service.kind], name]
+  const label = `${service.kind} “${name}”`
+  const issues = ServiceSchema.safeParse(service).error?.issues ?? []
+  for (const issue of issues) {
+    const keys = issue.path.map(step => keyOf[String(step)] ?? step)
+    report(placeOf(root, [...path, ...keys]), `${label}: ${keys.map(String).join('.')}: ${issue.message}`)
+  }
+  if (issues.length > 0) return
+  const expression = (check: ExpressionCheck, key: readonly PropertyKey[]) => {
+    if (!check.ok) report(placeOf(root, [...path, ...key]), `${label}: ${String(key[0])}: ${check.message}`)
+  }
+  for (const [index, text] of service.requirements.entries()) expression(checkRequirement(text), ['requirements', index])
+  if (service.rank !== undefined) expression(checkRank(service.rank), ['rank'])
+}
+
+const checkRequires = (root: Value, services: Readonly<Record<string, ServiceDefinition>>, report: Report): void => {
+  for (const [name, service] of Object.entries(services)) {
+    for (const [index, required] of service.requires.entries()) {
+      if (Object.hasOwn(services, required)) continue
+      const near = closest(required, Object.keys(services))
+      const next = near === undefined ? `services are ${Object.keys(services).join(', ')}` : `did you mean “${near}”?`
+      report(
+        placeOf(root, [sectionOf[service.kind], name, 'requires', index]),
+        `${service.kind} “${name}”: requires “${required}”, which this manifest does not define; ${next}`,
+      )
+    }
+  }
+}
+
+const servicesOf = (root: Value, sections: Sections, report: Report): Record<string, ServiceDefinition> => {
+  const services: Record<string, ServiceDefinition> = {}
+  const add = (kind: ServiceKind, values: Readonly<Record<string, ServiceValues>> = {}) => {
+    for (const [name, one] of Object.entries(values)) {
+      const path = [sectionOf[kind], name]
+      const label = `${kind} “${name}”`
+      if (!isServiceName(name))
+        report(
+          placeOf(root, path),
+          `${label}: a name has lower-case letters, digits and dashes, at most 40, and starts with a letter or one underscore`,
+        )
+      if (Object.hasOwn(services, name)) report(placeOf(root, path), `${label}: a process has the same name; rename one`)
+      const service = serviceOf(kind, one, (key, message) =>
+        report(placeOf(root, key === undefined ? path : [...path, key]), `${label}: ${message}`),
+      )
+      checkDefinition(root, name, service, report)
+      services[name] = service
+    }
+  }
+  add('process', sections.processes)
+  add('auxiliary', sections.auxiliary)
+  return services
+}
+
+const buildsOf = (sections: Sections): string[] => [
+  ...new Set([...Object.values(sections.processes ?? {}), ...Object.values(sections.auxiliary ?? {})].flatMap(({build}) => build ?? [])),
+]
+
+const isEmpty = (root: Value): boolean =>
+  root.kind === 'map' && ![...(root as MapValue).entries.keys()].some(key => key === 'processes' || key === 'auxiliary')
+
+/** Reads a manifest. All problems are returned, in the order of the file; nothing is thrown for any text. */
+export const parseManifest = (text: string): ParsedManifest => {
+  const source = readSource(text)
+  if (!source.ok) return source
+  const problems: Problem[] = []
+  const reading = collect(problems)
+  const {root} = source
+  const sections = readFields(root, manifestKeys, reading, 'manifest', freeKeyPrefix)
+  if (isEmpty(root)) reading.problem(root.at, 'manifest: defines no service; add one under `processes:`')
+  if (sections === undefined || problems.length > 0) return {ok: false, problems: sorted(problems)}
+  const services = servicesOf(root, sections, reading.problem)
+  checkRequires(root, services, reading.problem)
+  if (problems.length > 0) return {ok: false, problems: sorted(problems)}
+  const {formation, env, routes} = sections
+  const manifest = {
+    ...(formation === undefined ? {} : {formation}),
+    env: env ?? {},
+    services,
+    builds: buildsOf(sections),
+    routes: routes ?? [],
+  }
+  return {ok: true, manifest}
+}
+
+const sorted = (problems: readonly Problem[]): Problem[] => problems.toSorted((a, b) => a.line - b.line || a.column - b.column)

@@ -1,0 +1,63 @@
+// Every key a manifest may have, as tables: meaning and reader. docs/manifest.md is tested against them. How values become a release is in service.ts.
+import {isName, isServiceName} from '#shared/domain/names.ts'
+import {flag, group, list, quantity, record, text, textThat, variable, wholeNumber} from './reading.ts'
+import {readRoutes} from './routes.ts'
+import {parseCpu, parseDuration, parseMemory, parsePort} from './units.ts'
+
+const duration = quantity(parseDuration, 'a duration with its unit (`500ms`, `10s`, `5m`, `1h`)')
+const name = 'lower-case letters, digits and dashes, at most 40, starting with a letter'
+
+export const healthKeys = {
+  http: {about: 'path asked with GET; healthy on 2xx and 3xx', read: text},
+  tcp: {about: 'healthy when a connection is accepted; the default for services with ports', read: flag},
+  port: {about: 'the port to check; the first by default', read: wholeNumber},
+  interval: {about: 'time between checks', read: duration},
+  timeout: {about: 'time one check may take', read: duration},
+  start_timeout: {about: 'an instance not healthy for the first time within this has failed', read: duration},
+} as const
+
+export const resourceKeys = {
+  cpu: {about: 'cores reserved on the executor', read: quantity(parseCpu, 'a number of cores (`0.5`, `2`) or thousandths (`250m`)')},
+  memory: {
+    about: 'memory reserved on the executor',
+    read: quantity(parseMemory, 'a size with its unit (K, M, G for powers of 1000; Ki, Mi, Gi for powers of 1024)'),
+  },
+} as const
+
+const shared = {
+  script: {about: 'shell command that runs one instance, in the unpacked project', read: text},
+  image: {about: 'container image, instead of a script', read: text},
+  build: {about: 'shell command run once per deploy, in a copy of the project, before it is packed', read: text},
+  ports: {
+    about: 'ports callers use; `HOST:SERVICE` fixes the port on the executor',
+    read: list(quantity(parsePort, "a port from 1 to 65535 (`80`), or `'8080:80'` for a fixed host port")),
+  },
+  env: {about: 'environment variables', read: record(variable)},
+  scale: {about: 'instances at the first deploy', read: wholeNumber},
+  health: {about: 'how an instance shows that it serves', read: group(healthKeys)},
+  resources: {about: 'what one instance reserves', read: group(resourceKeys)},
+  requirements: {about: 'expressions that must all hold on an executor', read: list(text)},
+  rank: {about: 'expression; the executor with the highest value is taken', read: text},
+  requires: {
+    about: 'services of this manifest that this one calls',
+    read: list(textThat(isServiceName, `the name of a service: ${name}`)),
+  },
+  stop_grace: {about: 'time between SIGTERM and SIGKILL', read: duration},
+} as const
+
+export const processKeys = shared
+export const auxiliaryKeys = {
+  type: {about: 'a backing service Gilliam knows: `redis`, `etcd`', read: text},
+  ...shared,
+} as const
+
+export const manifestKeys = {
+  formation: {about: 'the formation it is deployed to', read: textThat(isName, name)},
+  env: {about: 'environment variables of every service; a service’s own win', read: record(variable)},
+  processes: {about: 'your services, by name', read: record(group(processKeys), key => `process “${key}”`)},
+  auxiliary: {about: 'backing services, by name', read: record(group(auxiliaryKeys), key => `auxiliary “${key}”`)},
+  routes: {about: 'routes from domain and path to a service', read: readRoutes},
+} as const
+
+/** Top-level keys that start so are free: a place for YAML anchors. */
+export const freeKeyPrefix = 'x-'
