@@ -1,0 +1,59 @@
+// `npm test`: runs every test file, prints what was skipped and why, and ends with one line of counts. Owns how tests are run, not what they test.
+//
+//   npm test                     everything
+//   npm test -- agent proxy/     only files whose path contains one of the words
+import {globSync} from 'node:fs'
+import {relative} from 'node:path'
+import {run} from 'node:test'
+import {spec} from 'node:test/reporters'
+import {fileURLToPath} from 'node:url'
+
+/** Files at once. Two fill the two cores of a small machine; more make real processes miss their deadlines. */
+const filesAtOnce = 2
+const fileTimeoutMs = 240_000
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+/** Files that take long start first, so that none of them runs alone at the end. */
+const isLong = (file: string): boolean => file.startsWith('test/platform/')
+
+const select = (words: readonly string[]): string[] => {
+  const all = globSync('test/**/*.test.ts', {cwd: root}).sort()
+  const chosen = words.length === 0 ? all : all.filter(file => words.some(word => file.includes(word)))
+  return [...chosen.filter(isLong), ...chosen.filter(file => !isLong(file))]
+}
+
+interface Counts {
+  passed: number
+  failed: number
+  readonly skipped: string[]
+}
+
+/** A suite that failed only because a test in it did, which was counted by itself. */
+const isConsequence = (error: unknown): boolean =>
+  error instanceof Error && 'failureType' in error && error.failureType === 'subtestsFailed'
+
+/** Runs the files with the spec reporter on stdout; resolves when all of them are over. */
+const runFiles = async (files: readonly string[]): Promise<Counts> => {
+  const counts: Counts = {passed: 0, failed: 0, skipped: []}
+  const events = run({files: files.map(file => `${root}${file}`), concurrency: filesAtOnce, timeout: fileTimeoutMs})
+  events.on('test:pass', ({name, file, skip, details}) => {
+    if (skip !== undefined && skip !== false)
+      counts.skipped.push(`${relative(root, file ?? '')}: ${name}: ${skip === true ? 'no reason given' : skip}`)
+    else if (details.type !== 'suite') counts.passed += 1
+  })
+  events.on('test:fail', ({details, todo}) => {
+    if (todo === undefined && !isConsequence(details.error)) counts.failed += 1
+  })
+  for await (const text of events.compose(spec)) process.stdout.write(text)
+  return counts
+}
+
+const files = select(process.argv.slice(2))
+if (files.length === 0) {
+  console.error(`No test file matches ${process.argv.slice(2).join(' ')}`)
+  process.exit(2)
+}
+const {passed, failed, skipped} = await runFiles(files)
+if (skipped.length > 0) console.log(`\nskipped:\n${skipped.map(line => `  ${line}`).join('\n')}\n`)
+console.log(`${passed} passed, ${failed} failed${skipped.length > 0 ? `, ${skipped.length} skipped` : ''}`)
+process.exit(failed > 0 || passed === 0 ? 1 : 0)
