@@ -21,6 +21,6 @@ export interface Principal {
 export const isAllowed = (principal: Principal, accepted: readonly Scope[], path: {executor?: string; formation?: string}): boolean => {
   if (principal.scope === 'admin') return accepted.includes('admin')
   if (!accepted.includes(principal.scope)) return false
-  if (principal.executor !== undefined && path.executor !== principal.executor) return false
+  if (principal.scope === 'executor' && path.executor !== undefined && path.executor !== principal.executor) return false
   return principal.formation === undefined || path.formation === undefined || path.formation === principal.formation
 }

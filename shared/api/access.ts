@@ -28,3 +28,4 @@ export const Token = z
   })
   .meta({id: 'Token'})
 export const Health = z.strictObject({ok: z.boolean(), stage: z.string(), version: z.string()}).meta({id: 'Health'})
+export const OpenapiDocument = z.looseObject({openapi: z.string()}).meta({id: 'OpenapiDocument'})

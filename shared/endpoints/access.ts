@@ -50,6 +50,7 @@ export const accessEndpoints = {
     function: 'access',
     scopes: 'public',
     summary: 'This API as an OpenAPI 3.1 document',
+    response: api.OpenapiDocument,
     status: 200,
   },
 } as const satisfies Record<string, Endpoint>

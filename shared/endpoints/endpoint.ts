@@ -17,6 +17,8 @@ export interface Endpoint {
   readonly query?: z.ZodType
   readonly request?: z.ZodType
   readonly response?: z.ZodType
+  /** Largest request body, in bytes, where `requestBodyBytesMax` is too much. */
+  readonly bodyBytesMax?: number
   readonly status: 200 | 201 | 202 | 204
   /** POSTs only. `keyed`: an `Idempotency-Key` makes a repeat return the first answer. `natural`: repeating it is harmless by itself. */
   readonly idempotency?: 'keyed' | 'natural'

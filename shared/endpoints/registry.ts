@@ -1,5 +1,6 @@
 // Endpoints of the service registry and its discovery feed.
 import * as api from '../api.ts'
+import {announcementBytesMax} from '../domain/registry.ts'
 import type {Scope} from '../scopes.ts'
 import type {Endpoint} from './endpoint.ts'
 
@@ -39,6 +40,7 @@ export const registryEndpoints = {
     params: entry,
     query: api.AnnounceQuery,
     request: api.Announcement,
+    bodyBytesMax: announcementBytesMax,
     response: api.Announcement,
     status: 200,
   },
