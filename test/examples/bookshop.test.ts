@@ -1,23 +1,14 @@
 // examples/bookshop without the platform: the services as plain processes behind a stand-in proxy, so that a fault of theirs is not taken for one of ours.
 import assert from 'node:assert/strict'
-import {execFileSync} from 'node:child_process'
 import {readFileSync} from 'node:fs'
 import {after, before, describe, it} from 'node:test'
 import {fileURLToPath} from 'node:url'
 import {parse} from 'yaml'
-import {freePort, type Program, type StandInProxy, start, startProxy, stop} from './neighbours.ts'
+import {freePort, has, type Program, type StandInProxy, start, startProxy, stop} from './neighbours.ts'
 
 const folder = fileURLToPath(new URL('../../examples/bookshop', import.meta.url))
 const {processes} = parse(readFileSync(`${folder}/gilliam.yml`, 'utf8')) as {processes: Record<string, {script: string}>}
 
-const has = (program: string): boolean => {
-  try {
-    execFileSync('sh', ['-c', `command -v ${program}`])
-    return true
-  } catch {
-    return false
-  }
-}
 const noPython = has('python3') ? false : 'python3 is not on this machine'
 const noRedis = noPython || (has('redis-server') ? false : 'redis-server is not on this machine')
 

@@ -1,5 +1,5 @@
 // Runs programs of examples/ as plain processes and stands in for the platform around them: free ports, and a proxy that knows where each listens.
-import {type ChildProcess, spawn} from 'node:child_process'
+import {type ChildProcess, execFileSync, spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {createServer, request} from 'node:http'
 import {type AddressInfo, connect, createServer as createTcpServer} from 'node:net'
@@ -7,6 +7,16 @@ import {setTimeout as delay} from 'node:timers/promises'
 
 const readyTimeoutMs = 20_000
 const pollMs = 25
+
+/** Whether a program is on the PATH. */
+export const has = (program: string): boolean => {
+  try {
+    execFileSync('sh', ['-c', `command -v ${program}`])
+    return true
+  } catch {
+    return false
+  }
+}
 
 /** A TCP port that was free a moment ago. */
 export const freePort = async (): Promise<number> => {
