@@ -51,5 +51,9 @@ export const hostOf = (authority: string | undefined): string | undefined => {
   return parts?.[1]?.toLowerCase().replace(/\.$/, '')
 }
 
+/** A query as sent, with what does not belong in one escaped (RFC 3986 §3.4); undefined for none. */
+export const normaliseQuery = (query: string | undefined): string | undefined =>
+  query?.replace(/[^A-Za-z0-9\-._~!$&'()*+,;=:@/?%[\]|`^{}"<>\\]/g, percentByte)
+
 /** The inside of a query, safe to put one path value into: what separates parameters is escaped. */
 export const asQueryValue = (value: string): string => value.replace(/[&=+;#?/]/g, percentByte)
