@@ -1,2 +1,41 @@
-// The store's door: its types.
+// The store's door: makes a store over a table. Functions import this file only.
+import {createArtifactStore} from './artifacts.ts'
+import {createExecutorStore} from './executors.ts'
+import {createFormationStore} from './formations.ts'
+import {createIdempotencyStore} from './idempotency.ts'
+import {createInstanceStore} from './instances.ts'
+import {createRegistryStore} from './registry.ts'
+import {createReleaseStore} from './releases.ts'
+import {createRolloutStore} from './rollouts.ts'
+import {createRouteStore} from './routes.ts'
+import {createScaleStore} from './scales.ts'
+import type {Table} from './table.ts'
+import {createTokenStore} from './tokens.ts'
+import type {Store} from './types.ts'
+import {createWatchStore} from './watch.ts'
+
+export {createClient, createTable} from './create-table.ts'
+export {idempotencyKeptMs, idempotencyLockMs} from './idempotency.ts'
+export {createInstancesMax} from './instances.ts'
+export {releaseBytesMax} from './releases.ts'
 export type * from './types.ts'
+
+/** Every question and state change over one table. Make `client` with `createClient`, which leaves out what is undefined. */
+export const createStore = ({client, table: name}: {client: Table['client']; table: string}): Store => {
+  const table: Table = {client, name}
+  const routes = createRouteStore(table)
+  return {
+    formations: createFormationStore(table, routes),
+    releases: createReleaseStore(table),
+    scales: createScaleStore(table),
+    rollouts: createRolloutStore(table),
+    instances: createInstanceStore(table),
+    executors: createExecutorStore(table),
+    registry: createRegistryStore(table),
+    routes,
+    tokens: createTokenStore(table),
+    artifacts: createArtifactStore(table),
+    idempotency: createIdempotencyStore(table),
+    watch: createWatchStore(table),
+  }
+}

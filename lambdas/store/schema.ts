@@ -78,3 +78,7 @@ export const indexPartitions = {
   formations: 'FORMATIONS',
   tokens: 'TOKENS',
 } as const
+
+/** All partitions of the pending instances, and of the executors. */
+export const pendingPartitions: readonly string[] = Array.from({length: pendingShards}, (_, shard) => `PENDING#${shard}`)
+export const executorPartitions: readonly string[] = Array.from({length: executorShards}, (_, shard) => `X#${shard}`)

@@ -47,7 +47,6 @@ export interface ReleaseStore {
     draft: ReleaseDraft,
     now: number,
   ) => Promise<Ok<{release: Release}> | Not<'missing' | 'destroying' | 'conflict' | 'too_large'>>
-  /** Cached in process: releases never change. */
   readonly get: (formation: string, release: number) => Promise<Release | undefined>
   readonly latest: (formation: string) => Promise<Release | undefined>
   /** Newest first. */

@@ -1,0 +1,108 @@
+// The named conditions that state changes hang on. A write whose condition does not hold is a lost race: an outcome, not an error.
+import type {ExecutorState} from '#shared/domain/executor.ts'
+import type {InstanceState} from '#shared/domain/instance.ts'
+import type {Resources} from '#shared/domain/release.ts'
+
+/** A DynamoDB condition expression with what it refers to. Placeholders are unique to each condition so that several can be joined. */
+export interface Condition {
+  readonly text: string
+  readonly names?: Readonly<Record<string, string>>
+  readonly values?: Readonly<Record<string, unknown>>
+}
+
+/** Every one of them. */
+export const all = (...conditions: readonly Condition[]): Condition => ({
+  text: conditions.map(each => `(${each.text})`).join(' AND '),
+  names: Object.assign({}, ...conditions.map(each => each.names)),
+  values: Object.assign({}, ...conditions.map(each => each.values)),
+})
+
+/** At least one of them. */
+export const any = (...conditions: readonly Condition[]): Condition => ({
+  ...all(...conditions),
+  text: conditions.map(each => `(${each.text})`).join(' OR '),
+})
+
+export const exists: Condition = {text: 'attribute_exists(pk)'}
+export const notExists: Condition = {text: 'attribute_not_exists(pk)'}
+
+export const formationActive: Condition = {
+  text: '#formationState = :active',
+  names: {'#formationState': 'state'},
+  values: {':active': 'active'},
+}
+export const formationDestroying: Condition = {...formationActive, values: {':active': 'destroying'}}
+export const formationAtVersion = (version: number): Condition => ({
+  text: '#version = :version',
+  names: {'#version': 'version'},
+  values: {':version': version},
+})
+export const latestReleaseIs = (release: number): Condition => ({text: 'latestRelease = :latest', values: {':latest': release}})
+
+export const rolloutStarting: Condition = {
+  text: '#rolloutState = :starting',
+  names: {'#rolloutState': 'state'},
+  values: {':starting': 'starting'},
+}
+export const noRolloutStarting: Condition = any(notExists, {...rolloutStarting, text: '#rolloutState <> :starting'})
+
+/** Invariant 1: an instance is assigned at most once, and never moves. */
+export const instanceUnassigned: Condition = {
+  text: '#instanceState = :pending AND attribute_not_exists(executor)',
+  names: {'#instanceState': 'state'},
+  values: {':pending': 'pending'},
+}
+/** The instance is still in the state in which it was read, on the same executor. */
+export const instanceStill = (state: InstanceState, executor: string): Condition => ({
+  text: '#instanceState = :wasState AND executor = :wasExecutor',
+  names: {'#instanceState': 'state'},
+  values: {':wasState': state, ':wasExecutor': executor},
+})
+/** Nobody announced or withdrew it since it was read. */
+export const announcedIs = (announced: boolean): Condition => ({
+  text: announced ? 'announced = :wasAnnounced' : 'attribute_not_exists(announced) OR announced = :wasAnnounced',
+  values: {':wasAnnounced': announced},
+})
+
+/** The executor is ready, as large as it was seen, and `need` and the fixed host ports fit beside what it has by now. */
+export const executorHasRoom = (seen: {cpuMilli: number; memoryMib: number}, need: Resources, hostPorts: readonly number[]): Condition => ({
+  text: [
+    '#executorState = :ready AND cpuMilli = :cpuMilli AND memoryMib = :memoryMib',
+    'cpuMilliUsed <= :cpuMilliLeft AND memoryMibUsed <= :memoryMibLeft',
+    ...hostPorts.map(port => `NOT contains(hostPorts, :port${port})`),
+  ].join(' AND '),
+  names: {'#executorState': 'state'},
+  values: {
+    ':ready': 'ready',
+    ':cpuMilli': seen.cpuMilli,
+    ':memoryMib': seen.memoryMib,
+    ':cpuMilliLeft': seen.cpuMilli - need.cpuMilli,
+    ':memoryMibLeft': seen.memoryMib - need.memoryMib,
+    ...Object.fromEntries(hostPorts.map(port => [`:port${port}`, port])),
+  },
+})
+export const executorIs = (state: ExecutorState): Condition => ({
+  text: '#executorState = :executorState',
+  names: {'#executorState': 'state'},
+  values: {':executorState': state},
+})
+/** For an executor's item and its lease's: not given up. */
+export const executorNotLost: Condition = {
+  text: 'attribute_exists(pk) AND #executorState <> :lost',
+  names: {'#executorState': 'state'},
+  values: {':lost': 'lost'},
+}
+export const leaseOver = (now: number): Condition => ({text: 'leaseExpiresAt < :now', values: {':now': now}})
+
+/** No instance of the platform is announced under this name. */
+export const notOwned: Condition = {text: 'attribute_not_exists(executor)'}
+
+/** The key is free: never used, its time is over, or whoever began with it never finished. */
+export const keyFree = (now: number): Condition => ({
+  text: 'attribute_not_exists(pk) OR expiresAt <= :now OR (attribute_not_exists(body) AND lockedUntil <= :now)',
+  values: {':now': now},
+})
+
+/** Nobody ticked since it was read. */
+export const watchedAt = (at: number | undefined): Condition =>
+  at === undefined ? notExists : {text: 'lastAt = :lastAt', values: {':lastAt': at}}

@@ -1,0 +1,118 @@
+// Executors: what they are and hold (one item), and their lease (another, the only one an idle sync writes).
+import {type Executor, type ExecutorDescriptor, type ExecutorState, executorLeaseMs} from '#shared/domain/executor.ts'
+import {all, executorIs, executorNotLost, exists, leaseOver, notExists} from './conditions.ts'
+import {domainOf, typed} from './items.ts'
+import {executorPartitions, keys} from './schema.ts'
+import {loseInstance} from './stop.ts'
+import {get, type Item, query, type Table, transact, type Write, write} from './table.ts'
+import type {AssignedInstance, ExecutorStore} from './types.ts'
+
+const joinTriesMax = 5
+
+const executorOf = (item: Item, lease: Item): Executor => {
+  const {hostPorts, ...fields} = domainOf<Executor & {hostPorts?: ReadonlySet<number>}>(item)
+  const {leaseExpiresAt, assignmentVersion} = domainOf<Pick<Executor, 'leaseExpiresAt' | 'assignmentVersion'>>(lease)
+  return {...fields, leaseExpiresAt, assignmentVersion, hostPorts: [...(hostPorts ?? [])].sort((a, b) => a - b)}
+}
+
+const find = async (table: Table, id: string): Promise<Executor | undefined> => {
+  const [item, lease] = await Promise.all([get(table, keys.executor(id)), get(table, keys.lease(id))])
+  return item === undefined || lease === undefined ? undefined : executorOf(item, lease)
+}
+
+const leaseFields = (state: ExecutorState, now: number) => ({state, leaseExpiresAt: now + executorLeaseMs})
+
+const firstJoin = (descriptor: ExecutorDescriptor, now: number): Write[] => {
+  const usage = {cpuMilliUsed: 0, memoryMibUsed: 0, instances: 0}
+  const {id} = descriptor
+  return [
+    {put: typed('executor', keys.executor(id), {...descriptor, ...usage, state: 'ready', joinedAt: now}), when: notExists},
+    {put: typed('lease', keys.lease(id), {id, ...leaseFields('ready', now), assignmentVersion: 1}), when: notExists},
+  ]
+}
+
+/** Joins again from the state it was seen in; a lost one is ready again. */
+const nextJoin = (descriptor: ExecutorDescriptor, seen: ExecutorState, now: number): Write[] => {
+  const {id} = descriptor
+  const state = seen === 'lost' ? 'ready' : seen
+  return [
+    {update: keys.executor(id), change: {set: {...descriptor, state, joinedAt: now}}, when: executorIs(seen)},
+    {update: keys.lease(id), change: {set: leaseFields(state, now), add: {assignmentVersion: 1}}, when: exists},
+  ]
+}
+
+const assignmentsOf = async (table: Table, id: string): Promise<AssignedInstance[]> =>
+  (await query(table, `A#${id}`)).map(item => domainOf<AssignedInstance>(item))
+
+const join =
+  (table: Table): ExecutorStore['join'] =>
+  async (descriptor, now) => {
+    const {id} = descriptor
+    const lose = loseInstance(table)
+    for (let tries = 0; tries < joinTriesMax; tries++) {
+      const seen = await find(table, id)
+      if (seen?.state === 'lost') {
+        for (const each of await assignmentsOf(table, id)) await lose(each.formation, each.id, `executor ${id} was lost`, now)
+      }
+      const refused = await transact(table, seen === undefined ? firstJoin(descriptor, now) : nextJoin(descriptor, seen.state, now))
+      const joined = refused === undefined ? await find(table, id) : undefined
+      if (joined !== undefined) return {outcome: 'ok', executor: joined}
+    }
+    return {outcome: 'conflict'}
+  }
+
+/** Moves both items of an executor from one state to another. */
+const move = async (table: Table, id: string, from: ExecutorState, to: ExecutorState, now: number) => {
+  const seen = await find(table, id)
+  if (seen === undefined) return {outcome: 'missing'} as const
+  if (seen.state === 'lost') return {outcome: 'lost'} as const
+  if (seen.state === to) return {outcome: 'ok', executor: seen} as const
+  const refused = await transact(table, [
+    {update: keys.executor(id), change: {set: {state: to, stateChangedAt: now}}, when: executorIs(from)},
+    {update: keys.lease(id), change: {set: {state: to}}, when: executorNotLost},
+  ])
+  return refused === undefined ? ({outcome: 'ok', executor: {...seen, state: to}} as const) : ({outcome: 'conflict'} as const)
+}
+
+const markLost =
+  (table: Table): ExecutorStore['markLost'] =>
+  async (id, now) => {
+    const refused = await transact(table, [
+      {update: keys.lease(id), change: {set: {state: 'lost'}}, when: all(executorNotLost, leaseOver(now))},
+      {update: keys.executor(id), change: {set: {state: 'lost', stateChangedAt: now}}, when: exists},
+    ])
+    if (refused === undefined) return {outcome: 'ok'}
+    return {outcome: refused.includes(1) ? 'missing' : 'conflict'}
+  }
+
+const renew =
+  (table: Table): ExecutorStore['renew'] =>
+  async (id, now) => {
+    const change = {set: {leaseExpiresAt: now + executorLeaseMs}}
+    const item = await write(table, {update: keys.lease(id), change, when: executorNotLost})
+    if (item === undefined) return {outcome: (await get(table, keys.lease(id))) === undefined ? 'missing' : 'lost'}
+    return {outcome: 'ok', assignmentVersion: item.assignmentVersion as number, state: item.state as ExecutorState}
+  }
+
+/** Both items of each executor, all shards; may lag a moment behind, which conditions make up for. */
+const list = async (table: Table): Promise<Executor[]> => {
+  const shards = await Promise.all(executorPartitions.map(partition => query(table, partition, {consistent: false})))
+  const items = shards.flat()
+  const leases = new Map(items.filter(item => item.type === 'lease').map(item => [item.id as string, item]))
+  const executors = items.flatMap(item => {
+    const lease = leases.get(item.id as string)
+    return item.type === 'executor' && lease !== undefined ? [executorOf(item, lease)] : []
+  })
+  return executors.sort((a, b) => (a.id < b.id ? -1 : 1))
+}
+
+export const createExecutorStore = (table: Table): ExecutorStore => ({
+  join: join(table),
+  get: id => find(table, id),
+  list: () => list(table),
+  renew: renew(table),
+  drain: (id, now) => move(table, id, 'ready', 'draining', now),
+  undrain: (id, now) => move(table, id, 'draining', 'ready', now),
+  markLost: markLost(table),
+  assignments: id => assignmentsOf(table, id),
+})

@@ -1,0 +1,73 @@
+// Formations: the names that own everything else, and the one read the reconciler decides on.
+import type {DesiredScale, Formation} from '#shared/domain/formation.ts'
+import {isTerminal} from '#shared/domain/instance.ts'
+import type {Rollout} from '#shared/domain/rollout.ts'
+import {exists, formationDestroying, notExists} from './conditions.ts'
+import {touchDiscovery} from './discovery.ts'
+import {domainOf, formationItem, formationOf, instanceOf} from './items.ts'
+import {indexPartitions, keys} from './schema.ts'
+import {deleteMany, get, type Item, type Key, query, type Table, write} from './table.ts'
+import type {FormationStore, FormationView, RouteStore} from './types.ts'
+
+const viewOf = (items: readonly Item[]): FormationView | undefined => {
+  const of = (type: string) => items.filter(item => item.type === type)
+  const [formation] = of('formation')
+  if (formation === undefined) return undefined
+  return {
+    formation: formationOf(formation),
+    scales: of('scale').map(item => domainOf<DesiredScale>(item)),
+    rollouts: of('rollout').map(item => domainOf<Rollout>(item)),
+    instances: of('instance').map(instanceOf),
+  }
+}
+
+const keyOf = (item: Item): Key => ({pk: item.pk as string, sk: item.sk as string})
+
+/** Everything a formation owns but its own item. The version of its registry stays, so that readers who hold one notice what comes later. */
+const itemsOwned = async (table: Table, name: string): Promise<Key[]> => {
+  const partitions = [keys.formation(name).pk, keys.release(name, 0).pk, keys.discovery(name).pk]
+  const items = (await Promise.all(partitions.map(partition => query(table, partition)))).flat()
+  return items.filter(item => item.type !== 'formation' && item.type !== 'discovery').map(keyOf)
+}
+
+const remove = async (table: Table, routes: RouteStore, name: string) => {
+  const view = viewOf(await query(table, keys.formation(name).pk))
+  if (view === undefined) return {outcome: 'missing'} as const
+  if (view.formation.state !== 'destroying' || view.instances.some(each => !isTerminal(each.state))) return {outcome: 'conflict'} as const
+  const owned = (await routes.list()).filter(route => route.formation === name)
+  for (const route of owned) await routes.delete(route.name)
+  await deleteMany(table, await itemsOwned(table, name))
+  await touchDiscovery(table, [name])
+  const deleted = await write(table, {delete: keys.formation(name), when: formationDestroying})
+  return {outcome: deleted === undefined ? 'missing' : 'ok'} as const
+}
+
+export const createFormationStore = (table: Table, routes: RouteStore): FormationStore => {
+  const find = async (name: string): Promise<Formation | undefined> => {
+    const item = await get(table, keys.formation(name))
+    return item === undefined ? undefined : formationOf(item)
+  }
+
+  return {
+    get: find,
+
+    create: async (name, now) => {
+      const formation: Formation = {name, state: 'active', createdAt: now, latestRelease: 0, version: 0}
+      const done = await write(table, {put: formationItem(formation), when: notExists})
+      if (done !== undefined) return {outcome: 'ok', formation}
+      return {outcome: (await find(name))?.state === 'destroying' ? 'destroying' : 'exists'}
+    },
+
+    list: async () => (await query(table, indexPartitions.formations, {index: 'gsi1'})).map(formationOf),
+
+    destroy: async (name, now) => {
+      const change = {set: {state: 'destroying', destroyedAt: now}, add: {version: 1}}
+      const item = await write(table, {update: keys.formation(name), change, when: exists})
+      return item === undefined ? {outcome: 'missing'} : {outcome: 'ok', formation: formationOf(item)}
+    },
+
+    remove: name => remove(table, routes, name),
+
+    load: async name => viewOf(await query(table, keys.formation(name).pk)),
+  }
+}

@@ -1,0 +1,75 @@
+// Instances: added by reconciler and spawn, listed, refused, forgotten. Assigning, reporting and ending are in files of their own.
+import {isTerminal} from '#shared/domain/instance.ts'
+import {assign} from './assign.ts'
+import {all, formationActive, formationAtVersion, instanceUnassigned, notExists} from './conditions.ts'
+import {instanceOf, pendingItem} from './items.ts'
+import {takeReport} from './report.ts'
+import {whyNotActive} from './scales.ts'
+import {keys, pendingPartitions} from './schema.ts'
+import {loseInstance, requestStop} from './stop.ts'
+import {deleteMany, get, query, type Table, transact, write, writesPerTransactionMax} from './table.ts'
+import type {InstanceStore} from './types.ts'
+
+/** One transaction with the formation's guard. */
+export const createInstancesMax = writesPerTransactionMax
+
+const byAge = (a: {createdAt: number; id: string}, b: {createdAt: number; id: string}): number =>
+  a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1)
+
+const create =
+  (table: Table): InstanceStore['create'] =>
+  async (formation, expectedVersion, instances) => {
+    if (instances.length > createInstancesMax) throw new RangeError(`${instances.length} instances at once; at most ${createInstancesMax}`)
+    const refused = await transact(table, [
+      {update: keys.formation(formation), change: {add: {version: 1}}, when: all(formationActive, formationAtVersion(expectedVersion))},
+      ...instances.map(each => ({put: pendingItem(each), when: notExists})),
+    ])
+    return refused === undefined ? {outcome: 'ok', version: expectedVersion + 1} : {outcome: 'conflict'}
+  }
+
+const spawn =
+  (table: Table): InstanceStore['spawn'] =>
+  async instance => {
+    const refused = await transact(table, [
+      {check: keys.formation(instance.formation), when: formationActive},
+      {put: pendingItem(instance), when: notExists},
+    ])
+    if (refused === undefined) return {outcome: 'ok', instance}
+    return refused.includes(0) ? await whyNotActive(table, instance.formation) : {outcome: 'exists'}
+  }
+
+export const createInstanceStore = (table: Table): InstanceStore => ({
+  create: create(table),
+  spawn: spawn(table),
+  assign: assign(table),
+  report: takeReport(table),
+  requestStop: requestStop(table),
+  lose: loseInstance(table),
+
+  list: async (formation, {endedSince = Number.POSITIVE_INFINITY} = {}) => {
+    const items = await query(table, keys.formation(formation).pk, {prefix: 'INSTANCE#'})
+    const listed = items.map(instanceOf).filter(each => !isTerminal(each.state) || (each.endedAt ?? 0) >= endedSince)
+    return listed.sort(byAge)
+  },
+
+  get: async (formation, id) => {
+    const item = await get(table, keys.instance(formation, id))
+    return item === undefined ? undefined : instanceOf(item)
+  },
+
+  pending: async () => {
+    const shards = await Promise.all(pendingPartitions.map(partition => query(table, partition, {index: 'gsi1'})))
+    return shards.flat().map(instanceOf).sort(byAge)
+  },
+
+  refuse: async (formation, id, reason, now) => {
+    const update = {update: keys.instance(formation, id), change: {set: {reason, updatedAt: now}}}
+    return {outcome: (await write(table, {...update, when: instanceUnassigned})) === undefined ? 'conflict' : 'ok'}
+  },
+
+  forget: (formation, ids) =>
+    deleteMany(
+      table,
+      ids.map(id => keys.instance(formation, id)),
+    ),
+})

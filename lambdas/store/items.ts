@@ -1,0 +1,39 @@
+// Between items and domain objects: what an item carries besides the domain's fields, and when it ends.
+import type {Formation} from '#shared/domain/formation.ts'
+import type {Instance} from '#shared/domain/instance.ts'
+import {type ItemType, indexPartitions, keys} from './schema.ts'
+import type {Item} from './table.ts'
+
+const storeAttributes = ['pk', 'sk', 'gsi1pk', 'gsi1sk', 'type', 'ttl'] as const
+
+/** The domain's fields of an item. The store alone writes items, so their shape is known by their type. */
+export const domainOf = <T>(item: Item, ...alsoDrop: readonly string[]): T => {
+  const rest = {...item}
+  for (const name of [...storeAttributes, ...alsoDrop]) delete rest[name]
+  return rest as T
+}
+
+/** An item: its fields, its key, and what it is. */
+export const typed = (type: ItemType, key: {pk: string; sk: string}, fields: object): Item => ({...fields, ...key, type})
+
+/** DynamoDB's TTL attribute, in seconds, for something that ends at `at`. It deletes late or never, so readers filter too. */
+export const ttlOf = (at: number): number => Math.ceil(at / 1_000)
+
+/** A time as part of a sort key: text order is time order. */
+export const sortable = (at: number): string => String(at).padStart(15, '0')
+
+export const formationItem = (formation: Formation): Item => ({
+  ...typed('formation', keys.formation(formation.name), formation),
+  gsi1pk: indexPartitions.formations,
+  gsi1sk: formation.name,
+})
+
+/** A pending instance, listed in the sparse index until it is assigned or stopped. */
+export const pendingItem = (instance: Instance): Item => ({
+  ...typed('instance', keys.instance(instance.formation, instance.id), instance),
+  gsi1pk: indexPartitions.pending(instance.id),
+  gsi1sk: `${sortable(instance.createdAt)}#${instance.formation}#${instance.id}`,
+})
+
+export const formationOf = (item: Item): Formation => domainOf<Formation>(item)
+export const instanceOf = (item: Item): Instance => domainOf<Instance>(item, 'announced')

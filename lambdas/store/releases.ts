@@ -1,0 +1,48 @@
+// Releases: immutable, numbered 1, 2, 3 … within a formation, however many are created at once. Not cached: a formation made anew counts from 1 again.
+import type {Release} from '#shared/domain/release.ts'
+import {all, formationActive, latestReleaseIs, notExists} from './conditions.ts'
+import {domainOf, formationOf, typed} from './items.ts'
+import {keys} from './schema.ts'
+import {get, pause, query, type Table, transact} from './table.ts'
+import type {ReleaseStore} from './types.ts'
+
+/** As JSON. A DynamoDB item holds at most 409,600 bytes; the kept answer of the request that created it must fit one too. */
+export const releaseBytesMax = 360_000
+const numberingTriesMax = 40
+
+const create =
+  (table: Table): ReleaseStore['create'] =>
+  async (name, draft, now) => {
+    for (let tries = 1; tries <= numberingTriesMax; tries++) {
+      const item = await get(table, keys.formation(name))
+      if (item === undefined) return {outcome: 'missing'}
+      const formation = formationOf(item)
+      if (formation.state !== 'active') return {outcome: 'destroying'}
+      const number = formation.latestRelease + 1
+      const release: Release = {...draft, formation: name, release: number, createdAt: now}
+      if (Buffer.byteLength(JSON.stringify(release)) > releaseBytesMax) return {outcome: 'too_large'}
+      const refused = await transact(table, [
+        {update: keys.formation(name), change: {set: {latestRelease: number}}, when: all(formationActive, latestReleaseIs(number - 1))},
+        {put: typed('release', keys.release(name, number), release), when: notExists},
+      ])
+      if (refused === undefined) return {outcome: 'ok', release}
+      await pause(tries)
+    }
+    return {outcome: 'conflict'}
+  }
+
+export const createReleaseStore = (table: Table): ReleaseStore => ({
+  create: create(table),
+
+  get: async (formation, number) => {
+    const item = await get(table, keys.release(formation, number))
+    return item === undefined ? undefined : domainOf<Release>(item)
+  },
+
+  latest: async formation => {
+    const [newest] = await query(table, keys.release(formation, 0).pk, {newestFirst: true, limit: 1})
+    return newest === undefined ? undefined : domainOf<Release>(newest)
+  },
+
+  list: async formation => (await query(table, keys.release(formation, 0).pk, {newestFirst: true})).map(item => domainOf<Release>(item)),
+})

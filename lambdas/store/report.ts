@@ -1,0 +1,107 @@
+// An agent's word on one of its instances: state, address, announcement, end. The transition table decides what may follow what.
+import type {InstanceReport} from '#shared/domain/assignment.ts'
+import {endedInstanceKeptMs, type Instance, isTerminal, mayFollow} from '#shared/domain/instance.ts'
+import {all, announcedIs, instanceStill} from './conditions.ts'
+import {touchDiscovery} from './discovery.ts'
+import {instanceOf, ttlOf, typed} from './items.ts'
+import {freed} from './placement.ts'
+import {keys} from './schema.ts'
+import {type Change, get, type Table, transact, type Write, write} from './table.ts'
+import type {InstanceStore, RegistryEntry, ReportOutcome} from './types.ts'
+
+export const raceTriesMax = 6
+
+/** An instance with whether it is in the registry; that flag is the store's own. */
+export interface StoredInstance {
+  readonly instance: Instance
+  readonly announced: boolean
+}
+
+export const readInstance = async (table: Table, formation: string, id: string): Promise<StoredInstance | undefined> => {
+  const item = await get(table, keys.instance(formation, id))
+  return item === undefined ? undefined : {instance: instanceOf(item), announced: item.announced === true}
+}
+
+/** What the registry says of an instance of the platform. */
+const entryOf = (instance: Instance, executor: string, address: NonNullable<InstanceReport['address']>): RegistryEntry => {
+  const {formation, service, id, release} = instance
+  const first = instance.ports[0]
+  const port = first === undefined ? undefined : address.ports[String(first.port)]
+  const body = {host: address.host, ...(port !== undefined && {port}), ports: address.ports, service, instance: id, release, executor}
+  return {formation, service, id, executor, body}
+}
+
+/** The instance as it is once the report is taken. */
+const reported = (instance: Instance, report: InstanceReport, now: number): Instance => {
+  const {reason: _, exitCode: __, ...rest} = instance
+  const reason = report.reason ?? (report.state === 'stopping' || report.state === 'stopped' ? instance.reason : undefined)
+  return {
+    ...rest,
+    state: report.state,
+    restarts: report.restarts,
+    updatedAt: now,
+    ...(report.address !== undefined && {address: report.address}),
+    ...(reason !== undefined && {reason}),
+    ...(report.exitCode !== undefined && {exitCode: report.exitCode}),
+    ...(report.state === 'running' && instance.runningAt === undefined && {runningAt: now}),
+    ...(isTerminal(report.state) && {endedAt: now}),
+  }
+}
+
+const reportedFields = ['state', 'restarts', 'address', 'reason', 'exitCode'] as const
+
+const differs = (before: Instance, after: Instance): boolean =>
+  reportedFields.some(field => JSON.stringify(before[field]) !== JSON.stringify(after[field]))
+
+/** The update that makes the stored instance `after`; fields that `after` lacks are removed. */
+export const changeTo = (after: Instance, announced: boolean): Change => {
+  const {state, restarts, updatedAt, address, reason, exitCode, runningAt, endedAt} = after
+  const ttl = endedAt === undefined ? undefined : ttlOf(endedAt + endedInstanceKeptMs)
+  const set = {state, restarts, updatedAt, address, reason, exitCode, runningAt, endedAt, ttl, announced}
+  const remove = (['reason', 'exitCode'] as const).filter(name => after[name] === undefined)
+  return {set, remove}
+}
+
+const announcementWrites = (executor: string, after: Instance, was: boolean, is: boolean): Write[] => {
+  const key = keys.announcement(after.formation, after.service, after.id)
+  if (is && after.address !== undefined) return [{put: typed('announcement', key, entryOf(after, executor, after.address))}]
+  return was ? [{delete: key}] : []
+}
+
+const commit = async (table: Table, executor: string, stored: StoredInstance, after: Instance, announced: boolean): Promise<boolean> => {
+  const {instance} = stored
+  const update = {
+    update: keys.instance(instance.formation, instance.id),
+    change: changeTo(after, announced),
+    when: all(instanceStill(instance.state, executor), announcedIs(stored.announced)),
+  }
+  const others = isTerminal(after.state) ? freed(instance, executor) : announcementWrites(executor, after, stored.announced, announced)
+  if (others.length === 0) return (await write(table, update)) !== undefined
+  return (await transact(table, [update, ...others])) === undefined
+}
+
+const take = async (table: Table, executor: string, report: InstanceReport, now: number): Promise<ReportOutcome | 'again'> => {
+  const stored = await readInstance(table, report.formation, report.id)
+  if (stored === undefined || stored.instance.executor !== executor || stored.instance.service !== report.service)
+    return {outcome: 'fenced'}
+  const {instance} = stored
+  const from = instance.state
+  if (from !== report.state && !mayFollow(from, report.state)) return {outcome: from === 'lost' ? 'fenced' : 'ignored'}
+  const after = isTerminal(from) ? instance : reported(instance, report, now)
+  const announced = report.announced && after.state === 'running' && after.address !== undefined
+  const changed = differs(instance, after) || announced !== stored.announced
+  if (changed && !(await commit(table, executor, stored, after, announced))) return 'again'
+  // Also when nothing changed: whoever was interrupted before this line repeats the report.
+  if (announced || stored.announced || isTerminal(after.state)) await touchDiscovery(table, [report.formation])
+  return changed ? {outcome: 'ok', instance: after} : {outcome: 'unchanged'}
+}
+
+export const takeReport =
+  (table: Table): InstanceStore['report'] =>
+  async (executor, report, now) => {
+    for (let tries = 0; tries < raceTriesMax; tries++) {
+      const outcome = await take(table, executor, report, now)
+      if (outcome !== 'again') return outcome
+    }
+    return {outcome: 'conflict'}
+  }

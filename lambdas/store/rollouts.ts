@@ -1,0 +1,83 @@
+// Rollouts: one release replacing the others. At most one is under way in a formation; the reconciler finishes or fails it.
+import type {DesiredScale} from '#shared/domain/formation.ts'
+import {type Rollout, rolloutTimeoutMs} from '#shared/domain/rollout.ts'
+import {noRolloutStarting, rolloutStarting} from './conditions.ts'
+import {domainOf, typed} from './items.ts'
+import {activeFormationMoves, scaleWrite, whyNotActive} from './scales.ts'
+import {keys} from './schema.ts'
+import {get, pause, query, type Table, transact, transactionsOf, type Write} from './table.ts'
+import type {RolloutStore} from './types.ts'
+
+const startTriesMax = 5
+
+const endWrite = (rollout: Pick<Rollout, 'formation' | 'release'>, state: 'finished' | 'failed', now: number, reason?: string): Write => ({
+  update: keys.rollout(rollout.formation, rollout.release),
+  change: {set: {state, endedAt: now, reason}},
+  when: rolloutStarting,
+})
+
+const rolloutsOf = async (table: Table, formation: string): Promise<Rollout[]> =>
+  (await query(table, keys.formation(formation).pk, {prefix: 'ROLLOUT#'})).map(item => domainOf<Rollout>(item))
+
+const start =
+  (table: Table): RolloutStore['start'] =>
+  async (formation, release, scale, now) => {
+    const rollout: Rollout = {formation, release, scale, state: 'starting', startedAt: now, deadlineAt: now + rolloutTimeoutMs}
+    const scales = Object.entries(scale).map(([service, desired]) => scaleWrite({formation, release, service, desired}, now))
+    const [first = [], ...rest] = transactionsOf(scales)
+    for (let tries = 1; tries <= startTriesMax; tries++) {
+      const underWay = (await rolloutsOf(table, formation)).filter(each => each.state === 'starting')
+      if (underWay.some(each => each.release === release)) return {outcome: 'exists'}
+      const refused = await transact(table, [
+        activeFormationMoves(formation),
+        {put: typed('rollout', keys.rollout(formation, release), rollout), when: noRolloutStarting},
+        ...underWay.map(each => endWrite(each, 'failed', now, `superseded by the rollout of release ${release}`)),
+        ...first,
+      ])
+      if (refused === undefined) {
+        for (const some of rest) await transact(table, [activeFormationMoves(formation), ...some])
+        return {outcome: 'ok', rollout}
+      }
+      if (refused.includes(0)) return await whyNotActive(table, formation)
+      await pause(tries)
+    }
+    return {outcome: 'conflict'}
+  }
+
+/** Forgets the chosen scales and ends the rollout with the last of them, only while it is under way. */
+const end = async (
+  table: Table,
+  rollout: Pick<Rollout, 'formation' | 'release'>,
+  ending: Write,
+  chosen: (scale: DesiredScale) => boolean,
+) => {
+  const {formation, release} = rollout
+  const key = keys.rollout(formation, release)
+  const found = await get(table, key)
+  if (found === undefined) return {outcome: 'missing'} as const
+  const scales = (await query(table, keys.formation(formation).pk, {prefix: 'SCALE#'})).map(item => domainOf<DesiredScale>(item))
+  const forgotten: Write[] = scales.filter(chosen).map(each => ({delete: keys.scale(formation, each.release, each.service)}))
+  const chunks = transactionsOf(forgotten)
+  const last = chunks.pop() ?? []
+  for (const some of chunks) {
+    const refused = await transact(table, [activeFormationMoves(formation), {check: key, when: rolloutStarting}, ...some])
+    if (refused !== undefined) return {outcome: 'conflict'} as const
+  }
+  const refused = await transact(table, [activeFormationMoves(formation), ending, ...last])
+  return {outcome: refused === undefined ? 'ok' : 'conflict'} as const
+}
+
+export const createRolloutStore = (table: Table): RolloutStore => ({
+  start: start(table),
+
+  get: async (formation, release) => {
+    const item = await get(table, keys.rollout(formation, release))
+    return item === undefined ? undefined : domainOf<Rollout>(item)
+  },
+
+  finish: (formation, release, now) =>
+    end(table, {formation, release}, endWrite({formation, release}, 'finished', now), scale => scale.release !== release),
+
+  fail: (formation, release, reason, now) =>
+    end(table, {formation, release}, endWrite({formation, release}, 'failed', now, reason), scale => scale.release === release),
+})

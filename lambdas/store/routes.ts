@@ -1,0 +1,63 @@
+// Routes: names and patterns are both unique, and the whole table has one version.
+import type {Route} from '#shared/domain/registry.ts'
+import {exists, notExists} from './conditions.ts'
+import {domainOf, typed} from './items.ts'
+import {keys} from './schema.ts'
+import {get, query, type Table, transact, type Write} from './table.ts'
+import type {RouteStore} from './types.ts'
+
+/** A stored route; `pattern` finds the item that reserves it. */
+type StoredRoute = Route & {readonly pattern: string}
+
+const routeOf = ({pattern: _, ...route}: StoredRoute): Route => route
+
+const tableMoves: Write = {update: keys.routing(), change: {set: {type: 'routing'}, add: {version: 1}}}
+
+const list = async (table: Table): Promise<Route[]> =>
+  (await query(table, keys.routing().pk, {prefix: 'ROUTE#'})).map(item => routeOf(domainOf<StoredRoute>(item)))
+
+const create =
+  (table: Table): RouteStore['create'] =>
+  async (route, pattern) => {
+    const reserved = keys.routePattern(pattern)
+    const refused = await transact(table, [
+      {put: typed('route', keys.route(route.name), {...route, pattern}), when: notExists},
+      {put: typed('routing', reserved, {route: route.name}), when: notExists},
+      tableMoves,
+    ])
+    if (refused === undefined) return {outcome: 'ok', route}
+    if (refused.includes(0)) return {outcome: 'exists'}
+    const holder = await get(table, reserved)
+    return holder === undefined ? {outcome: 'conflict'} : {outcome: 'overlap', by: holder.route as string}
+  }
+
+const remove =
+  (table: Table): RouteStore['delete'] =>
+  async name => {
+    const item = await get(table, keys.route(name))
+    if (item === undefined) return {outcome: 'missing'}
+    const {pattern} = domainOf<StoredRoute>(item)
+    const refused = await transact(table, [
+      {delete: keys.route(name), when: {...exists, text: `${exists.text} AND pattern = :pattern`, values: {':pattern': pattern}}},
+      {delete: keys.routePattern(pattern)},
+      tableMoves,
+    ])
+    return {outcome: refused === undefined ? 'ok' : 'conflict'}
+  }
+
+export const createRouteStore = (table: Table): RouteStore => ({
+  create: create(table),
+  delete: remove(table),
+  list: () => list(table),
+
+  get: async name => {
+    const item = await get(table, keys.route(name))
+    return item === undefined ? undefined : routeOf(domainOf<StoredRoute>(item))
+  },
+
+  table: async heldVersion => {
+    // The version first: the routes read are at least as new.
+    const version = ((await get(table, keys.routing()))?.version as number | undefined) ?? 0
+    return version === heldVersion ? undefined : {version, routes: await list(table)}
+  },
+})

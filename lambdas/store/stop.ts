@@ -1,0 +1,81 @@
+// Ending an instance from the control plane's side: asking it to stop, and giving it up with its lost executor.
+import {type Instance, isTerminal} from '#shared/domain/instance.ts'
+import {all, exists, instanceStill, instanceUnassigned} from './conditions.ts'
+import {touchDiscovery} from './discovery.ts'
+import {instanceOf} from './items.ts'
+import {assignmentsMove, freed} from './placement.ts'
+import {changeTo, raceTriesMax, readInstance, type StoredInstance} from './report.ts'
+import {keys} from './schema.ts'
+import {type Table, transact, write} from './table.ts'
+import type {InstanceStore, Not, Ok} from './types.ts'
+
+type Ended = Ok<{instance: Instance}> | Not<'missing' | 'ended'>
+
+const stopPending = async (table: Table, instance: Instance, reason: string, now: number): Promise<Instance | undefined> => {
+  const after: Instance = {...instance, state: 'stopped', reason, updatedAt: now, endedAt: now}
+  const change = changeTo(after, false)
+  const update = {update: keys.instance(instance.formation, instance.id), change: {...change, remove: ['exitCode', 'gsi1pk', 'gsi1sk']}}
+  const item = await write(table, {...update, when: instanceUnassigned})
+  return item === undefined ? undefined : instanceOf(item)
+}
+
+/** Withdraws it in the same step, so that callers leave it before its agent hears of it. */
+const stopPlaced = async (
+  table: Table,
+  instance: Instance,
+  executor: string,
+  reason: string,
+  now: number,
+): Promise<Instance | undefined> => {
+  const after: Instance = {...instance, state: 'stopping', reason, updatedAt: now}
+  const {formation, service, id} = instance
+  const refused = await transact(table, [
+    {update: keys.instance(formation, id), change: changeTo(after, false), when: instanceStill(instance.state, executor)},
+    {update: keys.assignment(executor, formation, id), change: {set: {stop: true}}, when: exists},
+    {delete: keys.announcement(formation, service, id)},
+    assignmentsMove(executor),
+  ])
+  if (refused !== undefined) return undefined
+  return after
+}
+
+const stop = async (table: Table, {instance}: StoredInstance, reason: string, now: number): Promise<Ended | 'again'> => {
+  const {state, executor} = instance
+  if (isTerminal(state)) return {outcome: 'ended'}
+  let after: Instance | undefined = instance
+  if (executor === undefined) after = await stopPending(table, instance, reason, now)
+  else if (state !== 'stopping') after = await stopPlaced(table, instance, executor, reason, now)
+  if (after === undefined) return 'again'
+  if (executor !== undefined) await touchDiscovery(table, [instance.formation])
+  return {outcome: 'ok', instance: after}
+}
+
+const lose = async (table: Table, {instance}: StoredInstance, reason: string, now: number): Promise<Ended | 'again'> => {
+  const {state, executor} = instance
+  if (isTerminal(state)) return {outcome: 'ended'}
+  if (executor === undefined) return {outcome: 'missing'}
+  const after: Instance = {...instance, state: 'lost', reason, updatedAt: now, endedAt: now}
+  const refused = await transact(table, [
+    {update: keys.instance(instance.formation, instance.id), change: changeTo(after, false), when: all(instanceStill(state, executor))},
+    ...freed(instance, executor),
+  ])
+  return refused === undefined ? {outcome: 'ok', instance: after} : 'again'
+}
+
+type Step = (table: Table, stored: StoredInstance, reason: string, now: number) => Promise<Ended | 'again'>
+
+/** Reads the instance and takes one step from there, again when the step lost a race. */
+const stepping =
+  (table: Table, step: Step): InstanceStore['requestStop'] =>
+  async (formation, id, reason, now) => {
+    for (let tries = 0; tries < raceTriesMax; tries++) {
+      const stored = await readInstance(table, formation, id)
+      if (stored === undefined) return {outcome: 'missing'}
+      const outcome = await step(table, stored, reason, now)
+      if (outcome !== 'again') return outcome
+    }
+    return {outcome: 'conflict'}
+  }
+
+export const requestStop = (table: Table): InstanceStore['requestStop'] => stepping(table, stop)
+export const loseInstance = (table: Table): InstanceStore['lose'] => stepping(table, lose)

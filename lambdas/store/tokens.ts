@@ -1,0 +1,60 @@
+// Bearer tokens: kept as hashes, shown once, never listed with their secrets.
+import {createHash, randomBytes} from 'node:crypto'
+import type {Principal} from '#shared/scopes.ts'
+import {exists} from './conditions.ts'
+import {domainOf, sortable, ttlOf, typed} from './items.ts'
+import {indexPartitions, keys} from './schema.ts'
+import {deleteMany, get, query, type Table, write} from './table.ts'
+import type {TokenRecord, TokenStore} from './types.ts'
+
+/** 256 random bits: nobody guesses one, so a plain hash is enough to keep it by. */
+const secretBytes = 32
+/** Longest text that is looked at as a token, in characters. */
+const secretCharactersMax = 128
+
+const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('hex')
+
+/** The part of the hash that names a token; it tells nothing of the secret. */
+const idOf = (hash: string): string => hash.slice(0, 16)
+
+export const createTokenStore = (table: Table): TokenStore => ({
+  create: async ({ttlMs, ...fields}, now) => {
+    const token = `gil_${fields.scope}_${randomBytes(secretBytes).toString('base64url')}`
+    const hash = hashOf(token)
+    const record: TokenRecord = {...fields, id: idOf(hash), createdAt: now, expiresAt: now + ttlMs}
+    const index = {gsi1pk: indexPartitions.tokens, gsi1sk: `${sortable(now)}#${record.id}`}
+    await write(table, {put: {...typed('token', keys.token(hash), record), ...index, ttl: ttlOf(record.expiresAt)}})
+    return {...record, token}
+  },
+
+  authenticate: async (secret, now) => {
+    if (!secret.startsWith('gil_') || secret.length > secretCharactersMax) return undefined
+    const item = await get(table, keys.token(hashOf(secret)))
+    if (item === undefined) return undefined
+    const {id, scope, executor, formation, expiresAt} = domainOf<TokenRecord>(item)
+    if (expiresAt <= now) return undefined
+    const principal: Principal = {
+      tokenId: id,
+      scope,
+      ...(executor !== undefined && {executor}),
+      ...(formation !== undefined && {formation}),
+    }
+    return principal
+  },
+
+  list: async now => {
+    const items = await query(table, indexPartitions.tokens, {index: 'gsi1', newestFirst: true})
+    const ended = items.filter(item => (item.expiresAt as number) <= now)
+    await deleteMany(table, ended as {pk: string; sk: string}[] & typeof ended)
+    return items.filter(item => !ended.includes(item)).map(item => domainOf<TokenRecord>(item))
+  },
+
+  revoke: async id => {
+    const items = await query(table, indexPartitions.tokens, {index: 'gsi1'})
+    const found = items.find(item => item.id === id)
+    if (found === undefined) return {outcome: 'missing'}
+    const key = {pk: found.pk as string, sk: found.sk as string}
+    const deleted = await write(table, {delete: key, when: exists})
+    return {outcome: deleted === undefined ? 'missing' : 'ok'}
+  },
+})
