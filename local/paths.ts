@@ -1,0 +1,47 @@
+// Where a local stage keeps what, below its home folder. Names only; nothing here touches the disk.
+import {join} from 'node:path'
+
+export interface StagePaths {
+  readonly home: string
+  readonly database: string
+  readonly blobs: string
+  readonly logs: string
+  readonly checkpoints: string
+  readonly secrets: string
+  readonly joinToken: string
+  readonly discoveryToken: string
+  readonly controlPlanePid: string
+  readonly controlPlaneLog: string
+  /** Held while a bootstrap starts or stops the stage. */
+  readonly lock: string
+  /** The ports it was last started with, for `--stop` and for messages. */
+  readonly stage: string
+  readonly agent: (executor: string) => AgentPaths
+}
+
+export interface AgentPaths {
+  readonly home: string
+  readonly pid: string
+  readonly log: string
+}
+
+/** The folders and files of the stage in `home` (an absolute path). */
+export const stagePaths = (home: string): StagePaths => ({
+  home,
+  database: join(home, 'db'),
+  blobs: join(home, 'blobs'),
+  logs: join(home, 'logs'),
+  checkpoints: join(home, 'checkpoints'),
+  secrets: join(home, 'secrets'),
+  joinToken: join(home, 'secrets', 'join-token'),
+  discoveryToken: join(home, 'secrets', 'discovery-token'),
+  controlPlanePid: join(home, 'control-plane.pid'),
+  controlPlaneLog: join(home, 'control-plane.log'),
+  lock: join(home, 'bootstrap.lock'),
+  stage: join(home, 'stage.json'),
+  agent: executor => ({
+    home: join(home, 'agents', executor),
+    pid: join(home, 'agents', `${executor}.pid`),
+    log: join(home, 'agents', `${executor}.log`),
+  }),
+})
