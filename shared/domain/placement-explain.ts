@@ -1,9 +1,8 @@
 // Why one instance fits where: candidates in the order the scheduler would try them, and for all others the reasons and the smallest change. Pure.
 import type {Executor} from './executor.ts'
-import {ExecutorFacts} from './placement-facts.ts'
-import {countNeighbours} from './placement-neighbours.ts'
 import {changeOf, effortOf, type Reason, reasonsAgainst} from './placement-refusals.ts'
 import {type Expressions, type PlacedInstance, type PlacementRequest, rankOfFailure} from './placement-rules.ts'
+import {compareText, PlacementState} from './placement-state.ts'
 import {rankDefault} from './release.ts'
 
 export interface Candidate {
@@ -36,8 +35,8 @@ export interface ExplainInput {
   readonly now: number
 }
 
-/** Code unit order: the same everywhere, unlike a locale’s. */
-export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+const candidate = (executor: string, value: number | string): Candidate =>
+  typeof value === 'number' ? {executor, rank: value} : {executor, rank: rankOfFailure, reason: value}
 
 /**
  * Explains where `request` could run now. Candidates come best first: by rank, then by executor id. Refusals come with the least to change first.
@@ -46,22 +45,17 @@ export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b
 export const explain = ({request, executors, placed, expressions, now}: ExplainInput): PlacementExplanation => {
   const requirements = request.requirements.map(text => expressions.requirement(text))
   const rank = expressions.rank(request.rank ?? rankDefault)
-  const neighbours = countNeighbours(placed)
+  const state = new PlacementState(executors, placed, now)
+  const service = `${request.formation}/${request.service}`
+  for (const of of [service, request.formation]) state.counts(of)
   const candidates: Candidate[] = []
   const refused: {executor: string; reasons: Reason[]}[] = []
-  for (const executor of executors) {
-    const facts = new ExecutorFacts(executor)
-    facts.same_service = neighbours.sameService(executor.id, request)
-    facts.same_formation = neighbours.sameFormation(executor.id, request)
+  state.executors.forEach((executor, at) => {
+    const facts = state.factsFor(at, request.formation, service)
     const reasons = reasonsAgainst(executor, facts, request, requirements, now)
     if (reasons.length > 0) refused.push({executor: executor.id, reasons})
-    else {
-      const value = rank.evaluate(facts)
-      candidates.push(
-        typeof value === 'number' ? {executor: executor.id, rank: value} : {executor: executor.id, rank: rankOfFailure, reason: value},
-      )
-    }
-  }
+    else candidates.push(candidate(executor.id, rank.evaluate(facts)))
+  })
   candidates.sort((a, b) => b.rank - a.rank || compareText(a.executor, b.executor))
   refused.sort((a, b) => effortOf(a.reasons) - effortOf(b.reasons) || compareText(a.executor, b.executor))
   const nearest = candidates.length === 0 ? refused[0] : undefined
