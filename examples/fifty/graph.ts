@@ -42,7 +42,7 @@ const processOf = ({name, calls, instances}: Node): string => `  ${name}:
     ports: [80]
     scale: ${instances}
     env: {CALLS: "${calls.join(' ')}"}
-    health: {http: /healthz}
+    health: {http: /healthz, interval: 10s}
     resources: {cpu: 0.01, memory: 16M}
     requires: [${calls.join(', ')}]
 `
