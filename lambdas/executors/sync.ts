@@ -1,0 +1,52 @@
+// An agent's heartbeat: one small write when nothing happened; else its logs and reports in, its assignments out.
+import type {Operation} from '#lambdas/middleware.ts'
+import type {Store} from '#lambdas/store/index.ts'
+import {executorLeaseMs} from '#shared/domain/executor.ts'
+import type {InputOf} from '#shared/endpoints.ts'
+import {GilliamError} from '#shared/errors.ts'
+import type {LogStore} from '#shared/ports.ts'
+import {loadAssignments} from './assignments.ts'
+
+/** Reports written at the same time. */
+const reportsAtOnceMax = 8
+
+export interface SyncTiming {
+  /** Until the next sync, in milliseconds, while something is going on and when nothing is. */
+  readonly busyMs: number
+  readonly idleMs: number
+}
+
+type Reports = InputOf<'syncExecutor'>['body']['reports']
+
+/** Throws conflict when a report could not be written: the agent repeats them all, and those that were written are `unchanged` then. */
+const takeReports = async (store: Pick<Store, 'instances'>, executor: string, reports: Reports, now: number): Promise<void> => {
+  for (let first = 0; first < reports.length; first += reportsAtOnceMax) {
+    const batch = reports.slice(first, first + reportsAtOnceMax)
+    const outcomes = await Promise.all(batch.map(report => store.instances.report(executor, report, now)))
+    if (outcomes.some(({outcome}) => outcome === 'conflict'))
+      throw new GilliamError('conflict', 'Some reports could not be written; send them again.')
+  }
+}
+
+const renew = async (store: Pick<Store, 'executors'>, executor: string, now: number): Promise<number> => {
+  const renewed = await store.executors.renew(executor, now)
+  if (renewed.outcome === 'ok') return renewed.assignmentVersion
+  if (renewed.outcome === 'missing') throw new GilliamError('not_found', `There is no executor “${executor}”; join first.`)
+  throw new GilliamError('executor_lost', `The lease of executor “${executor}” ended; join again.`)
+}
+
+/**
+ * Lines are kept before reports, so that whoever sees an instance fail finds its last words. The version is read before the assignments: an agent may get
+ * newer assignments than the version says, and then gets them again; never the other way round.
+ */
+export const syncOperation =
+  (store: Store, logs: LogStore, timing: SyncTiming): Operation<'syncExecutor'> =>
+  async ({params: {executor}, body}, {now}) => {
+    const assignmentVersion = await renew(store, executor, now)
+    if (body.logs.length > 0) await logs.append(body.logs)
+    await takeReports(store, executor, body.reports, now)
+    const changed = assignmentVersion !== body.assignmentVersion
+    const nextSyncMs = changed || body.reports.length > 0 ? timing.busyMs : timing.idleMs
+    const answer = {assignmentVersion, nextSyncMs, leaseMs: executorLeaseMs}
+    return changed ? {...answer, assignments: await loadAssignments(store, executor)} : answer
+  }

@@ -1,0 +1,32 @@
+// Formations, releases, environment, scale, rollouts and instances: the endpoints of CLI and CI. Composition only; one file per noun beside it.
+import {type ApiFunction, createFunction} from '#lambdas/middleware.ts'
+import type {Store} from '#lambdas/store/index.ts'
+import type {Expressions} from '#shared/domain/placement-rules.ts'
+import type {Logger} from '#shared/log.ts'
+import {explainOperation} from './explain.ts'
+import {formationOperations} from './formations.ts'
+import {instanceOperations} from './instances.ts'
+import {releaseOperations} from './releases.ts'
+import {scaleOperations} from './scale.ts'
+
+export interface FormationsDeps {
+  readonly store: Store
+  readonly log: Logger
+  readonly now: () => number
+  /** Makes ids of spawned instances: `randomId` of shared/ids.ts. */
+  readonly randomId: () => string
+  readonly expressions: Expressions
+}
+
+export const createFormationsFunction = ({store, log, now, randomId, expressions}: FormationsDeps): ApiFunction =>
+  createFunction(
+    'formations',
+    {store, log, now},
+    {
+      ...formationOperations(store),
+      ...releaseOperations(store),
+      ...scaleOperations(store),
+      ...instanceOperations(store, randomId),
+      explain: explainOperation(store, expressions),
+    },
+  )

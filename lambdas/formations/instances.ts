@@ -1,0 +1,102 @@
+// Instances: list, show, spawn one, stop one.
+import {findFormation} from '#lambdas/middleware/formation.ts'
+import type {Operations} from '#lambdas/middleware.ts'
+import type {Store} from '#lambdas/store/index.ts'
+import {endedInstanceKeptMs, type Instance} from '#shared/domain/instance.ts'
+import {type PortDefinition, type Release, requirementsMax, runtimeOf} from '#shared/domain/release.ts'
+import type {InputOf} from '#shared/endpoints.ts'
+import {GilliamError} from '#shared/errors.ts'
+import {checkExpressions, checkPorts} from './checks.ts'
+import {checkServices, findRelease, noInstance, refusalOf, serviceOf, tryAgain} from './found.ts'
+import {presentInstance} from './present.ts'
+
+type Named = 'listInstances' | 'getInstance' | 'spawnInstance' | 'stopInstance'
+type SpawnBody = InputOf<'spawnInstance'>['body']
+
+/** Tries to find an id that nobody has. */
+const idTriesMax = 3
+const portsMax = 16
+
+/** The service's ports with those asked for: a port that both have takes the host port asked for. */
+export const mergePorts = (own: readonly PortDefinition[], asked: readonly PortDefinition[]): PortDefinition[] => {
+  const ports = new Map(own.map(definition => [definition.port, definition]))
+  for (const definition of asked) ports.set(definition.port, {...ports.get(definition.port), ...definition})
+  return [...ports.values()]
+}
+
+const limit = (what: string, count: number, max: number): void => {
+  if (count > max)
+    throw new GilliamError('limit_reached', `With the service’s own there would be ${count} ${what}; at most ${max} are allowed.`)
+}
+
+/** The pending instance that a spawn asks for, without its id. */
+const spawned = (release: Release, body: SpawnBody, now: number): Omit<Instance, 'id'> => {
+  checkServices(release, [body.service], '')
+  const service = serviceOf(release, body.service)
+  if (service === undefined) throw new Error('checked above')
+  const only = body.executor === undefined ? [] : [`executor.id == ${JSON.stringify(body.executor)}`]
+  const requirements = [...service.requirements, ...body.requirements, ...only]
+  const rank = body.rank ?? service.rank
+  const ports = mergePorts(service.ports, body.ports)
+  limit('requirements', requirements.length, requirementsMax)
+  limit('ports', ports.length, portsMax)
+  checkPorts(ports)
+  return {
+    formation: release.formation,
+    service: body.service,
+    release: release.release,
+    origin: 'spawn',
+    state: 'pending',
+    resources: service.resources,
+    runtime: runtimeOf(service),
+    requirements,
+    ...(rank === undefined ? {} : {rank}),
+    ports,
+    restarts: 0,
+    createdAt: now,
+    updatedAt: now,
+  }
+}
+
+const findInstance = async (store: Store, formation: string, id: string): Promise<Instance> => {
+  const instance = await store.instances.get(formation, id)
+  if (instance !== undefined) return instance
+  await findFormation(store, formation)
+  throw noInstance(formation, id)
+}
+
+const spawn = async (store: Store, randomId: () => string, formation: string, body: SpawnBody, now: number): Promise<Instance> => {
+  checkExpressions(body)
+  checkPorts(body.ports)
+  const draft = spawned(await findRelease(store, formation, body.release), body, now)
+  if (body.executor !== undefined && (await store.executors.get(body.executor)) === undefined)
+    throw new GilliamError('not_found', `There is no executor “${body.executor}”.`)
+  for (let tries = 1; tries <= idTriesMax; tries++) {
+    const made = await store.instances.spawn({...draft, id: randomId()})
+    if (made.outcome === 'ok') return made.instance
+    if (made.outcome !== 'exists') throw refusalOf(formation, made.outcome)
+  }
+  throw tryAgain(`Formation “${formation}”`)
+}
+
+export const instanceOperations = (store: Store, randomId: () => string): Pick<Operations<'formations'>, Named> => ({
+  listInstances: async ({params: {formation}, query}, {now}) => {
+    await findFormation(store, formation)
+    const all = await store.instances.list(formation, query.all === 'true' ? {endedSince: now - endedInstanceKeptMs} : {})
+    const items = all.filter(
+      ({service, release}) =>
+        (query.service === undefined || service === query.service) && (query.release === undefined || release === Number(query.release)),
+    )
+    return {items: items.map(presentInstance)}
+  },
+  getInstance: async ({params}) => presentInstance(await findInstance(store, params.formation, params.instance)),
+  spawnInstance: async ({params, body}, {now}) => presentInstance(await spawn(store, randomId, params.formation, body, now)),
+  stopInstance: async ({params: {formation, instance}}, {now}) => {
+    const stopped = await store.instances.requestStop(formation, instance, 'stopped by request', now)
+    if (stopped.outcome === 'ok') return presentInstance(stopped.instance)
+    if (stopped.outcome === 'ended') throw new GilliamError('instance_ended', `Instance “${instance}” of “${formation}” has ended already.`)
+    if (stopped.outcome === 'conflict') throw tryAgain(`Instance “${instance}”`)
+    await findFormation(store, formation)
+    throw noInstance(formation, instance)
+  },
+})

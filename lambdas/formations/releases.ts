@@ -1,0 +1,93 @@
+// Releases: create, list, show; and their environment, each change of which makes a release.
+import {findActive, findFormation} from '#lambdas/middleware/formation.ts'
+import type {Operations} from '#lambdas/middleware.ts'
+import type {ReleaseDraft, Store} from '#lambdas/store/index.ts'
+import {releaseBytesMax} from '#lambdas/store/releases.ts'
+import type {Release, SlugReference} from '#shared/domain/release.ts'
+import type {InputOf} from '#shared/endpoints.ts'
+import {GilliamError} from '#shared/errors.ts'
+import {checkRelease} from './checks.ts'
+import {checkServices, findRelease, refusalOf, releaseNumber, tryAgain} from './found.ts'
+import {presentRelease} from './present.ts'
+
+type Named = 'createRelease' | 'listReleases' | 'getRelease' | 'getEnv' | 'changeEnv'
+type Env = Readonly<Record<string, string>>
+
+/** Tries to change the environment while others create releases. */
+const changeTriesMax = 5
+
+const checkSlug = async (store: Pick<Store, 'artifacts'>, slug: SlugReference | undefined): Promise<void> => {
+  if (slug === undefined) return
+  const artifact = await store.artifacts.get(slug.sha256)
+  if (artifact?.stored !== true)
+    throw new GilliamError('slug_missing', `Slug ${slug.sha256} was not uploaded; POST /v1/artifacts tells where to.`)
+}
+
+const create = async (store: Store, formation: string, draft: ReleaseDraft, now: number): Promise<Release> => {
+  const created = await store.releases.create(formation, draft, now)
+  if (created.outcome === 'ok') return created.release
+  if (created.outcome === 'too_large')
+    throw new GilliamError('limit_reached', `A release has at most ${releaseBytesMax} bytes of JSON; shorten its environment.`)
+  throw refusalOf(formation, created.outcome)
+}
+
+const changed = (env: Env, {set, unset}: InputOf<'changeEnv'>['body']): Env => {
+  const gone = new Set(unset)
+  return {...Object.fromEntries(Object.entries(env).filter(([name]) => !gone.has(name))), ...set}
+}
+
+/** `base` with its environment changed, of one service or of all. */
+const changeDraft = (base: Release, body: InputOf<'changeEnv'>['body']): ReleaseDraft => {
+  const {service} = body
+  const said = {message: body.message, author: body.author}
+  if (service === undefined) return {...said, slug: base.slug, env: changed(base.env, body), services: base.services}
+  const services = Object.fromEntries(
+    Object.entries(base.services).map(([name, definition]) => [
+      name,
+      name === service ? {...definition, env: changed(definition.env, body)} : definition,
+    ]),
+  )
+  return {...said, slug: base.slug, env: base.env, services}
+}
+
+/**
+ * Releases are numbered without gaps, so a new one that does not follow its base tells that somebody else’s came between: then the change is made again on
+ * top of theirs. Nobody’s change is lost; the release in between stays, unused.
+ */
+const changeLatest = async (store: Store, formation: string, body: InputOf<'changeEnv'>['body'], now: number): Promise<Release> => {
+  let base = await findRelease(store, formation)
+  let own: number | undefined
+  for (let tries = 1; tries <= changeTriesMax; tries++) {
+    if (body.service !== undefined) checkServices(base, [body.service], '')
+    const created = await create(store, formation, changeDraft(base, body), now)
+    const before = created.release - 1
+    if (before === base.release || before === own) return created
+    base = await findRelease(store, formation, before)
+    own = created.release
+  }
+  throw tryAgain(`The latest release of “${formation}”`)
+}
+
+export const releaseOperations = (store: Store): Pick<Operations<'formations'>, Named> => ({
+  createRelease: async ({params, body}, {now}) => {
+    checkRelease(body.services)
+    await findActive(store, params.formation)
+    await checkSlug(store, body.slug)
+    return create(store, params.formation, body, now)
+  },
+  listReleases: async ({params}) => {
+    await findFormation(store, params.formation)
+    return {items: (await store.releases.list(params.formation)).map(presentRelease)}
+  },
+  getRelease: async ({params}) => findRelease(store, params.formation, releaseNumber(params.release)),
+  getEnv: async ({params}) => {
+    const {release, env, services} = await findRelease(store, params.formation)
+    return {release, env, services: Object.fromEntries(Object.entries(services).map(([name, service]) => [name, service.env]))}
+  },
+  changeEnv: async ({params, body}, {now}) => {
+    const both = body.unset.find(name => Object.hasOwn(body.set, name))
+    if (both !== undefined) throw new GilliamError('invalid_request', `“${both}” is both set and unset.`, [{path: 'unset', message: both}])
+    await findActive(store, params.formation)
+    return changeLatest(store, params.formation, body, now)
+  },
+})

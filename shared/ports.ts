@@ -1,0 +1,35 @@
+// What the functions need that each home provides in its own way: blobs (S3, files) and log lines (CloudWatch, files). Types only.
+import type {LogLine} from './domain/assignment.ts'
+
+/** Slugs by content. */
+export interface BlobStore {
+  /** A signed URL that takes one PUT of exactly this content; the store refuses any other. */
+  readonly uploadUrl: (sha256: string, bytes: number) => Promise<string>
+  /** A signed URL that answers GET without a token. */
+  readonly downloadUrl: (sha256: string) => Promise<string>
+  /** Its bytes once its content arrived and was verified; undefined before. */
+  readonly size: (sha256: string) => Promise<number | undefined>
+}
+
+export interface LogQuery {
+  readonly formation: string
+  readonly service?: string
+  readonly instance?: string
+  /** Milliseconds since the epoch; lines at or after it. */
+  readonly since?: number
+  /** Of an earlier page; lines after it. An unreadable one throws GilliamError invalid_request. */
+  readonly cursor?: string
+  /** Lines, at most. With neither `since` nor `cursor`, the newest ones. */
+  readonly limit: number
+}
+
+export interface LogPage {
+  /** Oldest first. */
+  readonly items: readonly Omit<LogLine, 'formation'>[]
+  readonly cursor: string
+}
+
+export interface LogStore {
+  readonly append: (lines: readonly LogLine[]) => Promise<void>
+  readonly read: (query: LogQuery) => Promise<LogPage>
+}
