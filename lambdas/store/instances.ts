@@ -7,7 +7,7 @@ import {takeReport} from './report.ts'
 import {whyNotActive} from './scales.ts'
 import {keys, pendingPartitions} from './schema.ts'
 import {loseInstance, requestStop} from './stop.ts'
-import {deleteMany, get, query, type Table, transact, write, writesPerTransactionMax} from './table.ts'
+import {get, query, type Table, transact, write, writesPerTransactionMax} from './table.ts'
 import type {InstanceStore} from './types.ts'
 
 /** One transaction with the formation's guard. */
@@ -66,10 +66,4 @@ export const createInstanceStore = (table: Table): InstanceStore => ({
     const update = {update: keys.instance(formation, id), change: {set: {reason, updatedAt: now}}}
     return {outcome: (await write(table, {...update, when: instanceUnassigned})) === undefined ? 'conflict' : 'ok'}
   },
-
-  forget: (formation, ids) =>
-    deleteMany(
-      table,
-      ids.map(id => keys.instance(formation, id)),
-    ),
 })

@@ -1,8 +1,8 @@
 // Rollouts: one release replacing the others. At most one is under way in a formation; the reconciler finishes or fails it.
 import type {DesiredScale} from '#shared/domain/formation.ts'
-import {type Rollout, rolloutTimeoutMs} from '#shared/domain/rollout.ts'
+import {endedRolloutKeptMs, type Rollout, rolloutTimeoutMs} from '#shared/domain/rollout.ts'
 import {noRolloutStarting, rolloutStarting} from './conditions.ts'
-import {domainOf, typed} from './items.ts'
+import {domainOf, ttlOf, typed} from './items.ts'
 import {activeFormationMoves, scaleWrite, whyNotActive} from './scales.ts'
 import {keys} from './schema.ts'
 import {get, pause, query, type Table, transact, transactionsOf, type Write} from './table.ts'
@@ -12,7 +12,7 @@ const startTriesMax = 5
 
 const endWrite = (rollout: Pick<Rollout, 'formation' | 'release'>, state: 'finished' | 'failed', now: number, reason?: string): Write => ({
   update: keys.rollout(rollout.formation, rollout.release),
-  change: {set: {state, endedAt: now, reason}},
+  change: {set: {state, endedAt: now, reason, ttl: ttlOf(now + endedRolloutKeptMs)}},
   when: rolloutStarting,
 })
 

@@ -130,8 +130,6 @@ export interface InstanceStore {
     reason: string,
     now: number,
   ) => Promise<Ok<{instance: Instance}> | Not<'missing' | 'ended' | 'conflict'>>
-  /** Forgets ended instances. */
-  readonly forget: (formation: string, ids: readonly string[]) => Promise<void>
 }
 
 /** What the store remembers for an executor to run; the release has the rest. */

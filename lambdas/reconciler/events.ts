@@ -1,0 +1,38 @@
+// What the reconciler is called with, and which formations and executors a batch of the table's stream is about.
+import type {AttributeValue, DynamoDBRecord, DynamoDBStreamEvent} from 'aws-lambda'
+
+/** `tick`: look at leases and, now and then, at everything. `wake`: a time that was asked for by `wakeAt` has come. */
+export type ReconcilerEvent = DynamoDBStreamEvent | {readonly tick: true} | {readonly wake: string}
+
+type Image = Readonly<Record<string, AttributeValue>>
+
+/** States of an instance that may call for something; the others were brought about by what would be called. */
+const noticed: ReadonlySet<string> = new Set(['running', 'stopping', 'stopped', 'failed', 'lost'])
+
+const changed = (before: Image | undefined, after: Image | undefined, name: string): boolean => before?.[name]?.S !== after?.[name]?.S
+
+/** What a record is about: a formation or an executor to look at, or neither. */
+export interface Subject {
+  readonly formation?: string
+  readonly executor?: string
+}
+
+/** Looks at the new image, or the old one of what was removed. */
+export const subjectOf = ({dynamodb}: DynamoDBRecord): Subject => {
+  const before = dynamodb?.OldImage
+  const after = dynamodb?.NewImage
+  const image = after ?? before
+  switch (image?.type?.S) {
+    case 'scale':
+    case 'rollout':
+      return {formation: image.formation?.S}
+    case 'formation':
+      return after !== undefined && changed(before, after, 'state') ? {formation: image.name?.S} : {}
+    case 'instance':
+      return noticed.has(after?.state?.S ?? '') && changed(before, after, 'state') ? {formation: image.formation?.S} : {}
+    case 'executor':
+      return before !== undefined && changed(before, after, 'state') ? {executor: image.id?.S} : {}
+    default:
+      return {}
+  }
+}

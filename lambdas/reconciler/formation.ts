@@ -1,0 +1,114 @@
+// One formation: load, decide, commit; again when another reconciler or a user was faster.
+import {createInstancesMax, type FormationView, type Store} from '#lambdas/store/index.ts'
+import type {Instance} from '#shared/domain/instance.ts'
+import {type Creation, type Plan, reconcile} from '#shared/domain/reconcile.ts'
+import {type Release, runtimeOf} from '#shared/domain/release.ts'
+import type {Logger} from '#shared/log.ts'
+
+export interface ReconcilerDeps {
+  readonly store: Store
+  readonly now: () => number
+  /** Ids of new instances. */
+  readonly randomId: () => string
+  readonly log: Logger
+  /** Asks to be called with `{wake: formation}` at `at` (epoch ms) or a little later. Waking too often is harmless. */
+  readonly wakeAt: (formation: string, at: number) => void
+}
+
+/** Plans made before the rest is left to the next event: each lost race is one. */
+const plansMax = 20
+const retryAfterMs = 1_000
+
+const newInstance = (release: Release, service: string, id: string, now: number): Instance | undefined => {
+  const definition = release.services[service]
+  if (definition === undefined) return undefined
+  return {
+    formation: release.formation,
+    service,
+    id,
+    release: release.release,
+    origin: 'scale',
+    state: 'pending',
+    resources: definition.resources,
+    runtime: runtimeOf(definition),
+    requirements: definition.requirements,
+    ...(definition.rank !== undefined && {rank: definition.rank}),
+    ports: definition.ports,
+    restarts: 0,
+    createdAt: now,
+    updatedAt: now,
+  }
+}
+
+const newInstances = async (deps: ReconcilerDeps, formation: string, creations: readonly Creation[]): Promise<Instance[]> => {
+  const numbers = [...new Set(creations.map(each => each.release))]
+  const found = await Promise.all(numbers.map(number => deps.store.releases.get(formation, number)))
+  const releases = new Map(found.flatMap(release => (release === undefined ? [] : [[release.release, release]])))
+  const now = deps.now()
+  return creations.flatMap(({release: number, service, count}) => {
+    const release = releases.get(number)
+    const made = Array.from({length: count}, () => release && newInstance(release, service, deps.randomId(), now))
+    if (made[0] === undefined) deps.log.warn({formation, release: number, service}, 'scale names a service that its release does not have')
+    return made.filter(each => each !== undefined)
+  })
+}
+
+type Progress = 'done' | 'again'
+
+const endRollout = async (
+  {store, now, log}: ReconcilerDeps,
+  formation: string,
+  rollout: NonNullable<Plan['rollout']>,
+): Promise<Progress> => {
+  const {release} = rollout
+  const ended =
+    rollout.outcome === 'finish'
+      ? await store.rollouts.finish(formation, release, now())
+      : await store.rollouts.fail(formation, release, rollout.reason, now())
+  log.info({formation, ...rollout, ended: ended.outcome}, 'rollout ended')
+  return 'again'
+}
+
+const create = async (deps: ReconcilerDeps, view: FormationView, plan: Plan): Promise<Progress> => {
+  const {name} = view.formation
+  const instances = await newInstances(deps, name, plan.create)
+  let {version} = view.formation
+  for (let at = 0; at < instances.length; at += createInstancesMax) {
+    const some = instances.slice(at, at + createInstancesMax)
+    const created = await deps.store.instances.create(name, version, some)
+    if (created.outcome !== 'ok') return 'again'
+    version = created.version
+    deps.log.info({formation: name, instances: some.map(each => `${each.service}.${each.id}`)}, 'instances created')
+  }
+  return 'done'
+}
+
+const carryOut = async (deps: ReconcilerDeps, view: FormationView, plan: Plan): Promise<Progress> => {
+  const {store, now} = deps
+  const {name} = view.formation
+  if (plan.rollout !== undefined) return endRollout(deps, name, plan.rollout)
+  const created = await create(deps, view, plan)
+  for (const {id, reason} of plan.stop) {
+    const stopped = await store.instances.requestStop(name, id, reason, now())
+    deps.log.info({formation: name, instance: id, reason, outcome: stopped.outcome}, 'instance stopped')
+  }
+  if (plan.remove) {
+    const removed = await store.formations.remove(name)
+    deps.log.info({formation: name, outcome: removed.outcome}, 'formation removed')
+    if (removed.outcome === 'conflict') return 'again'
+  }
+  return created
+}
+
+/** Brings one formation a step nearer to what is desired. Two at once are harmless: the formation's version lets one of them create. */
+export const reconcileFormation = async (deps: ReconcilerDeps, formation: string, draining: ReadonlySet<string>): Promise<void> => {
+  for (let plans = 0; plans < plansMax; plans++) {
+    const view = await deps.store.formations.load(formation)
+    if (view === undefined) return
+    const plan = reconcile({...view, draining}, deps.now())
+    if ((await carryOut(deps, view, plan)) === 'again') continue
+    if (plan.retryAt !== undefined) deps.wakeAt(formation, plan.retryAt)
+    return
+  }
+  deps.wakeAt(formation, deps.now() + retryAfterMs)
+}

@@ -1,0 +1,134 @@
+// Desired against actual in one formation: which instances to create and stop, and what becomes of its rollout. Pure: a view in, a plan out.
+import {backoffMs} from './backoff.ts'
+import type {DesiredScale, Formation} from './formation.ts'
+import {endedInstanceKeptMs, type Instance, isTerminal, isWanted} from './instance.ts'
+import {decideRollout, type Rollout} from './rollout.ts'
+
+/** What is decided on. `draining` are executors whose instances are to be replaced elsewhere. */
+export interface ReconcileView {
+  readonly formation: Formation
+  readonly scales: readonly DesiredScale[]
+  readonly rollouts: readonly Rollout[]
+  readonly instances: readonly Instance[]
+  readonly draining: ReadonlySet<string>
+}
+
+export interface Creation {
+  readonly release: number
+  readonly service: string
+  readonly count: number
+}
+
+export interface Stop {
+  readonly id: string
+  readonly reason: string
+}
+
+export interface Plan {
+  readonly create: readonly Creation[]
+  readonly stop: readonly Stop[]
+  /** The rollout under way serves, or never will. Carry this out first, then plan anew. */
+  readonly rollout?: {readonly release: number} & ({readonly outcome: 'finish'} | {readonly outcome: 'fail'; readonly reason: string})
+  /** Nothing runs any more in a formation that is being destroyed: remove it. */
+  readonly remove: boolean
+  /** Nothing else may change before then, yet there will be something to do: epoch ms. */
+  readonly retryAt?: number
+}
+
+/** Failed instances of a service wait 1 s, 2 s, 4 s … up to 5 min for their replacements. */
+export const crashBackoffBaseMs = 1_000
+export const crashBackoffMaxMs = 300_000
+
+/** Instances that scale asked for, of one service of one release. */
+interface Group {
+  readonly release: number
+  readonly service: string
+  readonly desired: number
+  readonly instances: readonly Instance[]
+}
+
+interface GroupPlan {
+  readonly create: number
+  readonly stop: readonly Stop[]
+  readonly retryAt?: number
+}
+
+/** Text order, for results that do not depend on the order of listings. */
+const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+const groupsOf = ({scales, instances}: ReconcileView): Group[] => {
+  const groups = new Map<string, {release: number; service: string; desired: number; instances: Instance[]}>()
+  const group = (release: number, service: string) => {
+    const key = `${String(release).padStart(12, '0')} ${service}`
+    const found = groups.get(key) ?? {release, service, desired: 0, instances: []}
+    groups.set(key, found)
+    return found
+  }
+  for (const {release, service, desired} of scales) group(release, service).desired = desired
+  for (const each of instances) if (each.origin === 'scale') group(each.release, each.service).instances.push(each)
+  return [...groups].sort(([a], [b]) => byText(a, b)).map(([, found]) => found)
+}
+
+/** Those that are missed least come first: not placed yet, then not running yet, then the newest. */
+const dispensable = (a: Instance, b: Instance): number => {
+  const weight = (each: Instance): number => (each.state === 'pending' ? 0 : each.state === 'running' ? 2 : 1)
+  return weight(a) - weight(b) || b.createdAt - a.createdAt || byText(a.id, b.id)
+}
+
+/**
+ * When the next replacement may be created: after a backoff that grows with the rounds in which the service failed within the last hour. A round is as
+ * many failures as it should have instances, so that ten that fail together count as one.
+ */
+export const nextCreationAt = (instances: readonly Instance[], desired: number, now: number): number => {
+  const ends = instances.flatMap(each => (each.state === 'failed' && each.endedAt !== undefined ? [each.endedAt] : []))
+  const recent = ends.filter(at => now - at < endedInstanceKeptMs)
+  if (recent.length === 0) return 0
+  const rounds = Math.ceil(recent.length / Math.max(1, desired))
+  return Math.max(...recent) + backoffMs(rounds, crashBackoffBaseMs, crashBackoffMaxMs)
+}
+
+/** Live instances never exceed `desired` plus one for each on a draining executor; those are stopped when their replacements run. */
+const planGroup = (group: Group, draining: ReadonlySet<string>, now: number): GroupPlan => {
+  const {desired} = group
+  const wanted = group.instances.filter(each => isWanted(each.state)).sort(dispensable)
+  const leaving = wanted.filter(each => each.executor !== undefined && draining.has(each.executor))
+  const staying = wanted.filter(each => !leaving.includes(each))
+  const running = staying.filter(each => each.state === 'running').length
+  const tooMany = staying.slice(0, Math.max(0, staying.length - desired))
+  const replaced = leaving.slice(0, Math.max(0, running + leaving.length - desired))
+  const stop = [
+    ...tooMany.map(each => ({id: each.id, reason: desired === 0 ? 'not wanted any more' : `scaled to ${desired}`})),
+    ...replaced.map(each => ({id: each.id, reason: `executor ${each.executor} is draining`})),
+  ]
+  const missing = Math.max(0, desired - staying.length)
+  const createAt = missing === 0 ? 0 : nextCreationAt(group.instances, desired, now)
+  return createAt > now ? {create: 0, stop, retryAt: createAt} : {create: missing, stop}
+}
+
+const planDestruction = ({instances}: ReconcileView): Plan => {
+  const left = instances.filter(each => !isTerminal(each.state))
+  const stop = left.filter(each => isWanted(each.state)).map(each => ({id: each.id, reason: 'the formation is being destroyed'}))
+  return {create: [], stop: stop.sort((a, b) => byText(a.id, b.id)), remove: left.length === 0}
+}
+
+const earliest = (times: readonly (number | undefined)[]): {retryAt?: number} => {
+  const set = times.filter(at => at !== undefined)
+  return set.length === 0 ? {} : {retryAt: Math.min(...set)}
+}
+
+/** What to do now. Carrying a plan out and planning again ends with an empty plan once the instances have followed. */
+export const reconcile = (view: ReconcileView, now: number): Plan => {
+  if (view.formation.state === 'destroying') return planDestruction(view)
+  const rollout = view.rollouts.find(each => each.state === 'starting')
+  const decision = rollout === undefined ? undefined : decideRollout(rollout, view.instances, now)
+  const waiting = decision?.outcome === 'wait' ? decision.at : undefined
+  if (rollout !== undefined && decision !== undefined && decision.outcome !== 'wait')
+    return {create: [], stop: [], remove: false, rollout: {release: rollout.release, ...decision}}
+  const planned = groupsOf(view).map(group => ({group, plan: planGroup(group, view.draining, now)}))
+  return {
+    create: planned.flatMap(({group: {release, service}, plan: {create}}) => (create > 0 ? [{release, service, count: create}] : [])),
+    stop: planned.flatMap(({plan}) => plan.stop),
+    remove: false,
+    ...earliest([waiting, ...planned.map(({plan}) => plan.retryAt)]),
+  }
+}
