@@ -47,7 +47,7 @@ export const explain = ({request, executors, placed, expressions, now}: ExplainI
   const rank = expressions.rank(request.rank ?? rankDefault)
   const state = new PlacementState(executors, placed, now)
   const service = `${request.formation}/${request.service}`
-  for (const of of [service, request.formation]) state.counts(of)
+  for (const counted of [service, request.formation]) state.counts(counted)
   const candidates: Candidate[] = []
   const refused: {executor: string; reasons: Reason[]}[] = []
   state.executors.forEach((executor, at) => {

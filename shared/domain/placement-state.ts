@@ -104,8 +104,8 @@ export class PlacementState {
     facts.memory_free = memoryFree
     facts.instances += 1
     if (hostPorts.length > 0) this.#hostPorts[at] = new Set([...(this.#hostPorts[at] ?? []), ...hostPorts])
-    for (const of of [formation, service]) {
-      const counts = this.#counts.get(of)
+    for (const key of [formation, service]) {
+      const counts = this.#counts.get(key)
       if (counts !== undefined) counts[at] = (counts[at] as number) + 1
     }
     this.version[at] = (this.version[at] as number) + 1
