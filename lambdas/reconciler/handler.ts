@@ -1,4 +1,4 @@
-// The reconciler on AWS: its environment, clients and entry. The schedule calls it with `{"tick": true}`, which also takes the place of wakes.
+// The reconciler on AWS: its environment, clients and entry. The schedule's ticks also take the place of wakes.
 import {createClient, createStore} from '#lambdas/store/index.ts'
 import {read, required} from '#shared/config.ts'
 import {randomId} from '#shared/ids.ts'
