@@ -1,11 +1,11 @@
 // The OpenAPI 3.1 document of the HTTP API, made from the endpoint table. Not for Lambda bundles: the document is made once and passed in.
 import {z} from 'zod'
 import {createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject} from 'zod-openapi'
-import {type Endpoint, endpoints} from './endpoints.ts'
+import {type Endpoint, endpoints, type OutputOf} from './endpoints.ts'
 import {errorCodes} from './errors.ts'
 import {scopes} from './scopes.ts'
 
-export type OpenapiDocument = ReturnType<typeof createDocument>
+export type OpenapiDocument = OutputOf<'getOpenapi'>
 
 const Problem = z
   .strictObject({
@@ -53,7 +53,7 @@ export const createOpenapi = ({version, server}: {readonly version: string; read
   for (const [name, endpoint] of Object.entries<Endpoint>(endpoints)) {
     paths[endpoint.path] = {...paths[endpoint.path], [endpoint.method.toLowerCase()]: operationOf(name, endpoint)}
   }
-  return createDocument({
+  const document = createDocument({
     openapi: '3.1.1',
     info: {
       title: 'Gilliam',
@@ -67,4 +67,5 @@ export const createOpenapi = ({version, server}: {readonly version: string; read
       securitySchemes: {token: {type: 'http', scheme: 'bearer', description: `A token of scope ${scopes.join(', ')}.`}},
     },
   })
+  return {...document}
 }

@@ -1,8 +1,7 @@
 // Releases: create, list, show; and their environment, each change of which makes a release.
 import {findActive, findFormation} from '#lambdas/middleware/formation.ts'
 import type {Operations} from '#lambdas/middleware.ts'
-import type {ReleaseDraft, Store} from '#lambdas/store/index.ts'
-import {releaseBytesMax} from '#lambdas/store/releases.ts'
+import {type ReleaseDraft, releaseBytesMax, type Store} from '#lambdas/store/index.ts'
 import type {Release, SlugReference} from '#shared/domain/release.ts'
 import type {InputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'

@@ -1,0 +1,109 @@
+// All functions that answer requests, over a real embedded database, called as the gateway calls them. Blobs and log lines are kept in memory.
+import assert from 'node:assert/strict'
+import {createAccessFunction} from '#lambdas/access/index.ts'
+import {createArtifactsFunction} from '#lambdas/artifacts/index.ts'
+import {createExecutorsFunction} from '#lambdas/executors/index.ts'
+import {createFormationsFunction} from '#lambdas/formations/index.ts'
+import {createLogsFunction} from '#lambdas/logs/index.ts'
+import type {ApiFunction} from '#lambdas/middleware.ts'
+import {createRegistryFunction} from '#lambdas/registry/index.ts'
+import {createRoutingFunction} from '#lambdas/routing/index.ts'
+import type {Store} from '#lambdas/store/index.ts'
+import type {LogLine} from '#shared/domain/assignment.ts'
+import {type Endpoint, type EndpointName, endpoints, type FunctionName} from '#shared/endpoints.ts'
+import type {Problem} from '#shared/errors.ts'
+import {createExpressions} from '#shared/expressions.ts'
+import {randomId} from '#shared/ids.ts'
+import {createLogger} from '#shared/log.ts'
+import {createOpenapi} from '#shared/openapi.ts'
+import type {BlobStore, LogStore} from '#shared/ports.ts'
+import {startDatabase} from '#test/store/database.ts'
+import {type EventOptions, eventOf} from './event.ts'
+
+export interface Reply {
+  readonly status: number
+  readonly headers: Readonly<Record<string, unknown>>
+  readonly text: string
+  // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever came back
+  readonly body: any
+}
+
+const memoryLogs = (): LogStore & {readonly lines: LogLine[]} => {
+  const lines: LogLine[] = []
+  return {
+    lines,
+    append: async more => void lines.push(...more),
+    read: async ({formation, service, instance, limit}) => {
+      const mine = lines.filter(
+        line => line.formation === formation && (!service || line.service === service) && (!instance || line.id === instance),
+      )
+      return {items: mine.slice(-limit).map(({formation: _, ...line}) => line), cursor: String(mine.length)}
+    },
+  }
+}
+
+const memoryBlobs = (): BlobStore & {readonly sizes: Map<string, number>} => {
+  const sizes = new Map<string, number>()
+  return {
+    sizes,
+    size: async sha256 => sizes.get(sha256),
+    uploadUrl: async sha256 => `http://blobs.test/${sha256}?upload`,
+    downloadUrl: async sha256 => `http://blobs.test/${sha256}?download`,
+  }
+}
+
+/** Starts the database and makes every function over it. `clock.now` is the time they see. */
+export const startPlatform = async (change: (store: Store) => Store = store => store) => {
+  const database = await startDatabase()
+  const store = change(database.store)
+  const clock = {now: 1_750_000_000_000}
+  const logged: string[] = []
+  const log = createLogger('test', {level: 'warn', destination: {write: line => void logged.push(line)}})
+  const [logs, blobs] = [memoryLogs(), memoryBlobs()]
+  const deps = {store, log, now: () => clock.now}
+  const functions: Record<FunctionName, ApiFunction> = {
+    formations: createFormationsFunction({...deps, randomId, expressions: createExpressions()}),
+    executors: createExecutorsFunction({...deps, logs, timing: {busyMs: 1_000, idleMs: 10_000}}),
+    registry: createRegistryFunction({...deps, nextPollMs: 500}),
+    routing: createRoutingFunction(deps),
+    artifacts: createArtifactsFunction({...deps, blobs}),
+    logs: createLogsFunction({...deps, logs}),
+    access: createAccessFunction({
+      ...deps,
+      stage: 'test',
+      version: '0.0.0',
+      openapi: createOpenapi({version: '0.0.0'}),
+    }),
+  }
+  const admin = (await database.store.tokens.create({name: 'admin', scope: 'admin', ttlMs: 365 * 86_400_000}, clock.now)).token
+
+  /** Calls an endpoint, as admin unless `token` says otherwise; every success must fit its schema, every failure must be a problem document. */
+  const call = async (name: EndpointName, options: EventOptions = {}): Promise<Reply> => {
+    const endpoint: Endpoint = endpoints[name]
+    const answer = await functions[endpoint.function](eventOf(name, {token: admin, ...options}))
+    const status = answer.statusCode ?? 0
+    const text = answer.body ?? ''
+    const body = text === '' ? undefined : JSON.parse(text)
+    assert.ok(answer.headers?.['x-request-id'])
+    if (status < 400) {
+      assert.equal(status, endpoint.status)
+      if (endpoint.response === undefined) assert.equal(text, '')
+      else endpoint.response.parse(body)
+    } else checkProblem(status, answer.headers?.['content-type'], body)
+    return {status, headers: answer.headers ?? {}, text, body}
+  }
+
+  const tokenOf = async (scope: 'join' | 'registry' | 'discovery', formation?: string): Promise<string> =>
+    (await database.store.tokens.create({name: scope, scope, ...(formation && {formation}), ttlMs: 86_400_000}, clock.now)).token
+
+  return {database, store, clock, functions, admin, call, tokenOf, logs, blobs, logged, stop: database.stop}
+}
+
+export type Platform = Awaited<ReturnType<typeof startPlatform>>
+
+const checkProblem = (status: number, contentType: unknown, body: Problem): void => {
+  assert.equal(contentType, 'application/problem+json')
+  assert.equal(body.status, status)
+  assert.equal(body.type, `https://gilliam.dev/errors#${body.code}`)
+  assert.ok(body.detail.length > 0 && body.title.length > 0 && body.requestId)
+}
