@@ -2,16 +2,10 @@
 import type {AttributeValue, DynamoDBRecord, DynamoDBStreamEvent} from 'aws-lambda'
 import type {ItemType} from '#lambdas/store/schema.ts'
 
-/**
- * A batch of the table's stream; `wake`: look at this formation, as asked for by `wakeAt`; anything else, a tick: look at leases, at formations whose
- * time has come and, now and then, at everything.
- */
-export interface ReconcilerEvent {
-  readonly Records?: DynamoDBStreamEvent['Records']
-  readonly wake?: string
-}
+/** `tick`: look at leases and, now and then, at everything. `wake`: a time that was asked for by `wakeAt` has come. */
+export type ReconcilerEvent = DynamoDBStreamEvent | {readonly tick: true} | {readonly wake: string}
 
-/** Changes of other items need not be passed on. */
+/** What the reconciler needs to hear of; event source filters name them. */
 export const reconcilerItemTypes: ReadonlySet<ItemType> = new Set<ItemType>(['formation', 'scale', 'rollout', 'instance', 'executor'])
 
 type Image = Readonly<Record<string, AttributeValue>>

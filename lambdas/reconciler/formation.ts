@@ -11,8 +11,8 @@ export interface ReconcilerDeps {
   /** Ids of new instances. */
   readonly randomId: () => string
   readonly log: Logger
-  /** Asks for a call at `at` (epoch ms) or a little later: a tick of the same function, or `{wake: formation}`. Calling too often is harmless. */
-  readonly wakeAt: (at: number, formation: string) => void
+  /** Asks to be called with `{wake: formation}` at `at` (epoch ms) or a little later. Waking too often is harmless. */
+  readonly wakeAt: (formation: string, at: number) => void
 }
 
 /** Plans made before the rest is left to the next event: each lost race is one. */
@@ -107,8 +107,8 @@ export const reconcileFormation = async (deps: ReconcilerDeps, formation: string
     if (view === undefined) return
     const plan = reconcile({...view, draining}, deps.now())
     if ((await carryOut(deps, view, plan)) === 'again') continue
-    if (plan.retryAt !== undefined) deps.wakeAt(plan.retryAt, formation)
+    if (plan.retryAt !== undefined) deps.wakeAt(formation, plan.retryAt)
     return
   }
-  deps.wakeAt(deps.now() + retryAfterMs, formation)
+  deps.wakeAt(formation, deps.now() + retryAfterMs)
 }

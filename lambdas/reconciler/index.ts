@@ -51,24 +51,12 @@ const onRecords = async (deps: ReconcilerDeps, records: readonly DynamoDBRecord[
  * Makes the function. Every call is idempotent, and any number may run at once. A stream batch answers which records to try again; a tick or wake throws
  * when a formation could not be reconciled.
  */
-export const createReconcilerFunction = (outer: ReconcilerDeps): ((event: ReconcilerEvent) => Promise<DynamoDBBatchResponse>) => {
+export const createReconcilerFunction = (deps: ReconcilerDeps): ((event: ReconcilerEvent) => Promise<DynamoDBBatchResponse>) => {
   let everythingAt = Number.NEGATIVE_INFINITY
-  const wakes = new Map<string, number>()
-  const wakeAt: ReconcilerDeps['wakeAt'] = (at, formation) => {
-    wakes.set(formation, Math.min(at, wakes.get(formation) ?? at))
-    outer.wakeAt(at, formation)
-  }
-  const deps = {...outer, wakeAt}
-
-  const woken = (): string[] => {
-    const due = [...wakes].filter(([, at]) => at <= deps.now()).map(([formation]) => formation)
-    for (const formation of due) wakes.delete(formation)
-    return due
-  }
 
   const onTick = async (): Promise<ReadonlySet<string>> => {
     const executors = await deps.store.executors.list()
-    const formations = new Set([...woken(), ...(await loseExecutors(deps, executors))])
+    const formations = new Set(await loseExecutors(deps, executors))
     const everything = deps.now() - everythingAt >= everythingEveryMs
     if (everything) for (const {name} of await deps.store.formations.list()) formations.add(name)
     const failed = await reconcileAll(deps, formations, executors)
@@ -76,9 +64,9 @@ export const createReconcilerFunction = (outer: ReconcilerDeps): ((event: Reconc
     return failed
   }
 
-  return async ({Records, wake}) => {
-    if (Records !== undefined) return onRecords(deps, Records)
-    const failed = wake === undefined ? await onTick() : await reconcileAll(deps, [wake], await deps.store.executors.list())
+  return async event => {
+    if ('Records' in event) return onRecords(deps, event.Records)
+    const failed = 'tick' in event ? await onTick() : await reconcileAll(deps, [event.wake], await deps.store.executors.list())
     if (failed.size > 0) throw new Error(`not reconciled: ${[...failed].join(', ')}`)
     return {batchItemFailures: []}
   }
