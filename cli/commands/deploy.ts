@@ -1,0 +1,96 @@
+// `gilliam deploy`: packs the project, uploads it, makes a release of the manifest, and rolls it out.
+import type {Command} from 'commander'
+import type {Client} from '#shared/client.ts'
+import {closest} from '#shared/domain/closest.ts'
+import type {SlugReference} from '#shared/domain/release.ts'
+import {GilliamError} from '#shared/errors.ts'
+import type {Manifest} from '#shared/manifest.ts'
+import {defaultAuthor} from '../author.ts'
+import {CommandError} from '../exit.ts'
+import {withSlug} from '../pack/pack.ts'
+import {upload} from '../pack/upload.ts'
+import {readManifest, remember} from '../project.ts'
+import {size} from '../render.ts'
+import {type Release, rollOut} from '../rollout.ts'
+import {syncRoutes} from '../routes.ts'
+import type {Session, World} from '../session.ts'
+import {act, counts, verb} from '../verb.ts'
+
+interface DeployOptions {
+  readonly message?: string
+  readonly author?: string
+  /** Absent, `--scale` alone, `--scale svc=n…`, `--no-scale`. */
+  readonly scale?: boolean | readonly string[]
+}
+
+const scaleOf = ({scale}: DeployOptions, manifest: Manifest): Record<string, number> | undefined => {
+  if (typeof scale !== 'object') return undefined
+  const wanted = counts(scale)
+  for (const name of Object.keys(wanted)) {
+    if (Object.hasOwn(manifest.services, name)) continue
+    const near = closest(name, Object.keys(manifest.services))
+    throw new CommandError('usage', `The manifest has no service “${name}”.${near === undefined ? '' : ` Did you mean “${near}”?`}`)
+  }
+  return wanted
+}
+
+const ensureFormation = async (session: Session, client: Client, formation: string): Promise<void> => {
+  try {
+    await client.call('getFormation', {params: {formation}})
+    return
+  } catch (error) {
+    if (!(error instanceof GilliamError) || error.code !== 'not_found') throw error
+  }
+  await client.call('createFormation', {body: {name: formation}})
+  const {name: stage} = await session.stage()
+  await remember(await session.project(), {formation, stage})
+  session.progress.say(`Created formation ${formation} on stage ${stage}.`)
+}
+
+const packAndUpload = async (session: Session, client: Client, manifest: Manifest): Promise<SlugReference | undefined> => {
+  if (Object.values(manifest.services).every(({script}) => script === undefined)) return undefined
+  const {say} = session.progress
+  const options = {builds: manifest.builds, say, env: session.env, err: session.err, interrupted: session.interrupted}
+  return withSlug((await session.project()).dir, options, async slug => {
+    say(`Packed ${slug.files} files, ${size(slug.bytes)} (sha256 ${slug.sha256.slice(0, 12)}).`)
+    return upload(client, slug, session.interrupted, say)
+  })
+}
+
+const release = async (session: Session, client: Client, manifest: Manifest, options: DeployOptions): Promise<Release> => {
+  const formation = await session.formation()
+  await ensureFormation(session, client, formation)
+  const slug = await packAndUpload(session, client, manifest)
+  const author = options.author ?? (await defaultAuthor(session.cwd))
+  const made = await client.call('createRelease', {
+    params: {formation},
+    body: {
+      ...(options.message === undefined ? {} : {message: options.message}),
+      ...(author === undefined ? {} : {author}),
+      ...(slug === undefined ? {} : {slug}),
+      env: manifest.env,
+      services: manifest.services as Release['services'],
+    },
+  })
+  session.progress.say(`Created release ${made.release} of ${formation}.`)
+  return made
+}
+
+const deploy = async (session: Session, options: DeployOptions): Promise<void> => {
+  const manifest = await readManifest(await session.project())
+  const scale = scaleOf(options, manifest)
+  const client = await session.client()
+  const made = await release(session, client, manifest, options)
+  await syncRoutes(client, made.formation, manifest.routes, session.progress.say)
+  if (options.scale !== false) await rollOut(session, made, scale)
+  session.print(`release ${made.release}\n`, made)
+}
+
+export const addDeploy = (program: Command, world: World): void => {
+  verb(program, 'deploy', 'Release the project and start it')
+    .option('-m, --message <text>', 'what changed')
+    .option('--author <name>', 'who changed it; git’s user by default')
+    .option('--scale [service=count...]', 'instances to run; by default as many as now, else what gilliam.yml says')
+    .option('--no-scale', 'only create the release')
+    .action(act<DeployOptions>(world, (session, _, options) => deploy(session, options)))
+}

@@ -1,0 +1,41 @@
+// `gilliam executor drain ID`: gives it nothing new, replaces what it runs, and waits until it is empty.
+import type {Command} from 'commander'
+import {Interrupted} from '../exit.ts'
+import {neutralise} from '../safe.ts'
+import type {Session, World} from '../session.ts'
+import {act, verb} from '../verb.ts'
+
+const pollMs = 1_000
+
+interface DrainOptions {
+  readonly undo?: boolean
+  readonly wait: boolean
+}
+
+const drain = async (session: Session, executor: string, options: DrainOptions): Promise<void> => {
+  const client = await session.client()
+  let found = await client.call('drainExecutor', {params: {executor}, body: {undo: options.undo === true}})
+  try {
+    while (options.undo !== true && options.wait && found.instances > 0 && found.state === 'draining') {
+      session.progress.show(new Map([[executor, `  ${neutralise(executor)} draining: ${found.instances} instances left`]]))
+      await session.sleep(pollMs)
+      found = await client.call('getExecutor', {params: {executor}})
+    }
+  } catch (error) {
+    if (error instanceof Interrupted)
+      session.progress.say(`Detached. Draining goes on; \`gilliam executor drain ${executor} --undo\` ends it.`)
+    throw error
+  }
+  session.progress.end()
+  session.progress.say(`${neutralise(executor)} is ${found.state} with ${found.instances} instances.`)
+  session.print(`${executor}\n`, found)
+}
+
+export const addExecutor = (program: Command, world: World): void => {
+  const group = program.command('executor').description('Work with one executor')
+  verb(group, 'drain', 'Move everything off an executor')
+    .argument('<id>', 'as `gilliam executors` shows it')
+    .option('--undo', 'let it have instances again')
+    .option('--no-wait', 'do not wait until it is empty')
+    .action(act<DrainOptions>(world, (session, [id = ''], options) => drain(session, id, options)))
+}

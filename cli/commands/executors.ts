@@ -1,0 +1,28 @@
+// `gilliam executors`: the machines instances run on.
+import type {Command} from 'commander'
+import {age, cores, table} from '../render.ts'
+import type {Session, World} from '../session.ts'
+import {act, verb} from '../verb.ts'
+
+const executors = async (session: Session): Promise<void> => {
+  const {items} = await (await session.client()).call('listExecutors')
+  const now = session.now()
+  const rows = items.map(executor => [
+    executor.id,
+    executor.state,
+    executor.host,
+    executor.zone,
+    executor.runtimes.join(' '),
+    executor.instances,
+    `${cores(executor.cpuMilliUsed)}/${cores(executor.cpuMilli)}`,
+    `${executor.memoryMibUsed}/${executor.memoryMib}Mi`,
+    executor.tags.join(' '),
+    age(now - executor.joinedAt),
+  ])
+  const headings = ['id', 'state', 'host', 'zone', 'runtimes', 'instances', 'cpu', 'memory', 'tags', 'age']
+  session.print(table(headings, rows, session.paintOut), {items})
+}
+
+export const addExecutors = (program: Command, world: World): void => {
+  verb(program, 'executors', 'List executors').action(act(world, executors))
+}

@@ -1,0 +1,67 @@
+// The whole command line, put together. Owns the order of commands in the help; each command is in a file of its own.
+import {Command} from 'commander'
+import {addCreate} from './commands/create.ts'
+import {addDeploy} from './commands/deploy.ts'
+import {addDestroy} from './commands/destroy.ts'
+import {addEnv} from './commands/env.ts'
+import {addExecutor} from './commands/executor.ts'
+import {addExecutors} from './commands/executors.ts'
+import {addExplain} from './commands/explain.ts'
+import {addLogs} from './commands/logs.ts'
+import {addPs} from './commands/ps.ts'
+import {addRegistry} from './commands/registry.ts'
+import {addRelease} from './commands/release.ts'
+import {addReleases} from './commands/releases.ts'
+import {addResolve} from './commands/resolve.ts'
+import {addRoute} from './commands/route.ts'
+import {addRoutes} from './commands/routes.ts'
+import {addScale} from './commands/scale.ts'
+import {addSpawn} from './commands/spawn.ts'
+import {addStages} from './commands/stages.ts'
+import {addStop} from './commands/stop.ts'
+import {addToken} from './commands/token.ts'
+import type {World} from './session.ts'
+
+const commands = [
+  addCreate,
+  addDeploy,
+  addReleases,
+  addRelease,
+  addEnv,
+  addScale,
+  addSpawn,
+  addPs,
+  addStop,
+  addExplain,
+  addLogs,
+  addRoute,
+  addRoutes,
+  addResolve,
+  addExecutors,
+  addExecutor,
+  addRegistry,
+  addDestroy,
+  addStages,
+  addToken,
+] as const
+
+/** Errors of usage and output go where `world` says; nothing here ends the process. */
+const configure = (command: Command, world: World): void => {
+  command.exitOverride().configureOutput({writeOut: world.out, writeErr: world.err, getErrHelpWidth: () => world.columns})
+  command.showSuggestionAfterError(true)
+  for (const child of command.commands) configure(child, world)
+}
+
+export const createProgram = (world: World): Command => {
+  const program = new Command('gilliam')
+    .description('Deploy, scale and route systems of many small services')
+    .version(world.version, '--version', 'print the version')
+    .option('--stage <name>', 'the stage to work with')
+    .option('-f, --formation <name>', 'the formation to work with')
+    .option('--json', 'print JSON')
+    .enablePositionalOptions()
+    .helpCommand('help [command]', 'show help')
+  for (const add of commands) add(program, world)
+  configure(program, world)
+  return program
+}

@@ -1,0 +1,71 @@
+// Progress on stderr: a block that is redrawn on a terminal, plain lines of what changed elsewhere. Owns cursor movement; knows nothing of instances.
+
+export interface Progress {
+  /** A line that stays. */
+  readonly say: (line: string) => void
+  /** Shows the lines under their keys: redrawn in place on a terminal; elsewhere only lines that are new or differ. */
+  readonly show: (lines: ReadonlyMap<string, string>) => void
+  /** Leaves what is shown as it is. */
+  readonly end: () => void
+}
+
+interface Screen {
+  readonly err: (text: string) => void
+  readonly errIsTty: boolean
+  readonly columns: number
+}
+
+/** A redrawn block is at most this many lines; the rest is counted. */
+export const blockLinesMax = 20
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: colours are control sequences
+const sequence = /\u001b\[[0-9;]*m/g
+
+/** Cuts a line to a width, so that it can not wrap and spoil the count of lines; colours end with it. */
+const cut = (line: string, columns: number): string =>
+  line.replace(sequence, '').length <= columns ? line : `${line.replace(sequence, '').slice(0, Math.max(1, columns - 1))}…`
+
+const createBlock = ({err, columns}: Screen): Progress => {
+  let shown: string[] = []
+  const clear = () => {
+    if (shown.length > 0) err(`\u001b[${shown.length}A\u001b[J`)
+  }
+  const draw = () => {
+    if (shown.length > 0) err(`${shown.join('\n')}\n`)
+  }
+  return {
+    say: line => {
+      clear()
+      err(`${line}\n`)
+      draw()
+    },
+    show: lines => {
+      const all = [...lines.values()].map(line => cut(line, columns))
+      const next =
+        all.length <= blockLinesMax ? all : [...all.slice(0, blockLinesMax - 1), `  … and ${all.length - blockLinesMax + 1} more`]
+      if (next.join('\n') === shown.join('\n')) return
+      clear()
+      shown = next
+      draw()
+    },
+    end: () => {
+      shown = []
+    },
+  }
+}
+
+const createLines = ({err}: Screen): Progress => {
+  const last = new Map<string, string>()
+  return {
+    say: line => err(`${line}\n`),
+    show: lines => {
+      for (const [key, line] of lines) {
+        if (last.get(key) !== line) err(`${line}\n`)
+        last.set(key, line)
+      }
+    },
+    end: () => last.clear(),
+  }
+}
+
+export const createProgress = (screen: Screen): Progress => (screen.errIsTty ? createBlock(screen) : createLines(screen))
