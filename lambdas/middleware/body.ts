@@ -32,19 +32,27 @@ export const bodyText = (http: Pick<APIGatewayProxyEventV2, 'body' | 'isBase64En
   return text.trim() === '' ? '{}' : text
 }
 
+/** Own keys that code which looks at an object’s class would trip over; the parser itself refuses `__proto__`. */
+const forbidden = (key: string, value: unknown): unknown => {
+  if (key === 'constructor') throw Object.assign(new Error('forbidden key', {cause: {data: key}}), {statusCode: 422})
+  return value
+}
+
+const refusal = (error: unknown): GilliamError => {
+  const cause = error instanceof Error && typeof error.cause === 'object' ? (error.cause as {data?: unknown; message?: unknown}) : {}
+  if (cause.data !== '__proto__' && cause.data !== 'constructor')
+    return new GilliamError('invalid_json', `The body is not JSON: ${String(cause.message ?? error).slice(0, 200)}`)
+  return new GilliamError('invalid_request', `The key “${cause.data}” is not allowed.`, [{path: cause.data, message: 'not allowed'}])
+}
+
 const parse = (text: string): unknown => {
   const holder = {event: {body: text, headers: {}, isBase64Encoded: false}}
   // The content type is not asked for: curl sends a form’s by default, and nothing but JSON is ever accepted.
-  const {before} = parser({disableContentTypeCheck: true})
+  const {before} = parser({disableContentTypeCheck: true, reviver: forbidden})
   try {
     before?.(holder as unknown as Parameters<NonNullable<typeof before>>[0])
   } catch (error) {
-    const cause = error instanceof Error && typeof error.cause === 'object' ? (error.cause as {data?: unknown; message?: unknown}) : {}
-    if (cause.data === '__proto__' || cause.data === 'constructor')
-      throw new GilliamError('invalid_request', `The key “${cause.data}” is not allowed.`, [
-        {path: String(cause.data), message: 'not allowed'},
-      ])
-    throw new GilliamError('invalid_json', `The body is not JSON: ${String(cause.message ?? error).slice(0, 200)}`)
+    throw refusal(error)
   }
   return holder.event.body
 }

@@ -175,9 +175,9 @@ describe('formations function', () => {
       {release: 2, service: 'api', desired: 2, ...row},
       {release: 1, service: 'web', desired: 3, ...row},
     ])
-    const unknown = await call('setScale', {params, body: {release: 1, services: {api: 1, constructor: 1}}})
+    const unknown = await call('setScale', {params, body: {release: 1, services: {api: 1, job: 1}}})
     assert.equal(unknown.body.code, 'invalid_request')
-    assert.match(unknown.body.detail, /Release 1 .* no service “api”, “constructor”; it has web/)
+    assert.match(unknown.body.detail, /Release 1 .* no service “api”, “job”; it has web/)
     assert.equal((await call('setScale', {params, body: {services: {web: 1_001}}})).body.code, 'invalid_request')
     assert.equal((await call('getScale', {params: {formation: 'nowhere'}})).body.code, 'not_found')
   })
