@@ -8,18 +8,13 @@ import {Transform} from 'node:stream'
 import {pipeline} from 'node:stream/promises'
 import {errorCodes, GilliamError, problem} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
+import type {BlobStore} from '#shared/ports.ts'
 
 export const urlLifetimeMs = 15 * 60_000
 const pathPrefix = '/blobs/'
 const partSuffix = '.part'
 
-export interface Blobs {
-  /** Bytes of a blob; undefined when it is not stored. */
-  readonly size: (sha256: string) => Promise<number | undefined>
-  /** Where to PUT exactly `bytes` bytes with this digest, for 15 minutes. */
-  readonly uploadUrl: (sha256: string, bytes: number) => Promise<string>
-  /** Where to GET it, for 15 minutes. */
-  readonly downloadUrl: (sha256: string) => Promise<string>
+export interface Blobs extends BlobStore {
   /** Serves the signed URLs; false when `url` is not one of them. */
   readonly serve: (request: IncomingMessage, response: ServerResponse, url: URL) => boolean
 }

@@ -11,6 +11,8 @@ export interface Segment {
   /** Position of its first byte. */
   readonly start: number
   readonly bytes: number
+  /** When it was last appended to, ms since the epoch: none of its lines is younger. */
+  readonly writtenAt: number
 }
 
 export interface SegmentLine {
@@ -31,7 +33,10 @@ export const listSegments = (folder: string): Segment[] => {
   }
   return names
     .filter(name => name.endsWith(segmentSuffix))
-    .map(name => ({start: Number(name.slice(0, -segmentSuffix.length)), bytes: statSync(join(folder, name)).size}))
+    .map(name => {
+      const {size, mtimeMs} = statSync(join(folder, name))
+      return {start: Number(name.slice(0, -segmentSuffix.length)), bytes: size, writtenAt: mtimeMs}
+    })
     .sort((a, b) => a.start - b.start)
 }
 

@@ -5,6 +5,7 @@ import {join} from 'node:path'
 import type {LogLine} from '#shared/domain/assignment.ts'
 import {isName} from '#shared/domain/names.ts'
 import {GilliamError} from '#shared/errors.ts'
+import type {LogPage, LogQuery, LogStore} from '#shared/ports.ts'
 import {appendLines, endOf, limitSegments, listSegments, readLines, type Segment} from './log-segments.ts'
 
 export interface LogLimits {
@@ -18,31 +19,8 @@ export const logLimits: LogLimits = {segmentBytesMax: 4 * 1_048_576, formationBy
 /** Lines looked at by one read: a rare service's old lines may be out of its reach, the rest of new lines comes with the next read. */
 const scannedLinesMax = 50_000
 
-export interface LogQuery {
-  readonly formation: string
-  readonly service?: string | undefined
-  readonly instance?: string | undefined
-  /** Only lines of this moment or later, ms since the epoch. */
-  readonly since?: number | undefined
-  /** Only lines after the read that answered it. */
-  readonly cursor?: string | undefined
-  readonly limit: number
-}
-
-export interface LogPage {
-  /** Oldest first. */
-  readonly items: readonly Omit<LogLine, 'formation'>[]
-  readonly cursor: string
-}
-
-export interface Logs {
-  readonly append: (lines: readonly LogLine[]) => Promise<void>
-  /** With a cursor, the oldest lines after it; without one, the newest. */
-  readonly read: (query: LogQuery) => Promise<LogPage>
-}
-
-/** Opens the logs in `folder`. */
-export const openLogs = async (folder: string, limits: LogLimits = logLimits): Promise<Logs> => {
+/** Opens the logs in `folder`. Pages after a cursor or a moment hold the oldest lines first; without either, the newest. */
+export const openLogs = async (folder: string, limits: LogLimits = logLimits): Promise<LogStore> => {
   await mkdir(folder, {recursive: true, mode: 0o700})
   return {
     append: async lines => {
@@ -58,7 +36,11 @@ export const openLogs = async (folder: string, limits: LogLimits = logLimits): P
     read: async query => {
       const own = join(folder, query.formation)
       const segments = isName(query.formation) ? listSegments(own) : []
-      return query.cursor === undefined ? newest(own, segments, query) : after(own, segments, query, positionOf(query.cursor))
+      if (query.cursor !== undefined) return after(own, segments, query, positionOf(query.cursor))
+      const {since} = query
+      if (since === undefined) return newest(own, segments, query)
+      const recent = segments.filter(segment => segment.writtenAt >= since)
+      return after(own, segments, query, recent[0]?.start ?? endOf(segments))
     },
   }
 }

@@ -10,6 +10,8 @@ export interface StagePaths {
   readonly secrets: string
   readonly joinToken: string
   readonly discoveryToken: string
+  /** Last good tables of router and proxy. */
+  readonly snapshots: string
   readonly controlPlanePid: string
   readonly controlPlaneLog: string
   /** Held while a bootstrap starts or stops the stage. */
@@ -35,6 +37,7 @@ export const stagePaths = (home: string): StagePaths => ({
   secrets: join(home, 'secrets'),
   joinToken: join(home, 'secrets', 'join-token'),
   discoveryToken: join(home, 'secrets', 'discovery-token'),
+  snapshots: join(home, 'snapshots'),
   controlPlanePid: join(home, 'control-plane.pid'),
   controlPlaneLog: join(home, 'control-plane.log'),
   lock: join(home, 'bootstrap.lock'),

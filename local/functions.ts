@@ -1,0 +1,72 @@
+// Makes every function of the control plane for a local stage: the same factories that the handlers on AWS call, with local ports behind them.
+import {createAccessFunction} from '#lambdas/access/index.ts'
+import {createArtifactsFunction} from '#lambdas/artifacts/index.ts'
+import {createExecutorsFunction} from '#lambdas/executors/index.ts'
+import {createFormationsFunction} from '#lambdas/formations/index.ts'
+import {createLogsFunction} from '#lambdas/logs/index.ts'
+import {createReconcilerFunction} from '#lambdas/reconciler/index.ts'
+import {createRegistryFunction} from '#lambdas/registry/index.ts'
+import {createRoutingFunction} from '#lambdas/routing/index.ts'
+import {createSchedulerFunction, schedulerItemTypes} from '#lambdas/scheduler/index.ts'
+import type {Store} from '#lambdas/store/index.ts'
+import type {ItemType} from '#lambdas/store/schema.ts'
+import type {FunctionName} from '#shared/endpoints.ts'
+import {createExpressions} from '#shared/expressions.ts'
+import {randomId} from '#shared/ids.ts'
+import type {Logger} from '#shared/log.ts'
+import {createOpenapi} from '#shared/openapi.ts'
+import type {BlobStore, LogStore} from '#shared/ports.ts'
+import type {Consumer} from './event-sources.ts'
+import type {GatewayFunction} from './gateway.ts'
+
+export interface FunctionOptions {
+  readonly store: Store
+  readonly blobs: BlobStore
+  readonly logs: LogStore
+  readonly stage: string
+  readonly version: string
+  /** How soon agents sync again while something is under way, and when nothing is. */
+  readonly timing: {readonly busyMs: number; readonly idleMs: number}
+  /** How soon router and proxy ask for changes again. */
+  readonly nextPollMs: number
+  readonly now: () => number
+  readonly log: Logger
+  /** Asks for a run of the reconciler for a formation at `at` (epoch ms). */
+  readonly wakeAt: (formation: string, at: number) => void
+}
+
+export interface Functions {
+  readonly api: Readonly<Record<FunctionName, GatewayFunction>>
+  readonly scheduler: Consumer
+  readonly reconciler: Consumer
+  readonly ticks: {readonly scheduler: () => Promise<unknown>; readonly reconciler: () => Promise<unknown>}
+  /** A time asked for by `wakeAt` has come. */
+  readonly wake: (formation: string) => Promise<unknown>
+}
+
+/** What the reconciler needs to hear of. */
+const reconcilerItemTypes: ReadonlySet<ItemType> = new Set(['formation', 'scale', 'rollout', 'instance', 'executor'])
+
+export const createFunctions = (options: FunctionOptions): Functions => {
+  const {store, now, blobs, logs, stage, version, timing, nextPollMs} = options
+  const expressions = createExpressions()
+  const logOf = (name: string): Logger => options.log.child({function: name})
+  const deps = (name: string) => ({store, now, log: logOf(name)})
+  const scheduler = createSchedulerFunction({...deps('scheduler'), expressions})
+  const reconciler = createReconcilerFunction({...deps('reconciler'), randomId, wakeAt: options.wakeAt})
+  return {
+    api: {
+      formations: createFormationsFunction({...deps('formations'), randomId, expressions}),
+      executors: createExecutorsFunction({...deps('executors'), logs, timing}),
+      registry: createRegistryFunction({...deps('registry'), nextPollMs}),
+      routing: createRoutingFunction(deps('routing')),
+      artifacts: createArtifactsFunction({...deps('artifacts'), blobs}),
+      logs: createLogsFunction({...deps('logs'), logs}),
+      access: createAccessFunction({...deps('access'), stage, version, openapi: {...createOpenapi({version})}}),
+    },
+    scheduler: {name: 'scheduler', types: schedulerItemTypes, handle: scheduler},
+    reconciler: {name: 'reconciler', types: reconcilerItemTypes, handle: reconciler},
+    ticks: {scheduler: () => scheduler({}), reconciler: () => reconciler({tick: true})},
+    wake: formation => reconciler({wake: formation}),
+  }
+}

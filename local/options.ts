@@ -1,0 +1,118 @@
+// What `./bootstrap` is asked to do: its command line, and what the stage was started with before. Checks values; touches nothing.
+import {homedir} from 'node:os'
+import {join, resolve} from 'node:path'
+import {parseArgs} from 'node:util'
+import {type Environment, read} from '#shared/config.ts'
+import {isName} from '#shared/domain/names.ts'
+import {readJson} from './files.ts'
+import {stagePaths} from './paths.ts'
+
+export const agentsMax = 16
+
+/** A stage as it is or will be started; kept in `<home>/stage.json`. */
+export interface StageSettings {
+  readonly stage: string
+  readonly apiPort: number
+  readonly routerPort: number
+  readonly proxyPort: number
+  /** How many agents run on this machine. */
+  readonly agents: number
+}
+
+export interface BootstrapOptions extends StageSettings {
+  readonly home: string
+  readonly mode: 'foreground' | 'detach' | 'stop'
+  readonly json: boolean
+}
+
+/** A refusal that one line explains; nothing was started, or all of it was ended again. */
+export class BootstrapError extends Error {}
+
+export const usage = `Usage: ./bootstrap [options]
+
+Starts a Gilliam stage on this machine: control plane, agent, router and proxy. Without --detach it stays in
+the foreground with a live status; Ctrl-C stops everything it started and keeps the state.
+
+  --detach            return as soon as everything is healthy; run it again to start whatever is missing
+  --stop              stop the stage, its instances too; the state is kept
+  --json              print one JSON object {stage, api, router, proxy, home, pid} on standard output
+  --home DIR          where the stage keeps its state (default ~/.local/state/gilliam/STAGE)
+  --stage NAME        name of the stage (default local)
+  --api-port PORT     control plane (default 7100)
+  --router-port PORT  router (default 7180)
+  --proxy-port PORT   proxy (default 7128)
+  --agents N          agents on this machine, at most ${agentsMax} (default 1)
+  -h, --help          this text
+
+Everything listens on 127.0.0.1 only. Ports and stage are remembered in the home folder.
+`
+
+const definitions = {
+  detach: {type: 'boolean', default: false},
+  stop: {type: 'boolean', default: false},
+  json: {type: 'boolean', default: false},
+  home: {type: 'string'},
+  stage: {type: 'string'},
+  'api-port': {type: 'string'},
+  'router-port': {type: 'string'},
+  'proxy-port': {type: 'string'},
+  agents: {type: 'string'},
+  help: {type: 'boolean', short: 'h', default: false},
+} as const
+
+const parse = (args: readonly string[]) => {
+  try {
+    return parseArgs({args: [...args], options: definitions, strict: true}).values
+  } catch (error) {
+    const [first = ''] = (error as Error).message.split('. ')
+    throw new BootstrapError(`${first}; ./bootstrap --help lists the options`)
+  }
+}
+
+const numberOf = (text: string | undefined, name: string, max: number): number | undefined => {
+  if (text === undefined) return undefined
+  const value = Number(text)
+  if (!/^[0-9]+$/.test(text) || value < 1 || value > max)
+    throw new BootstrapError(`--${name} must be a number from 1 to ${max}, not “${text}”`)
+  return value
+}
+
+const defaultHome = (env: Environment, stage: string): string => {
+  const own = read(env, 'GILLIAM_HOME')
+  if (own !== '') return own
+  const state = env.XDG_STATE_HOME
+  return join(state === undefined || state === '' ? join(homedir(), '.local', 'state') : state, 'gilliam', stage)
+}
+
+/** What the stage in `home` was last started with; undefined when it never was. */
+const readSettings = async (home: string): Promise<StageSettings | undefined> =>
+  (await readJson(stagePaths(home).stage).catch(() => undefined)) as StageSettings | undefined
+
+const checkPorts = ({apiPort, routerPort, proxyPort}: StageSettings): void => {
+  if (new Set([apiPort, routerPort, proxyPort]).size < 3)
+    throw new BootstrapError(`--api-port, --router-port and --proxy-port must differ (${apiPort}, ${routerPort}, ${proxyPort})`)
+}
+
+/** Reads the command line; undefined when help was asked for. Throws BootstrapError for what it does not understand. */
+export const readBootstrapOptions = async (args: readonly string[], env: Environment): Promise<BootstrapOptions | undefined> => {
+  const values = parse(args)
+  if (values.help) return undefined
+  if (values.detach && values.stop) throw new BootstrapError('--detach and --stop exclude each other')
+  const asked = values.stage ?? 'local'
+  if (!isName(asked)) throw new BootstrapError(`--stage must be a lower-case name of letters, digits and dashes, not “${asked}”`)
+  const home = resolve(values.home ?? defaultHome(env, asked))
+  const before = await readSettings(home)
+  if (before !== undefined && values.stage !== undefined && before.stage !== values.stage)
+    throw new BootstrapError(`${home} holds the stage “${before.stage}”, not “${values.stage}”; choose another --home`)
+  const settings: StageSettings = {
+    stage: before?.stage ?? asked,
+    apiPort: numberOf(values['api-port'], 'api-port', 65_535) ?? before?.apiPort ?? 7_100,
+    routerPort: numberOf(values['router-port'], 'router-port', 65_535) ?? before?.routerPort ?? 7_180,
+    proxyPort: numberOf(values['proxy-port'], 'proxy-port', 65_535) ?? before?.proxyPort ?? 7_128,
+    agents: numberOf(values.agents, 'agents', agentsMax) ?? before?.agents ?? 1,
+  }
+  checkPorts(settings)
+  return {...settings, home, mode: values.stop ? 'stop' : values.detach ? 'detach' : 'foreground', json: values.json}
+}
+
+export const urlOf = (port: number): string => `http://127.0.0.1:${port}`

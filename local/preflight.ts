@@ -1,0 +1,53 @@
+// Everything that can be known to be wrong before anything is started, each as one line that says what to do.
+import {accessSync, constants, mkdirSync} from 'node:fs'
+import {type Environment, read} from '#shared/config.ts'
+import {findDynoxide} from './database.ts'
+import {findListener, type Listener} from './listeners.ts'
+import {BootstrapError, type BootstrapOptions} from './options.ts'
+import type {StagePaths} from './paths.ts'
+import type {ProcessRecord} from './processes.ts'
+
+/** Oldest Node that runs TypeScript files as they are and has node:sqlite. */
+const nodeMajorMin = 24
+
+/** Throws BootstrapError when this machine can not run a stage. */
+export const checkMachine = (env: Environment): void => {
+  const major = Number(process.versions.node.split('.')[0])
+  if (major < nodeMajorMin)
+    throw new BootstrapError(
+      `this is Node ${process.versions.node}, and Gilliam needs ${nodeMajorMin}; run ./bootstrap, which brings its own`,
+    )
+  if (process.platform !== 'linux') throw new BootstrapError(`a local stage runs on Linux only, not on ${process.platform}`)
+  if (read(env, 'GILLIAM_DYNAMODB_ENDPOINT') === '' && findDynoxide() === undefined)
+    throw new BootstrapError(
+      `the embedded database (npm package @dynoxide/linux-x64) is not installed; run \`npm ci\`, or set GILLIAM_DYNAMODB_ENDPOINT to a DynamoDB-compatible endpoint`,
+    )
+}
+
+/** Makes the home folder. Throws BootstrapError when it can not be written. */
+export const prepareHome = ({home}: StagePaths): void => {
+  try {
+    mkdirSync(home, {recursive: true, mode: 0o700})
+    accessSync(home, constants.W_OK | constants.X_OK)
+  } catch (error) {
+    const {code} = error as NodeJS.ErrnoException
+    throw new BootstrapError(`can not write to the home folder ${home} (${code}); choose another with --home DIR`)
+  }
+}
+
+const nameOf = (listener: Listener | 'unknown'): string =>
+  listener === 'unknown' ? 'a process of another user' : `process ${listener.pid} (${listener.command})`
+
+/** Throws BootstrapError when a port belongs to somebody else. Router and proxy are ours when they run in this stage's home. */
+export const checkPorts = (options: BootstrapOptions, controlPlane: ProcessRecord | undefined): void => {
+  const isOurs = (listener: Listener): boolean => listener.pid === controlPlane?.pid || listener.folder.startsWith(`${options.home}/`)
+  for (const [name, port] of [
+    ['api', options.apiPort],
+    ['router', options.routerPort],
+    ['proxy', options.proxyPort],
+  ] as const) {
+    const listener = findListener(port)
+    if (listener === 'free' || (listener !== 'unknown' && isOurs(listener))) continue
+    throw new BootstrapError(`port ${port} is taken by ${nameOf(listener)}; end it, or choose another with --${name}-port PORT`)
+  }
+}

@@ -1,0 +1,123 @@
+// Starts the processes of a stage that are missing: control plane and agents. Each is of its own session and outlives whoever started it.
+import {mkdir} from 'node:fs/promises'
+import {dirname} from 'node:path'
+import {setTimeout as sleep} from 'node:timers/promises'
+import {fileURLToPath} from 'node:url'
+import {createClient} from '#shared/client.ts'
+import type {Environment} from '#shared/config.ts'
+import {BootstrapError, type BootstrapOptions, urlOf} from './options.ts'
+import type {StagePaths} from './paths.ts'
+import {endProcess, findProcess, isAlive, lastLines, type ProcessRecord, startProcess} from './processes.ts'
+
+const controlPlaneProgram = fileURLToPath(new URL('main.ts', import.meta.url))
+const agentProgram = fileURLToPath(new URL('../agent/main.ts', import.meta.url))
+
+const readyTimeoutMs = 30_000
+const readyPollMs = 25
+const stopTimeoutMs = 30_000
+/** Instances may take as long as their grace to stop. */
+const agentStopTimeoutMs = 300_000
+
+/** Host ports of all agents of a stage; each gets its own part. */
+const hostPorts = {first: 20_000, last: 29_999}
+
+/** Names of the executors on this machine: `local`, `local-2`, … */
+export const executorIds = (agents: number): readonly string[] =>
+  Array.from({length: agents}, (_, index) => (index === 0 ? 'local' : `local-${index + 1}`))
+
+export const findControlPlane = (paths: StagePaths): Promise<ProcessRecord | undefined> => findProcess(paths.controlPlanePid, paths.home)
+
+export const findAgent = (paths: StagePaths, executor: string): Promise<ProcessRecord | undefined> =>
+  findProcess(paths.agent(executor).pid, agentProgram)
+
+/** What a process of ours inherits: nothing of the platform, no secrets, no proxies. */
+const inherited = (env: Environment): Record<string, string | undefined> => ({
+  PATH: [dirname(process.execPath), env.PATH ?? '/usr/local/bin:/usr/bin:/bin'].join(':'),
+  HOME: env.HOME,
+  LANG: env.LANG,
+  TZ: env.TZ,
+  GILLIAM_LOG_LEVEL: env.GILLIAM_LOG_LEVEL,
+})
+
+const databaseVariables = (env: Environment): Record<string, string | undefined> =>
+  Object.fromEntries(
+    Object.entries(env).filter(([name]) => name === 'GILLIAM_DYNAMODB_ENDPOINT' || name === 'GILLIAM_TABLE' || name.startsWith('AWS_')),
+  )
+
+/** Starts the control plane and waits until it answers. Throws BootstrapError with the end of its log when it does not. */
+export const startControlPlane = async (options: BootstrapOptions, paths: StagePaths, env: Environment): Promise<ProcessRecord> => {
+  const {home, stage, apiPort} = options
+  const record = await startProcess({
+    command: process.execPath,
+    args: ['--disable-warning=ExperimentalWarning', controlPlaneProgram, '--home', home, '--stage', stage, '--api-port', String(apiPort)],
+    env: {
+      ...inherited(env),
+      ...databaseVariables(env),
+      GILLIAM_SYNC_BUSY_MS: env.GILLIAM_SYNC_BUSY_MS,
+      GILLIAM_SYNC_IDLE_MS: env.GILLIAM_SYNC_IDLE_MS,
+    },
+    logFile: paths.controlPlaneLog,
+    pidFile: paths.controlPlanePid,
+  })
+  try {
+    await waitForHealth(record, options, paths)
+    return record
+  } catch (error) {
+    await endProcess(record, 'SIGTERM', stopTimeoutMs)
+    throw error
+  }
+}
+
+/** Waits until the control plane answers as this stage. */
+export const waitForHealth = async (record: ProcessRecord, {apiPort, stage}: BootstrapOptions, paths: StagePaths): Promise<void> => {
+  const client = createClient({api: urlOf(apiPort)})
+  for (let waitedMs = 0; waitedMs < readyTimeoutMs; waitedMs += readyPollMs) {
+    const health = await client.call('getHealth', {}, {triesMax: 1, timeoutMs: 2_000}).catch(() => undefined)
+    if (health?.ok === true && health.stage === stage) return
+    if (!isAlive(record))
+      throw new BootstrapError(
+        `the control plane ended at start; ${paths.controlPlaneLog} ends with:\n${lastLines(paths.controlPlaneLog, 3)}`,
+      )
+    await sleep(readyPollMs)
+  }
+  throw new BootstrapError(
+    `the control plane does not answer on port ${apiPort} after ${readyTimeoutMs / 1_000} s; see ${paths.controlPlaneLog}`,
+  )
+}
+
+/** Starts one agent; it joins by itself. */
+export const startAgent = async (
+  options: BootstrapOptions,
+  paths: StagePaths,
+  env: Environment,
+  executor: string,
+): Promise<ProcessRecord> => {
+  const own = paths.agent(executor)
+  await mkdir(own.home, {recursive: true, mode: 0o700})
+  const index = executorIds(options.agents).indexOf(executor)
+  const share = Math.floor((hostPorts.last - hostPorts.first + 1) / options.agents)
+  const first = hostPorts.first + index * share
+  return startProcess({
+    command: process.execPath,
+    args: [agentProgram],
+    env: {
+      ...inherited(env),
+      GILLIAM_STAGE: options.stage,
+      GILLIAM_API: urlOf(options.apiPort),
+      GILLIAM_PROXY: urlOf(options.proxyPort),
+      GILLIAM_EXECUTOR: executor,
+      GILLIAM_EXECUTOR_ATTRIBUTES: env.GILLIAM_EXECUTOR_ATTRIBUTES,
+      GILLIAM_AGENT_HOME: own.home,
+      GILLIAM_JOIN_TOKEN_FILE: paths.joinToken,
+      GILLIAM_PORT_RANGE: `${first}-${first + share - 1}`,
+    },
+    logFile: own.log,
+    pidFile: own.pid,
+  })
+}
+
+/** Ends an agent: at once (its instances run on), or with its instances. */
+export const stopAgent = (record: ProcessRecord, withInstances: boolean): Promise<boolean> =>
+  endProcess(record, withInstances ? 'SIGUSR2' : 'SIGTERM', withInstances ? agentStopTimeoutMs : stopTimeoutMs)
+
+export const stopControlPlane = (record: ProcessRecord): Promise<boolean> => endProcess(record, 'SIGTERM', stopTimeoutMs)
