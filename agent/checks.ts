@@ -1,0 +1,23 @@
+// Which health check an assignment asks for. Pure; health.ts carries it out.
+import type {Assignment} from '#shared/domain/assignment.ts'
+import {healthDefault} from '#shared/domain/release.ts'
+import {portsOf} from './auxiliary.ts'
+
+export interface Check {
+  /** Path asked with GET; a TCP connection is enough when undefined. */
+  readonly path?: string
+  /** The service port whose host port is asked. */
+  readonly port: number
+  readonly intervalMs: number
+  readonly timeoutMs: number
+  readonly startTimeoutMs: number
+}
+
+/** The check, `tcp` on the first port by default; undefined when there is no port to ask. */
+export const healthCheckOf = (assignment: Assignment): Check | undefined => {
+  const health = assignment.health
+  const port = health?.port ?? portsOf(assignment)[0]?.port
+  if (port === undefined) return undefined
+  const {intervalMs, timeoutMs, startTimeoutMs} = health ?? healthDefault
+  return {...(health?.http === undefined ? {} : {path: health.http}), port, intervalMs, timeoutMs, startTimeoutMs}
+}

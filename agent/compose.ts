@@ -1,0 +1,75 @@
+// Makes the parts of an agent and connects them. Starts nothing and reads no environment.
+import {join} from 'node:path'
+import type {Logger} from '#shared/log.ts'
+import {Agent} from './agent.ts'
+import {emptyFolder} from './cleanup.ts'
+import {Connection} from './connection.ts'
+import {Launcher} from './launcher.ts'
+import {Logs} from './logs/logs.ts'
+import {Spool} from './logs/spool.ts'
+import {Monitors} from './monitors.ts'
+import {Ports} from './ports.ts'
+import {readBootId} from './runtime/proc.ts'
+import type {Runtime} from './runtime/runtime.ts'
+import type {Layout, Settings} from './settings.ts'
+import {Slugs} from './slugs/slugs.ts'
+
+export interface World {
+  readonly runtime: Runtime
+  readonly log: Logger
+  /** Monotonic milliseconds since boot: what an agent decides on never jumps. */
+  readonly now: () => number
+  /** Milliseconds since the epoch, for log lines only. */
+  readonly wallClock: () => number
+  readonly random: () => number
+}
+
+export interface Parts {
+  readonly agent: Agent
+  readonly connection: Connection
+  readonly spool: Spool
+  readonly logs: Logs
+  readonly slugs: Slugs
+}
+
+const createLogs = ({log, wallClock}: World, spool: Spool): Logs =>
+  new Logs({spool, now: wallClock, onError: (error, key) => log.warn({err: error, instance: key}, 'its output can not be read')})
+
+/** Makes the parts; `onUrgent` is called when something should be reported at once. */
+export const createParts = (settings: Settings, layout: Layout, world: World, onUrgent: () => void): Parts => {
+  const {descriptor, environment, api, joinTokenFile} = settings
+  const {runtime, log, now, wallClock, random} = world
+  const directoryOf = (key: string) => join(layout.instances, key)
+  const spool = new Spool({now: wallClock})
+  const logs = createLogs(world, spool)
+  const ports = new Ports({range: settings.portRange, host: descriptor.host, now, random})
+  const connection = new Connection({
+    api,
+    descriptor,
+    credentialFile: layout.credential,
+    ...(joinTokenFile === undefined ? {} : {joinTokenFile}),
+    onJoined: () => {
+      log.info({executor: descriptor.id}, 'joined')
+      agent.forgetVersion()
+    },
+    onUnsaved: error => log.error({err: error}, 'the credential can not be saved: the next agent must join again'),
+  })
+  const slugs = new Slugs({directory: layout.slugs, locate: (sha256, signal) => connection.locate(sha256, signal)})
+  const agent = new Agent({
+    host: descriptor.host,
+    statePath: layout.state,
+    bootId: readBootId(),
+    directoryOf,
+    runtime,
+    launcher: remembered => new Launcher({directoryOf, environment, runtime, slugs, ports, remembered}),
+    monitors: new Monitors({host: descriptor.host, random}),
+    ports,
+    logs,
+    now,
+    log,
+    onUrgent,
+    onForgotten: key =>
+      void emptyFolder(directoryOf(key)).catch(error => log.warn({err: error, instance: key}, 'its folder can not be emptied')),
+  })
+  return {agent, connection, spool, logs, slugs}
+}

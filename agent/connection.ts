@@ -1,0 +1,110 @@
+// The agent's one way out: joins, keeps the credential, and makes the calls. Owns when to join again; knows nothing of instances.
+import {readFileSync} from 'node:fs'
+import {readFile} from 'node:fs/promises'
+import {type Client, createClient} from '#shared/client.ts'
+import type {Assignment, InstanceReport, LogLine} from '#shared/domain/assignment.ts'
+import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
+import {GilliamError} from '#shared/errors.ts'
+import {replaceFile} from './state.ts'
+
+const callTimeoutMs = 15_000
+
+export interface SyncRequest {
+  readonly assignmentVersion: number
+  readonly reports: readonly InstanceReport[]
+  readonly logs: readonly LogLine[]
+}
+
+export interface SyncAnswer {
+  readonly assignmentVersion: number
+  /** Everything this executor should run; absent when the version sent is current. */
+  readonly assignments?: readonly Assignment[]
+  readonly nextSyncMs: number
+}
+
+export interface ConnectionOptions {
+  readonly api: string
+  readonly descriptor: ExecutorDescriptor
+  readonly credentialFile: string
+  /** Undefined when the agent relies on the credential it has. */
+  readonly joinTokenFile?: string
+  readonly onJoined: () => void
+  /** The credential could not be written: it works until the agent ends. */
+  readonly onUnsaved: (error: unknown) => void
+}
+
+const refusals = new Set(['unauthenticated', 'forbidden', 'executor_lost', 'not_found'])
+
+/** Whether the control plane does not take this credential, or this executor, any more. */
+const isRefusal = (error: unknown): boolean => error instanceof GilliamError && refusals.has(error.code)
+
+const readCredential = (path: string, executor: string): string | undefined => {
+  try {
+    const value: unknown = JSON.parse(readFileSync(path, 'utf8'))
+    if (typeof value !== 'object' || value === null || !('token' in value) || !('executor' in value)) return undefined
+    return typeof value.token === 'string' && value.executor === executor ? value.token : undefined
+  } catch {
+    // None, or damaged: the agent joins and gets another.
+    return undefined
+  }
+}
+
+/** Holds the credential and the client made with it. */
+export class Connection {
+  readonly #options: ConnectionOptions
+  #client: Client | undefined
+  #joining: Promise<Client> | undefined
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options
+    const token = readCredential(options.credentialFile, options.descriptor.id)
+    if (token !== undefined) this.#client = createClient({api: options.api, token})
+  }
+
+  get hasCredential(): boolean {
+    return this.#client !== undefined
+  }
+
+  /** One outbound call; a join before it when there is no credential. Throws when it was not answered, having dropped a credential that was refused. */
+  async sync(request: SyncRequest, options: {timeoutMs?: number; signal?: AbortSignal} = {}): Promise<SyncAnswer> {
+    const client = this.#client ?? (await this.#join())
+    const {assignmentVersion, reports, logs} = request
+    const call = {params: {executor: this.#options.descriptor.id}, body: {assignmentVersion, reports: [...reports], logs: [...logs]}}
+    try {
+      return await client.call('syncExecutor', call, {timeoutMs: callTimeoutMs, triesMax: 1, ...options})
+    } catch (error) {
+      if (isRefusal(error)) this.#client = undefined
+      throw error
+    }
+  }
+
+  /** Where a slug can be downloaded. */
+  async locate(sha256: string, signal: AbortSignal): Promise<string> {
+    const client = this.#client ?? (await this.#join())
+    const {downloadUrl} = await client.call('getArtifact', {params: {sha256}}, {signal, timeoutMs: callTimeoutMs})
+    if (downloadUrl === undefined) throw new Error('it was never uploaded')
+    return new URL(downloadUrl, this.#options.api).href
+  }
+
+  #join(): Promise<Client> {
+    this.#joining ??= this.#joinOnce().finally(() => {
+      this.#joining = undefined
+    })
+    return this.#joining
+  }
+
+  async #joinOnce(): Promise<Client> {
+    const {api, descriptor, joinTokenFile, credentialFile, onJoined, onUnsaved} = this.#options
+    if (joinTokenFile === undefined)
+      throw new Error('the credential is refused, and without GILLIAM_JOIN_TOKEN_FILE the executor can not join again')
+    const joinToken = (await readFile(joinTokenFile, 'utf8')).trim()
+    const {tags, labels, runtimes, ...rest} = descriptor
+    const body = {...rest, tags: [...tags], labels: {...labels}, runtimes: [...runtimes]}
+    const joiner = createClient({api, token: joinToken})
+    const {token} = await joiner.call('joinExecutor', {body}, {timeoutMs: callTimeoutMs, triesMax: 1})
+    this.#client = createClient({api, token})
+    onJoined()
+    await replaceFile(credentialFile, JSON.stringify({executor: descriptor.id, token})).catch(onUnsaved)
+    return this.#client
+  }
+}

@@ -1,0 +1,100 @@
+// Carries out health checks of one instance, quickly while it starts and at its interval afterwards. Decides nothing about the instance.
+import {request} from 'node:http'
+import {connect} from 'node:net'
+import {jitterMs} from '#shared/domain/backoff.ts'
+import type {Check} from './checks.ts'
+
+/** Failures in a row that make a healthy instance unhealthy. */
+export const failuresMax = 3
+const startIntervalMs = 20
+const startIntervalMsMax = 500
+
+export interface Target {
+  readonly host: string
+  readonly port: number
+}
+
+/** Why a check failed; undefined when it passed. */
+export type Outcome = string | undefined
+
+const checkHttp = ({host, port}: Target, path: string, timeoutMs: number): Promise<Outcome> =>
+  new Promise(resolve => {
+    const what = `GET ${path}`
+    const ask = request({host, port, path, agent: false, headers: {'user-agent': 'gilliam-agent', connection: 'close'}}, response => {
+      const status = response.statusCode ?? 0
+      resolve(status >= 200 && status < 400 ? undefined : `${what} answered ${status}`)
+      response.destroy()
+    })
+    const timer = setTimeout(() => {
+      resolve(`${what} did not answer within ${timeoutMs} ms`)
+      ask.destroy()
+    }, timeoutMs)
+    ask.once('error', error => resolve(`${what} on port ${port}: ${(error as NodeJS.ErrnoException).code ?? error.message}`))
+    ask.once('close', () => clearTimeout(timer))
+    ask.end()
+  })
+
+const checkTcp = ({host, port}: Target, timeoutMs: number): Promise<Outcome> =>
+  new Promise(resolve => {
+    const socket = connect({host, port})
+    const end = (outcome: Outcome) => {
+      socket.destroy()
+      resolve(outcome)
+    }
+    socket.setTimeout(timeoutMs, () => end(`port ${port} did not accept a connection within ${timeoutMs} ms`))
+    socket.once('connect', () => end(undefined))
+    socket.once('error', error => end(`port ${port}: ${(error as NodeJS.ErrnoException).code ?? error.message}`))
+  })
+
+/** One check: an HTTP GET that must answer 2xx or 3xx, or a TCP connection. Never rejects. */
+export const carryOut = (check: Pick<Check, 'path' | 'timeoutMs'>, target: Target): Promise<Outcome> =>
+  check.path === undefined ? checkTcp(target, check.timeoutMs) : checkHttp(target, check.path, check.timeoutMs)
+
+export interface Watching {
+  readonly healthy: () => void
+  /** Of a check that failed before the instance was healthy for the first time. */
+  readonly notYet: (reason: string) => void
+  readonly unhealthy: (reason: string) => void
+}
+
+/** Checks again and again until the returned function is called. `healthyNow`: it was healthy when the agent last looked. */
+export const watchHealth = (
+  check: Check,
+  target: Target,
+  on: Watching,
+  options: {healthyNow: boolean; random: () => number},
+): (() => void) => {
+  let stopped = false
+  let timer: NodeJS.Timeout
+  let everHealthy = options.healthyNow
+  let healthy = options.healthyNow
+  let failures = 0
+  let startWaitMs = startIntervalMs
+
+  const judge = (outcome: Outcome): void => {
+    failures = outcome === undefined ? 0 : failures + 1
+    if (outcome === undefined && !healthy) on.healthy()
+    if (outcome === undefined) healthy = everHealthy = true
+    else if (!everHealthy) on.notYet(outcome)
+    else if (healthy && failures >= failuresMax) {
+      healthy = false
+      on.unhealthy(outcome)
+    }
+  }
+  const waitMs = (): number => {
+    if (everHealthy) return jitterMs(check.intervalMs, 0.1, options.random())
+    startWaitMs = Math.min(startWaitMs * 1.5, startIntervalMsMax, check.intervalMs)
+    return startWaitMs
+  }
+  const look = async (): Promise<void> => {
+    const outcome = await carryOut(check, target)
+    if (stopped) return
+    judge(outcome)
+    if (!stopped) timer = setTimeout(look, waitMs())
+  }
+  timer = setTimeout(look, options.healthyNow ? waitMs() : startIntervalMs)
+  return () => {
+    stopped = true
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,202 @@
+// What the agent knows of one instance, and how each thing that happens changes it. Pure: times come in as monotonic milliseconds since boot.
+import type {Assignment, InstanceReport} from '#shared/domain/assignment.ts'
+import {backoffMs} from '#shared/domain/backoff.ts'
+
+/** What the agent is doing about an instance, and what may follow. `suspended` instances wait for the agent's next start. */
+export const phases = {
+  waiting: ['launching', 'ended'],
+  launching: ['up', 'waiting', 'ended'],
+  up: ['waiting', 'draining', 'terminating', 'ended'],
+  draining: ['terminating', 'ended'],
+  terminating: ['killing', 'waiting', 'ended'],
+  killing: ['waiting', 'ended'],
+  ended: [],
+} as const satisfies Record<string, readonly string[]>
+
+export type Phase = keyof typeof phases
+
+/** How a process ended; neither field when nobody saw it end. `code` follows the shell: 128 + number for a signal. */
+export interface Exit {
+  readonly code?: number
+}
+
+/** What it becomes once its process is gone. */
+export interface Ending {
+  readonly state: 'stopped' | 'failed' | 'suspended'
+  readonly reason?: string
+}
+
+export interface InstanceRecord {
+  readonly key: string
+  readonly assignment: Assignment
+  readonly phase: Phase
+  /** Service port → host port, once allocated; kept over restarts so that callers with an old table still find it. */
+  readonly ports: Readonly<Record<string, number>>
+  /** Starts after the first. */
+  readonly restarts: number
+  /** Ends in a row without having been healthy for {@link healthyForgivesMs}. */
+  readonly failures: number
+  /** `waiting`: when to start. */
+  readonly startAt: number
+  /** When the running process was started; undefined before the first start. */
+  readonly startedAt?: number
+  /** `draining`, `terminating`, `killing`: when the next step is due. */
+  readonly until: number
+  readonly healthySince?: number
+  readonly announced: boolean
+  /** Why it is not healthy yet; reported when that ends it. */
+  readonly lastCheck?: string
+  readonly ending?: Ending
+  readonly reason?: string
+  readonly exitCode?: number
+  /** The last report the control plane answered, as JSON. */
+  readonly acknowledged?: string
+}
+
+export const restartsMax = 5
+export const healthyForgivesMs = 60_000
+const restartBaseMs = 500
+const restartMaxMs = 30_000
+/** From learning of a stop to SIGTERM, so that routers and proxies have dropped the withdrawn instance. */
+export const drainMs = 1_500
+const killAgainMs = 1_000
+const reasonCharactersMax = 1_024
+
+/** Names one instance on this executor, its folder too. */
+export const keyOf = (it: {readonly formation: string; readonly service: string; readonly id: string}): string =>
+  `${it.formation}.${it.service}.${it.id}`
+
+/** A process of it may exist. */
+export const hasProcess = ({phase}: InstanceRecord): boolean =>
+  phase === 'up' || phase === 'draining' || phase === 'terminating' || phase === 'killing'
+
+/** A new record, to be started now. */
+export const accepted = (assignment: Assignment, now: number): InstanceRecord => ({
+  key: keyOf(assignment),
+  assignment,
+  phase: 'waiting',
+  ports: {},
+  restarts: 0,
+  failures: 0,
+  startAt: now,
+  until: 0,
+  announced: false,
+})
+
+const to = (record: InstanceRecord, phase: Phase, change: Partial<InstanceRecord> = {}): InstanceRecord => {
+  if (!(phases[record.phase] as readonly string[]).includes(phase))
+    throw new Error(`${record.key}: ${phase} can not follow ${record.phase}`)
+  return {...record, ...change, phase}
+}
+
+export const launching = (record: InstanceRecord): InstanceRecord => to(record, 'launching')
+
+export const launched = (record: InstanceRecord, now: number): InstanceRecord =>
+  to(record, 'up', {
+    startedAt: now,
+    restarts: record.startedAt === undefined ? 0 : record.restarts + 1,
+    healthySince: undefined,
+    announced: false,
+    exitCode: undefined,
+    reason: undefined,
+    lastCheck: undefined,
+  })
+
+/** A check failed before the first that passed. */
+export const notHealthyYet = (record: InstanceRecord, reason: string): InstanceRecord =>
+  record.lastCheck === clip(reason) ? record : {...record, lastCheck: clip(reason)}
+
+/** It serves: callers may be sent to it, when it has a port. */
+export const becameHealthy = (record: InstanceRecord, now: number): InstanceRecord =>
+  record.phase !== 'up'
+    ? record
+    : {...record, healthySince: record.healthySince ?? now, announced: Object.keys(record.ports).length > 0, reason: undefined}
+
+/** It served and does not any more: callers must not be sent to it. */
+export const becameUnhealthy = (record: InstanceRecord, reason: string): InstanceRecord =>
+  record.phase !== 'up' || record.healthySince === undefined ? record : {...record, announced: false, reason: clip(reason)}
+
+export const draining = (record: InstanceRecord, ending: Ending, now: number): InstanceRecord =>
+  to(record, 'draining', {ending, announced: false, until: now + drainMs})
+
+export const terminating = (record: InstanceRecord, ending: Ending, now: number): InstanceRecord =>
+  to(record, 'terminating', {ending, announced: false, until: now + record.assignment.stopGraceMs, reason: ending.reason ?? record.reason})
+
+export const killing = (record: InstanceRecord, now: number): InstanceRecord =>
+  record.phase === 'killing' ? {...record, until: now + killAgainMs} : to(record, 'killing', {until: now + killAgainMs})
+
+/** Over, without a process. */
+export const ended = (record: InstanceRecord, ending: Ending): InstanceRecord =>
+  to(record, 'ended', {ending, announced: false, reason: clip(ending.reason ?? '') || undefined})
+
+/** `exit code 1`, `exit code 137 (killed by signal 9)`, or that nobody saw it. */
+export const describeExit = ({code}: Exit): string => {
+  if (code === undefined) return 'ended, nobody saw how'
+  return code > 128 && code < 160 ? `exit code ${code} (signal ${code - 128})` : `exit code ${code}`
+}
+
+const clip = (text: string): string => text.slice(0, reasonCharactersMax)
+const times = (n: number): string => `${n} restart${n === 1 ? '' : 's'}`
+
+const again = (record: InstanceRecord, why: string, now: number, exit: Exit = {}): InstanceRecord => {
+  const forgiven = record.healthySince !== undefined && now - record.healthySince >= healthyForgivesMs
+  const failures = (forgiven ? 0 : record.failures) + 1
+  const change = {failures, exitCode: exit.code, announced: false, healthySince: undefined}
+  if (failures > restartsMax) {
+    const ending: Ending = {state: 'failed', reason: clip(`${why} after ${times(restartsMax)}`)}
+    return to(record, 'ended', {...change, ending, reason: ending.reason})
+  }
+  const waitMs = backoffMs(failures, restartBaseMs, restartMaxMs)
+  return to(record, 'waiting', {...change, startAt: now + waitMs, reason: clip(`${why}; starting again in ${waitMs / 1000} s`)})
+}
+
+/** Its process is gone. Restarted with backoff (0.5 s doubling to 30 s), failed after {@link restartsMax} restarts, or over when that was wanted. */
+export const exited = (record: InstanceRecord, exit: Exit, now: number): InstanceRecord => {
+  if (!hasProcess(record)) return record
+  if (record.ending === undefined) return again(record, describeExit(exit), now, exit)
+  if (record.ending.state === 'suspended') return rested({...record, phase: 'terminating'}, now)
+  return {...ended(record, record.ending), exitCode: exit.code}
+}
+
+const rested = (record: InstanceRecord, now: number): InstanceRecord =>
+  to(record, 'waiting', {startAt: now, ending: undefined, healthySince: undefined, announced: false, reason: undefined})
+
+/** It could not be started. `retry` is false when trying again can not help. */
+export const launchFailed = (record: InstanceRecord, failure: {reason: string; retry: boolean}, now: number): InstanceRecord => {
+  if (record.phase !== 'launching') return record
+  return failure.retry ? again(record, failure.reason, now) : ended(record, {state: 'failed', reason: failure.reason})
+}
+
+/** The start was called off before there was a process. */
+export const launchCancelled = (record: InstanceRecord, now: number): InstanceRecord =>
+  record.phase === 'launching' ? to(record, 'waiting', {startAt: now}) : record
+
+/** The machine was started anew: no process survived, and monotonic times of before mean nothing. */
+export const rebooted = (record: InstanceRecord, now: number): InstanceRecord => {
+  if (record.phase === 'ended') return record
+  if (record.ending !== undefined && record.ending.state !== 'suspended') return {...record, phase: 'ended', announced: false}
+  const {ending: _, healthySince: __, ...rest} = record
+  return {...rest, phase: 'waiting', startAt: now, until: 0, announced: false}
+}
+
+const reportedState = (record: InstanceRecord): InstanceReport['state'] => {
+  if (record.phase === 'ended') return record.ending?.state === 'failed' ? 'failed' : 'stopped'
+  if (record.ending !== undefined) return record.ending.state === 'suspended' ? 'starting' : 'stopping'
+  return record.phase === 'up' && record.healthySince !== undefined ? 'running' : 'starting'
+}
+
+/** What the control plane should know of it. `host` is where its ports are reached. */
+export const reportOf = (record: InstanceRecord, host: string): InstanceReport => {
+  const {formation, service, id} = record.assignment
+  return {
+    formation,
+    service,
+    id,
+    state: reportedState(record),
+    announced: record.announced,
+    restarts: record.restarts,
+    ...(Object.keys(record.ports).length > 0 ? {address: {host, ports: record.ports}} : {}),
+    ...(record.reason === undefined ? {} : {reason: record.reason}),
+    ...(record.exitCode === undefined ? {} : {exitCode: record.exitCode}),
+  }
+}

@@ -1,0 +1,148 @@
+// Gets one instance from an assignment to a running process: command, slug, folder, ports, environment, start. Decides nothing about when.
+import {spawn} from 'node:child_process'
+import {accessSync, constants, existsSync} from 'node:fs'
+import {mkdir, rename, rm} from 'node:fs/promises'
+import {delimiter, join} from 'node:path'
+import type {Assignment} from '#shared/domain/assignment.ts'
+import type {SlugReference} from '#shared/domain/release.ts'
+import {commandOf, portsOf} from './auxiliary.ts'
+import {type ExecutorEnvironment, environmentOf} from './environment.ts'
+import type {InstanceRecord} from './instance.ts'
+import type {Ports} from './ports.ts'
+import type {Running, Runtime} from './runtime/runtime.ts'
+import type {Slugs} from './slugs/slugs.ts'
+
+/** Instances prepared at the same time: copying and starting more at once only makes each slower. */
+export const launchesMax = 8
+
+export type Launch =
+  | {readonly outcome: 'started'; readonly running: Running; readonly ports: Readonly<Record<string, number>>}
+  /** `retry` is false when trying again can not help. */
+  | {readonly outcome: 'failed'; readonly reason: string; readonly retry: boolean}
+  | {readonly outcome: 'cancelled'}
+
+export interface LauncherOptions {
+  /** The folder of an instance. */
+  readonly directoryOf: (key: string) => string
+  readonly environment: ExecutorEnvironment
+  readonly runtime: Runtime
+  readonly slugs: Slugs
+  readonly ports: Ports
+  /** Resolves when the agent will remember the instance if it dies now. */
+  readonly remembered: () => Promise<void>
+}
+
+const isExecutable = (path: string): boolean => {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Whether a program is on a `PATH`. */
+export const isOnPath = (program: string, path: string): boolean =>
+  path.split(delimiter).some(folder => folder !== '' && isExecutable(join(folder, program)))
+
+const copyTree = (from: string, to: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const child = spawn('cp', ['-RP', '--', `${from}/.`, to], {stdio: ['ignore', 'ignore', 'pipe']})
+    let complaint = ''
+    child.stderr.on('data', (text: Buffer) => {
+      complaint = `${complaint}${text}`.slice(0, 300)
+    })
+    child.once('error', reject)
+    child.once('close', code => (code === 0 ? resolve() : reject(new Error(`the slug could not be copied: ${complaint.trim()}`))))
+  })
+
+/** Lets {@link launchesMax} tasks run at once. */
+class Gate {
+  #running = 0
+  readonly #waiting: (() => void)[] = []
+
+  async pass<T>(task: () => Promise<T>): Promise<T> {
+    if (this.#running >= launchesMax) await new Promise<void>(resolve => this.#waiting.push(resolve))
+    else this.#running += 1
+    try {
+      return await task()
+    } finally {
+      const next = this.#waiting.shift()
+      if (next === undefined) this.#running -= 1
+      else next()
+    }
+  }
+}
+
+export class Launcher {
+  readonly #options: LauncherOptions
+  readonly #gate = new Gate()
+
+  constructor(options: LauncherOptions) {
+    this.#options = options
+  }
+
+  /** Starts the instance. Never rejects; `signal` calls it off up to the moment its process is started. */
+  async launch(record: InstanceRecord, signal: AbortSignal): Promise<Launch> {
+    const {path} = this.#options.environment
+    const choice = commandOf(record.assignment, program => isOnPath(program, path))
+    if ('refused' in choice) return {outcome: 'failed', reason: choice.refused, retry: false}
+    try {
+      const {slug} = record.assignment
+      // Waiting for a download takes no place: others may have theirs.
+      const source = slug === undefined ? undefined : await this.#fetched(slug, signal)
+      return await this.#gate.pass(() => this.#start(record, choice.command, source, signal))
+    } catch (error) {
+      return signal.aborted ? {outcome: 'cancelled'} : {outcome: 'failed', reason: (error as Error).message, retry: true}
+    }
+  }
+
+  #fetched(slug: SlugReference, signal: AbortSignal): Promise<string> {
+    return new Promise((resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), {once: true})
+      this.#options.slugs.get(slug, signal).then(resolve, reject)
+    })
+  }
+
+  async #start(record: InstanceRecord, command: string, source: string | undefined, signal: AbortSignal): Promise<Launch> {
+    const {directoryOf, runtime, ports, remembered, environment} = this.#options
+    const {key, assignment} = record
+    const directory = directoryOf(key)
+    signal.throwIfAborted()
+    await prepare(directory, source)
+    const allocation = await ports.allocate(key, portsOf(assignment), record.ports)
+    if ('refused' in allocation) return {outcome: 'failed', reason: allocation.refused, retry: true}
+    await remembered()
+    await this.#clear(directory)
+    if (signal.aborted) return {outcome: 'cancelled'}
+    const given = {ports: allocation.ports, first: portsOf(assignment)[0]?.port, home: join(directory, 'run')}
+    const running = await runtime.start({directory, command, environment: environmentOf(assignment, environment, given)})
+    return {outcome: 'started', running, ports: allocation.ports}
+  }
+
+  // Something may run here that the agent has forgotten, its state file being lost: there must never be two.
+  async #clear(directory: string): Promise<void> {
+    const found = await this.#options.runtime.find(directory)
+    if (found.state !== 'running') return
+    found.running.kill()
+    await found.running.ended
+  }
+}
+
+/** Makes the instance's folder with its own copy of the slug in `run/`, unless an earlier start did: what it wrote there stays over restarts. */
+const prepare = async (directory: string, source: string | undefined): Promise<void> => {
+  const run = join(directory, 'run')
+  if (existsSync(run)) return
+  const next = `${run}.next`
+  await rm(next, {recursive: true, force: true})
+  await mkdir(next, {recursive: true, mode: 0o700})
+  if (source !== undefined) await copyTree(source, next)
+  await rename(next, run)
+}
+
+/** The slugs that assignments use, by SHA-256. */
+export const slugsOf = (assignments: Iterable<Assignment>): Map<string, SlugReference> => {
+  const slugs = new Map<string, SlugReference>()
+  for (const {slug} of assignments) if (slug !== undefined) slugs.set(slug.sha256, slug)
+  return slugs
+}

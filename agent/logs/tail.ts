@@ -1,0 +1,121 @@
+// Follows one file that a process appends to: new lines out, bounded reads, and truncation when the file grows too large. Ships nothing itself.
+import {closeSync, copyFileSync, openSync, readSync, statSync, truncateSync} from 'node:fs'
+import {StringDecoder} from 'node:string_decoder'
+
+/** A file this large is copied to `<file>.1` and truncated once it has been read. */
+export const logFileBytesMax = 8 * 1_048_576
+/** Read at one look; what is further behind is skipped, and counted. */
+export const readBytesMax = 1_048_576
+/** Longer lines are cut into pieces of this many characters (the API's limit). */
+export const lineCharactersMax = 16_384
+const chunkBytes = 65_536
+const newline = 10
+
+export interface TailOptions {
+  readonly path: string
+  /** Bytes already read by an earlier agent. */
+  readonly offset: number
+  readonly onLine: (text: string) => void
+  /** Lines passed over unread. */
+  readonly onSkipped: (lines: number) => void
+  readonly fileBytesMax?: number
+  readonly readBytesMax?: number
+}
+
+export class Tail {
+  readonly #options: TailOptions
+  #offset: number
+  #decoder = new StringDecoder('utf8')
+  #partial = ''
+
+  constructor(options: TailOptions) {
+    this.#options = options
+    this.#offset = options.offset
+  }
+
+  /** Bytes read so far; begins anew when the file is truncated. */
+  get offset(): number {
+    return this.#offset - Buffer.byteLength(this.#partial)
+  }
+
+  /** Reads what is new. `buffer` is scratch space shared by all tails. */
+  look(buffer: Buffer): void {
+    const size = statSync(this.#options.path, {throwIfNoEntry: false})?.size ?? 0
+    if (size < this.#offset) this.#restart()
+    if (size === this.#offset) return
+    const file = openSync(this.#options.path, 'r')
+    try {
+      const readMax = this.#options.readBytesMax ?? readBytesMax
+      if (size - this.#offset > readMax) this.#skip(file, size - readMax, buffer)
+      this.#read(file, buffer)
+    } finally {
+      closeSync(file)
+    }
+    if (size > (this.#options.fileBytesMax ?? logFileBytesMax)) this.#rotate()
+  }
+
+  /** The process is gone: what it wrote without a line's end is a line. */
+  finish(): void {
+    const text = this.#partial + this.#decoder.end()
+    this.#partial = ''
+    if (text !== '') this.#options.onLine(text)
+  }
+
+  #restart(): void {
+    this.finish()
+    this.#offset = 0
+  }
+
+  #read(file: number, buffer: Buffer): void {
+    let left = this.#options.readBytesMax ?? readBytesMax
+    while (left > 0) {
+      const length = readSync(file, buffer, 0, Math.min(buffer.length, left), this.#offset)
+      if (length === 0) return
+      this.#offset += length
+      left -= length
+      this.#split(this.#partial + this.#decoder.write(buffer.subarray(0, length)))
+    }
+  }
+
+  #split(text: string): void {
+    let start = 0
+    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
+      this.#line(text.slice(start, text.charAt(end - 1) === '\r' && end > start ? end - 1 : end))
+      start = end + 1
+    }
+    this.#partial = text.slice(start)
+    while (this.#partial.length > lineCharactersMax) {
+      this.#options.onLine(this.#partial.slice(0, lineCharactersMax))
+      this.#partial = this.#partial.slice(lineCharactersMax)
+    }
+  }
+
+  #line(text: string): void {
+    for (let at = 0; at === 0 || at < text.length; at += lineCharactersMax) this.#options.onLine(text.slice(at, at + lineCharactersMax))
+  }
+
+  // Passes over to `end` without making lines; the line that `end` falls into is lost with its beginning.
+  #skip(file: number, end: number, buffer: Buffer): void {
+    let lines = this.#partial === '' ? 0 : 1
+    this.#partial = ''
+    this.#decoder = new StringDecoder('utf8')
+    while (this.#offset < end) {
+      const length = readSync(file, buffer, 0, Math.min(buffer.length, end - this.#offset), this.#offset)
+      if (length === 0) break
+      for (let at = buffer.indexOf(newline); at >= 0 && at < length; at = buffer.indexOf(newline, at + 1)) lines += 1
+      this.#offset += length
+    }
+    this.#options.onSkipped(Math.max(lines, 1))
+  }
+
+  // The writer has the file open for appending, so it must stay the same file. What is written between copy and truncation is lost.
+  #rotate(): void {
+    const {path} = this.#options
+    copyFileSync(path, `${path}.1`)
+    truncateSync(path)
+    this.#restart()
+  }
+}
+
+/** Scratch space for {@link Tail.look}. */
+export const createTailBuffer = (): Buffer => Buffer.allocUnsafe(chunkBytes)

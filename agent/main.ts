@@ -1,0 +1,38 @@
+// The agent's composition root: reads the environment, starts, and obeys signals. SIGTERM and SIGINT leave instances running; SIGUSR2 stops them first.
+import {createLogger} from '#shared/log.ts'
+import {runAgent} from './run.ts'
+import {createProcessRuntime} from './runtime/process.ts'
+import {readSettings, type Settings} from './settings.ts'
+
+const fail = (error: unknown): never => {
+  process.stderr.write(`gilliam agent: ${error instanceof Error ? error.message : error}\n`)
+  process.exit(1)
+}
+
+const settingsOrFail = (): Settings => {
+  try {
+    return readSettings(process.env, process.execPath)
+  } catch (error) {
+    return fail(error)
+  }
+}
+
+const settings = settingsOrFail()
+const log = createLogger('agent', {level: settings.logLevel})
+const world = {
+  runtime: createProcessRuntime(),
+  log,
+  now: () => Number(process.hrtime.bigint() / 1_000_000n),
+  wallClock: Date.now,
+  random: Math.random,
+}
+const {leave, suspend} = await runAgent(settings, world).catch(fail)
+log.info({executor: settings.descriptor.id, pid: process.pid}, 'agent runs')
+
+const end = (signal: string, how: () => Promise<void>): void => {
+  log.info({signal}, 'agent leaves')
+  how().then(() => process.exit(0), fail)
+}
+process.once('SIGTERM', () => end('SIGTERM', leave))
+process.once('SIGINT', () => end('SIGINT', leave))
+process.once('SIGUSR2', () => end('SIGUSR2', suspend))

@@ -1,0 +1,100 @@
+// An agent's life: home, lock, adoption, syncing, leaving. Reads no environment; main.ts does.
+import {mkdirSync, renameSync} from 'node:fs'
+import type {Logger} from '#shared/log.ts'
+import type {Agent} from './agent.ts'
+import {cleanUp} from './cleanup.ts'
+import {createParts, type Parts, type World} from './compose.ts'
+import {slugsOf} from './launcher.ts'
+import {takeLock} from './lock.ts'
+import {readBootId} from './runtime/proc.ts'
+import {type Layout, layoutOf, type Settings} from './settings.ts'
+import {type AgentState, loadState} from './state.ts'
+import {endStrays} from './strays.ts'
+import {type Sync, startSync} from './sync.ts'
+
+const logLookMs = 500
+/** Lines do not wait longer than this for the next call of an idle agent. */
+const logFlushMs = 2_000
+const offsetsSaveMs = 5_000
+const cleanUpMs = 60_000
+
+export interface RunningAgent {
+  readonly agent: Agent
+  /** Leaves; instances go on and the next agent adopts them. */
+  readonly leave: () => Promise<void>
+  /** Stops every instance, to be started again by the next agent, and leaves. */
+  readonly suspend: () => Promise<void>
+}
+
+const makeHome = (home: string, layout: Layout): void => {
+  try {
+    for (const folder of [home, layout.slugs, layout.instances]) mkdirSync(folder, {recursive: true, mode: 0o700})
+  } catch (error) {
+    throw new Error(`GILLIAM_AGENT_HOME can not be used: ${(error as Error).message}`, {cause: error})
+  }
+}
+
+// A state that can not be read is put aside: what it knew runs as strays and is ended, and the control plane says what to run.
+const recall = (path: string, log: Logger): AgentState => {
+  const loaded = loadState(path)
+  if (loaded.outcome === 'ok') return loaded.state
+  if (loaded.outcome === 'unreadable') {
+    renameSync(path, `${path}.unreadable`)
+    log.error({path, reason: loaded.reason}, 'the state can not be read and is put aside')
+  }
+  return {bootId: readBootId(), desired: [], records: [], offsets: {}}
+}
+
+const takeOver = async ({agent}: Parts, layout: Layout, {log, runtime}: World): Promise<void> => {
+  await agent.adopt(recall(layout.state, log))
+  if (agent.records.size > 0) log.info({instances: agent.records.size}, 'took over')
+  const strays = await endStrays(layout.instances, key => agent.records.has(key), runtime)
+  if (strays.length > 0) log.warn({instances: strays}, 'ended instances that no record was left of')
+}
+
+const startTimers = ({agent, spool, logs, slugs}: Parts, layout: Layout, sync: Sync, {log, now}: World): (() => void) => {
+  const look = () => {
+    logs.look()
+    if (!spool.isEmpty && now() - sync.calledAt() >= logFlushMs) sync.poke()
+  }
+  const tidy = () => {
+    const slugsInUse = slugsOf([...agent.records.values()].map(({assignment}) => assignment))
+    cleanUp({instances: layout.instances, live: key => agent.records.has(key), slugs, slugsInUse}).catch(error =>
+      log.warn({err: error}, 'could not clean up'),
+    )
+  }
+  const timers = [setInterval(look, logLookMs), setInterval(() => void agent.saveOffsets(), offsetsSaveMs), setInterval(tidy, cleanUpMs)]
+  return () => {
+    for (const timer of timers) clearInterval(timer)
+  }
+}
+
+/** Starts an agent: adopts what its predecessor left, then syncs until told to leave. Throws an error of one line when it can not. */
+export const runAgent = async (settings: Settings, world: World): Promise<RunningAgent> => {
+  const layout = layoutOf(settings.home)
+  makeHome(settings.home, layout)
+  const unlock = takeLock(layout.lock)
+  let sync: Sync | undefined
+  const parts = createParts(settings, layout, world, () => sync?.poke())
+  const {agent, connection, spool, logs} = parts
+  if (!connection.hasCredential && settings.joinTokenFile === undefined) {
+    unlock()
+    throw new Error('this executor has not joined yet: GILLIAM_JOIN_TOKEN_FILE must name a file with a join token')
+  }
+  await takeOver(parts, layout, world)
+  const {log, now, random} = world
+  const syncing = startSync({agent, connection, spool, look: () => logs.look(), busyMs: settings.busyMs, now, random, log})
+  sync = syncing
+  const stopTimers = startTimers(parts, layout, syncing, world)
+  const leave = async (): Promise<void> => {
+    stopTimers()
+    await syncing.stop()
+    await agent.close()
+    unlock()
+  }
+  const suspend = async (): Promise<void> => {
+    await agent.suspend()
+    await leave()
+  }
+  return {agent, leave, suspend}
+}

@@ -1,0 +1,34 @@
+// What the agent needs of anything that runs instances. test/agent/runtime-contract.ts holds every implementation to it.
+import type {Exit} from '../instance.ts'
+
+export interface StartSpec {
+  /** The instance's own folder. Holds what the runtime must remember, `out.log` and `err.log` (appended to), and `run/`, where it starts. */
+  readonly directory: string
+  readonly command: string
+  /** Its whole environment. */
+  readonly environment: Readonly<Record<string, string>>
+}
+
+/** Something that runs, started now or found after the agent's own restart. */
+export interface Running {
+  /** Asks all of it to end. */
+  readonly terminate: () => void
+  /** Ends all of it. */
+  readonly kill: () => void
+  /** Resolves, soon after the fact, once nothing of it is left. Never rejects. */
+  readonly ended: Promise<Exit>
+}
+
+export type Found =
+  | {readonly state: 'running'; readonly running: Running}
+  /** The last start is over. */
+  | {readonly state: 'ended'; readonly exit: Exit}
+  /** Never started, or called off before anything ran; nothing of an earlier start can appear any more. */
+  | {readonly state: 'absent'}
+
+export interface Runtime {
+  /** Starts the command. It outlives the agent. Throws when it can not be started; the caller must have seen that nothing of it runs. */
+  readonly start: (spec: StartSpec) => Promise<Running>
+  /** What became of the last start in this folder, whoever started it. */
+  readonly find: (directory: string) => Promise<Found>
+}

@@ -1,0 +1,95 @@
+// What an agent is told by its environment, checked once at start. Reads nothing but the environment passed in and the machine's size.
+import {availableParallelism, totalmem} from 'node:os'
+import {delimiter, dirname, join, resolve} from 'node:path'
+import {JoinExecutor} from '#shared/api/executors.ts'
+import {type Environment, read, readNumber, required} from '#shared/config.ts'
+import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
+import {isName} from '#shared/domain/names.ts'
+import type {ExecutorEnvironment} from './environment.ts'
+import {type PortRange, parsePortRange} from './ports.ts'
+
+export interface Settings {
+  readonly home: string
+  readonly api: string
+  /** Undefined when the agent has joined already and need not again. */
+  readonly joinTokenFile?: string
+  readonly descriptor: ExecutorDescriptor
+  readonly environment: ExecutorEnvironment
+  readonly portRange: PortRange
+  readonly busyMs: number
+  readonly logLevel: string
+}
+
+const Attributes = JoinExecutor.omit({id: true, host: true, runtimes: true}).partial()
+
+const readAttributes = (text: string) => {
+  const name = 'GILLIAM_EXECUTOR_ATTRIBUTES'
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new Error(`${name} is not JSON`)
+  }
+  const parsed = Attributes.safeParse(value)
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  throw new Error(`${name}: ${issue?.path.join('.')} ${issue?.message}`)
+}
+
+const readDescriptor = (env: Environment, host: string): ExecutorDescriptor => {
+  const id = required(env, 'GILLIAM_EXECUTOR')
+  if (!isName(id)) throw new Error(`GILLIAM_EXECUTOR must be lower-case letters, digits and dashes, not “${id}”`)
+  return {
+    zone: 'default',
+    domain: 'default',
+    network: 'default',
+    tags: [],
+    labels: {},
+    cpuMilli: availableParallelism() * 1_000,
+    memoryMib: Math.floor(totalmem() / 1_048_576),
+    pricePerHour: 0,
+    ...readAttributes(read(env, 'GILLIAM_EXECUTOR_ATTRIBUTES', '{}')),
+    id,
+    host,
+    runtimes: ['process'],
+  }
+}
+
+/** Reads the settings. `nodePath` is the program the agent runs on: instances find the same one first. Throws an error that names the variable. */
+export const readSettings = (env: Environment, nodePath: string): Settings => {
+  const host = read(env, 'GILLIAM_EXECUTOR_HOST', '127.0.0.1')
+  const descriptor = readDescriptor(env, host)
+  const api = required(env, 'GILLIAM_API')
+  const home = resolve(required(env, 'GILLIAM_AGENT_HOME'))
+  const proxy = read(env, 'GILLIAM_PROXY')
+  const joinTokenFile = read(env, 'GILLIAM_JOIN_TOKEN_FILE')
+  return {
+    home,
+    api,
+    descriptor,
+    ...(joinTokenFile === '' ? {} : {joinTokenFile}),
+    environment: {
+      stage: read(env, 'GILLIAM_STAGE', 'local'),
+      executor: descriptor.id,
+      api,
+      host,
+      ...(proxy === '' ? {} : {proxy}),
+      path: [dirname(nodePath), env.PATH ?? '/usr/local/bin:/usr/bin:/bin'].join(delimiter),
+      lang: env.LANG ?? 'C.UTF-8',
+    },
+    portRange: parsePortRange(read(env, 'GILLIAM_PORT_RANGE', '20000-29999')),
+    busyMs: readNumber(env, 'GILLIAM_SYNC_BUSY_MS', 1_000, 10),
+    logLevel: read(env, 'GILLIAM_LOG_LEVEL', 'info'),
+  }
+}
+
+/** The places of things in an agent's home. */
+export const layoutOf = (home: string) => ({
+  lock: join(home, 'agent.lock'),
+  credential: join(home, 'credential.json'),
+  state: join(home, 'state.json'),
+  slugs: join(home, 'slugs'),
+  instances: join(home, 'instances'),
+})
+
+export type Layout = ReturnType<typeof layoutOf>

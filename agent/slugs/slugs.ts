@@ -1,0 +1,108 @@
+// The executor's slugs: each downloaded once, verified against its SHA-256, unpacked, and kept while it is used and the disk budget allows.
+import {createHash} from 'node:crypto'
+import {createWriteStream, existsSync} from 'node:fs'
+import {mkdir, readdir, rename, rm, stat, utimes} from 'node:fs/promises'
+import {join} from 'node:path'
+import {Transform} from 'node:stream'
+import {pipeline} from 'node:stream/promises'
+import {request} from 'undici'
+import type {SlugReference} from '#shared/domain/release.ts'
+import {unpack} from './unpack.ts'
+
+/** Packed bytes of unused slugs that stay for the next release or rollback. */
+export const unusedBytesMax = 2 * 1_073_741_824
+const downloadIdleMs = 30_000
+
+/** Asks the control plane where a slug can be fetched. */
+export type Locate = (sha256: string, signal: AbortSignal) => Promise<string>
+
+const measured = (limitBytes: number): {readonly stream: Transform; readonly sha256: () => string} => {
+  const hash = createHash('sha256')
+  let bytes = 0
+  const stream = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length
+      hash.update(chunk)
+      if (bytes > limitBytes) done(new Error(`more than the ${limitBytes} bytes it should have`))
+      else done(null, chunk)
+    },
+  })
+  return {stream, sha256: () => hash.digest('hex')}
+}
+
+const download = async (url: string, {sha256, bytes}: SlugReference, file: string, signal: AbortSignal): Promise<void> => {
+  const answer = await request(url, {signal, headersTimeout: downloadIdleMs, bodyTimeout: downloadIdleMs})
+  if (answer.statusCode !== 200) {
+    await answer.body.dump()
+    throw new Error(`the download answered ${answer.statusCode}`)
+  }
+  const check = measured(bytes)
+  await pipeline(answer.body, check.stream, createWriteStream(file, {mode: 0o600}), {signal})
+  const got = check.sha256()
+  if (got !== sha256) throw new Error(`its content is not what it should be (SHA-256 ${got})`)
+}
+
+export class Slugs {
+  readonly #directory: string
+  readonly #locate: Locate
+  readonly #fetching = new Map<string, Promise<string>>()
+
+  constructor(options: {directory: string; locate: Locate}) {
+    this.#directory = options.directory
+    this.#locate = options.locate
+  }
+
+  /** The folder of the unpacked slug, fetched when it is not here; do not write into it. Throws an error that says what went wrong with which slug. */
+  async get(slug: SlugReference, signal: AbortSignal): Promise<string> {
+    const folder = join(this.#directory, slug.sha256)
+    if (existsSync(folder)) {
+      const now = new Date()
+      await utimes(folder, now, now)
+      return folder
+    }
+    // Instances that start together share one download; it is not called off with the first of them.
+    const running = this.#fetching.get(slug.sha256) ?? this.#fetch(slug, folder).finally(() => this.#fetching.delete(slug.sha256))
+    this.#fetching.set(slug.sha256, running)
+    signal.throwIfAborted()
+    return running
+  }
+
+  async #fetch(slug: SlugReference, folder: string): Promise<string> {
+    const work = join(this.#directory, `fetching-${slug.sha256}`)
+    const signal = AbortSignal.timeout(15 * 60_000)
+    try {
+      await rm(work, {recursive: true, force: true})
+      await mkdir(join(work, 'slug'), {recursive: true})
+      await download(await this.#locate(slug.sha256, signal), slug, join(work, 'slug.tar.gz'), signal)
+      await unpack(join(work, 'slug.tar.gz'), join(work, 'slug'), signal)
+      await rename(join(work, 'slug'), folder)
+      return folder
+    } catch (error) {
+      throw new Error(`slug ${slug.sha256.slice(0, 12)} could not be fetched: ${(error as Error).message}`, {cause: error})
+    } finally {
+      await rm(work, {recursive: true, force: true})
+    }
+  }
+
+  /** Removes the longest unused slugs beyond the budget, and what broken downloads left. `inUse` ones stay. */
+  async collect(inUse: ReadonlyMap<string, SlugReference>, budgetBytes = unusedBytesMax): Promise<void> {
+    const unused: {path: string; usedAt: number; bytes: number}[] = []
+    for (const name of await readdir(this.#directory)) {
+      const path = join(this.#directory, name)
+      if (inUse.has(name) || this.#fetching.has(name.replace('fetching-', ''))) continue
+      unused.push({path, usedAt: (await stat(path)).mtimeMs, bytes: await folderBytes(path)})
+    }
+    let kept = 0
+    for (const {path, bytes} of unused.sort((a, b) => b.usedAt - a.usedAt)) {
+      kept += bytes
+      if (kept > budgetBytes || path.includes('fetching-')) await rm(path, {recursive: true, force: true})
+    }
+  }
+}
+
+const folderBytes = async (folder: string): Promise<number> => {
+  let bytes = 0
+  for (const entry of await readdir(folder, {recursive: true, withFileTypes: true}))
+    if (entry.isFile()) bytes += (await stat(join(entry.parentPath, entry.name))).size
+  return bytes
+}

@@ -1,0 +1,96 @@
+// The agent's tick: one outbound call that tells what changed and learns what to run. Owns when the next one is due.
+
+import {GilliamError} from '#shared/errors.ts'
+import type {Logger} from '#shared/log.ts'
+import {startLoop} from '#shared/loop.ts'
+import type {Agent} from './agent.ts'
+import type {Connection} from './connection.ts'
+import type {Spool} from './logs/spool.ts'
+
+const reportsPerCallMax = 200
+const logLinesPerCallMax = 1_000
+const logBytesPerCallMax = 384 * 1_024
+/** Reports that become due within this go together. */
+const debounceMs = 20
+const retryBaseMs = 500
+const retryMaxMs = 10_000
+
+export interface SyncOptions {
+  readonly agent: Agent
+  readonly connection: Connection
+  readonly spool: Spool
+  /** Reads what instances wrote since. */
+  readonly look: () => void
+  /** Wait between calls while more is waiting to be told. */
+  readonly busyMs: number
+  readonly now: () => number
+  readonly random: () => number
+  readonly log: Logger
+}
+
+export interface Sync {
+  /** Something should be told soon; after failed calls it waits its turn. */
+  readonly poke: () => void
+  /** When the last call began. */
+  readonly calledAt: () => number
+  readonly stop: () => Promise<void>
+}
+
+/** The batch itself may be what the control plane does not take: it must not be sent again for ever. */
+const isIndigestible = (error: unknown): boolean =>
+  error instanceof GilliamError && (error.code === 'too_large' || error.code === 'invalid_request')
+
+const call = async ({agent, connection, spool, look, busyMs, log}: SyncOptions, signal: AbortSignal): Promise<number> => {
+  look()
+  const reports = agent.reports(reportsPerCallMax)
+  const batch = spool.take({linesMax: logLinesPerCallMax, bytesMax: logBytesPerCallMax})
+  try {
+    const answer = await connection.sync({assignmentVersion: agent.assignmentVersion, reports, logs: batch.lines}, {signal})
+    agent.acknowledge(reports)
+    if (answer.assignments !== undefined) agent.assign(answer.assignments, answer.assignmentVersion)
+    return spool.isEmpty ? answer.nextSyncMs : Math.min(answer.nextSyncMs, busyMs)
+  } catch (error) {
+    if (!isIndigestible(error) || batch.lines.length === 0) batch.failed()
+    else log.error({err: error, lines: batch.lines.length}, 'log lines are refused and dropped')
+    throw error
+  }
+}
+
+/** Starts calling. Goes on for ever: without a control plane everything keeps running. */
+export const startSync = (options: SyncOptions): Sync => {
+  let failures = 0
+  let calledAt = Number.NEGATIVE_INFINITY
+  let debounce: NodeJS.Timeout | undefined
+  const task = async (signal: AbortSignal): Promise<number> => {
+    calledAt = options.now()
+    const nextMs = await call(options, signal)
+    if (failures > 0) options.log.info({failures}, 'the control plane answers again')
+    failures = 0
+    return nextMs
+  }
+  const loop = startLoop(task, {
+    intervalMs: options.busyMs,
+    backoffBaseMs: retryBaseMs,
+    backoffMaxMs: retryMaxMs,
+    jitterShare: 0.1,
+    random: options.random,
+    onError: (error, count) => {
+      failures = count
+      options.log.warn({err: error, failures: count}, 'sync failed; everything keeps running')
+    },
+  })
+  return {
+    calledAt: () => calledAt,
+    poke: () => {
+      if (failures > 0 || debounce !== undefined) return
+      debounce = setTimeout(() => {
+        debounce = undefined
+        loop.wake()
+      }, debounceMs)
+    },
+    stop: async () => {
+      clearTimeout(debounce)
+      await loop.stop()
+    },
+  }
+}
