@@ -7,8 +7,6 @@ import {GilliamError} from '#shared/errors.ts'
 import type {Manifest} from '#shared/manifest.ts'
 import {defaultAuthor} from '../author.ts'
 import {CommandError} from '../exit.ts'
-import {withSlug} from '../pack/pack.ts'
-import {upload} from '../pack/upload.ts'
 import {readManifest, remember} from '../project.ts'
 import {size} from '../render.ts'
 import {type Release, rollOut} from '../rollout.ts'
@@ -49,6 +47,7 @@ const ensureFormation = async (session: Session, client: Client, formation: stri
 
 const packAndUpload = async (session: Session, client: Client, manifest: Manifest): Promise<SlugReference | undefined> => {
   if (Object.values(manifest.services).every(({script}) => script === undefined)) return undefined
+  const [{withSlug}, {upload}] = await Promise.all([import('../pack/pack.ts'), import('../pack/upload.ts')])
   const {say} = session.progress
   const options = {builds: manifest.builds, say, env: session.env, err: session.err, interrupted: session.interrupted}
   return withSlug((await session.project()).dir, options, async slug => {

@@ -1,13 +1,13 @@
 // `gilliam route DOMAIN/PATH TARGET` and `gilliam route rm NAME`.
 import type {Command} from 'commander'
 import {parseRoute, splitRoute} from '#shared/domain/route.ts'
-import {compilePattern} from '#shared/patterns.ts'
 import {CommandError} from '../exit.ts'
 import type {Session, World} from '../session.ts'
 import {act, verb} from '../verb.ts'
 
 const add = async (session: Session, source: string, target: string, name: string | undefined): Promise<void> => {
   const route = {...splitRoute(source), target}
+  const {compilePattern} = await import('#shared/patterns.ts')
   const parsed = parseRoute(route, compilePattern)
   if (!parsed.ok) throw new CommandError('usage', parsed.errors.map(({path, message}) => `${path}: ${message}`).join('\n'))
   const created = await (await session.client()).call('createRoute', {body: {...route, ...(name === undefined ? {} : {name})}})

@@ -25,7 +25,7 @@ export interface BuildOptions {
 
 /** Runs one command with `sh -c` in `dir`. Ctrl-C ends it with everything it started. The platform's token is not in its environment. */
 export const runBuild = async (command: string, dir: string, {env, err, interrupted}: BuildOptions): Promise<void> => {
-  const {GILLIAM_TOKEN: _token, GILLIAM_TOKEN_FILE: _file, ...passed} = env
+  const {GILLIAM_TOKEN: _token, GILLIAM_TOKEN_FILE: _file, NODE_COMPILE_CACHE: _cache, ...passed} = env
   const child = spawn('/bin/sh', ['-c', command], {cwd: dir, env: passed, stdio: ['ignore', 'pipe', 'pipe'], detached: true})
   child.stdout.on('data', (chunk: Buffer) => err(chunk.toString()))
   child.stderr.on('data', (chunk: Buffer) => err(chunk.toString()))
