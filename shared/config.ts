@@ -17,6 +17,7 @@ export const variables = {
   GILLIAM_PORT_RANGE: 'Host ports an agent gives to instances: `FIRST-LAST`; 20000-29999 by default',
   GILLIAM_SNAPSHOT: 'File in which router or proxy keeps its last good table',
   GILLIAM_PROXY_OUTSIDE: 'Whether the proxy passes requests for ordinary hosts: `allow` (default) or `forbid`',
+  GILLIAM_ACCESS_LOG: 'Which requests router and proxy log: `off`, `errors`, `sample` (default: errors and 1 % of the rest) or `all`',
   GILLIAM_LOG_LEVEL: 'pino level; `info` by default',
   GILLIAM_CONFIG: 'Folder of the CLI’s configuration; `$XDG_CONFIG_HOME/gilliam` by default',
   GILLIAM_SYNC_BUSY_MS: 'How soon an agent with work in flight syncs again; 1000 by default',

@@ -1,0 +1,97 @@
+// Tries instances of a service one after the other until one takes the request. Owns the loop and the retry budget; the rules are shared/domain/balancer.ts.
+import {earn, mayRetry, newRetryBudget, pick, spend} from '#shared/domain/balancer.ts'
+import type {Failure} from './failures.ts'
+import type {Place} from './select.ts'
+import type {Upstream, Upstreams} from './upstreams.ts'
+
+/** How one attempt ended. `until`: what the instance is busy with after the attempt itself, such as a tunnel. */
+export type Tried =
+  | {readonly kind: 'answered'; readonly until?: Promise<void>}
+  | {readonly kind: 'failed'; readonly failure: Failure; readonly sent: boolean; readonly answerBegun: boolean}
+  | {readonly kind: 'client_gone'}
+
+export interface Attempted {
+  readonly outcome: Tried
+  readonly attempts: number
+  /** The last instance tried. */
+  readonly upstream: Upstream
+}
+
+export interface AttemptRequest {
+  readonly method: string
+  readonly bodyConsumed: () => boolean
+}
+
+/** What happens on the way, for metrics. */
+export interface AttemptEvents {
+  readonly retried: () => void
+  readonly ejected: () => void
+}
+
+export class Attempts {
+  #budget = newRetryBudget()
+  readonly #upstreams: Upstreams
+  readonly #now: () => number
+  readonly #random: () => number
+  readonly #events: AttemptEvents
+
+  constructor(upstreams: Upstreams, clock: {now: () => number; random: () => number}, events: AttemptEvents) {
+    this.#upstreams = upstreams
+    this.#now = clock.now
+    this.#random = clock.random
+    this.#events = events
+  }
+
+  /** Gives the request to the best of `places`, and to another when it failed there and may be tried again. `places` is not empty. */
+  async run(
+    formation: string,
+    places: readonly Place[],
+    request: AttemptRequest,
+    tryOne: (upstream: Upstream) => Promise<Tried>,
+  ): Promise<Attempted> {
+    this.#budget = earn(this.#budget)
+    const untried = new Set(places.map(place => this.#upstreams.of(formation, place)))
+    for (let attempts = 1; ; attempts++) {
+      const upstream = pick([...untried], this.#now(), this.#random)
+      if (upstream === undefined) throw new Error('no instance to try')
+      untried.delete(upstream)
+      const outcome = await this.#attempt(upstream, tryOne)
+      if (outcome.kind !== 'failed' || !this.#mayGoOn(outcome, request, attempts, untried.size)) return {outcome, attempts, upstream}
+      this.#events.retried()
+    }
+  }
+
+  async #attempt(upstream: Upstream, tryOne: (upstream: Upstream) => Promise<Tried>): Promise<Tried> {
+    upstream.inFlight += 1
+    upstream.lastUsedAt = this.#now()
+    const release = (): void => {
+      upstream.inFlight -= 1
+      upstream.lastUsedAt = this.#now()
+    }
+    const outcome = await tryOne(upstream)
+    if (outcome.kind === 'answered') {
+      upstream.succeeded()
+      if (outcome.until !== undefined) {
+        void outcome.until.then(release)
+        return outcome
+      }
+    }
+    release()
+    if (outcome.kind === 'failed' && outcome.failure.connection && !outcome.answerBegun) {
+      upstream.connectionFailed(this.#now())
+      this.#events.ejected()
+    }
+    return outcome
+  }
+
+  #mayGoOn(outcome: Tried & {kind: 'failed'}, request: AttemptRequest, attempts: number, untried: number): boolean {
+    const {failure, sent, answerBegun} = outcome
+    if (untried === 0 || answerBegun) return false
+    const {timedOut} = failure
+    if (!mayRetry({method: request.method, attempts, sent, bodyConsumed: request.bodyConsumed(), timedOut})) return false
+    const budget = spend(this.#budget)
+    if (budget === undefined) return false
+    this.#budget = budget
+    return true
+  }
+}

@@ -1,0 +1,190 @@
+// What is known of routes and endpoints: which formations are watched, what the feed said of them, and which entries count as alive. No I/O and no clock.
+import type {Endpoint, Route} from '#shared/domain/registry.ts'
+import {compileTable, namedFormations, type RouteTable} from '#shared/domain/route-table.ts'
+import type {CompilePattern} from '#shared/domain/template.ts'
+import type {OutputOf} from '#shared/endpoints.ts'
+
+export type Discovered = OutputOf<'discover'>
+/** What is asked of the feed: versions held, 0 for none. */
+export interface Asked {
+  formations: Record<string, number>
+  routes?: number
+}
+
+/** As many as one request to the feed may name. */
+export const formationsMax = 1_000
+/** A formation only requests asked for is forgotten after this long without one; sooner when there was nobody in it. */
+export const forgetAfterMs = 600_000
+export const forgetEmptyAfterMs = 60_000
+
+interface Watched {
+  version: number
+  endpoints: readonly Endpoint[]
+  /** Whether the feed, or the snapshot, has told of it. */
+  loaded: boolean
+  /** Held from before this process: asked for anew, whatever its version. */
+  stale: boolean
+  /** Named literally by a route: never forgotten. */
+  named: boolean
+  lastUsedAt: number
+}
+
+export interface FormationView {
+  readonly loaded: boolean
+  readonly endpoints: readonly Endpoint[]
+}
+
+const nothing: FormationView = {loaded: false, endpoints: []}
+
+const endpointsOf = (entries: Discovered['formations'][string]['endpoints'], now: number): readonly Endpoint[] =>
+  entries.map(({expiresInMs, ...endpoint}) => (expiresInMs === undefined ? endpoint : {...endpoint, expiresAt: now + expiresInMs}))
+
+export class Directory {
+  readonly #formations = new Map<string, Watched>()
+  readonly #compile: CompilePattern
+  readonly #withRoutes: boolean
+  #table: RouteTable
+  #routesVersion = 0
+  #routesStale = true
+  /** Whether a whole answer, or a snapshot, has been applied. */
+  loaded = false
+  /** Milliseconds since the epoch; undefined until the feed has answered. */
+  lastAnswerAt: number | undefined
+  outOfReach = true
+
+  constructor(options: {compile: CompilePattern; withRoutes: boolean}) {
+    this.#compile = options.compile
+    this.#withRoutes = options.withRoutes
+    this.#table = compileTable([], options.compile)
+  }
+
+  get table(): RouteTable {
+    return this.#table
+  }
+
+  get routesVersion(): number {
+    return this.#routesVersion
+  }
+
+  get formations(): ReadonlyMap<string, Readonly<Watched>> {
+    return this.#formations
+  }
+
+  /** The versions to send to the feed. Forgets formations nobody uses. */
+  ask(now: number): Asked {
+    for (const [name, {named, lastUsedAt, endpoints}] of this.#formations) {
+      if (!named && now - lastUsedAt > (endpoints.length > 0 ? forgetAfterMs : forgetEmptyAfterMs)) this.#formations.delete(name)
+    }
+    const held = [...this.#formations].map(([name, {version, stale}]) => [name, stale ? 0 : version])
+    const formations: Record<string, number> = Object.fromEntries(held)
+    return this.#withRoutes ? {formations, routes: this.#routesStale ? 0 : this.#routesVersion} : {formations}
+  }
+
+  /** Takes in an answer to `asked`; true when anything changed. */
+  apply(asked: Asked, answer: Discovered, now: number): boolean {
+    const outageMs = this.outOfReach && this.lastAnswerAt !== undefined ? now - this.lastAnswerAt : 0
+    let changed = false
+    for (const [name, version] of Object.entries(asked.formations)) {
+      const told = answer.formations[name] ?? (version === 0 ? {version: 0, endpoints: []} : undefined)
+      if (this.#applyFormation(name, told, now, outageMs)) changed = true
+    }
+    if (asked.routes !== undefined) {
+      const isNew = this.#routesStale || this.#routesVersion !== 0
+      const told = answer.routes ?? (asked.routes === 0 && isNew ? {version: 0, routes: []} : undefined)
+      if (told !== undefined) {
+        this.#applyRoutes(told, now)
+        changed = true
+      }
+    }
+    this.lastAnswerAt = now
+    this.outOfReach = false
+    this.loaded = true
+    return changed
+  }
+
+  #applyFormation(name: string, told: Discovered['formations'][string] | undefined, now: number, outageMs: number): boolean {
+    const watched = this.#formations.get(name)
+    if (watched === undefined) return false
+    watched.loaded = true
+    watched.stale = false
+    if (told === undefined) {
+      if (outageMs > 0) watched.endpoints = watched.endpoints.map(endpoint => extended(endpoint, outageMs))
+      return false
+    }
+    const changed = watched.version !== told.version || told.endpoints.length > 0 || watched.endpoints.length > 0
+    watched.version = told.version
+    watched.endpoints = endpointsOf(told.endpoints, now)
+    return changed
+  }
+
+  #applyRoutes(told: {version: number; routes: readonly Route[]}, now: number): void {
+    this.#routesVersion = told.version
+    this.#routesStale = false
+    this.#table = compileTable(told.routes, this.#compile)
+    const names = namedFormations(this.#table)
+    for (const [name, watched] of this.#formations) watched.named = names.has(name)
+    for (const name of names) this.#watch(name, now, true)
+  }
+
+  failed(): void {
+    this.outOfReach = true
+  }
+
+  /** The callable endpoints of a formation; watches it from now on. While the feed is out of reach, entries do not expire. */
+  use(name: string, now: number): FormationView {
+    const watched = this.#formations.get(name) ?? this.#watch(name, now, false)
+    if (watched === undefined) return nothing
+    watched.lastUsedAt = now
+    const {loaded, endpoints} = watched
+    if (this.outOfReach || !endpoints.some(({expiresAt}) => expiresAt !== undefined && expiresAt <= now)) return {loaded, endpoints}
+    return {loaded, endpoints: endpoints.filter(({expiresAt}) => expiresAt === undefined || expiresAt > now)}
+  }
+
+  #watch(name: string, now: number, named: boolean): Watched | undefined {
+    const known = this.#formations.get(name)
+    if (known !== undefined) return known
+    if (this.#formations.size >= formationsMax && !this.#makeRoom()) return undefined
+    const watched: Watched = {version: 0, endpoints: [], loaded: false, stale: false, named, lastUsedAt: now}
+    this.#formations.set(name, watched)
+    return watched
+  }
+
+  /** Forgets one formation that no route names: an empty one if there is, else the least recently used. */
+  #makeRoom(): boolean {
+    let worst: {name: string; score: number} | undefined
+    for (const [name, {named, endpoints, lastUsedAt}] of this.#formations) {
+      const score = lastUsedAt + (endpoints.length > 0 ? forgetAfterMs : 0)
+      if (!named && (worst === undefined || score < worst.score)) worst = {name, score}
+    }
+    return worst !== undefined && this.#formations.delete(worst.name)
+  }
+
+  /** Everything known, in the feed's own shape. */
+  snapshot(now: number): Discovered {
+    const formations: Discovered['formations'] = {}
+    for (const [name, {loaded, version, endpoints}] of this.#formations) {
+      if (!loaded) continue
+      const entries = endpoints.map(({expiresAt, ...endpoint}) =>
+        expiresAt === undefined ? endpoint : {...endpoint, expiresInMs: Math.max(0, expiresAt - now)},
+      )
+      formations[name] = {version, endpoints: entries.map(entry => ({...entry, ports: {...entry.ports}}))}
+    }
+    const known = [...this.#table.routes, ...this.#table.unreadable].map(({route}) => ({...route}))
+    return {formations, nextPollMs: 0, ...(this.#withRoutes ? {routes: {version: this.#routesVersion, routes: known}} : {})}
+  }
+
+  /** Takes in a snapshot of an earlier process: served until the feed answers, and asked for anew then. */
+  restore(snapshot: Discovered, now: number): void {
+    if (snapshot.routes !== undefined && this.#withRoutes) this.#applyRoutes(snapshot.routes, now)
+    this.#routesStale = true
+    for (const [name, told] of Object.entries(snapshot.formations)) {
+      const watched = this.#watch(name, now, false)
+      if (watched !== undefined)
+        Object.assign(watched, {version: told.version, endpoints: endpointsOf(told.endpoints, now), loaded: true, stale: true})
+    }
+    this.loaded = true
+  }
+}
+
+const extended = (endpoint: Endpoint, ms: number): Endpoint =>
+  endpoint.expiresAt === undefined ? endpoint : {...endpoint, expiresAt: endpoint.expiresAt + ms}

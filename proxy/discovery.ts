@@ -1,0 +1,128 @@
+// Keeps the directory current: polls the feed, at once when a request asks for an unknown formation, and saves what it learns. Owns the loop.
+import {setTimeout as sleep} from 'node:timers/promises'
+import type {Logger} from '#shared/log.ts'
+import {type Loop, startLoop} from '#shared/loop.ts'
+import type {Asked, Directory, Discovered, FormationView} from './directory.ts'
+import {readSnapshot, SnapshotWriter} from './snapshot.ts'
+
+/** Longest a request waits for the first word of an unknown formation. */
+export const firstWordWaitMsMax = 2_000
+/** Polls are at least this far apart, however many requests ask. */
+export const pollSpacingMsMin = 50
+/** After a failed poll, requests for unknown formations are not worth another one for this long. */
+export const pollAfterFailureMs = 1_000
+const pollMsMin = 100
+const pollMsMax = 60_000
+const backoffMsBase = 250
+const backoffMsMax = 5_000
+
+export interface DiscoveryOptions {
+  readonly directory: Directory
+  /** One call of `POST /v1/discovery`; throws when there is no answer. */
+  readonly discover: (asked: Asked, signal: AbortSignal) => Promise<Discovered>
+  readonly snapshotFile?: string
+  readonly log: Logger
+  readonly now: () => number
+  readonly random: () => number
+}
+
+export class Discovery {
+  readonly #options: DiscoveryOptions
+  readonly #directory: Directory
+  readonly #writer: SnapshotWriter | undefined
+  readonly #waiting = new Map<string, Set<() => void>>()
+  #loop: Loop | undefined
+  #lastPollAt = Number.NEGATIVE_INFINITY
+  #lastFailureAt = Number.NEGATIVE_INFINITY
+
+  constructor(options: DiscoveryOptions) {
+    this.#options = options
+    this.#directory = options.directory
+    const {snapshotFile, log, now} = options
+    if (snapshotFile === undefined) return
+    this.#writer = new SnapshotWriter(
+      snapshotFile,
+      () => this.#directory.snapshot(now()),
+      error =>
+        log.warn({err: error, snapshotFile}, 'could not save the table; a restart without the control plane would serve an older one'),
+    )
+  }
+
+  /** Restores the snapshot, if there is one, and starts polling. Resolves before the first poll. */
+  async start(): Promise<void> {
+    const {snapshotFile, log, now, random} = this.#options
+    const {discovered, problem} = snapshotFile === undefined ? {} : await readSnapshot(snapshotFile)
+    if (problem !== undefined) log.warn({problem, snapshotFile}, 'the saved table can not be read; starting without it')
+    if (discovered !== undefined) this.#directory.restore(discovered, now())
+    this.#loop = startLoop(signal => this.#poll(signal), {
+      intervalMs: 1_000,
+      backoffBaseMs: backoffMsBase,
+      backoffMaxMs: backoffMsMax,
+      jitterShare: 0.1,
+      random,
+      onError: (error, failures) => {
+        if (failures === 1) log.warn({err: error}, 'the control plane is out of reach; serving the last good table')
+      },
+    })
+  }
+
+  async #poll(signal: AbortSignal): Promise<number> {
+    const {now, discover, log} = this.#options
+    const early = this.#lastPollAt + pollSpacingMsMin - now()
+    if (early > 0) await sleep(early, undefined, {signal})
+    this.#lastPollAt = now()
+    const asked = this.#directory.ask(now())
+    try {
+      const answer = await discover(asked, signal)
+      if (this.#directory.outOfReach && this.#directory.lastAnswerAt !== undefined) log.info('the control plane answers again')
+      if (this.#directory.apply(asked, answer, now())) this.#writer?.touch()
+      const pollMs = Math.min(pollMsMax, Math.max(pollMsMin, answer.nextPollMs))
+      return [...this.#directory.formations.values()].some(({loaded}) => !loaded) ? pollSpacingMsMin : pollMs
+    } catch (error) {
+      this.#directory.failed()
+      this.#lastFailureAt = now()
+      throw error
+    } finally {
+      this.#release(Object.keys(asked.formations))
+    }
+  }
+
+  #release(names: readonly string[]): void {
+    for (const name of names) {
+      for (const resolve of this.#waiting.get(name) ?? []) resolve()
+      this.#waiting.delete(name)
+    }
+  }
+
+  /** A formation's endpoints. For one never heard of, asks the feed at once and waits for its word, at most {@link firstWordWaitMsMax}. */
+  async find(formation: string): Promise<FormationView> {
+    const {now} = this.#options
+    const known = this.#directory.use(formation, now())
+    if (known.loaded || !this.#directory.formations.has(formation)) return known
+    if (this.#directory.outOfReach && now() - this.#lastFailureAt < pollAfterFailureMs) return known
+    await this.#firstWord(formation)
+    return this.#directory.use(formation, now())
+  }
+
+  #firstWord(formation: string): Promise<void> {
+    return new Promise(resolve => {
+      const waiting = this.#waiting.get(formation) ?? new Set()
+      const done = (): void => {
+        clearTimeout(timer)
+        waiting.delete(done)
+        resolve()
+      }
+      const timer = setTimeout(done, firstWordWaitMsMax)
+      waiting.add(done)
+      this.#waiting.set(formation, waiting)
+      this.#loop?.wake()
+    })
+  }
+
+  /** Ends polling and saves the table. */
+  async stop(): Promise<void> {
+    await this.#loop?.stop()
+    this.#release([...this.#waiting.keys()])
+    await this.#writer?.flush()
+  }
+}

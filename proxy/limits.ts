@@ -1,0 +1,37 @@
+// Every limit of the data plane, by name and unit. Tests pass smaller ones.
+
+export interface Limits {
+  /** To an open TCP connection with an instance or a host outside. */
+  readonly connectTimeoutMs: number
+  /** From the whole request sent to the first byte of the answer. */
+  readonly firstByteTimeoutMs: number
+  /** Between two pieces of an answer or of a request's body. */
+  readonly idleTimeoutMs: number
+  /** Without a byte either way in a WebSocket or CONNECT tunnel. */
+  readonly tunnelIdleTimeoutMs: number
+  /** For a client to send a request's head. */
+  readonly headTimeoutMs: number
+  /** An idle client connection is kept this long; longer than the 60 s of common load balancers, so that they close first. */
+  readonly keepAliveMs: number
+  /** A request's or answer's head. */
+  readonly headBytesMax: number
+  /** Open client connections; more wait in the kernel or are reset. */
+  readonly connectionsMax: number
+  /** Open connections to one instance; more requests wait in line. */
+  readonly connectionsPerInstanceMax: number
+  /** From SIGTERM until what is still in flight is cut off. */
+  readonly drainTimeoutMs: number
+}
+
+export const limitsDefault: Limits = {
+  connectTimeoutMs: 3_000,
+  firstByteTimeoutMs: 60_000,
+  idleTimeoutMs: 300_000,
+  tunnelIdleTimeoutMs: 3_600_000,
+  headTimeoutMs: 15_000,
+  keepAliveMs: 75_000,
+  headBytesMax: 16_384,
+  connectionsMax: 16_384,
+  connectionsPerInstanceMax: 1_024,
+  drainTimeoutMs: 8_000,
+}

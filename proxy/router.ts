@@ -1,0 +1,35 @@
+// The router's decision: which route a request matches and which service that names. Pure but for reading the current table.
+import {serviceHost} from '#shared/domain/names.ts'
+import {findRoute, type RouteTable, resolveTarget} from '#shared/domain/route-table.ts'
+import type {Decision, RequestHead, Role} from './destination.ts'
+import {readTarget} from './request-target.ts'
+
+const shown = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)}…` : text)
+
+/** Decides one request against one table. */
+export const routeRequest = (table: RouteTable, head: RequestHead): Decision => {
+  const read = readTarget(head.url, head.hosts)
+  if (!read.ok) return {ok: false, code: 'invalid_request', detail: `Can not route this request: ${read.detail}.`}
+  const {host, path, query} = read.target
+  const match = findRoute(table, host, path)
+  if (match === undefined) {
+    const where = host === '' ? 'no host' : `host “${host}”`
+    return {ok: false, code: 'no_route', detail: `No route matches ${where} and path “${shown(path)}”. \`gilliam routes\` lists them.`}
+  }
+  const route = match.route.name
+  const resolved = resolveTarget(match, query)
+  if (!resolved.ok) {
+    const target = match.route.route.target
+    return {ok: false, code: 'target_invalid', route, detail: `Route “${route}” leads to “${target}”, but ${resolved.message}.`}
+  }
+  const {address, port, path: targetPath} = resolved.value
+  const authority = `${serviceHost(address)}${port === undefined || port === 80 ? '' : `:${port}`}`
+  return {ok: true, destination: {kind: 'service', address, ...(port === undefined ? {} : {port}), path: targetPath, authority, route}}
+}
+
+/** The router role over a table that may be swapped at any time. */
+export const createRouter = (table: () => RouteTable): Role => ({
+  name: 'router',
+  decide: head => routeRequest(table(), head),
+  forwardsClient: true,
+})

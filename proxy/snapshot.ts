@@ -1,0 +1,80 @@
+// The last good table on disk. Owns the file: one writer, atomic replacement, nothing that is not valid is ever taken for a table.
+import {open, readFile, rename} from 'node:fs/promises'
+import {setTimeout as sleep} from 'node:timers/promises'
+import {z} from 'zod'
+import {Discovered as DiscoveredSchema} from '#shared/api.ts'
+import type {Discovered} from './directory.ts'
+
+const formatVersion = 1
+const SnapshotFormat = z.object({format: z.literal(formatVersion), discovered: DiscoveredSchema})
+
+/** The table in `file`; undefined when there is none, with the reason in `problem` unless it simply is not there. */
+export const readSnapshot = async (file: string): Promise<{discovered?: Discovered; problem?: string}> => {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+    return isMissing ? {} : {problem: String(error)}
+  }
+  try {
+    const parsed = SnapshotFormat.safeParse(JSON.parse(text))
+    return parsed.success ? {discovered: parsed.data.discovered} : {problem: z.prettifyError(parsed.error)}
+  } catch (error) {
+    return {problem: String(error)}
+  }
+}
+
+/** Replaces `file` as a whole: a reader, or a crash, finds the old table or the new one. */
+export const writeSnapshot = async (file: string, discovered: Discovered): Promise<void> => {
+  const temporary = `${file}.new`
+  const handle = await open(temporary, 'w', 0o600)
+  try {
+    await handle.writeFile(JSON.stringify({format: formatVersion, discovered}))
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  await rename(temporary, file)
+}
+
+/** Writes are at least this far apart. */
+export const snapshotIntervalMs = 1_000
+
+/** Saves a table that keeps changing: at most one write at a time and one per {@link snapshotIntervalMs}, always the newest. */
+export class SnapshotWriter {
+  readonly #file: string
+  readonly #take: () => Discovered
+  readonly #onError: (error: unknown) => void
+  #dirty = false
+  #running: Promise<void> | undefined
+  readonly #hurry = new AbortController()
+
+  constructor(file: string, take: () => Discovered, onError: (error: unknown) => void) {
+    this.#file = file
+    this.#take = take
+    this.#onError = onError
+  }
+
+  /** Something changed. */
+  touch(): void {
+    this.#dirty = true
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined
+    })
+  }
+
+  async #run(): Promise<void> {
+    while (this.#dirty) {
+      this.#dirty = false
+      await writeSnapshot(this.#file, this.#take()).catch(this.#onError)
+      await sleep(snapshotIntervalMs, undefined, {signal: this.#hurry.signal}).catch(() => undefined)
+    }
+  }
+
+  /** Writes what has not been written yet. */
+  async flush(): Promise<void> {
+    this.#hurry.abort()
+    await this.#running
+  }
+}

@@ -1,0 +1,101 @@
+// The instances we talk to: pooled connections and what the balancer knows of each. Owns their lives; which one is picked is shared/domain/balancer.ts.
+import {type Dispatcher, Pool} from 'undici'
+import {ejectionMs} from '#shared/domain/balancer.ts'
+import type {Limits} from './limits.ts'
+import type {Place} from './select.ts'
+
+/** An instance's port, its connections and its record. */
+export class Upstream {
+  readonly key: string
+  readonly name: string
+  readonly host: string
+  readonly port: number
+  inFlight = 0
+  ejectedUntil = 0
+  lastUsedAt = 0
+  #failures = 0
+  #pool: Pool | undefined
+  readonly #limits: Limits
+
+  constructor(key: string, name: string, host: string, port: number, limits: Limits) {
+    this.key = key
+    this.name = name
+    this.host = host
+    this.port = port
+    this.#limits = limits
+  }
+
+  /** Connections for HTTP requests, opened as needed and kept alive. */
+  get dispatcher(): Dispatcher {
+    this.#pool ??= new Pool(`http://${this.host.includes(':') ? `[${this.host}]` : this.host}:${this.port}`, {
+      connections: this.#limits.connectionsPerInstanceMax,
+      pipelining: 1,
+      allowH2: false,
+      connect: {timeout: this.#limits.connectTimeoutMs},
+      maxHeaderSize: this.#limits.headBytesMax,
+    })
+    return this.#pool
+  }
+
+  succeeded(): void {
+    this.#failures = 0
+    this.ejectedUntil = 0
+  }
+
+  /** A connection was refused or broken: passed over for a few seconds, longer when it repeats. */
+  connectionFailed(now: number): void {
+    this.#failures += 1
+    this.ejectedUntil = now + ejectionMs(this.#failures)
+  }
+
+  /** Lets what is in flight finish, then closes the connections. */
+  async close(): Promise<void> {
+    await this.#pool?.close()
+  }
+
+  async destroy(): Promise<void> {
+    await this.#pool?.destroy()
+  }
+}
+
+/** An upstream nobody used for this long is forgotten. */
+export const upstreamIdleMsMax = 60_000
+
+/** All upstreams, by instance and address: an instance that moves or a port that is reused starts with a clean record. */
+export class Upstreams {
+  readonly #byKey = new Map<string, Upstream>()
+  readonly #limits: Limits
+
+  constructor(limits: Limits) {
+    this.#limits = limits
+  }
+
+  of(formation: string, place: Place): Upstream {
+    const {endpoint, port} = place
+    const name = `${endpoint.id}.${endpoint.service}.${formation}`
+    const key = `${name}@${endpoint.host}:${port}`
+    const known = this.#byKey.get(key)
+    if (known !== undefined) return known
+    const upstream = new Upstream(key, name, endpoint.host, port, this.#limits)
+    this.#byKey.set(key, upstream)
+    return upstream
+  }
+
+  get all(): readonly Upstream[] {
+    return [...this.#byKey.values()]
+  }
+
+  /** Closes upstreams that are idle since {@link upstreamIdleMsMax}; their number stays near that of instances in use. */
+  sweep(now: number): void {
+    for (const upstream of this.#byKey.values()) {
+      if (upstream.inFlight > 0 || now - upstream.lastUsedAt < upstreamIdleMsMax || upstream.ejectedUntil > now) continue
+      this.#byKey.delete(upstream.key)
+      upstream.close().catch(() => upstream.destroy())
+    }
+  }
+
+  async destroy(): Promise<void> {
+    await Promise.all(this.all.map(upstream => upstream.destroy()))
+    this.#byKey.clear()
+  }
+}
