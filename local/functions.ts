@@ -56,7 +56,7 @@ export const createFunctions = (options: FunctionOptions): Functions => {
   const reconciler = createReconcilerFunction({...deps('reconciler'), randomId, wakeAt: options.wakeAt})
   return {
     api: {
-      formations: createFormationsFunction({...deps('formations'), randomId, expressions}),
+      formations: createFormationsFunction({...deps('formations'), randomId, expressions, blobs}),
       executors: createExecutorsFunction({...deps('executors'), logs, timing}),
       registry: createRegistryFunction({...deps('registry'), nextPollMs}),
       routing: createRoutingFunction(deps('routing')),

@@ -3,6 +3,7 @@ import {type ApiFunction, createFunction} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import type {Expressions} from '#shared/domain/placement-rules.ts'
 import type {Logger} from '#shared/log.ts'
+import type {BlobStore} from '#shared/ports.ts'
 import {explainOperation} from './explain.ts'
 import {formationOperations} from './formations.ts'
 import {instanceOperations} from './instances.ts'
@@ -16,15 +17,17 @@ export interface FormationsDeps {
   /** Makes ids of spawned instances: `randomId` of shared/ids.ts. */
   readonly randomId: () => string
   readonly expressions: Expressions
+  /** Tells whether a release’s slug was uploaded. */
+  readonly blobs: Pick<BlobStore, 'size'>
 }
 
-export const createFormationsFunction = ({store, log, now, randomId, expressions}: FormationsDeps): ApiFunction =>
+export const createFormationsFunction = ({store, log, now, randomId, expressions, blobs}: FormationsDeps): ApiFunction =>
   createFunction(
     'formations',
     {store, log, now},
     {
       ...formationOperations(store),
-      ...releaseOperations(store),
+      ...releaseOperations(store, blobs),
       ...scaleOperations(store),
       ...instanceOperations(store, randomId),
       explain: explainOperation(store, expressions),

@@ -1,5 +1,6 @@
 // Releases: create, list, show; and their environment, each change of which makes a release.
 import {findActive, findFormation} from '#lambdas/middleware/formation.ts'
+import {findSlug, type Slugs} from '#lambdas/middleware/slugs.ts'
 import type {Operations} from '#lambdas/middleware.ts'
 import {type ReleaseDraft, releaseBytesMax, type Store} from '#lambdas/store/index.ts'
 import type {Release, SlugReference} from '#shared/domain/release.ts'
@@ -15,11 +16,15 @@ type Env = Readonly<Record<string, string>>
 /** Tries to change the environment while others create releases. */
 const changeTriesMax = 5
 
-const checkSlug = async (store: Pick<Store, 'artifacts'>, slug: SlugReference | undefined): Promise<void> => {
+const checkSlug = async (slugs: Slugs, slug: SlugReference | undefined, now: number): Promise<void> => {
   if (slug === undefined) return
-  const artifact = await store.artifacts.get(slug.sha256)
-  if (artifact?.stored !== true)
+  const stored = await findSlug(slugs, slug.sha256, now)
+  if (stored === undefined)
     throw new GilliamError('slug_missing', `Slug ${slug.sha256} was not uploaded; POST /v1/artifacts tells where to.`)
+  if (stored.bytes !== slug.bytes)
+    throw new GilliamError('invalid_request', `Slug ${slug.sha256} has ${stored.bytes} bytes, not ${slug.bytes}.`, [
+      {path: 'slug.bytes', message: `${stored.bytes} are stored`},
+    ])
 }
 
 const create = async (store: Store, formation: string, draft: ReleaseDraft, now: number): Promise<Release> => {
@@ -67,11 +72,11 @@ const changeLatest = async (store: Store, formation: string, body: InputOf<'chan
   throw tryAgain(`The latest release of “${formation}”`)
 }
 
-export const releaseOperations = (store: Store): Pick<Operations<'formations'>, Named> => ({
+export const releaseOperations = (store: Store, blobs: Slugs['blobs']): Pick<Operations<'formations'>, Named> => ({
   createRelease: async ({params, body}, {now}) => {
     checkRelease(body.services)
     await findActive(store, params.formation)
-    await checkSlug(store, body.slug)
+    await checkSlug({store, blobs}, body.slug, now)
     return create(store, params.formation, body, now)
   },
   listReleases: async ({params}) => {

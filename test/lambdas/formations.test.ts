@@ -73,8 +73,9 @@ describe('formations function', () => {
     assert.equal((await call('createArtifact', {body: {sha256, bytes: 10}})).body.stored, false)
     assert.equal((await call('createRelease', {params, body})).body.code, 'slug_missing')
     platform.blobs.sizes.set(sha256, 10)
-    assert.equal((await call('createArtifact', {body: {sha256, bytes: 10}})).body.stored, true)
     assert.deepEqual((await call('createRelease', {params, body})).body.slug, {sha256, bytes: 10})
+    assert.equal((await call('createArtifact', {body: {sha256, bytes: 10}})).body.stored, true)
+    assert.equal((await call('createRelease', {params, body: {...body, slug: {sha256, bytes: 11}}})).body.code, 'invalid_request')
   })
 
   it('names every expression that does not compile, with the place', async () => {

@@ -62,7 +62,7 @@ export const startPlatform = async (change: (store: Store) => Store = store => s
   const [logs, blobs] = [memoryLogs(), memoryBlobs()]
   const deps = {store, log, now: () => clock.now}
   const functions: Record<FunctionName, ApiFunction> = {
-    formations: createFormationsFunction({...deps, randomId, expressions: createExpressions()}),
+    formations: createFormationsFunction({...deps, randomId, expressions: createExpressions(), blobs}),
     executors: createExecutorsFunction({...deps, logs, timing: {busyMs: 1_000, idleMs: 10_000}}),
     registry: createRegistryFunction({...deps, nextPollMs: 500}),
     routing: createRoutingFunction(deps),
