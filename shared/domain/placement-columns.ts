@@ -118,26 +118,44 @@ export class Columns {
     const key = names.join()
     const known = this.#groups.get(key)
     if (known !== undefined) return known
-    const last = names.at(-1)
-    const groups = last === undefined ? new Int32Array(this.#state.size) : this.#split(this.#groupsBy(names.slice(0, -1)), last)
+    const [first, ...rest] = names
+    const groups =
+      first === undefined
+        ? new Int32Array(this.#state.size)
+        : rest.length === 0
+          ? this.#groupsOf(first)
+          : product(this.#groupsBy([first]), this.#groupsBy(rest))
     this.#groups.set(key, groups)
     return groups
   }
 
-  #split(groups: Int32Array, name: ExecutorVariable): Int32Array {
-    const numbers = new Map<string, number>()
-    return groups.map((group, at) => {
-      const value = valueKey((this.#state.facts[at] as ExecutorFacts)[name])
-      const key = `${group} ${value}`
-      const number = numbers.get(key) ?? numbers.size
-      numbers.set(key, number)
-      return number
-    })
+  #groupsOf(name: ExecutorVariable): Int32Array {
+    const numbers = new Map<string | number, number>()
+    const groups = new Int32Array(this.#state.size)
+    for (let at = 0; at < groups.length; at++) groups[at] = numberOf(numbers, valueKey(this.#state.facts[at] as ExecutorFacts, name))
+    return groups
   }
 }
 
-const valueKey = (value: ExecutorFacts[ExecutorVariable]): string => {
-  if (typeof value === 'string') return value
-  if (typeof value === 'number') return String(value)
-  return JSON.stringify([...value])
+/** The number of `key`, a new one at its first sight. */
+const numberOf = <K>(numbers: Map<K, number>, key: K): number => {
+  const known = numbers.get(key)
+  if (known !== undefined) return known
+  numbers.set(key, numbers.size)
+  return numbers.size - 1
+}
+
+/** Equal numbers where both are equal. */
+const product = (left: Int32Array, right: Int32Array): Int32Array => {
+  const numbers = new Map<number, number>()
+  const width = left.length + 1
+  return left.map((group, at) => numberOf(numbers, group * width + (right[at] as number)))
+}
+
+/** The same for equal values only. */
+const valueKey = (facts: ExecutorFacts, name: ExecutorVariable): string | number => {
+  const value = facts[name]
+  if (typeof value === 'string' || typeof value === 'number') return value
+  if (value instanceof Map) return value.size === 0 ? '' : JSON.stringify([...value])
+  return (value as readonly string[]).length === 0 ? '' : JSON.stringify(value)
 }

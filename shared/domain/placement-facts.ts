@@ -26,6 +26,13 @@ export const executorVariables = {
 
 export type ExecutorVariable = keyof typeof executorVariables
 
+const noLabels: ReadonlyMap<string, string> = new Map()
+
+const labelsOf = ({labels}: Executor): ReadonlyMap<string, string> => {
+  const entries = Object.entries(labels)
+  return entries.length === 0 ? noLabels : new Map(entries)
+}
+
 /** One executor as expressions see it. A class so that the expression engine knows its fields' types; the fields are plain data. */
 export class ExecutorFacts {
   readonly id: string
@@ -58,7 +65,7 @@ export class ExecutorFacts {
     this.domain = executor.domain
     this.network = executor.network
     this.tags = executor.tags
-    this.labels = new Map(Object.entries(executor.labels))
+    this.labels = labelsOf(executor)
     this.runtimes = executor.runtimes
     this.cpu_total = executor.cpuMilli / 1_000
     this.cpu_free = (executor.cpuMilli - executor.cpuMilliUsed) / 1_000

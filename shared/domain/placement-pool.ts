@@ -21,11 +21,14 @@ export class PlacementRules {
     this.rank = columns.rank(request.rank ?? rankDefault, scope)
     this.requirements = request.requirements.map(text => columns.requirement(text, scope))
     this.dynamic = this.requirements.filter(column => column.dynamic)
-    const constant = this.requirements.filter(column => !column.dynamic)
-    this.eligible = Uint8Array.from(state.executors, ({runtimes}, at) =>
-      state.open[at] === 1 && runtimes.includes(request.runtime) && constant.every(column => column.at(at) === 1) ? 1 : 0,
-    )
+    this.eligible = state.offering(request.runtime).slice()
+    for (const column of this.requirements) if (!column.dynamic) clear(this.eligible, column)
   }
+}
+
+/** Takes out the executors where a requirement does not hold. */
+const clear = (eligible: Uint8Array, column: Column): void => {
+  for (let at = 0; at < eligible.length; at++) if (eligible[at] === 1 && column.at(at) !== 1) eligible[at] = 0
 }
 
 /** Executors that a few instance sizes of the same rules choose from. */

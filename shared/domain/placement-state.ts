@@ -1,5 +1,6 @@
 // What executors have left while a plan is made, and in which order they changed. The only place where a plan's capacity is taken; pure.
 import type {Executor} from './executor.ts'
+import type {Instance} from './instance.ts'
 import {ExecutorFacts} from './placement-facts.ts'
 import {isOpen} from './placement-refusals.ts'
 import type {PlacedInstance} from './placement-rules.ts'
@@ -33,6 +34,7 @@ export class PlacementState {
   readonly #placed: readonly PlacedInstance[]
   readonly #positions = new Map<string, number>()
   readonly #counts = new Map<string, Counts>()
+  readonly #offering = new Map<Instance['runtime'], Uint8Array>()
 
   constructor(executors: readonly Executor[], placed: readonly PlacedInstance[], now: number) {
     this.executors = sorted(executors, (a, b) => compareText(a.id, b.id))
@@ -44,6 +46,15 @@ export class PlacementState {
     this.version = new Int32Array(size)
     this.#hostPorts = this.executors.map(({hostPorts}) => (hostPorts.length === 0 ? undefined : new Set(hostPorts)))
     this.#placed = placed
+  }
+
+  /** 1 where new instances of this runtime may go at all. */
+  offering(runtime: Instance['runtime']): Uint8Array {
+    const known = this.#offering.get(runtime)
+    if (known !== undefined) return known
+    const offering = this.open.map((open, at) => (open === 1 && this.executors[at]?.runtimes.includes(runtime) ? 1 : 0))
+    this.#offering.set(runtime, offering)
+    return offering
   }
 
   get size(): number {
