@@ -1,0 +1,154 @@
+// What the control plane costs: API calls, stream batches and DynamoDB capacity units of everything that happens often, counted on the real functions
+// over the embedded DynamoDB. Prices are not its business.
+import type {Client} from '#shared/client.ts'
+import type {OutputOf} from '#shared/endpoints.ts'
+import type {Bench, Row} from '../bench.ts'
+import {type Measured, type MeteredStage, startMeteredStage} from './stage.ts'
+
+const syncsPerHour = 360
+const ticksPerHour = 60
+const formation = 'shop'
+const services = ['web', 'users', 'books', 'orders', 'mail']
+const instancesPerService = 2
+
+type Assignments = NonNullable<OutputOf<'syncExecutor'>['assignments']>
+
+/** An agent without processes: reports what it is told to run as running and announced. */
+interface FakeAgent {
+  readonly idle: () => Promise<void>
+  /** Syncs until everything assigned was reported as running and everything stopped as stopped. */
+  readonly work: () => Promise<void>
+}
+
+const portBase = 20_000
+
+const join = async (stage: MeteredStage, admin: Client): Promise<FakeAgent> => {
+  const body = {id: 'one', host: '127.0.0.1', runtimes: ['process' as const], cpuMilli: 64_000, memoryMib: 65_536}
+  const {token} = await admin.call('joinExecutor', {body})
+  const client = stage.clientWith(token)
+  let version = 0
+  let held: Assignments = []
+  const told = new Map<string, string>()
+
+  const sync = async (): Promise<number> => {
+    const due = held.filter(each => told.get(each.id) !== (each.stop ? 'stopped' : 'running'))
+    const reports = due.map(({formation, service, id, stop}, at) => ({
+      ...{formation, service, id, restarts: 0},
+      ...(stop
+        ? {state: 'stopped' as const, announced: false}
+        : {state: 'running' as const, announced: true, address: {host: '127.0.0.1', ports: {80: portBase + at}}}),
+    }))
+    const answer = await client.call('syncExecutor', {params: {executor: 'one'}, body: {assignmentVersion: version, reports}})
+    for (const each of due) told.set(each.id, each.stop ? 'stopped' : 'running')
+    version = answer.assignmentVersion
+    held = answer.assignments ?? held
+    return due.length
+  }
+
+  return {
+    idle: async () => {
+      await sync()
+    },
+    work: async () => {
+      await sync()
+      while ((await sync()) > 0);
+    },
+  }
+}
+
+const definition = {
+  kind: 'process' as const,
+  script: 'node server.js',
+  ports: [{port: 80}],
+  env: {},
+  scale: instancesPerService,
+  resources: {cpuMilli: 100, memoryMib: 64},
+  requirements: ['executor.zone != "office"'],
+  requires: [],
+  stopGraceMs: 10_000,
+}
+
+const deploy = async (stage: MeteredStage, admin: Client, agent: FakeAgent): Promise<Measured> => {
+  const all = Object.fromEntries(services.map(service => [service, definition]))
+  const slug = {sha256: '0'.repeat(64), bytes: 1_000}
+  const started = await stage.measure(async () => {
+    await admin.call('createArtifact', {body: slug})
+    const {release} = await admin.call('createRelease', {params: {formation}, body: {slug, services: all}})
+    await admin.call('createRollout', {params: {formation}, body: {release}})
+  })
+  return sum(started, await stage.measure(agent.work))
+}
+
+const sum = (a: Measured, b: Measured): Measured => ({
+  apiCalls: a.apiCalls + b.apiCalls,
+  streamBatches: a.streamBatches + b.streamBatches,
+  calls: a.calls + b.calls,
+  readUnits: a.readUnits + b.readUnits,
+  writeUnits: a.writeUnits + b.writeUnits,
+})
+
+const times = (measured: Measured, factor: number): Measured => ({
+  apiCalls: measured.apiCalls * factor,
+  streamBatches: measured.streamBatches * factor,
+  calls: measured.calls * factor,
+  readUnits: measured.readUnits * factor,
+  writeUnits: measured.writeUnits * factor,
+})
+
+const rowOf = (scenario: string, {apiCalls, streamBatches, calls, readUnits, writeUnits}: Measured): Row => ({
+  candidate: 'gilliam',
+  scenario,
+  apiCalls,
+  streamBatches,
+  dynamodbCalls: calls,
+  readUnits: Math.round(readUnits * 10) / 10,
+  writeUnits: Math.round(writeUnits * 10) / 10,
+})
+
+const scenarios = async (stage: MeteredStage, progress: (text: string) => void): Promise<readonly Row[]> => {
+  const rows: Row[] = []
+  const add = (scenario: string, measured: Measured): void => {
+    progress(scenario)
+    rows.push(rowOf(scenario, measured))
+  }
+  const admin = await stage.clientOf('admin')
+  const discovery = await stage.clientOf('discovery')
+  const outside = await stage.clientOf('registry')
+  await admin.call('createFormation', {body: {name: formation}})
+  const agent = await join(stage, admin)
+  const scale = (count: number) => async () => {
+    await admin.call('setScale', {params: {formation}, body: {services: {web: count}}})
+  }
+  const poll = (version: number) => async () => {
+    await discovery.call('discover', {body: {formations: {[formation]: version}, routes: 0}})
+  }
+  const announce = {params: {formation, name: 'legacy.one'}, body: {host: '127.0.0.1', port: 9_999}}
+
+  add(
+    `deploy ${services.length} services, ${services.length * instancesPerService} instances, until all run`,
+    await deploy(stage, admin, agent),
+  )
+  add('scale +1, until it runs', sum(await stage.measure(scale(instancesPerService + 1)), await stage.measure(agent.work)))
+  add('scale -1, until it ended', sum(await stage.measure(scale(instancesPerService)), await stage.measure(agent.work)))
+  await agent.idle()
+  const sync = await stage.measure(agent.idle)
+  add('sync, nothing new', sync)
+  add(`executor idle with ${services.length * instancesPerService} instances, per hour`, times(sync, syncsPerHour))
+  add('announce from outside', await stage.measure(async () => void (await outside.call('announce', announce))))
+  const {formations} = await discovery.call('discover', {body: {formations: {[formation]: 0}}})
+  add('discovery poll, nothing new', await stage.measure(poll(formations[formation]?.version ?? 0)))
+  add('discovery poll, one formation changed', await stage.measure(poll(0)))
+  await stage.tick()
+  add('ticks of an idle stage, per hour', times(await stage.measure(stage.tick), ticksPerHour))
+  return rows
+}
+
+/** Runs every scenario on a stage of its own. `--quick` changes nothing: counting is exact the first time. */
+export const run: Bench = async ({progress}) => {
+  const stage = await startMeteredStage()
+  try {
+    return await scenarios(stage, progress)
+  } finally {
+    await stage.stop()
+  }
+}

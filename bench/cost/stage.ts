@@ -1,0 +1,108 @@
+// A control plane in this process, as a local stage has it, but with a meter on its DynamoDB client and no clocks: ticks happen when a scenario says so.
+import {mkdtemp, rm} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {setTimeout as sleep} from 'node:timers/promises'
+import {createStore} from '#lambdas/store/index.ts'
+import {connectDynamoDB} from '#local/dynamodb.ts'
+import {type EventSources, startEventSources} from '#local/event-sources.ts'
+import {createFunctions} from '#local/functions.ts'
+import {startGateway} from '#local/gateway.ts'
+import {openLogs} from '#local/logs.ts'
+import {type Client, createClient} from '#shared/client.ts'
+import {endpoints} from '#shared/endpoints.ts'
+import {createLogger} from '#shared/log.ts'
+import type {BlobStore} from '#shared/ports.ts'
+import {startDatabase} from '#test/store/database.ts'
+import {type Consumption, installMeter} from './meter.ts'
+
+const quietMs = 600
+const settleTimeoutMs = 30_000
+
+export interface Measured extends Consumption {
+  /** Requests of the HTTP API. */
+  readonly apiCalls: number
+  /** Batches of stream records handed to scheduler and reconciler. */
+  readonly streamBatches: number
+}
+
+export interface MeteredStage {
+  /** A client with a token of this scope. */
+  readonly clientOf: (scope: 'admin' | 'discovery' | 'registry') => Promise<Client>
+  readonly clientWith: (token: string) => Client
+  readonly tick: () => Promise<void>
+  /** Runs `work`, waits until nothing more follows from it, and answers what it all cost. */
+  readonly measure: (work: () => Promise<void>) => Promise<Measured>
+  readonly stop: () => Promise<void>
+}
+
+/** Slugs are not uploaded here: every one is there already. */
+const storedBlobs: BlobStore = {
+  uploadUrl: async sha256 => `http://127.0.0.1/${sha256}`,
+  downloadUrl: async sha256 => `http://127.0.0.1/${sha256}`,
+  size: async () => 1_000,
+}
+
+export const startMeteredStage = async (): Promise<MeteredStage> => {
+  const folder = await mkdtemp(join(tmpdir(), 'gilliam-cost-'))
+  const log = createLogger('bench', {level: 'silent'})
+  const database = await startDatabase()
+  const late: {events?: EventSources} = {}
+  const dynamo = connectDynamoDB(database.endpoint, () => late.events?.poke())
+  const meter = installMeter(dynamo.client)
+  const counts = {apiCalls: 0, streamBatches: 0}
+  const now = Date.now
+  const store = createStore({client: dynamo.client, table: database.table})
+  const timing = {busyMs: 1_000, idleMs: 10_000}
+  const options = {store, blobs: storedBlobs, stage: 'cost', version: '0', timing, nextPollMs: 1_000, now, log, wakeAt: () => undefined}
+  const functions = createFunctions({...options, logs: await openLogs(join(folder, 'logs'))})
+  const counted = (consumer: (typeof functions)['scheduler']) => ({
+    ...consumer,
+    handle: (event: Parameters<typeof consumer.handle>[0]) => {
+      counts.streamBatches += 1
+      return consumer.handle(event)
+    },
+  })
+  const consumers = [counted(functions.scheduler), counted(functions.reconciler)]
+  const gateway = await startGateway({table: endpoints, functions: functions.api, port: 0, now, log})
+  late.events = await startEventSources({...dynamo, table: database.table, checkpoints: join(folder, 'checkpoints'), consumers, now, log})
+
+  const clientWith = (token: string): Client => {
+    const client = createClient({api: `http://127.0.0.1:${gateway.port}`, token})
+    return {
+      call: (name, ...rest) => {
+        counts.apiCalls += 1
+        return client.call(name, ...rest)
+      },
+    }
+  }
+
+  const settle = async (): Promise<void> => {
+    const deadline = Date.now() + settleTimeoutMs
+    while (Date.now() - meter.lastAt() < quietMs && Date.now() < deadline) await sleep(50)
+  }
+
+  return {
+    clientWith,
+    clientOf: async scope => clientWith((await store.tokens.create({name: scope, scope, ttlMs: 3_600_000}, now())).token),
+    tick: async () => {
+      await functions.ticks.reconciler()
+      await functions.ticks.scheduler()
+    },
+    measure: async work => {
+      await settle()
+      meter.take()
+      Object.assign(counts, {apiCalls: 0, streamBatches: 0})
+      await work()
+      await settle()
+      return {...counts, ...meter.take()}
+    },
+    stop: async () => {
+      await gateway.close()
+      await late.events?.stop()
+      dynamo.destroy()
+      await database.stop()
+      await rm(folder, {recursive: true, force: true})
+    },
+  }
+}
