@@ -16,6 +16,8 @@ export interface StagePaths {
   readonly controlPlaneLog: string
   /** Held while a bootstrap starts or stops the stage. */
   readonly lock: string
+  /** Held by the bootstrap that watches the stage in the foreground. */
+  readonly foreground: string
   /** The ports it was last started with, for `--stop` and for messages. */
   readonly stage: string
   readonly agent: (executor: string) => AgentPaths
@@ -41,6 +43,7 @@ export const stagePaths = (home: string): StagePaths => ({
   controlPlanePid: join(home, 'control-plane.pid'),
   controlPlaneLog: join(home, 'control-plane.log'),
   lock: join(home, 'bootstrap.lock'),
+  foreground: join(home, 'foreground.lock'),
   stage: join(home, 'stage.json'),
   agent: executor => ({
     home: join(home, 'agents', executor),

@@ -104,6 +104,7 @@ export const startAgent = async (
       ...inherited(env),
       GILLIAM_STAGE: options.stage,
       GILLIAM_API: urlOf(options.apiPort),
+      GILLIAM_SYNC_BUSY_MS: env.GILLIAM_SYNC_BUSY_MS ?? '100',
       GILLIAM_PROXY: urlOf(options.proxyPort),
       GILLIAM_EXECUTOR: executor,
       GILLIAM_EXECUTOR_ATTRIBUTES: env.GILLIAM_EXECUTOR_ATTRIBUTES,

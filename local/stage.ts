@@ -1,0 +1,193 @@
+// Brings a stage up, step by step, starting only what is missing; and ends again what it started when a step fails.
+import {setTimeout as sleep} from 'node:timers/promises'
+import {request} from 'undici'
+import {configDir} from '#cli/config.ts'
+import type {Client} from '#shared/client.ts'
+import {type Environment, read} from '#shared/config.ts'
+import {adminClient, ensureTokenFile} from './credentials.ts'
+import {findDatabase, stopDatabase} from './database.ts'
+import {readJson, replaceFile} from './files.ts'
+import {BootstrapError, type BootstrapOptions, type StageSettings, urlOf} from './options.ts'
+import type {StagePaths} from './paths.ts'
+import {checkMachine, checkPorts, prepareHome} from './preflight.ts'
+import {lastLines, type ProcessRecord} from './processes.ts'
+import {
+  executorIds,
+  findAgent,
+  findControlPlane,
+  startAgent,
+  startControlPlane,
+  stopAgent,
+  stopControlPlane,
+  waitForHealth,
+} from './start.ts'
+import {ensureDataPlane, platformFormation} from './turtles.ts'
+
+const pollMs = 50
+const agentTimeoutMs = 30_000
+const dataPlaneTimeoutMs = 90_000
+const answerTimeoutMs = 1_000
+
+export interface Context {
+  readonly options: BootstrapOptions
+  readonly paths: StagePaths
+  readonly env: Environment
+  /** Aborted when the user wants to stop. */
+  readonly signal: AbortSignal
+  readonly progress: (text: string) => void
+}
+
+/** What one bootstrap started itself, to be ended again by it. */
+export interface Started {
+  controlPlane?: ProcessRecord
+  readonly agents: ProcessRecord[]
+}
+
+export interface RunningStage {
+  readonly client: Client
+  readonly controlPlane: ProcessRecord
+}
+
+/** Brings up what is missing and waits until all of it answers; adds to `started` what it started. Throws BootstrapError. */
+export const bringUp = async (context: Context, started: Started): Promise<RunningStage> => {
+  const {options, paths, env, signal, progress} = context
+  const controlPlane = await ensureControlPlane(context, started)
+  signal.throwIfAborted()
+  const client = await adminClient({
+    stage: options.stage,
+    urls: {api: urlOf(options.apiPort), router: urlOf(options.routerPort), proxy: urlOf(options.proxyPort)},
+    configFolder: configDir(env),
+    database: await databaseOf(context),
+    now: Date.now,
+  })
+  await ensureTokenFile({client, file: paths.joinToken, name: 'agents of this machine', scope: 'join', now: Date.now})
+  await ensureTokenFile({client, file: paths.discoveryToken, name: 'router and proxy', scope: 'discovery', now: Date.now})
+  progress('agent')
+  const agents = await ensureAgents(context, started)
+  await waitForAgents(context, client, agents)
+  progress('router and proxy')
+  await ensureDataPlane(client, options, paths)
+  await waitForDataPlane(context, client)
+  return {client, controlPlane}
+}
+
+/** Checks everything that can be checked without starting anything. */
+export const preflight = async ({options, paths, env}: Context): Promise<void> => {
+  checkMachine(env)
+  prepareHome(paths)
+  const controlPlane = await findControlPlane(paths)
+  if (controlPlane !== undefined) await checkSettings(options, paths)
+  checkPorts(options, controlPlane)
+}
+
+const settingsOf = ({stage, apiPort, routerPort, proxyPort, agents}: StageSettings): StageSettings => ({
+  stage,
+  apiPort,
+  routerPort,
+  proxyPort,
+  agents,
+})
+
+/** Ports of a running stage can not change under it. */
+const checkSettings = async (options: BootstrapOptions, paths: StagePaths): Promise<void> => {
+  const running = (await readJson(paths.stage)) as StageSettings | undefined
+  if (running === undefined) return
+  for (const [name, port] of [
+    ['api', 'apiPort'],
+    ['router', 'routerPort'],
+    ['proxy', 'proxyPort'],
+  ] as const) {
+    if (running[port] === options[port]) continue
+    throw new BootstrapError(
+      `the stage in ${options.home} runs with --${name}-port ${running[port]}; end it with --stop before you change that`,
+    )
+  }
+}
+
+const ensureControlPlane = async ({options, paths, env, progress}: Context, started: Started): Promise<ProcessRecord> => {
+  const running = await findControlPlane(paths)
+  replaceFile(paths.stage, `${JSON.stringify(settingsOf(options), null, 2)}\n`)
+  progress('control plane')
+  if (running === undefined) {
+    started.controlPlane = await startControlPlane(options, paths, env)
+    return started.controlPlane
+  }
+  await waitForHealth(running, options, paths)
+  return running
+}
+
+const databaseOf = async ({options, paths, env}: Context) => {
+  const own = read(env, 'GILLIAM_DYNAMODB_ENDPOINT')
+  const table = read(env, 'GILLIAM_TABLE', `gilliam-${options.stage}`)
+  if (own !== '') return {endpoint: own, table, ownCredentials: env.AWS_ACCESS_KEY_ID !== undefined}
+  const running = await findDatabase(paths.database)
+  if (running?.port === undefined) throw new BootstrapError('the embedded database does not run; see db/dynoxide.log in the home folder')
+  return {endpoint: urlOf(running.port), table, ownCredentials: false}
+}
+
+const ensureAgents = async ({options, paths, env}: Context, started: Started): Promise<readonly string[]> => {
+  const executors = executorIds(options.agents)
+  for (const executor of executors) {
+    if ((await findAgent(paths, executor)) !== undefined) continue
+    started.agents.push(await startAgent(options, paths, env, executor))
+  }
+  return executors
+}
+
+const waitForAgents = async ({paths, signal}: Context, client: Client, executors: readonly string[]): Promise<void> => {
+  let absent = executors
+  for (let waitedMs = 0; waitedMs < agentTimeoutMs; waitedMs += pollMs) {
+    signal.throwIfAborted()
+    const {items} = await client.call('listExecutors')
+    const alive = new Set(items.filter(each => each.state !== 'lost' && each.leaseExpiresAt > Date.now()).map(each => each.id))
+    absent = executors.filter(executor => !alive.has(executor))
+    if (absent.length === 0) return
+    for (const executor of absent) {
+      if ((await findAgent(paths, executor)) === undefined)
+        throw new BootstrapError(
+          `agent ${executor} ended at start; ${paths.agent(executor).log} ends with:\n${lastLines(paths.agent(executor).log, 3)}`,
+        )
+    }
+    await sleep(pollMs)
+  }
+  throw new BootstrapError(
+    `agent ${absent.join(', ')} did not join within ${agentTimeoutMs / 1_000} s; see ${paths.agent(absent[0] ?? '').log}`,
+  )
+}
+
+/** Whether something that speaks HTTP answers; what it says does not matter. */
+const answers = async (port: number): Promise<boolean> => {
+  try {
+    const {body} = await request(`${urlOf(port)}/`, {headersTimeout: answerTimeoutMs, bodyTimeout: answerTimeoutMs})
+    await body.dump()
+    return true
+  } catch {
+    return false
+  }
+}
+
+const waitForDataPlane = async ({options, signal}: Context, client: Client): Promise<void> => {
+  for (let waitedMs = 0; waitedMs < dataPlaneTimeoutMs; waitedMs += pollMs) {
+    signal.throwIfAborted()
+    if ((await answers(options.routerPort)) && (await answers(options.proxyPort))) return
+    await sleep(pollMs)
+  }
+  const {items} = await client.call('listInstances', {params: {formation: platformFormation}, query: {all: 'true'}})
+  const states = items.map(each => `${each.service} ${each.state}${each.reason === undefined ? '' : ` (${each.reason})`}`)
+  throw new BootstrapError(`router and proxy do not answer within ${dataPlaneTimeoutMs / 1_000} s: ${states.join(', ') || 'no instances'}`)
+}
+
+/** Starts again what died, without looking at what did not. */
+export const bringBack = async (context: Context, started: Started): Promise<void> => {
+  if ((await findControlPlane(context.paths)) === undefined)
+    started.controlPlane = await startControlPlane(context.options, context.paths, context.env)
+  await ensureAgents(context, started)
+}
+
+/** Ends what this bootstrap started; the database goes with the control plane. */
+export const endStarted = async ({paths}: Context, started: Started): Promise<void> => {
+  await Promise.all(started.agents.map(agent => stopAgent(agent, true)))
+  if (started.controlPlane === undefined) return
+  await stopControlPlane(started.controlPlane)
+  await stopDatabase(paths.database)
+}
