@@ -108,7 +108,7 @@ const planGroup = (group: Group, draining: ReadonlySet<string>, now: number): Gr
 const planDestruction = ({instances}: ReconcileView): Plan => {
   const left = instances.filter(each => !isTerminal(each.state))
   const stop = left.filter(each => isWanted(each.state)).map(each => ({id: each.id, reason: 'the formation is being destroyed'}))
-  return {create: [], stop: stop.sort((a, b) => byText(a.id, b.id)), remove: left.length === 0}
+  return {create: [], stop, remove: left.length === 0}
 }
 
 const earliest = (times: readonly (number | undefined)[]): {retryAt?: number} => {
@@ -117,7 +117,8 @@ const earliest = (times: readonly (number | undefined)[]): {retryAt?: number} =>
 }
 
 /** What to do now. Carrying a plan out and planning again ends with an empty plan once the instances have followed. */
-export const reconcile = (view: ReconcileView, now: number): Plan => {
+export const reconcile = (listed: ReconcileView, now: number): Plan => {
+  const view = {...listed, instances: [...listed.instances].sort((a, b) => byText(a.id, b.id))}
   if (view.formation.state === 'destroying') return planDestruction(view)
   const rollout = view.rollouts.find(each => each.state === 'starting')
   const decision = rollout === undefined ? undefined : decideRollout(rollout, view.instances, now)
