@@ -1,5 +1,6 @@
 // Who listens on a TCP port of this machine, as far as the kernel tells this user (proc(5), /proc/net/tcp). For messages, and to know our own.
 import {readdirSync, readFileSync, readlinkSync} from 'node:fs'
+import {basename} from 'node:path'
 
 export interface Listener {
   readonly pid: number
@@ -52,7 +53,7 @@ export const findListener = (port: number): Listener | 'free' | 'unknown' => {
     if (!/^\d+$/.test(pid) || !holdsOneOf(pid, inodes)) continue
     return {
       pid: Number(pid),
-      command: attempt(() => readFileSync(`/proc/${pid}/comm`, 'utf8').trim(), ''),
+      command: attempt(() => basename(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[0] ?? ''), ''),
       folder: attempt(() => readlinkSync(`/proc/${pid}/cwd`), ''),
     }
   }
