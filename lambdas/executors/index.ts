@@ -19,7 +19,13 @@ export interface ExecutorsDeps {
   readonly timing: SyncTiming
 }
 
-const present = ({assignmentVersion: _, ...executor}: Executor): Frozen<OutputOf<'getExecutor'>> => executor
+/** Only what the API shows: the store’s own fields stay inside. */
+const present = (executor: Executor): Frozen<OutputOf<'getExecutor'>> => {
+  const {id, host, zone, domain, network, tags, labels, runtimes, cpuMilli, memoryMib, pricePerHour} = executor
+  const {state, cpuMilliUsed, memoryMibUsed, instances, hostPorts, joinedAt, leaseExpiresAt} = executor
+  const descriptor = {id, host, zone, domain, network, tags, labels, runtimes, cpuMilli, memoryMib, pricePerHour}
+  return {...descriptor, state, cpuMilliUsed, memoryMibUsed, instances, hostPorts, joinedAt, leaseExpiresAt}
+}
 
 const noExecutor = (id: string): GilliamError => new GilliamError('not_found', `There is no executor “${id}”.`)
 const tryAgain = (id: string): GilliamError =>

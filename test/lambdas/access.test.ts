@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import {after, before, describe, it} from 'node:test'
+import {type Platform, startPlatform} from './platform.ts'
+
+const sha256 = 'd'.repeat(64)
+
+describe('access and artifacts functions', () => {
+  let platform: Platform
+  let call: Platform['call']
+  before(async () => {
+    platform = await startPlatform()
+    call = platform.call
+    await call('createFormation', {body: {name: 'crm'}})
+  })
+  after(() => platform.stop())
+
+  it('creates tokens whose secret is shown once', async () => {
+    const made = (await call('createToken', {body: {name: 'ci', scope: 'registry', formation: 'crm'}})).body
+    assert.match(made.token, /^gil_registry_[A-Za-z0-9_-]{43}$/)
+    assert.equal(made.expiresAt, platform.clock.now + 30 * 86_400_000)
+    const {text, body} = await call('listTokens')
+    const {token: _, ...shown} = made
+    assert.deepEqual(
+      body.items.find(({id}: {id: string}) => id === made.id),
+      shown,
+    )
+    assert.doesNotMatch(text, /gil_/)
+    assert.equal((await call('revokeToken', {params: {token: made.id}})).status, 204)
+    assert.equal((await call('revokeToken', {params: {token: made.id}})).body.code, 'not_found')
+  })
+
+  it('refuses tokens whose limits would not hold', async () => {
+    const code = async (body: object): Promise<string> => (await call('createToken', {body: {name: 'x', ...body}})).body.code
+    assert.equal(await code({scope: 'executor'}), 'invalid_request')
+    assert.equal(await code({scope: 'admin', formation: 'crm'}), 'invalid_request')
+    assert.equal(await code({scope: 'registry', formation: 'nowhere'}), 'not_found')
+    assert.equal(await code({scope: 'root'}), 'invalid_request')
+    assert.equal(await code({scope: 'admin', ttlSeconds: 367 * 86_400}), 'invalid_request')
+    assert.equal(await code({scope: 'admin', ttlSeconds: 59}), 'invalid_request')
+  })
+
+  it('tells anybody that it is well, and what its API is', async () => {
+    assert.deepEqual((await call('getHealth', {token: undefined})).body, {ok: true, stage: 'test', version: '0.0.0'})
+    assert.equal((await call('getOpenapi', {token: 'nonsense'})).body.openapi, '3.1.1')
+  })
+
+  it('tells where a slug goes, and where it is once it arrived', async () => {
+    const body = {sha256, bytes: 100}
+    assert.match((await call('createArtifact', {body})).body.uploadUrl, /upload/)
+    assert.equal((await call('getArtifact', {params: {sha256}})).body.code, 'not_found')
+    platform.blobs.sizes.set(sha256, 100)
+    const stored = (await call('createArtifact', {body})).body
+    assert.deepEqual([stored.stored, stored.uploadUrl], [true, undefined])
+    assert.match((await call('getArtifact', {params: {sha256}})).body.downloadUrl, /download/)
+    assert.equal((await call('createArtifact', {body: {sha256, bytes: 600_000_000}})).body.code, 'invalid_request')
+    assert.equal((await call('createArtifact', {body: {sha256: sha256.toUpperCase(), bytes: 1}})).body.code, 'invalid_request')
+  })
+})

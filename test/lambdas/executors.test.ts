@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict'
+import {after, before, beforeEach, describe, it} from 'node:test'
+import {executorTokenTtlMs} from '#lambdas/executors/index.ts'
+import type {Store} from '#lambdas/store/index.ts'
+import {executorLeaseMs} from '#shared/domain/executor.ts'
+import {descriptor, pendingInstance, reportOf, serviceDefinition} from '#test/store/samples.ts'
+import {type Platform, startPlatform} from './platform.ts'
+
+describe('executors function', () => {
+  let platform: Platform
+  let call: Platform['call']
+  let conflicts = 0
+  let writes: string[] = []
+  let serial = 0
+  const observed = (store: Store): Store => ({
+    ...store,
+    executors: {
+      ...store.executors,
+      renew: (...args) => {
+        writes.push('renew')
+        return store.executors.renew(...args)
+      },
+    },
+    instances: {
+      ...store.instances,
+      report: async (...args) => {
+        writes.push('report')
+        return conflicts-- > 0 ? {outcome: 'conflict'} : store.instances.report(...args)
+      },
+    },
+  })
+  before(async () => {
+    platform = await startPlatform(observed)
+    call = platform.call
+    await call('createFormation', {body: {name: 'crm'}})
+    const health = {http: '/healthz', intervalMs: 1_000, timeoutMs: 1_000, startTimeoutMs: 5_000}
+    await call('createRelease', {
+      params: {formation: 'crm'},
+      body: {env: {A: 'release', B: 'release'}, services: {web: serviceDefinition({env: {B: 'service'}, health})}},
+    })
+  })
+  after(() => platform.stop())
+  beforeEach(() => {
+    conflicts = 0
+    writes = []
+  })
+
+  const join = async (): Promise<{executor: string; token: string}> => {
+    const reply = await call('joinExecutor', {body: descriptor(`one-${++serial}`)})
+    assert.equal(reply.status, 201, reply.text)
+    return reply.body
+  }
+  const sync = ({executor, token}: {executor: string; token: string}, assignmentVersion = 0, more: object = {}) =>
+    call('syncExecutor', {token, params: {executor}, body: {assignmentVersion, reports: [], ...more}})
+
+  /** Spawns an instance of web and assigns it, as the scheduler would. */
+  const assign = async (executorId: string): Promise<string> => {
+    const {now} = platform.clock
+    const id = `i${++serial}`
+    await platform.store.instances.spawn(pendingInstance('crm', 'web', id, {origin: 'spawn'}, now))
+    const executor = await platform.store.executors.get(executorId)
+    const instance = await platform.store.instances.get('crm', id)
+    assert.ok(executor && instance)
+    assert.equal((await platform.store.instances.assign(executor, [instance], now)).assigned.length, 1)
+    return id
+  }
+
+  it('joins, with defaults, again and again', async () => {
+    const minimal = {id: 'minimal', host: '10.0.0.1', runtimes: ['process'], cpuMilli: 1_000, memoryMib: 512}
+    const joined = (await call('joinExecutor', {token: await platform.tokenOf('join'), body: minimal})).body
+    assert.deepEqual([joined.executor, joined.leaseMs], ['minimal', executorLeaseMs])
+    const shown = (await call('getExecutor', {params: {executor: 'minimal'}})).body
+    assert.deepEqual([shown.zone, shown.tags, shown.state, shown.instances], ['default', [], 'ready', 0])
+    const again = (await call('joinExecutor', {body: {...minimal, zone: 'attic'}})).body
+    assert.notEqual(again.token, joined.token)
+    assert.equal((await call('getExecutor', {params: {executor: 'minimal'}})).body.zone, 'attic')
+    assert.equal((await sync(joined)).status, 200)
+    const tokens = (await call('listTokens')).body.items.filter(({executor}: {executor?: string}) => executor === 'minimal')
+    assert.ok(
+      tokens.every(
+        ({scope, expiresAt}: {scope: string; expiresAt: number}) =>
+          scope === 'executor' && expiresAt === platform.clock.now + executorTokenTtlMs,
+      ),
+    )
+    assert.ok(tokens.every((token: {token?: string}) => token.token === undefined))
+    assert.ok((await call('listExecutors')).body.items.some(({id}: {id: string}) => id === 'minimal'))
+    assert.equal((await call('getExecutor', {params: {executor: 'nobody'}})).body.code, 'not_found')
+    assert.equal((await call('joinExecutor', {body: {...minimal, runtimes: []}})).body.code, 'invalid_request')
+  })
+
+  it('costs one renewal when nothing happened', async () => {
+    const one = await join()
+    const {assignmentVersion} = (await sync(one)).body
+    writes = []
+    const {body} = await sync(one, assignmentVersion)
+    assert.deepEqual(body, {assignmentVersion, nextSyncMs: 10_000, leaseMs: executorLeaseMs})
+    assert.deepEqual(writes, ['renew'])
+  })
+
+  it('tells what to run, joined with the release', async () => {
+    const one = await join()
+    const id = await assign(one.executor)
+    const {body} = await sync(one)
+    assert.equal(body.nextSyncMs, 1_000)
+    const [assignment] = body.assignments
+    assert.deepEqual(
+      [assignment.id, assignment.kind, assignment.script, assignment.stop, assignment.health.http],
+      [id, 'process', 'exec node server.js', false, '/healthz'],
+    )
+    assert.deepEqual(assignment.env, {A: 'release', B: 'service'})
+    assert.equal((await sync(one, body.assignmentVersion)).body.assignments, undefined)
+    await call('stopInstance', {params: {formation: 'crm', instance: id}})
+    assert.equal((await sync(one, body.assignmentVersion)).body.assignments[0].stop, true)
+  })
+
+  it('takes reports, and gives up what ended', async () => {
+    const one = await join()
+    const id = await assign(one.executor)
+    const held = (await sync(one)).body.assignmentVersion
+    await sync(one, held, {reports: [reportOf('crm', 'web', id, 'running', true)]})
+    assert.equal((await call('getInstance', {params: {formation: 'crm', instance: id}})).body.state, 'running')
+    assert.deepEqual((await call('getAnnouncement', {params: {formation: 'crm', name: `web.${id}`}})).body.host, '127.0.0.1')
+    const failed = {...reportOf('crm', 'web', id, 'failed', false), reason: 'exit code 3', exitCode: 3}
+    assert.equal((await sync(one, held, {reports: [failed]})).body.nextSyncMs, 1_000)
+    const shown = (await call('getInstance', {params: {formation: 'crm', instance: id}})).body
+    assert.deepEqual([shown.state, shown.reason, shown.exitCode], ['failed', 'exit code 3', 3])
+    assert.deepEqual((await sync(one, held)).body.assignments, [])
+    assert.equal((await call('getAnnouncement', {params: {formation: 'crm', name: `web.${id}`}})).body.code, 'not_found')
+    // Known already: repeating is harmless.
+    assert.equal((await sync(one, held, {reports: [failed]})).status, 200)
+  })
+
+  it('believes no report about an instance of another executor', async () => {
+    const [one, two] = [await join(), await join()]
+    const id = await assign(one.executor)
+    assert.equal((await sync(two, 0, {reports: [reportOf('crm', 'web', id, 'failed', false)]})).status, 200)
+    assert.equal((await call('getInstance', {params: {formation: 'crm', instance: id}})).body.state, 'assigned')
+  })
+
+  it('has an agent send its reports again when one could not be written', async () => {
+    const one = await join()
+    const id = await assign(one.executor)
+    const reports = [reportOf('crm', 'web', id, 'running', true)]
+    conflicts = 1
+    assert.equal((await sync(one, 0, {reports})).body.code, 'conflict')
+    assert.equal((await sync(one, 0, {reports})).status, 200)
+    assert.equal((await call('getInstance', {params: {formation: 'crm', instance: id}})).body.state, 'running')
+  })
+
+  it('keeps log lines for whoever asks', async () => {
+    const one = await join()
+    const line = {formation: 'crm', service: 'web', id: 'abc', at: 1, stream: 'stdout', text: 'hello'}
+    await sync(one, 0, {logs: [line, {...line, id: 'def', text: 'world'}]})
+    const params = {formation: 'crm'}
+    assert.deepEqual((await call('getLogs', {params, query: {service: 'web', instance: 'def', limit: '5000'}})).body.items, [
+      {service: 'web', id: 'def', at: 1, stream: 'stdout', text: 'world'},
+    ])
+    assert.equal((await call('getLogs', {params, query: {limit: '0'}})).body.items.length, 1)
+    assert.equal((await call('getLogs', {params, query: {since: 'yesterday'}})).body.code, 'invalid_request')
+    assert.equal((await call('getLogs', {params: {formation: 'nowhere'}})).body.code, 'not_found')
+    const tooMany = Array.from({length: 2_001}, () => line)
+    assert.equal((await sync(one, 0, {logs: tooMany})).body.code, 'invalid_request')
+  })
+
+  it('sends a lost or unknown executor to join again', async () => {
+    const one = await join()
+    platform.clock.now += executorLeaseMs + 1
+    await platform.store.executors.markLost(one.executor, platform.clock.now)
+    assert.equal((await sync(one)).body.code, 'executor_lost')
+    assert.equal((await call('drainExecutor', {params: {executor: one.executor}})).body.code, 'executor_lost')
+    await call('joinExecutor', {body: descriptor(one.executor)})
+    assert.equal((await sync(one)).status, 200)
+    const stray = await platform.store.tokens.create(
+      {name: 's', scope: 'executor', executor: 'stray', ttlMs: 1_000_000},
+      platform.clock.now,
+    )
+    assert.equal((await sync({executor: 'stray', token: stray.token})).body.code, 'not_found')
+  })
+
+  it('drains and undoes it', async () => {
+    const params = {executor: (await join()).executor}
+    assert.equal((await call('drainExecutor', {params})).body.state, 'draining')
+    assert.equal((await call('drainExecutor', {params, body: {undo: true}})).body.state, 'ready')
+    assert.equal((await call('drainExecutor', {params: {executor: 'nobody'}})).body.code, 'not_found')
+  })
+})

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import {after, before, describe, it} from 'node:test'
+import {nameFor, otherNameFor} from '#lambdas/routing/naming.ts'
+import {isName} from '#shared/domain/names.ts'
+import {type Platform, startPlatform} from './platform.ts'
+
+describe('routing function', () => {
+  let platform: Platform
+  let call: Platform['call']
+  before(async () => {
+    platform = await startPlatform()
+    call = platform.call
+    await call('createFormation', {body: {name: 'crm'}})
+  })
+  after(() => platform.stop())
+
+  it('creates, shows and removes routes, and lists them in order of precedence', async () => {
+    const target = 'users.crm.service/{username}'
+    const made = await call('createRoute', {body: {domain: 'crm.example.com', path: '/user/{username}', target, formation: 'crm'}})
+    assert.deepEqual(made.body, {
+      name: 'crm-example-com-user-username',
+      domain: 'crm.example.com',
+      path: '/user/{username}',
+      target,
+      formation: 'crm',
+    })
+    await call('createRoute', {body: {name: 'any', path: '/user/{name}', target: 'users.crm.service'}})
+    await call('createRoute', {body: {name: 'exact', domain: 'crm.example.com', path: '/user/me', target: 'users.crm.service'}})
+    assert.deepEqual(
+      (await call('listRoutes')).body.items.map(({name}: {name: string}) => name),
+      ['exact', 'crm-example-com-user-username', 'any'],
+    )
+    assert.equal((await call('getRoute', {params: {route: 'any'}})).body.domain, '*')
+    assert.equal((await call('deleteRoute', {params: {route: 'any'}})).status, 204)
+    for (const name of ['getRoute', 'deleteRoute'] as const)
+      assert.equal((await call(name, {params: {route: 'any'}})).body.code, 'not_found')
+  })
+
+  it('says what is wrong with a route, field by field', async () => {
+    const {body} = await call('createRoute', {body: {domain: 'http://x', path: '/{a', target: 'nowhere'}})
+    assert.equal(body.code, 'invalid_route')
+    assert.deepEqual(
+      body.errors.map(({path}: {path: string}) => path),
+      ['domain', 'path', 'target'],
+    )
+    const hostile = {path: '/{a:(a|a)*\\1}', target: 'users.crm.service'}
+    assert.equal((await call('createRoute', {body: hostile})).body.code, 'invalid_route')
+    const owned = {path: '/owned', target: 'users.crm.service', formation: 'nowhere'}
+    assert.equal((await call('createRoute', {body: owned})).body.code, 'not_found')
+  })
+
+  it('lets no two routes match the same requests', async () => {
+    const route = {path: '/dup/{one}', target: 'users.crm.service'}
+    await call('createRoute', {body: {...route, name: 'first'}})
+    const clash = await call('createRoute', {body: {path: '/dup/{two}', target: 'other.crm.service'}})
+    assert.equal(clash.body.code, 'route_conflict')
+    assert.match(clash.body.detail, /“first” \(\*\/dup\/\{one\} → users\.crm\.service\)/)
+    assert.equal(
+      (await call('createRoute', {body: {name: 'first', path: '/else', target: 'users.crm.service'}})).body.code,
+      'already_exists',
+    )
+    assert.equal((await call('createRoute', {body: route})).body.name, 'first')
+    assert.equal((await call('createRoute', {body: {...route, name: 'second'}})).body.code, 'route_conflict')
+  })
+
+  it('creates one of many that race', async () => {
+    const replies = await Promise.all(
+      Array.from({length: 6}, (_, index) => call('createRoute', {body: {path: '/race', target: `s${index}.crm.service`}})),
+    )
+    assert.equal(replies.filter(({status}) => status === 201).length, 1)
+    for (const {status, body} of replies)
+      if (status !== 201) assert.ok(['route_conflict', 'conflict', 'already_exists'].includes(body.code), body.code)
+  })
+
+  it('finds another name when the one made of domain and path is taken', async () => {
+    await call('createRoute', {body: {path: '/a/b', target: 'users.crm.service'}})
+    const other = await call('createRoute', {body: {path: '/a-b', target: 'users.crm.service'}})
+    assert.match(other.body.name, /^a-b-[0-9a-f]{6}$/)
+  })
+
+  it('makes names that are names', () => {
+    for (const [domain, path] of [
+      ['*', '/'],
+      ['*', '/123'],
+      ['*.example.com', `/${'long/'.repeat(30)}`],
+      ['{tenant}.example.com', '/Ünï/{rest:.*}'],
+      ['*', `/${'a'.repeat(39)}/b`],
+    ] as const) {
+      assert.ok(isName(nameFor(domain, path)), nameFor(domain, path))
+      assert.ok(isName(otherNameFor(domain, path, `${domain}${path}`)))
+    }
+  })
+})
