@@ -1,14 +1,15 @@
 // Rollouts: one release replacing the others. At most one is under way in a formation; the reconciler finishes or fails it.
 import type {DesiredScale} from '#shared/domain/formation.ts'
 import {endedRolloutKeptMs, type Rollout, rolloutTimeoutMs} from '#shared/domain/rollout.ts'
-import {noRolloutStarting, rolloutStarting} from './conditions.ts'
-import {domainOf, ttlOf, typed} from './items.ts'
-import {activeFormationMoves, scaleWrite, whyNotActive} from './scales.ts'
+import {all, formationActive, formationAtVersion, noRolloutStarting, rolloutStarting} from './conditions.ts'
+import {domainOf, formationOf, ttlOf, typed} from './items.ts'
+import {activeFormationMoves, scaleWrite} from './scales.ts'
 import {keys} from './schema.ts'
 import {get, pause, query, type Table, transact, transactionsOf, type Write} from './table.ts'
 import type {RolloutStore} from './types.ts'
 
-const startTriesMax = 5
+/** Each lost race is another change of the same formation. */
+const startTriesMax = 12
 
 const endWrite = (rollout: Pick<Rollout, 'formation' | 'release'>, state: 'finished' | 'failed', now: number, reason?: string): Write => ({
   update: keys.rollout(rollout.formation, rollout.release),
@@ -26,10 +27,15 @@ const start =
     const scales = Object.entries(scale).map(([service, desired]) => scaleWrite({formation, release, service, desired}, now))
     const [first = [], ...rest] = transactionsOf(scales)
     for (let tries = 1; tries <= startTriesMax; tries++) {
+      // The formation before its rollouts: another one that starts meanwhile moves its version.
+      const item = await get(table, keys.formation(formation))
+      if (item === undefined) return {outcome: 'missing'}
+      const {state, version} = formationOf(item)
+      if (state !== 'active') return {outcome: 'destroying'}
       const underWay = (await rolloutsOf(table, formation)).filter(each => each.state === 'starting')
       if (underWay.some(each => each.release === release)) return {outcome: 'exists'}
       const refused = await transact(table, [
-        activeFormationMoves(formation),
+        {update: keys.formation(formation), change: {add: {version: 1}}, when: all(formationActive, formationAtVersion(version))},
         {put: typed('rollout', keys.rollout(formation, release), rollout), when: noRolloutStarting},
         ...underWay.map(each => endWrite(each, 'failed', now, `superseded by the rollout of release ${release}`)),
         ...first,
@@ -38,7 +44,6 @@ const start =
         for (const some of rest) await transact(table, [activeFormationMoves(formation), ...some])
         return {outcome: 'ok', rollout}
       }
-      if (refused.includes(0)) return await whyNotActive(table, formation)
       await pause(tries)
     }
     return {outcome: 'conflict'}

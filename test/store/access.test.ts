@@ -1,0 +1,107 @@
+// Tokens, idempotency keys, routes and artifacts in the real table.
+import assert from 'node:assert/strict'
+import {after, before, describe, it} from 'node:test'
+import {GetCommand} from '@aws-sdk/lib-dynamodb'
+import {idempotencyKeptMs, idempotencyLockMs} from '#lambdas/store/index.ts'
+import {startDatabase, type TestDatabase} from './database.ts'
+
+const now = 1_800_000_000_000
+
+describe('access and the rest', () => {
+  let database: TestDatabase
+  before(async () => {
+    database = await startDatabase()
+  })
+  after(() => database.stop())
+
+  it('knows a token by its secret until it ends or is revoked, and never keeps the secret', async () => {
+    const {tokens} = database.store
+    const made = await tokens.create({name: 'ci', scope: 'registry', formation: 'crm', ttlMs: 1_000}, now)
+    assert.match(made.token, /^gil_registry_[A-Za-z0-9_-]{43}$/)
+    assert.match(made.id, /^[0-9a-f]{16}$/)
+    assert.deepEqual(await tokens.authenticate(made.token, now), {tokenId: made.id, scope: 'registry', formation: 'crm'})
+    assert.equal(await tokens.authenticate(made.token, now + 1_000), undefined)
+    assert.equal(await tokens.authenticate(`${made.token}x`, now), undefined)
+    assert.equal(await tokens.authenticate(made.token.replace('registry', 'admin'), now), undefined)
+    assert.equal(await tokens.authenticate('', now), undefined)
+    assert.equal(await tokens.authenticate(`gil_${'x'.repeat(10_000)}`, now), undefined)
+    const agent = await tokens.create({name: 'agent', scope: 'executor', executor: 'host-1', ttlMs: 9_000}, now + 1)
+    assert.deepEqual(await tokens.authenticate(agent.token, now), {tokenId: agent.id, scope: 'executor', executor: 'host-1'})
+    const listed = await tokens.list(now)
+    assert.deepEqual(
+      listed.map(each => each.name),
+      ['agent', 'ci'],
+    )
+    assert.ok(!JSON.stringify(listed).includes(made.token.slice(13)))
+    assert.deepEqual(
+      (await tokens.list(now + 1_000)).map(each => each.name),
+      ['agent'],
+    )
+    assert.equal((await tokens.revoke(agent.id)).outcome, 'ok')
+    assert.equal(await tokens.authenticate(agent.token, now), undefined)
+    assert.equal((await tokens.revoke(agent.id)).outcome, 'missing')
+  })
+
+  it('lets one of many requests with the same key begin, and gives the others its answer', async () => {
+    const {idempotency} = database.store
+    const begin = (key: string, at = now, fingerprint = 'f') => idempotency.begin('t1', key, fingerprint, at)
+    const begun = await Promise.all(Array.from({length: 8}, () => begin('k')))
+    assert.deepEqual(begun.map(each => each.outcome).sort(), [...Array(7).fill('in_progress'), 'started'])
+    assert.equal((await begin('k', now, 'other')).outcome, 'mismatch')
+    assert.equal((await idempotency.begin('t2', 'k', 'other', now)).outcome, 'started', 'keys belong to their token')
+    const response = {status: 201, body: '{"release":1}'}
+    await idempotency.finish('t1', 'k', response, now)
+    assert.deepEqual(await begin('k'), {outcome: 'finished', response})
+    assert.equal((await begin('k', now + 1, 'other')).outcome, 'mismatch')
+    assert.equal((await begin('k', now + idempotencyKeptMs)).outcome, 'started', 'a day later the key is free')
+    await begin('dies')
+    assert.equal((await begin('dies', now + idempotencyLockMs - 1)).outcome, 'in_progress')
+    assert.equal((await begin('dies', now + idempotencyLockMs)).outcome, 'started', 'whoever held it is gone')
+    await begin('fails')
+    await idempotency.abandon('t1', 'fails')
+    assert.equal((await begin('fails')).outcome, 'started')
+    const empty = {status: 204, body: ''}
+    await idempotency.finish('t1', 'fails', empty, now)
+    assert.deepEqual(await begin('fails'), {outcome: 'finished', response: empty})
+  })
+
+  it('keeps one route per name and per pattern, and moves the table’s version', async () => {
+    const {routes} = database.store
+    const route = (name: string, path = `/${name}`) => ({name, domain: '*', path, target: 'users.crm.service'})
+    assert.deepEqual(await routes.table(-1), {version: 0, routes: []})
+    assert.equal(await routes.table(0), undefined)
+    const made = await Promise.all([1, 2, 3].map(at => routes.create(route(`r${at}`, '/same'), '*/same')))
+    assert.deepEqual(made.map(each => each.outcome).sort(), ['ok', 'overlap', 'overlap'])
+    const [winner] = await routes.list()
+    const refused = made.find(each => each.outcome === 'overlap')
+    assert.deepEqual(refused, {outcome: 'overlap', by: winner?.name})
+    assert.equal((await routes.create(route(winner?.name ?? '', '/else'), '*/else')).outcome, 'exists')
+    assert.equal((await routes.create(route('b'), '*/b')).outcome, 'ok')
+    const table = await routes.table(0)
+    assert.deepEqual([table?.version, table?.routes.map(each => each.name)], [2, ['b', winner?.name]])
+    assert.deepEqual(await routes.get('b'), route('b'))
+    assert.equal(await routes.table(2), undefined)
+    const gone = await Promise.all([1, 2].map(() => routes.delete('b')))
+    assert.ok(gone.some(each => each.outcome === 'ok'))
+    assert.equal((await routes.delete('b')).outcome, 'missing')
+    assert.equal(await routes.get('b'), undefined)
+    assert.equal((await routes.table(2))?.version, 3)
+    assert.equal((await routes.create(route('c', '/b'), '*/b')).outcome, 'ok', 'the pattern is free again')
+  })
+
+  it('remembers artifacts', async () => {
+    const {artifacts} = database.store
+    const artifact = {sha256: 'a'.repeat(64), bytes: 5, stored: false, createdAt: now}
+    assert.equal(await artifacts.get(artifact.sha256), undefined)
+    await artifacts.put(artifact)
+    await artifacts.put({...artifact, stored: true})
+    assert.deepEqual(await artifacts.get(artifact.sha256), {...artifact, stored: true})
+  })
+
+  it('gives DynamoDB the second in which things end, so that it cleans up', async () => {
+    const {client, table, store} = database
+    await store.idempotency.begin('t9', 'ttl', 'f', now)
+    const {Item} = await client.send(new GetCommand({TableName: table, Key: {pk: 'IDEMPOTENCY#t9#ttl', sk: 'IDEMPOTENCY'}}))
+    assert.equal(Item?.ttl, (now + idempotencyKeptMs) / 1_000)
+  })
+})

@@ -1,0 +1,155 @@
+// Executors and their leases in the real table.
+import assert from 'node:assert/strict'
+import {after, before, describe, it} from 'node:test'
+import {executorLeaseMs} from '#shared/domain/executor.ts'
+import type {Instance} from '#shared/domain/instance.ts'
+import {startDatabase, type TestDatabase} from './database.ts'
+import {descriptor, pendingInstance, reportOf} from './samples.ts'
+
+const now = 1_800_000_000_000
+const later = now + executorLeaseMs + 1
+
+describe('executors', () => {
+  let database: TestDatabase
+  before(async () => {
+    database = await startDatabase()
+  })
+  after(() => database.stop())
+
+  const joined = async (id: string, at = now) => {
+    const outcome = await database.store.executors.join(descriptor(id), at)
+    return outcome.outcome === 'ok' ? outcome.executor : assert.fail(outcome.outcome)
+  }
+
+  /** An executor with announced instances of a formation of its own. */
+  const busy = async (id: string, count: number): Promise<Instance[]> => {
+    const {store} = database
+    const executor = await joined(id)
+    await store.formations.create(`of-${id}`, now)
+    const instances = Array.from({length: count}, (_, at) => pendingInstance(`of-${id}`, 'web', `i${at}`, {}, now))
+    await store.instances.create(`of-${id}`, 0, instances)
+    assert.equal((await store.instances.assign(executor, instances, now)).assigned.length, count)
+    for (const each of instances) await store.instances.report(id, reportOf(each.formation, 'web', each.id, 'running', true), now)
+    return instances
+  }
+
+  it('join, join again with another description, and are listed by id', async () => {
+    const {executors} = database.store
+    const first = await joined('b-host')
+    assert.deepEqual(first, {
+      ...descriptor('b-host'),
+      state: 'ready',
+      joinedAt: now,
+      cpuMilliUsed: 0,
+      memoryMibUsed: 0,
+      instances: 0,
+      hostPorts: [],
+      leaseExpiresAt: now + executorLeaseMs,
+      assignmentVersion: 1,
+    })
+    await joined('a-host')
+    const again = await executors.join({...descriptor('b-host'), cpuMilli: 2_000, tags: []}, now + 5)
+    assert.ok(again.outcome === 'ok')
+    assert.deepEqual([again.executor.cpuMilli, again.executor.tags, again.executor.assignmentVersion], [2_000, [], 2])
+    assert.deepEqual(
+      (await executors.list()).map(each => each.id),
+      ['a-host', 'b-host'],
+    )
+    assert.deepEqual((await executors.list())[1], await executors.get('b-host'))
+    assert.equal(await executors.get('c-host'), undefined)
+  })
+
+  it('can join many times at once', async () => {
+    const outcomes = await Promise.all([1, 2, 3, 4].map(() => database.store.executors.join(descriptor('crowd'), now)))
+    assert.ok(outcomes.every(each => each.outcome === 'ok'))
+  })
+
+  it('renew their lease with one write that tells the assignment version', async () => {
+    const {executors} = database.store
+    await busy('renewing', 2)
+    const before = await executors.get('renewing')
+    assert.deepEqual(await executors.renew('renewing', now + 10), {
+      outcome: 'ok',
+      assignmentVersion: before?.assignmentVersion,
+      state: 'ready',
+    })
+    assert.equal((await executors.get('renewing'))?.leaseExpiresAt, now + 10 + executorLeaseMs)
+    assert.equal((await executors.renew('nobody', now)).outcome, 'missing')
+    assert.equal(await executors.get('nobody'), undefined)
+  })
+
+  it('drain and undrain, which syncs and assignments see', async () => {
+    const {store} = database
+    const executor = await joined('drained')
+    const states = await Promise.all([store.executors.drain('drained', now), store.executors.drain('drained', now)])
+    assert.ok(states.some(each => each.outcome === 'ok'))
+    assert.equal((await store.executors.drain('drained', now)).outcome, 'ok')
+    const renewed = await store.executors.renew('drained', now)
+    assert.ok(renewed.outcome === 'ok' && renewed.state === 'draining')
+    await store.formations.create('for-drained', now)
+    const instance = pendingInstance('for-drained', 'web', 'one', {}, now)
+    await store.instances.spawn(instance)
+    assert.deepEqual((await store.instances.assign(executor, [instance], now)).refused, [instance])
+    await joined('drained', now + 1)
+    assert.equal((await store.executors.get('drained'))?.state, 'draining', 'joining again does not undo it')
+    assert.equal((await store.executors.undrain('drained', now)).outcome, 'ok')
+    assert.equal((await store.instances.assign(executor, [instance], now)).assigned.length, 1)
+    assert.equal((await store.executors.drain('nobody', now)).outcome, 'missing')
+  })
+
+  it('are lost only when their lease is over, and leave the registry in one step', async () => {
+    const {store} = database
+    await busy('losing', 5)
+    assert.equal((await store.executors.markLost('losing', now + executorLeaseMs)).outcome, 'conflict')
+    assert.equal((await store.registry.list('of-losing', later)).length, 5, 'a lease that is over changes nothing by itself')
+    const marked = await Promise.all([1, 2].map(() => store.executors.markLost('losing', later)))
+    assert.deepEqual(marked.map(each => each.outcome).sort(), ['conflict', 'ok'])
+    assert.deepEqual(await store.registry.list('of-losing', later), [])
+    assert.equal(await store.registry.get('of-losing', 'web', 'i0', later), undefined)
+    assert.deepEqual((await store.registry.snapshots({'of-losing': 0}, later))[0]?.endpoints, [])
+    assert.deepEqual(
+      (await store.instances.list('of-losing')).map(each => each.state),
+      Array(5).fill('running'),
+      'not yet given up',
+    )
+    assert.equal((await store.executors.renew('losing', later)).outcome, 'lost')
+    assert.equal((await store.executors.drain('losing', later)).outcome, 'lost')
+    assert.equal((await store.executors.markLost('nobody', later)).outcome, 'missing')
+  })
+
+  it('give up what they held before they are ready again', async () => {
+    const {store} = database
+    await busy('returning', 3)
+    await store.executors.markLost('returning', later)
+    const back = await store.executors.join(descriptor('returning'), later)
+    assert.ok(back.outcome === 'ok')
+    assert.deepEqual([back.executor.state, back.executor.instances, back.executor.cpuMilliUsed], ['ready', 0, 0])
+    assert.deepEqual(await store.executors.assignments('returning'), [])
+    assert.deepEqual(
+      (await store.instances.list('of-returning', {endedSince: later})).map(each => each.state),
+      ['lost', 'lost', 'lost'],
+    )
+    assert.deepEqual(await store.registry.list('of-returning', later), [])
+    assert.equal((await store.executors.renew('returning', later)).outcome, 'ok')
+    const word = await store.instances.report('returning', reportOf('of-returning', 'web', 'i0', 'running', true), later)
+    assert.equal(word.outcome, 'fenced')
+  })
+})
+
+describe('watching leases', () => {
+  it('tells since when there was no gap', async () => {
+    const database = await startDatabase()
+    try {
+      const {watch} = database.store
+      assert.equal(await watch.tick(now, 1_000), now)
+      assert.equal(await watch.tick(now + 900, 1_000), now)
+      assert.equal(await watch.tick(now + 1_900, 1_000), now)
+      assert.equal(await watch.tick(now + 1_000, 1_000), now, 'a clock that lags does no harm')
+      assert.equal(await watch.tick(now + 2_901, 1_000), now + 2_901)
+      const many = await Promise.all([1, 2, 3, 4].map(at => watch.tick(now + 3_000 + at, 1_000)))
+      assert.ok(many.every(since => since >= now + 2_901))
+    } finally {
+      await database.stop()
+    }
+  })
+})
