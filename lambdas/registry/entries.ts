@@ -4,10 +4,7 @@ import type {Operation} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import {parseInstanceName} from '#shared/domain/names.ts'
 import {announcementTtlMsDefault, announcementTtlMsMax} from '#shared/domain/registry.ts'
-import type {OutputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
-
-export type Announced = OutputOf<'announce'>
 
 interface Named {
   readonly formation: string

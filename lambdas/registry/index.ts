@@ -6,7 +6,7 @@ import type {Store} from '#lambdas/store/index.ts'
 import {instanceName} from '#shared/domain/names.ts'
 import type {Logger} from '#shared/log.ts'
 import {discoverOperation} from './discovery.ts'
-import {type Announced, announceOperation, entryOf, noEntry, owned} from './entries.ts'
+import {announceOperation, entryOf, noEntry, owned} from './entries.ts'
 
 export interface RegistryDeps {
   readonly store: Store
@@ -24,12 +24,12 @@ export const createRegistryFunction = ({store, log, now, nextPollMs}: RegistryDe
       getRegistry: async ({params: {formation}}, call) => {
         await findFormation(store, formation)
         const entries = await store.registry.list(formation, call.now)
-        return Object.fromEntries(entries.map(({service, id, body}) => [instanceName(service, id), body as Announced]))
+        return Object.fromEntries(entries.map(({service, id, body}) => [instanceName(service, id), body]))
       },
       getAnnouncement: async ({params}, call) => {
         const {formation, service, id} = entryOf(params)
         const entry = await store.registry.get(formation, service, id, call.now)
-        if (entry !== undefined) return entry.body as Announced
+        if (entry !== undefined) return entry.body
         await findFormation(store, formation)
         throw noEntry(params)
       },

@@ -4,7 +4,7 @@ import {FormationName, InstanceId, InstanceName, Port, ReleaseNumber, ServiceNam
 import {RouteView} from './routes.ts'
 
 export const Announcement = z
-  .record(z.string(), z.json())
+  .record(z.string(), z.unknown())
   .describe('any JSON object of at most 8,192 bytes; `host` and `port` (or `ports`) make it callable')
   .meta({id: 'Announcement'})
 export const Registry = z.record(InstanceName, Announcement).meta({id: 'Registry'})
