@@ -65,7 +65,8 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
   }
   let isDraining = false
   const draining = (): boolean => isDraining
-  const role = options.role === 'router' ? createRouter(() => directory.table) : createForwarder(options.outside)
+  const role =
+    options.role === 'router' ? createRouter(() => (directory.loaded ? directory.table : undefined)) : createForwarder(options.outside)
   const self = {role, pseudonym: `gilliam-${role.name}-${randomBytes(6).toString('hex')}`}
   const attempts = new Attempts(upstreams, {now, random}, metrics)
   const parts = {self, discovery, attempts, outside, limits, report, draining, now}

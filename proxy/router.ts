@@ -27,9 +27,18 @@ export const routeRequest = (table: RouteTable, head: RequestHead): Decision => 
   return {ok: true, destination: {kind: 'service', address, ...(port === undefined ? {} : {port}), path: targetPath, authority, route}}
 }
 
-/** The router role over a table that may be swapped at any time. */
-export const createRouter = (table: () => RouteTable): Role => ({
+const notLoaded: Decision = {
+  ok: false,
+  code: 'unavailable',
+  detail: 'This router has no routing table yet: it has just started, and the control plane has not answered. Try again in a moment.',
+}
+
+/** The router role over a table that may be swapped at any time; undefined until the first one is there. */
+export const createRouter = (table: () => RouteTable | undefined): Role => ({
   name: 'router',
-  decide: head => routeRequest(table(), head),
+  decide: head => {
+    const current = table()
+    return current === undefined ? notLoaded : routeRequest(current, head)
+  },
   forwardsClient: true,
 })

@@ -203,7 +203,7 @@ const compareRanks = (a: readonly Rank[], b: readonly Rank[]): number => {
     const difference = kind - (other[0] ?? 0) || text - (other[1] ?? 0)
     if (difference !== 0) return difference
   }
-  return a.length - b.length
+  return b.length - a.length
 }
 
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
