@@ -61,7 +61,7 @@ const world: World = {
   outIsTty: process.stdout.isTTY === true,
   errIsTty: process.stderr.isTTY === true,
   inIsTty: process.stdin.isTTY === true,
-  columns: process.stderr.columns ?? 80,
+  columns: process.stderr.columns || 80,
   paintOut: painter(hasColour(process.stdout)),
   paintErr: painter(hasColour(process.stderr)),
   ask: question => ask(question, interrupt.signal),

@@ -41,7 +41,7 @@ export const size = (bytes: number): string => {
   return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} KB` : `${(bytes / 1e6).toFixed(1)} MB`
 }
 
-/** `128 of 4000`-like shares: `0.5/4` cores. */
+/** Thousandths of a core as cores: `0.5`. */
 export const cores = (milli: number): string => String(Number((milli / 1_000).toFixed(3)))
 
 export const time = (at: number): string => new Date(at).toISOString().replace(/\.\d+Z$/, 'Z')
@@ -67,12 +67,12 @@ const styles: Record<InstanceState, 'dim' | 'green' | 'yellow' | 'red'> = {
   lost: 'red',
 }
 
-/** One instance on its way: `users.k3f… starting on local (restarted 2×) — exit code 1`. */
-export const instanceLine = (instance: Instance, paint: Paint): string => {
+/** One instance on its way: `users.k3f…  starting on local (restarted 2×) — exit code 1`. Names take at least `width` characters. */
+export const instanceLine = (instance: Instance, paint: Paint, width = 0): string => {
   const state = instance.state as InstanceState
   const where = instance.executor === undefined ? '' : ` on ${neutralise(instance.executor)}`
   const at = state === 'running' ? address(instance) : ''
   const restarts = instance.restarts === 0 ? '' : ` (restarted ${instance.restarts}×)`
   const why = instance.reason === undefined ? '' : ` — ${neutralise(instance.reason)}`
-  return `  ${neutralise(instance.name)}  ${paint(styles[state], state.padEnd(8))}${where}${at === '' ? '' : ` ${neutralise(at)}`}${restarts}${why}`.trimEnd()
+  return `  ${neutralise(instance.name).padEnd(width)}  ${paint(styles[state], state.padEnd(8))}${where}${at === '' ? '' : ` ${neutralise(at)}`}${restarts}${why}`.trimEnd()
 }

@@ -11,7 +11,10 @@ const lines = (text: string): string => text.split('\n').map(neutralise).join('\
 
 const messageOf = (error: unknown): string => {
   if (error instanceof GilliamError) {
-    const fields = (error.errors ?? []).map(({path, message}) => `\n  ${path}: ${message}`).join('')
+    const fields = (error.errors ?? [])
+      .filter(({message}) => !error.message.includes(message))
+      .map(({path, message}) => `\n  ${path}: ${message}`)
+      .join('')
     const next =
       error.code === 'unauthenticated' ? '\nThe stage’s token may have ended: `./bootstrap` or `gilliam stages add` writes a new one.' : ''
     return `${error.message}${fields}${next}`

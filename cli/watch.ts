@@ -43,14 +43,16 @@ const describe = (instance: Instance): string => {
   return `${neutralise(instance.name)} ${instance.state}: ${neutralise(reason)}${code}`
 }
 
-/** The instances that explain best why things do not run: failed ones, then unhealthy ones, then waiting ones; the newest of each service. */
+const culpritsMax = 3
+
+/** The instances that explain best why things do not run: failed ones, else unhealthy ones, else waiting ones; the newest of each service. */
 const culprits = (instances: readonly Instance[]): Instance[] => {
-  const order = ['failed', 'lost', 'starting', 'pending', 'assigned']
+  const worst = ['failed', 'lost', 'starting', 'pending', 'assigned'].find(state => instances.some(instance => instance.state === state))
   const byService = new Map<string, Instance>()
-  for (const instance of instances.toSorted((a, b) => order.indexOf(b.state) - order.indexOf(a.state) || a.createdAt - b.createdAt)) {
-    if (order.includes(instance.state)) byService.set(instance.service, instance)
+  for (const instance of instances.toSorted((a, b) => a.createdAt - b.createdAt)) {
+    if (instance.state === worst) byService.set(instance.service, instance)
   }
-  return [...byService.values()].slice(0, 3)
+  return [...byService.values()].slice(0, culpritsMax)
 }
 
 const failing = (instances: readonly Instance[]): Set<string> => {
@@ -101,7 +103,8 @@ const explainFailure = async (session: Session, instances: readonly Instance[]):
 
 const show = (session: Session, instances: readonly Instance[]): void => {
   const sorted = instances.toSorted((a, b) => (a.name < b.name ? -1 : 1))
-  session.progress.show(new Map(sorted.map(instance => [instance.name, instanceLine(instance, session.paintErr)])))
+  const width = Math.max(0, ...sorted.map(({name}) => name.length))
+  session.progress.show(new Map(sorted.map(instance => [instance.name, instanceLine(instance, session.paintErr, width)])))
 }
 
 export type Watched =

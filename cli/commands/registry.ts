@@ -13,7 +13,10 @@ const show = async (session: Session, operand: string | undefined): Promise<void
   if (!isName(formation)) throw new CommandError('usage', `“${formation}” is not a formation name.`)
   const registry = await (await session.client()).call('getRegistry', {params: {formation}})
   const items: ({name: string} & Record<string, Json>)[] = Object.entries(registry).map(([name, entry]) => ({...entry, name}))
-  const rows = items.map(({name, ...entry}) => [name, JSON.stringify(entry)])
+  const rows = items.map(({name, ...entry}) => [
+    name,
+    JSON.stringify(Object.fromEntries(Object.entries(entry).toSorted(([a], [b]) => (a < b ? -1 : 1)))),
+  ])
   session.print(table(['name', 'data'], rows, session.paintOut), {items})
 }
 

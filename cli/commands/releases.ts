@@ -10,7 +10,7 @@ const releases = async (session: Session): Promise<void> => {
   const rows = items.map(item => [
     item.release,
     `${age(session.now() - item.createdAt)} ago`,
-    item.author,
+    item.author?.replace(/ <[^>]*>$/, ''),
     item.message,
     item.services.join(' '),
   ])

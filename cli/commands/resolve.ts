@@ -18,7 +18,13 @@ const addressOf = async (session: Session, text: string): Promise<ServiceAddress
   )
 }
 
-const textOf = (value: unknown): string => (value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value))
+/** `80→20001` for maps of ports, which announcements from outside need not have. */
+const textOf = (value: unknown): string => {
+  if (typeof value !== 'object' || value === null) return String(value ?? '')
+  return Object.entries(value)
+    .map(([port, own]) => `${port}→${JSON.stringify(own)}`)
+    .join(' ')
+}
 
 const resolve = async (session: Session, text: string): Promise<void> => {
   const address = await addressOf(session, text)
