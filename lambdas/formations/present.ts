@@ -14,4 +14,11 @@ export const presentRelease = ({release, message, author, createdAt, services}: 
   services: Object.keys(services).sort(),
 })
 
-export const presentInstance = ({runtime: _, ...instance}: Instance) => ({name: instanceName(instance.service, instance.id), ...instance})
+/** In a fixed order, whatever order the database keeps. */
+export const presentInstance = (instance: Instance) => {
+  const {formation, service, id, release, origin, state, executor, address, reason, exitCode, restarts} = instance
+  const {resources, requirements, rank, ports, createdAt, updatedAt, assignedAt, runningAt, endedAt} = instance
+  const what = {name: instanceName(service, id), formation, service, id, release, origin}
+  const how = {state, executor, address, reason, exitCode, restarts}
+  return {...what, ...how, resources, requirements, rank, ports, createdAt, updatedAt, assignedAt, runningAt, endedAt}
+}
