@@ -13,7 +13,8 @@ export interface Reason {
 /** How hard a change is. A part of an executor’s resources lies between 1 and 2: the share of its total that is missing. */
 const effort = {undrain: 0.5, resources: 1, hostPort: 2, suggested: 3, requirement: 4, runtime: 5, lost: 6} as const
 
-const amount = (value: number): string => String(Math.round(value * 1_000) / 1_000)
+/** At most three decimals, none that say nothing. */
+export const amount = (value: number): string => String(Math.round(value * 1_000) / 1_000)
 
 /** `1.5 more cores`, `1 more core`. */
 const cores = (milli: number): string => `${amount(milli / 1_000)} more ${milli === 1_000 ? 'core' : 'cores'}`

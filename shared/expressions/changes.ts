@@ -1,6 +1,7 @@
 // What would make a requirement hold on an executor, in words, where that follows from its text. Every suggestion is tried before it is told.
 import type {ASTNode} from '@marcbachmann/cel-js'
 import {ExecutorFacts} from '../domain/placement-facts.ts'
+import {amount} from '../domain/placement-refusals.ts'
 
 type Patch = Partial<{-readonly [K in keyof ExecutorFacts]: ExecutorFacts[K]}>
 
@@ -72,9 +73,6 @@ const notMember = (node: ASTNode, facts: ExecutorFacts): Change | undefined => {
   return {text: `remove the tag ${JSON.stringify(unwanted)}`, patch: {tags: facts.tags.filter(tag => tag !== unwanted)}}
 }
 
-/** At most three decimals, none that say nothing. */
-export const formatAmount = (amount: number): string => String(Math.round(amount * 1_000) / 1_000)
-
 const atLeast = (node: ASTNode, bound: ASTNode, facts: ExecutorFacts): Change | undefined => {
   const name = fieldOf(node)
   if (bound.op !== 'value' || typeof bound.args !== 'number' || name === undefined || !Object.hasOwn(numberFields, name)) return undefined
@@ -82,7 +80,7 @@ const atLeast = (node: ASTNode, bound: ASTNode, facts: ExecutorFacts): Change | 
   const {unit, total} = numberFields[field]
   const missing = bound.args - facts[field]
   return {
-    text: `needs ${missing <= 0 ? 'a little' : formatAmount(missing)} ${unit}`,
+    text: `needs ${missing <= 0 ? 'a little' : amount(missing)} ${unit}`,
     patch: {[total]: facts[total] + missing + 1, [field]: facts[field] + missing + 1},
   }
 }

@@ -4,9 +4,9 @@ import {type ExecutorVariable, executorVariables} from '../domain/placement-fact
 import {allowedFunctions, allowedMethods, loops, sizeFunction} from './environment.ts'
 import {ExpressionFault} from './located.ts'
 
-/** Evaluation steps one expression may need, counted from its structure: a node is one step, in a loop one per element (64 tags at most). */
+/** Evaluation steps one expression may need, counted from its structure: a node is one step, in a loop one per element of its list (64 tags or labels at most). */
 export const expressionStepsMax = 4_000
-const loopElements = 64
+const tagsMax = 64
 
 interface Walk {
   readonly reads: Set<ExecutorVariable>
@@ -58,11 +58,19 @@ const refuseFunction = (name: string, node: ASTNode): never => {
   throw new ExpressionFault(`unknown function ${name}(); there are ${known}`, node.start)
 }
 
-const loop = (node: ASTNode, [variable, ...bodies]: ASTNode[], walk: Walk): void => {
+/** How many elements a list can have at most. */
+const elementsOf = (list: ASTNode): number => {
+  if (list.op === 'list') return list.args.length
+  if (list.op === '+') return elementsOf(list.args[0]) + elementsOf(list.args[1])
+  if (list.op === '?:') return Math.max(elementsOf(list.args[1]), elementsOf(list.args[2]))
+  return list.op === 'rcall' && loops.has(list.args[0]) ? elementsOf(list.args[1]) : tagsMax
+}
+
+const loop = (node: ASTNode, list: ASTNode, [variable, ...bodies]: ASTNode[], walk: Walk): void => {
   if (walk.loopVariable !== undefined) throw new ExpressionFault('a loop within a loop is not supported', node.start)
   if (variable?.op !== 'id')
     throw new ExpressionFault('a loop starts with the name of its variable, as tags.exists(t, t == "ssd")', node.start)
-  const inner: Walk = {...walk, loopVariable: variable.args, weight: walk.weight * loopElements}
+  const inner: Walk = {...walk, loopVariable: variable.args, weight: walk.weight * elementsOf(list)}
   for (const body of bodies) visit(body, inner)
 }
 
@@ -71,7 +79,7 @@ const method = (node: ASTNode, args: [string, ASTNode, ASTNode[]], walk: Walk): 
   if (!allowedMethods.has(name)) refuseFunction(name, node)
   visit(receiver, walk)
   if (name === 'size') args[0] = sizeFunction
-  if (loops.has(name)) loop(node, rest, walk)
+  if (loops.has(name)) loop(node, receiver, rest, walk)
   else for (const argument of rest) visit(argument, walk)
 }
 
