@@ -1,0 +1,237 @@
+// The reconciler over the real store and its real stream: what it does on each kind of event.
+import assert from 'node:assert/strict'
+import {afterEach, beforeEach, describe, it} from 'node:test'
+import type {DynamoDBRecord} from 'aws-lambda'
+import {executorLeaseMs} from '#shared/domain/executor.ts'
+import {rolloutPatienceMs, servingAfterMs} from '#shared/domain/rollout.ts'
+import {readStream} from '#test/store/stream.ts'
+import {startWorld, type World} from './world.ts'
+
+describe('the reconciler', () => {
+  let world: World
+  beforeEach(async () => {
+    world = await startWorld()
+  })
+  afterEach(() => world.stop())
+
+  const states = async (formation: string) =>
+    (await world.store.instances.list(formation)).map(each => `${each.release} ${each.state}`).sort()
+
+  it('follows the stream: scale up, failure, scale down, and rests on its own writes', async () => {
+    const {store, clock} = world
+    const reconcile = world.reconciler()
+    await world.formation('crm')
+    await world.executor('host')
+    const stream = await readStream(world)
+    const follow = async (): Promise<number> => {
+      const records = await stream.next()
+      assert.deepEqual(await reconcile({Records: records}), {batchItemFailures: []})
+      return records.length
+    }
+    await store.scales.set('crm', 1, {web: 3}, clock.now)
+    await follow()
+    assert.deepEqual(await states('crm'), ['1 pending', '1 pending', '1 pending'])
+    await world.assign()
+    await world.sync('host')
+    await follow()
+    assert.deepEqual(await states('crm'), ['1 running', '1 running', '1 running'])
+    await follow()
+    assert.equal(await follow(), 0, 'nothing more is written')
+
+    let failed = false
+    await world.sync('host', () => {
+      const first = !failed
+      failed = true
+      return first
+    })
+    await follow()
+    assert.equal((await states('crm')).length, 2)
+    assert.deepEqual(world.wakes.at(-1), {formation: 'crm', at: clock.now + 1_000}, 'a failed one is replaced after a while')
+    clock.now += 1_000
+    await reconcile({wake: 'crm'})
+    assert.deepEqual(await states('crm'), ['1 pending', '1 running', '1 running'])
+
+    await store.scales.set('crm', 1, {web: 1}, clock.now)
+    await follow()
+    assert.deepEqual(await states('crm'), ['1 running', '1 stopping'])
+    await world.sync('host')
+    await follow()
+    assert.deepEqual(await states('crm'), ['1 running'])
+    assert.equal((await store.executors.get('host'))?.instances, 1)
+    stream.stop()
+  })
+
+  it('rolls out: the new beside the old, then only the new', async () => {
+    const {store, clock} = world
+    const reconcile = world.reconciler()
+    await world.formation('crm', {web: {}, api: {}}, 2)
+    await world.executor('host')
+    await store.scales.set('crm', 1, {web: 2, api: 1}, clock.now)
+    await reconcile({wake: 'crm'})
+    await world.assign()
+    await world.sync('host')
+    await store.rollouts.start('crm', 2, {web: 2, api: 1}, clock.now)
+    await reconcile({wake: 'crm'})
+    await world.assign()
+    await world.sync('host')
+    await reconcile({wake: 'crm'})
+    assert.equal((await states('crm')).filter(each => each === '1 running').length, 3, 'the old serves until the new does')
+    assert.deepEqual(world.wakes.at(-1), {formation: 'crm', at: clock.now + servingAfterMs})
+    clock.now += servingAfterMs
+    await reconcile({wake: 'crm'})
+    assert.equal((await store.rollouts.get('crm', 2))?.state, 'finished')
+    await world.sync('host')
+    assert.deepEqual(await states('crm'), ['2 running', '2 running', '2 running'])
+  })
+
+  it('fails a rollout that can not start, with its reason, and keeps the old', async () => {
+    const {store, clock} = world
+    const reconcile = world.reconciler()
+    await world.formation('crm', {web: {}}, 2)
+    await world.executor('host')
+    await store.scales.set('crm', 1, {web: 1}, clock.now)
+    await reconcile({wake: 'crm'})
+    await world.assign()
+    await world.sync('host')
+    const start = clock.now
+    await store.rollouts.start('crm', 2, {web: 1}, start)
+    for (let step = 0; step < 20 && (await store.rollouts.get('crm', 2))?.state === 'starting'; step++) {
+      await reconcile({wake: 'crm'})
+      await world.assign()
+      await world.sync('host', ({release}) => release === 2)
+      await reconcile({wake: 'crm'})
+      clock.now = Math.max(clock.now, world.wakes.at(-1)?.at ?? 0)
+    }
+    const rollout = await store.rollouts.get('crm', 2)
+    assert.equal(rollout?.state, 'failed')
+    assert.match(rollout?.reason ?? '', /^web: exit code 1 \(\d instances failed\)$/)
+    assert.ok((rollout?.endedAt ?? 0) - start <= rolloutPatienceMs)
+    await world.sync('host')
+    assert.deepEqual(await states('crm'), ['1 running'])
+  })
+
+  it('replaces what a draining executor runs before it ends there', async () => {
+    const {store, clock} = world
+    const reconcile = world.reconciler()
+    await world.formation('crm')
+    await world.executor('first')
+    await store.scales.set('crm', 1, {web: 2}, clock.now)
+    await reconcile({wake: 'crm'})
+    await world.assign()
+    await world.sync('first')
+    await world.executor('second')
+    const stream = await readStream(world)
+    await store.executors.drain('first', clock.now)
+    await reconcile({Records: await stream.next()})
+    stream.stop()
+    assert.deepEqual(await states('crm'), ['1 pending', '1 pending', '1 running', '1 running'])
+    await world.assign()
+    await world.sync('second')
+    await reconcile({wake: 'crm'})
+    await world.sync('first')
+    const left = await store.instances.list('crm')
+    assert.deepEqual(
+      left.map(each => `${each.executor} ${each.state}`),
+      ['second running', 'second running'],
+    )
+  })
+
+  it('gives up an executor whose lease is over, once it has watched for a whole lease', async () => {
+    const {store, clock} = world
+    const reconcile = world.reconciler()
+    await world.formation('crm')
+    await world.executor('dies')
+    await store.scales.set('crm', 1, {web: 2}, clock.now)
+    await reconcile({wake: 'crm'})
+    await world.assign()
+    await world.sync('dies')
+    const held = (await store.registry.snapshots({crm: 0}, clock.now))[0]
+    assert.equal(held?.endpoints.length, 2)
+
+    clock.now += executorLeaseMs * 10
+    await reconcile({tick: true})
+    assert.equal((await store.executors.get('dies'))?.state, 'ready', 'nobody watched: the control plane was away itself')
+    for (let step = 0; step < 3; step++) {
+      clock.now += executorLeaseMs / 3 + 1
+      await reconcile({tick: true})
+    }
+    assert.equal((await store.executors.get('dies'))?.state, 'lost')
+    assert.equal((await store.executors.get('dies'))?.instances, 0)
+    const changed = (await store.registry.snapshots({crm: held?.version ?? 0}, clock.now))[0]
+    assert.deepEqual(changed?.endpoints, [])
+    const all = await store.instances.list('crm', {endedSince: 0})
+    assert.deepEqual(all.map(each => each.state).sort(), ['lost', 'lost', 'pending', 'pending'], 'replaced at once')
+    assert.equal(all.find(each => each.state === 'lost')?.reason, 'executor dies was lost')
+
+    await world.executor('dies')
+    assert.deepEqual(await store.executors.assignments('dies'), [], 'what comes back runs nothing that was given up')
+  })
+
+  it('goes on where giving up an executor was interrupted', async () => {
+    const {store, clock} = world
+    const reconcile = world.reconciler()
+    await world.formation('crm')
+    await world.executor('half')
+    await store.scales.set('crm', 1, {web: 3}, clock.now)
+    await reconcile({wake: 'crm'})
+    await world.assign()
+    await world.sync('half')
+    clock.now += executorLeaseMs + 1
+    await store.executors.markLost('half', clock.now)
+    const [first] = await store.instances.list('crm')
+    await store.instances.lose('crm', first?.id ?? '', 'executor half was lost', clock.now)
+    await Promise.all([reconcile({tick: true}), world.reconciler()({tick: true})])
+    assert.deepEqual([(await store.executors.get('half'))?.instances, await store.executors.assignments('half')], [0, []])
+    assert.deepEqual(await states('crm'), ['1 pending', '1 pending', '1 pending'])
+  })
+
+  it('stops all of a destroyed formation, spawned ones too, then removes it', async () => {
+    const {store, clock} = world
+    const reconcile = world.reconciler()
+    await world.formation('crm')
+    await world.executor('host')
+    await store.scales.set('crm', 1, {web: 2}, clock.now)
+    await reconcile({wake: 'crm'})
+    await world.assign()
+    await world.sync('host')
+    const stream = await readStream(world)
+    await store.formations.destroy('crm', clock.now)
+    await reconcile({Records: await stream.next()})
+    assert.deepEqual(await states('crm'), ['1 stopping', '1 stopping'])
+    await world.sync('host')
+    await reconcile({Records: await stream.next()})
+    assert.equal(await store.formations.get('crm'), undefined)
+    assert.deepEqual([(await store.executors.get('host'))?.instances, await store.executors.assignments('host')], [0, []])
+    await reconcile({Records: await stream.next()})
+    stream.stop()
+  })
+
+  it('lets one formation fail without the others, and names the record to try again', async () => {
+    const {store, clock} = world
+    await world.formation('bad')
+    await world.formation('good')
+    const stream = await readStream(world)
+    await store.scales.set('bad', 1, {web: 1}, clock.now)
+    await store.scales.set('good', 1, {web: 1}, clock.now)
+    const load = (name: string) => (name === 'bad' ? Promise.reject(new Error('no database')) : store.formations.load(name))
+    const reconcile = world.reconciler({store: {...store, formations: {...store.formations, load}}})
+    const records = await stream.next()
+    stream.stop()
+    const isBad = (record: DynamoDBRecord) =>
+      record.dynamodb?.NewImage?.type?.S === 'scale' && record.dynamodb.NewImage.formation?.S === 'bad'
+    const itemIdentifier = records.find(isBad)?.dynamodb?.SequenceNumber
+    assert.ok(itemIdentifier !== undefined)
+    assert.deepEqual(await reconcile({Records: records}), {batchItemFailures: [{itemIdentifier}]})
+    assert.deepEqual(await states('good'), ['1 pending'])
+    await assert.rejects(reconcile({tick: true}), /not reconciled: bad/)
+  })
+
+  it('repairs what no event told of with a tick, and leaves services that a release lacks alone', async () => {
+    const {store, clock} = world
+    await world.formation('crm')
+    await store.scales.set('crm', 1, {web: 95, ghost: 2}, clock.now)
+    await world.reconciler()({tick: true})
+    const made = await states('crm')
+    assert.deepEqual([made.length, new Set(made).size], [95, 1], 'more than one transaction holds')
+  })
+})
