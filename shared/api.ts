@@ -2,34 +2,27 @@
 export {CreateToken, Health, OpenapiDocument, Token} from './api/access.ts'
 export {Artifact, CreateArtifact, slugBytesMax} from './api/artifacts.ts'
 export {
-  Assignment,
   DrainExecutor,
   Executor,
   JoinExecutor,
   Joined,
-  logLinesPerSyncMax,
-  reportsPerSyncMax,
   Sync,
   Synced,
 } from './api/executors.ts'
 export {
-  Env,
   ExecutorName,
   FormationName,
-  HealthCheck,
   InstanceId,
   InstanceName,
   list,
-  PortDefinition,
   ReleaseParameter,
-  Resources,
   ServiceName,
   Sha256,
   TokenId,
 } from './api/fields.ts'
 export {CreateFormation, Formation} from './api/formations.ts'
-export {ExplainQuery, Explanation, Instance, InstancesQuery, Refusal, SpawnInstance} from './api/instances.ts'
-export {LogLine, LogPage, LogsQuery} from './api/logs.ts'
+export {ExplainQuery, Explanation, Instance, InstancesQuery, SpawnInstance} from './api/instances.ts'
+export {LogPage, LogsQuery} from './api/logs.ts'
 export {Announcement, AnnounceQuery, Discover, Discovered, Registry, RegistryQuery} from './api/registry.ts'
 export {ChangeEnv, CreateRelease, Environment, Release, ReleaseSummary, ServiceDefinition} from './api/releases.ts'
 export {CreateRoute, RouteView} from './api/routes.ts'

@@ -1,3 +1,4 @@
+// Tokens, health, the API’s own document and slugs, through their functions.
 import assert from 'node:assert/strict'
 import {after, before, describe, it} from 'node:test'
 import {type Platform, startPlatform} from './platform.ts'

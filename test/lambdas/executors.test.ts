@@ -1,3 +1,4 @@
+// Executors through their function: join, sync, reports, drain.
 import assert from 'node:assert/strict'
 import {after, before, beforeEach, describe, it} from 'node:test'
 import {executorTokenTtlMs} from '#lambdas/executors/index.ts'

@@ -1,3 +1,4 @@
+// Formations, releases, scale, rollouts and instances through their function.
 import assert from 'node:assert/strict'
 import {after, before, describe, it} from 'node:test'
 import {descriptor, serviceDefinition} from '#test/store/samples.ts'

@@ -1,3 +1,4 @@
+// The request chain: who may call what, requests that do not fit, repeated requests, a database out of order.
 import assert from 'node:assert/strict'
 import {after, before, describe, it} from 'node:test'
 import {bearerToken} from '#lambdas/middleware/access.ts'

@@ -1,3 +1,4 @@
+// The registry and its discovery feed through their function.
 import assert from 'node:assert/strict'
 import {after, before, describe, it} from 'node:test'
 import {type Platform, startPlatform} from './platform.ts'

@@ -1,3 +1,4 @@
+// Routes through their function.
 import assert from 'node:assert/strict'
 import {after, before, describe, it} from 'node:test'
 import {nameFor, otherNameFor} from '#lambdas/routing/naming.ts'

@@ -1,3 +1,4 @@
+// The typed client against a real server that answers as told.
 import assert from 'node:assert/strict'
 import {once} from 'node:events'
 import {createServer, type IncomingMessage, type ServerResponse} from 'node:http'

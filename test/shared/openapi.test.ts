@@ -1,3 +1,4 @@
+// The OpenAPI document against the endpoint table.
 import assert from 'node:assert/strict'
 import {describe, it} from 'node:test'
 import {type Endpoint, type EndpointName, endpoints} from '#shared/endpoints.ts'

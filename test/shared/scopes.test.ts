@@ -1,3 +1,4 @@
+// What tokens may do, and random ids.
 import assert from 'node:assert/strict'
 import {describe, it} from 'node:test'
 import {isInstanceId} from '#shared/domain/names.ts'
