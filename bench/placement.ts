@@ -16,10 +16,10 @@ const candidates: readonly (readonly [string, Candidate])[] = [
 ]
 
 const servicesInGrid = 20
-/** Runs measured after one to warm up; the median counts. */
-const runs = 3
-/** How long a candidate that does not finish is measured; its row tells how many instances it decided on. */
-const patienceMs = {quick: 500, full: 4_000}
+/** Runs measured after one to warm up (the median counts), and how long a candidate that does not finish is measured; its row tells how many it decided. */
+const efforts = {quick: {runs: 1, patienceMs: 200}, full: {runs: 3, patienceMs: 4_000}} as const
+
+type Effort = (typeof efforts)[keyof typeof efforts]
 
 interface Case {
   readonly scenario: string
@@ -43,9 +43,9 @@ const runOnce = (candidate: Candidate, {executors, pending}: Case, ms: number): 
   return {wallMs, cpuMicros: user + system, decided, unplaced}
 }
 
-const measure = (name: string, candidate: Candidate, scenario: Case, ms: number): Row => {
-  runOnce(candidate, scenario, ms / 4)
-  const measured = Array.from({length: runs}, () => runOnce(candidate, scenario, ms)).sort(
+const measure = (name: string, candidate: Candidate, scenario: Case, {runs, patienceMs}: Effort): Row => {
+  runOnce(candidate, scenario, patienceMs / 4)
+  const measured = Array.from({length: runs}, () => runOnce(candidate, scenario, patienceMs)).sort(
     (a, b) => a.wallMs / a.decided - b.wallMs / b.decided,
   )
   const {wallMs, cpuMicros, decided, unplaced} = measured[Math.floor(runs / 2)] as Run
@@ -100,7 +100,7 @@ export const run: Bench = async ({quick, arguments: given, progress}) => {
   for (const scenario of [...grid(quick), ...trace(given, quick)])
     for (const [name, candidate] of candidates) {
       progress(`${scenario.scenario}: ${scenario.executors.length} executors, ${scenario.pending.length} instances: ${name}`)
-      rows.push(measure(name, candidate, scenario, quick ? patienceMs.quick : patienceMs.full))
+      rows.push(measure(name, candidate, scenario, quick ? efforts.quick : efforts.full))
     }
   return rows
 }
