@@ -14,7 +14,7 @@ type Named = 'createRelease' | 'listReleases' | 'getRelease' | 'getEnv' | 'chang
 type Env = Readonly<Record<string, string>>
 
 /** Tries to change the environment while others create releases. */
-const changeTriesMax = 5
+const changeTriesMax = 20
 
 const checkSlug = async (slugs: Slugs, slug: SlugReference | undefined, now: number): Promise<void> => {
   if (slug === undefined) return
@@ -27,12 +27,10 @@ const checkSlug = async (slugs: Slugs, slug: SlugReference | undefined, now: num
     ])
 }
 
-const create = async (store: Store, formation: string, draft: ReleaseDraft, now: number): Promise<Release> => {
-  const created = await store.releases.create(formation, draft, now)
-  if (created.outcome === 'ok') return created.release
-  if (created.outcome === 'too_large')
-    throw new GilliamError('limit_reached', `A release has at most ${releaseBytesMax} bytes of JSON; shorten its environment.`)
-  throw refusalOf(formation, created.outcome)
+const refusal = (formation: string, outcome: 'too_large' | 'superseded' | 'missing' | 'destroying' | 'conflict'): GilliamError => {
+  if (outcome === 'too_large')
+    return new GilliamError('limit_reached', `A release has at most ${releaseBytesMax} bytes of JSON; shorten its environment.`)
+  return outcome === 'superseded' ? tryAgain(`The latest release of “${formation}”`) : refusalOf(formation, outcome)
 }
 
 const changed = (env: Env, {set, unset}: InputOf<'changeEnv'>['body']): Env => {
@@ -54,22 +52,15 @@ const changeDraft = (base: Release, body: InputOf<'changeEnv'>['body']): Release
   return {...said, slug: base.slug, env: base.env, services}
 }
 
-/**
- * Releases are numbered without gaps, so a new one that does not follow its base tells that somebody else’s came between: then the change is made again on
- * top of theirs. Nobody’s change is lost; the release in between stays, unused.
- */
+/** Only on top of the latest release: when somebody else’s came first the change is made again on top of theirs, so that none is lost. */
 const changeLatest = async (store: Store, formation: string, body: InputOf<'changeEnv'>['body'], now: number): Promise<Release> => {
-  let base = await findRelease(store, formation)
-  let own: number | undefined
-  for (let tries = 1; tries <= changeTriesMax; tries++) {
+  for (let tries = 1; ; tries++) {
+    const base = await findRelease(store, formation)
     if (body.service !== undefined) checkServices(base, [body.service], '')
-    const created = await create(store, formation, changeDraft(base, body), now)
-    const before = created.release - 1
-    if (before === base.release || before === own) return created
-    base = await findRelease(store, formation, before)
-    own = created.release
+    const created = await store.releases.create(formation, changeDraft(base, body), now, base.release)
+    if (created.outcome === 'ok') return created.release
+    if (created.outcome !== 'superseded' || tries >= changeTriesMax) throw refusal(formation, created.outcome)
   }
-  throw tryAgain(`The latest release of “${formation}”`)
 }
 
 export const releaseOperations = (store: Store, blobs: Slugs['blobs']): Pick<Operations<'formations'>, Named> => ({
@@ -77,7 +68,9 @@ export const releaseOperations = (store: Store, blobs: Slugs['blobs']): Pick<Ope
     checkRelease(body.services)
     await findActive(store, params.formation)
     await checkSlug({store, blobs}, body.slug, now)
-    return create(store, params.formation, body, now)
+    const created = await store.releases.create(params.formation, body, now)
+    if (created.outcome === 'ok') return created.release
+    throw refusal(params.formation, created.outcome)
   },
   listReleases: async ({params}) => {
     await findFormation(store, params.formation)

@@ -12,12 +12,13 @@ const numberingTriesMax = 40
 
 const create =
   (table: Table): ReleaseStore['create'] =>
-  async (name, draft, now) => {
+  async (name, draft, now, after) => {
     for (let tries = 1; tries <= numberingTriesMax; tries++) {
       const item = await get(table, keys.formation(name))
       if (item === undefined) return {outcome: 'missing'}
       const formation = formationOf(item)
       if (formation.state !== 'active') return {outcome: 'destroying'}
+      if (after !== undefined && formation.latestRelease !== after) return {outcome: 'superseded'}
       const number = formation.latestRelease + 1
       const release: Release = {...draft, formation: name, release: number, createdAt: now}
       if (Buffer.byteLength(JSON.stringify(release)) > releaseBytesMax) return {outcome: 'too_large'}

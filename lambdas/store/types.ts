@@ -41,12 +41,16 @@ export interface FormationStore {
 export type ReleaseDraft = Pick<Release, 'message' | 'author' | 'slug' | 'env' | 'services'>
 
 export interface ReleaseStore {
-  /** Numbers it `latestRelease + 1`, without gaps however many do so at once. `too_large`: more than `releaseBytesMax` as JSON. */
+  /**
+   * Numbers it `latestRelease + 1`, without gaps however many do so at once. `too_large`: more than `releaseBytesMax` as JSON. With `after`, only while
+   * that is the latest release; else `superseded`.
+   */
   readonly create: (
     formation: string,
     draft: ReleaseDraft,
     now: number,
-  ) => Promise<Ok<{release: Release}> | Not<'missing' | 'destroying' | 'conflict' | 'too_large'>>
+    after?: number,
+  ) => Promise<Ok<{release: Release}> | Not<'missing' | 'destroying' | 'conflict' | 'too_large' | 'superseded'>>
   readonly get: (formation: string, release: number) => Promise<Release | undefined>
   readonly latest: (formation: string) => Promise<Release | undefined>
   /** Newest first. */

@@ -157,9 +157,10 @@ describe('formations function', () => {
   it('loses no change of the environment when several are made at once', async () => {
     const params = await formation('racing-env')
     await release(params)
-    const names = ['A', 'B', 'C']
+    const names = ['A', 'B', 'C', 'D', 'E', 'F']
     await Promise.all(names.map(name => call('changeEnv', {params, body: {set: {[name]: '1'}}})))
     assert.deepEqual(Object.keys((await call('getEnv', {params})).body.env).sort(), names)
+    assert.equal((await call('getFormation', {params})).body.latestRelease, 1 + names.length)
   })
 
   it('sets and shows scale', async () => {
