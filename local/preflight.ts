@@ -10,17 +10,31 @@ import type {ProcessRecord} from './processes.ts'
 /** Oldest Node that runs TypeScript files as they are and has node:sqlite. */
 const nodeMajorMin = 24
 
+export interface Machine {
+  readonly nodeVersion: string
+  readonly platform: string
+  /** The embedded database's program, if it is installed. */
+  readonly dynoxide: string | undefined
+  /** `GILLIAM_DYNAMODB_ENDPOINT`; empty when unset. */
+  readonly endpoint: string
+}
+
+/** What this process sees. */
+export const thisMachine = (env: Environment): Machine => ({
+  nodeVersion: process.versions.node,
+  platform: process.platform,
+  dynoxide: findDynoxide(),
+  endpoint: read(env, 'GILLIAM_DYNAMODB_ENDPOINT'),
+})
+
 /** Throws BootstrapError when this machine can not run a stage. */
-export const checkMachine = (env: Environment): void => {
-  const major = Number(process.versions.node.split('.')[0])
-  if (major < nodeMajorMin)
+export const checkMachine = ({nodeVersion, platform, dynoxide, endpoint}: Machine): void => {
+  if (Number(nodeVersion.split('.')[0]) < nodeMajorMin)
+    throw new BootstrapError(`this is Node ${nodeVersion}, and Gilliam needs ${nodeMajorMin}; run ./bootstrap, which brings its own`)
+  if (platform !== 'linux') throw new BootstrapError(`a local stage runs on Linux only, not on ${platform}`)
+  if (endpoint === '' && dynoxide === undefined)
     throw new BootstrapError(
-      `this is Node ${process.versions.node}, and Gilliam needs ${nodeMajorMin}; run ./bootstrap, which brings its own`,
-    )
-  if (process.platform !== 'linux') throw new BootstrapError(`a local stage runs on Linux only, not on ${process.platform}`)
-  if (read(env, 'GILLIAM_DYNAMODB_ENDPOINT') === '' && findDynoxide() === undefined)
-    throw new BootstrapError(
-      `the embedded database (npm package @dynoxide/linux-x64) is not installed; run \`npm ci\`, or set GILLIAM_DYNAMODB_ENDPOINT to a DynamoDB-compatible endpoint`,
+      'the embedded database (npm package @dynoxide/linux-x64) is not installed; run `npm ci`, or set GILLIAM_DYNAMODB_ENDPOINT to a DynamoDB-compatible endpoint',
     )
 }
 

@@ -9,7 +9,7 @@ import {findDatabase, stopDatabase} from './database.ts'
 import {readJson, replaceFile} from './files.ts'
 import {BootstrapError, type BootstrapOptions, type StageSettings, urlOf} from './options.ts'
 import type {StagePaths} from './paths.ts'
-import {checkMachine, checkPorts, prepareHome} from './preflight.ts'
+import {checkMachine, checkPorts, prepareHome, thisMachine} from './preflight.ts'
 import {lastLines, type ProcessRecord} from './processes.ts'
 import {
   executorIds,
@@ -73,7 +73,7 @@ export const bringUp = async (context: Context, started: Started): Promise<Runni
 
 /** Checks everything that can be checked without starting anything. */
 export const preflight = async ({options, paths, env}: Context): Promise<void> => {
-  checkMachine(env)
+  checkMachine(thisMachine(env))
   prepareHome(paths)
   const controlPlane = await findControlPlane(paths)
   if (controlPlane !== undefined) await checkSettings(options, paths)

@@ -5,6 +5,7 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import {fileURLToPath} from 'node:url'
 import {createClient} from '#shared/client.ts'
 import type {Environment} from '#shared/config.ts'
+import {stopDatabase} from './database.ts'
 import {BootstrapError, type BootstrapOptions, urlOf} from './options.ts'
 import type {StagePaths} from './paths.ts'
 import {endProcess, findProcess, isAlive, lastLines, type ProcessRecord, startProcess} from './processes.ts'
@@ -64,6 +65,7 @@ export const startControlPlane = async (options: BootstrapOptions, paths: StageP
     return record
   } catch (error) {
     await endProcess(record, 'SIGTERM', stopTimeoutMs)
+    await stopDatabase(paths.database)
     throw error
   }
 }
