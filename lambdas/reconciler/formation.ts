@@ -1,7 +1,7 @@
 // One formation: load, decide, commit; again when another reconciler or a user was faster.
 import {createInstancesMax, type FormationView, type Store} from '#lambdas/store/index.ts'
 import type {Instance} from '#shared/domain/instance.ts'
-import {type Creation, type Plan, reconcile} from '#shared/domain/reconcile.ts'
+import {type Creation, type Plan, reconcile, type Stop} from '#shared/domain/reconcile.ts'
 import {type Release, runtimeOf} from '#shared/domain/release.ts'
 import type {Logger} from '#shared/log.ts'
 
@@ -17,6 +17,7 @@ export interface ReconcilerDeps {
 
 /** Plans made before the rest is left to the next event: each lost race is one. */
 const plansMax = 20
+const stopsAtOnceMax = 8
 const retryAfterMs = 1_000
 
 const newInstance = (release: Release, service: string, id: string, now: number): Instance | undefined => {
@@ -83,14 +84,18 @@ const create = async (deps: ReconcilerDeps, view: FormationView, plan: Plan): Pr
   return 'done'
 }
 
+const stop = async ({store, now, log}: ReconcilerDeps, formation: string, {id, reason}: Stop): Promise<void> => {
+  const {outcome} = await store.instances.requestStop(formation, id, reason, now())
+  log.info({formation, instance: id, reason, outcome}, 'instance stopped')
+}
+
 const carryOut = async (deps: ReconcilerDeps, view: FormationView, plan: Plan): Promise<Progress> => {
-  const {store, now} = deps
+  const {store} = deps
   const {name} = view.formation
   if (plan.rollout !== undefined) return endRollout(deps, name, plan.rollout)
   const created = await create(deps, view, plan)
-  for (const {id, reason} of plan.stop) {
-    const stopped = await store.instances.requestStop(name, id, reason, now())
-    deps.log.info({formation: name, instance: id, reason, outcome: stopped.outcome}, 'instance stopped')
+  for (let at = 0; at < plan.stop.length; at += stopsAtOnceMax) {
+    await Promise.all(plan.stop.slice(at, at + stopsAtOnceMax).map(each => stop(deps, name, each)))
   }
   if (plan.remove) {
     const removed = await store.formations.remove(name)

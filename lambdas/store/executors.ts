@@ -9,16 +9,19 @@ import type {AssignedInstance, ExecutorStore} from './types.ts'
 
 const joinTriesMax = 5
 
+/** `drained`: an operator wants it drained; outlives its being lost. */
 const executorOf = (item: Item, lease: Item): Executor => {
-  const {hostPorts, ...fields} = domainOf<Executor & {hostPorts?: ReadonlySet<number>}>(item)
+  const {hostPorts, ...fields} = domainOf<Executor & {hostPorts?: ReadonlySet<number>}>(item, 'drained', 'stateChangedAt')
   const {leaseExpiresAt, assignmentVersion} = domainOf<Pick<Executor, 'leaseExpiresAt' | 'assignmentVersion'>>(lease)
   return {...fields, leaseExpiresAt, assignmentVersion, hostPorts: [...(hostPorts ?? [])].sort((a, b) => a - b)}
 }
 
-const find = async (table: Table, id: string): Promise<Executor | undefined> => {
+const findBoth = async (table: Table, id: string): Promise<{executor: Executor; drained: boolean} | undefined> => {
   const [item, lease] = await Promise.all([get(table, keys.executor(id)), get(table, keys.lease(id))])
-  return item === undefined || lease === undefined ? undefined : executorOf(item, lease)
+  return item === undefined || lease === undefined ? undefined : {executor: executorOf(item, lease), drained: item.drained === true}
 }
+
+const find = async (table: Table, id: string): Promise<Executor | undefined> => (await findBoth(table, id))?.executor
 
 const leaseFields = (state: ExecutorState, now: number) => ({state, leaseExpiresAt: now + executorLeaseMs})
 
@@ -31,12 +34,12 @@ const firstJoin = (descriptor: ExecutorDescriptor, now: number): Write[] => {
   ]
 }
 
-/** Joins again from the state it was seen in; a lost one is ready again. */
-const nextJoin = (descriptor: ExecutorDescriptor, seen: ExecutorState, now: number): Write[] => {
+/** Joins again from the state it was seen in; a lost one is ready again, or draining if it was to be drained. */
+const nextJoin = (descriptor: ExecutorDescriptor, seen: {executor: Executor; drained: boolean}, now: number): Write[] => {
   const {id} = descriptor
-  const state = seen === 'lost' ? 'ready' : seen
+  const state = seen.drained ? 'draining' : 'ready'
   return [
-    {update: keys.executor(id), change: {set: {...descriptor, state, joinedAt: now}}, when: executorIs(seen)},
+    {update: keys.executor(id), change: {set: {...descriptor, state, joinedAt: now}}, when: executorIs(seen.executor.state)},
     {update: keys.lease(id), change: {set: leaseFields(state, now), add: {assignmentVersion: 1}}, when: exists},
   ]
 }
@@ -50,11 +53,11 @@ const join =
     const {id} = descriptor
     const lose = loseInstance(table)
     for (let tries = 0; tries < joinTriesMax; tries++) {
-      const seen = await find(table, id)
-      if (seen?.state === 'lost') {
+      const seen = await findBoth(table, id)
+      if (seen?.executor.state === 'lost') {
         for (const each of await assignmentsOf(table, id)) await lose(each.formation, each.id, `executor ${id} was lost`, now)
       }
-      const refused = await transact(table, seen === undefined ? firstJoin(descriptor, now) : nextJoin(descriptor, seen.state, now))
+      const refused = await transact(table, seen === undefined ? firstJoin(descriptor, now) : nextJoin(descriptor, seen, now))
       const joined = refused === undefined ? await find(table, id) : undefined
       if (joined !== undefined) return {outcome: 'ok', executor: joined}
     }
@@ -68,7 +71,7 @@ const move = async (table: Table, id: string, from: ExecutorState, to: ExecutorS
   if (seen.state === 'lost') return {outcome: 'lost'} as const
   if (seen.state === to) return {outcome: 'ok', executor: seen} as const
   const refused = await transact(table, [
-    {update: keys.executor(id), change: {set: {state: to, stateChangedAt: now}}, when: executorIs(from)},
+    {update: keys.executor(id), change: {set: {state: to, drained: to === 'draining', stateChangedAt: now}}, when: executorIs(from)},
     {update: keys.lease(id), change: {set: {state: to}}, when: executorNotLost},
   ])
   return refused === undefined ? ({outcome: 'ok', executor: {...seen, state: to}} as const) : ({outcome: 'conflict'} as const)

@@ -1,10 +1,10 @@
 // Formations: the names that own everything else, and the one read the reconciler decides on.
-import type {DesiredScale, Formation} from '#shared/domain/formation.ts'
+import type {Formation} from '#shared/domain/formation.ts'
 import {isTerminal} from '#shared/domain/instance.ts'
 import type {Rollout} from '#shared/domain/rollout.ts'
 import {exists, formationDestroying, notExists} from './conditions.ts'
 import {touchDiscovery} from './discovery.ts'
-import {domainOf, formationItem, formationOf, instanceOf} from './items.ts'
+import {domainOf, formationItem, formationOf, instanceOf, scaleOf} from './items.ts'
 import {indexPartitions, keys} from './schema.ts'
 import {deleteMany, get, type Item, type Key, query, type Table, write} from './table.ts'
 import type {FormationStore, FormationView, RouteStore} from './types.ts'
@@ -15,7 +15,7 @@ const viewOf = (items: readonly Item[]): FormationView | undefined => {
   if (formation === undefined) return undefined
   return {
     formation: formationOf(formation),
-    scales: of('scale').map(item => domainOf<DesiredScale>(item)),
+    scales: of('scale').map(scaleOf),
     rollouts: of('rollout').map(item => domainOf<Rollout>(item)),
     instances: of('instance').map(instanceOf),
   }

@@ -1,5 +1,5 @@
 // Between items and domain objects: what an item carries besides the domain's fields, and when it ends.
-import type {Formation} from '#shared/domain/formation.ts'
+import type {DesiredScale, Formation} from '#shared/domain/formation.ts'
 import type {Instance} from '#shared/domain/instance.ts'
 import {type ItemType, indexPartitions, keys} from './schema.ts'
 import type {Item} from './table.ts'
@@ -35,5 +35,6 @@ export const pendingItem = (instance: Instance): Item => ({
   gsi1sk: `${sortable(instance.createdAt)}#${instance.formation}#${instance.id}`,
 })
 
-export const formationOf = (item: Item): Formation => domainOf<Formation>(item)
+export const formationOf = (item: Item): Formation => domainOf<Formation>(item, 'destroyedAt')
+export const scaleOf = (item: Item): DesiredScale => domainOf<DesiredScale>(item, 'updatedAt')
 export const instanceOf = (item: Item): Instance => domainOf<Instance>(item, 'announced')

@@ -2,7 +2,7 @@
 import type {DesiredScale} from '#shared/domain/formation.ts'
 import {endedRolloutKeptMs, type Rollout, rolloutTimeoutMs} from '#shared/domain/rollout.ts'
 import {all, formationActive, formationAtVersion, noRolloutStarting, rolloutStarting} from './conditions.ts'
-import {domainOf, formationOf, ttlOf, typed} from './items.ts'
+import {domainOf, formationOf, scaleOf, ttlOf, typed} from './items.ts'
 import {activeFormationMoves, scaleWrite} from './scales.ts'
 import {keys} from './schema.ts'
 import {get, pause, query, type Table, transact, transactionsOf, type Write} from './table.ts'
@@ -60,7 +60,7 @@ const end = async (
   const key = keys.rollout(formation, release)
   const found = await get(table, key)
   if (found === undefined) return {outcome: 'missing'} as const
-  const scales = (await query(table, keys.formation(formation).pk, {prefix: 'SCALE#'})).map(item => domainOf<DesiredScale>(item))
+  const scales = (await query(table, keys.formation(formation).pk, {prefix: 'SCALE#'})).map(scaleOf)
   const forgotten: Write[] = scales.filter(chosen).map(each => ({delete: keys.scale(formation, each.release, each.service)}))
   const chunks = transactionsOf(forgotten)
   const last = chunks.pop() ?? []

@@ -1,7 +1,7 @@
 // Desired instances per (release, service). Every change moves the formation's version, so that nobody creates instances from an older view.
 import type {DesiredScale} from '#shared/domain/formation.ts'
 import {formationActive} from './conditions.ts'
-import {domainOf, typed} from './items.ts'
+import {scaleOf, typed} from './items.ts'
 import {keys} from './schema.ts'
 import {get, query, type Table, transact, transactionsOf, type Write} from './table.ts'
 import type {Not, ScaleStore} from './types.ts'
@@ -32,11 +32,5 @@ export const createScaleStore = (table: Table): ScaleStore => ({
     return {outcome: 'ok'}
   },
 
-  list: async formation => {
-    const items = await query(table, keys.formation(formation).pk, {prefix: 'SCALE#'})
-    return items.map(item => {
-      const {updatedAt: _, ...scale} = domainOf<DesiredScale & {updatedAt: number}>(item)
-      return scale
-    })
-  },
+  list: async formation => (await query(table, keys.formation(formation).pk, {prefix: 'SCALE#'})).map(scaleOf),
 })

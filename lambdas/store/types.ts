@@ -150,7 +150,7 @@ export interface AssignedInstance {
 
 export interface ExecutorStore {
   /**
-   * Joins or joins again. One that was lost gives up whatever it still held before it is ready; a draining one stays draining.
+   * Joins or joins again. One that was lost gives up whatever it still held before it is ready; one that is to be drained stays so.
    * Its descriptor is replaced.
    */
   readonly join: (descriptor: ExecutorDescriptor, now: number) => Promise<Ok<{executor: Executor}> | Not<'conflict'>>
