@@ -1,10 +1,9 @@
 // Formations: the names that own everything else, and the one read the reconciler decides on.
 import type {Formation} from '#shared/domain/formation.ts'
 import {isTerminal} from '#shared/domain/instance.ts'
-import type {Rollout} from '#shared/domain/rollout.ts'
 import {exists, formationDestroying, notExists} from './conditions.ts'
 import {touchDiscovery} from './discovery.ts'
-import {domainOf, formationItem, formationOf, instanceOf, scaleOf} from './items.ts'
+import {formationItem, formationOf, instanceOf, rolloutOf, scaleOf} from './items.ts'
 import {indexPartitions, keys} from './schema.ts'
 import {deleteMany, get, type Item, type Key, query, type Table, write} from './table.ts'
 import type {FormationStore, FormationView, RouteStore} from './types.ts'
@@ -16,7 +15,7 @@ const viewOf = (items: readonly Item[]): FormationView | undefined => {
   return {
     formation: formationOf(formation),
     scales: of('scale').map(scaleOf),
-    rollouts: of('rollout').map(item => domainOf<Rollout>(item)),
+    rollouts: of('rollout').map(rolloutOf),
     instances: of('instance').map(instanceOf),
   }
 }

@@ -1,6 +1,7 @@
 // Between items and domain objects: what an item carries besides the domain's fields, and when it ends.
 import type {DesiredScale, Formation} from '#shared/domain/formation.ts'
 import type {Instance} from '#shared/domain/instance.ts'
+import type {Rollout} from '#shared/domain/rollout.ts'
 import {type ItemType, indexPartitions, keys} from './schema.ts'
 import type {Item} from './table.ts'
 
@@ -37,4 +38,5 @@ export const pendingItem = (instance: Instance): Item => ({
 
 export const formationOf = (item: Item): Formation => domainOf<Formation>(item, 'destroyedAt')
 export const scaleOf = (item: Item): DesiredScale => domainOf<DesiredScale>(item, 'updatedAt')
+export const rolloutOf = (item: Item): Rollout => domainOf<Rollout>(item, 'before')
 export const instanceOf = (item: Item): Instance => domainOf<Instance>(item, 'announced')

@@ -2,23 +2,51 @@
 import type {DesiredScale} from '#shared/domain/formation.ts'
 import {endedRolloutKeptMs, type Rollout, rolloutTimeoutMs} from '#shared/domain/rollout.ts'
 import {all, formationActive, formationAtVersion, noRolloutStarting, rolloutStarting} from './conditions.ts'
-import {domainOf, formationOf, scaleOf, ttlOf, typed} from './items.ts'
+import {formationOf, rolloutOf, scaleOf, ttlOf, typed} from './items.ts'
 import {activeFormationMoves, scaleWrite} from './scales.ts'
 import {keys} from './schema.ts'
-import {get, pause, query, type Table, transact, transactionsOf, type Write} from './table.ts'
+import {get, type Item, pause, query, type Table, transact, transactionsOf, type Write} from './table.ts'
 import type {RolloutStore} from './types.ts'
 
 /** Each lost race is another change of the same formation. */
 const startTriesMax = 12
 
-const endWrite = (rollout: Pick<Rollout, 'formation' | 'release'>, state: 'finished' | 'failed', now: number, reason?: string): Write => ({
-  update: keys.rollout(rollout.formation, rollout.release),
-  change: {set: {state, endedAt: now, reason, ttl: ttlOf(now + endedRolloutKeptMs)}},
-  when: rolloutStarting,
-})
+const scalesOf = async (table: Table, formation: string): Promise<DesiredScale[]> =>
+  (await query(table, keys.formation(formation).pk, {prefix: 'SCALE#'})).map(scaleOf)
 
-const rolloutsOf = async (table: Table, formation: string): Promise<Rollout[]> =>
-  (await query(table, keys.formation(formation).pk, {prefix: 'ROLLOUT#'})).map(item => domainOf<Rollout>(item))
+/** What the release was scaled to before its rollout, by service; goes back to that when the rollout fails. */
+const beforeOf = (item: Item): Readonly<Record<string, number>> => (item.before ?? {}) as Readonly<Record<string, number>>
+
+type Ending = {readonly state: 'finished'} | {readonly state: 'failed'; readonly reason: string}
+
+/** How a scale changes when a rollout ends: the others go when it serves; its own goes back to what it was when it does not. */
+const scaleEnding = (rollout: Item, scale: DesiredScale, {state}: Ending, now: number): Write[] => {
+  const own = scale.release === rollout.release
+  if (own === (state === 'finished')) return []
+  const before = own ? beforeOf(rollout)[scale.service] : undefined
+  if (before !== undefined) return [scaleWrite({...scale, desired: before}, now)]
+  return [{delete: keys.scale(scale.formation, scale.release, scale.service)}]
+}
+
+/** Changes the scales and ends the rollout with the last of them, only while it is under way. */
+const end = async (table: Table, formation: string, release: number, ending: Ending, now: number) => {
+  const key = keys.rollout(formation, release)
+  const rollout = await get(table, key)
+  if (rollout === undefined) return {outcome: 'missing'} as const
+  const scales = await scalesOf(table, formation)
+  const chunks = transactionsOf(scales.flatMap(scale => scaleEnding(rollout, scale, ending, now)))
+  const last = chunks.pop() ?? []
+  const change = {set: {...ending, endedAt: now, ttl: ttlOf(now + endedRolloutKeptMs)}}
+  for (const some of chunks) {
+    const refused = await transact(table, [activeFormationMoves(formation), {check: key, when: rolloutStarting}, ...some])
+    if (refused !== undefined) return {outcome: 'conflict'} as const
+  }
+  const refused = await transact(table, [activeFormationMoves(formation), {update: key, change, when: rolloutStarting}, ...last])
+  return {outcome: refused === undefined ? 'ok' : 'conflict'} as const
+}
+
+const underWay = async (table: Table, formation: string): Promise<Rollout | undefined> =>
+  (await query(table, keys.formation(formation).pk, {prefix: 'ROLLOUT#'})).map(rolloutOf).find(each => each.state === 'starting')
 
 const start =
   (table: Table): RolloutStore['start'] =>
@@ -27,17 +55,22 @@ const start =
     const scales = Object.entries(scale).map(([service, desired]) => scaleWrite({formation, release, service, desired}, now))
     const [first = [], ...rest] = transactionsOf(scales)
     for (let tries = 1; tries <= startTriesMax; tries++) {
-      // The formation before its rollouts: another one that starts meanwhile moves its version.
+      // The formation before what it owns: another rollout that starts meanwhile moves its version.
       const item = await get(table, keys.formation(formation))
       if (item === undefined) return {outcome: 'missing'}
       const {state, version} = formationOf(item)
       if (state !== 'active') return {outcome: 'destroying'}
-      const underWay = (await rolloutsOf(table, formation)).filter(each => each.state === 'starting')
-      if (underWay.some(each => each.release === release)) return {outcome: 'exists'}
+      const other = await underWay(table, formation)
+      if (other?.release === release) return {outcome: 'exists'}
+      if (other !== undefined) {
+        await end(table, formation, other.release, {state: 'failed', reason: `superseded by the rollout of release ${release}`}, now)
+        continue
+      }
+      const own = (await scalesOf(table, formation)).filter(each => each.release === release)
+      const before = Object.fromEntries(own.map(each => [each.service, each.desired]))
       const refused = await transact(table, [
         {update: keys.formation(formation), change: {add: {version: 1}}, when: all(formationActive, formationAtVersion(version))},
-        {put: typed('rollout', keys.rollout(formation, release), rollout), when: noRolloutStarting},
-        ...underWay.map(each => endWrite(each, 'failed', now, `superseded by the rollout of release ${release}`)),
+        {put: typed('rollout', keys.rollout(formation, release), {...rollout, before}), when: noRolloutStarting},
         ...first,
       ])
       if (refused === undefined) {
@@ -49,40 +82,15 @@ const start =
     return {outcome: 'conflict'}
   }
 
-/** Forgets the chosen scales and ends the rollout with the last of them, only while it is under way. */
-const end = async (
-  table: Table,
-  rollout: Pick<Rollout, 'formation' | 'release'>,
-  ending: Write,
-  chosen: (scale: DesiredScale) => boolean,
-) => {
-  const {formation, release} = rollout
-  const key = keys.rollout(formation, release)
-  const found = await get(table, key)
-  if (found === undefined) return {outcome: 'missing'} as const
-  const scales = (await query(table, keys.formation(formation).pk, {prefix: 'SCALE#'})).map(scaleOf)
-  const forgotten: Write[] = scales.filter(chosen).map(each => ({delete: keys.scale(formation, each.release, each.service)}))
-  const chunks = transactionsOf(forgotten)
-  const last = chunks.pop() ?? []
-  for (const some of chunks) {
-    const refused = await transact(table, [activeFormationMoves(formation), {check: key, when: rolloutStarting}, ...some])
-    if (refused !== undefined) return {outcome: 'conflict'} as const
-  }
-  const refused = await transact(table, [activeFormationMoves(formation), ending, ...last])
-  return {outcome: refused === undefined ? 'ok' : 'conflict'} as const
-}
-
 export const createRolloutStore = (table: Table): RolloutStore => ({
   start: start(table),
 
   get: async (formation, release) => {
     const item = await get(table, keys.rollout(formation, release))
-    return item === undefined ? undefined : domainOf<Rollout>(item)
+    return item === undefined ? undefined : rolloutOf(item)
   },
 
-  finish: (formation, release, now) =>
-    end(table, {formation, release}, endWrite({formation, release}, 'finished', now), scale => scale.release !== release),
+  finish: (formation, release, now) => end(table, formation, release, {state: 'finished'}, now),
 
-  fail: (formation, release, reason, now) =>
-    end(table, {formation, release}, endWrite({formation, release}, 'failed', now, reason), scale => scale.release === release),
+  fail: (formation, release, reason, now) => end(table, formation, release, {state: 'failed', reason}, now),
 })

@@ -70,7 +70,7 @@ export interface ScaleStore {
 
 export interface RolloutStore {
   /**
-   * Starts a rollout: sets the new release's scale and remembers the rollout. A rollout of another release that is under way fails as superseded.
+   * Starts a rollout: sets the new release's scale and remembers the rollout. A rollout of another release that is under way fails first, as superseded.
    * `exists`: a rollout of this release is under way.
    */
   readonly start: (
@@ -82,7 +82,7 @@ export interface RolloutStore {
   readonly get: (formation: string, release: number) => Promise<Rollout | undefined>
   /** It serves: forgets the scales of all other releases, so that the reconciler ends them. */
   readonly finish: (formation: string, release: number, now: number) => Promise<Ok | Not<'missing' | 'conflict'>>
-  /** It does not serve: forgets the new release's scale; the old ones keep running. */
+  /** It does not serve: its release's scale is what it was before; the old ones keep running. */
   readonly fail: (formation: string, release: number, reason: string, now: number) => Promise<Ok | Not<'missing' | 'conflict'>>
 }
 

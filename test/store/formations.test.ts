@@ -126,8 +126,8 @@ describe('formations and what they own', () => {
     const superseded = await rollouts.get('rolling', 2)
     assert.deepEqual([superseded?.state, superseded?.reason], ['failed', 'superseded by the rollout of release 3'])
     assert.equal((await rollouts.finish('rolling', 2, now)).outcome, 'conflict')
-    const ends = await Promise.all([rollouts.finish('rolling', 3, now), rollouts.fail('rolling', 3, 'late', now)])
-    assert.deepEqual(ends.map(each => each.outcome).sort(), ['conflict', 'ok'])
+    assert.equal((await rollouts.finish('rolling', 3, now)).outcome, 'ok')
+    assert.equal((await rollouts.fail('rolling', 3, 'late', now)).outcome, 'conflict')
     assert.equal((await rollouts.finish('rolling', 9, now)).outcome, 'missing')
     assert.equal((await rollouts.start('rolling', 4, {users: 1}, now)).outcome, 'ok')
     assert.equal((await rollouts.fail('rolling', 4, 'users: exit code 1', now)).outcome, 'ok')
@@ -136,15 +136,24 @@ describe('formations and what they own', () => {
     assert.ok((await store.scales.list('rolling')).every(each => each.release !== 4))
     assert.equal((await rollouts.start('rolling', 4, {users: 1}, now)).outcome, 'ok', 'what failed may be tried again')
     assert.equal((await rollouts.get('rolling', 4))?.reason, undefined)
+    const releases = async () => (await store.scales.list('rolling')).map(each => `${each.release} ${each.service} ${each.desired}`)
+    assert.deepEqual(await releases(), ['3 users 1', '4 users 1'], 'what superseded the others replaced them')
+    await rollouts.start('rolling', 3, {users: 9, orders: 1}, now)
+    assert.deepEqual(await releases(), ['3 orders 1', '3 users 9'], 'a superseded rollout leaves nothing behind')
+    await rollouts.fail('rolling', 3, 'late', now)
+    assert.deepEqual(await releases(), ['3 users 1'], 'a release that ran before goes on as it did')
   })
 
-  it('starts one of two rollouts begun at the same time after the other', async () => {
+  it('starts one of two rollouts begun at the same time after the other, and ends one once', async () => {
     const {store} = database
     await store.formations.create('both', now)
     const started = await Promise.all([2, 3].map(release => store.rollouts.start('both', release, {users: 1}, now)))
     assert.ok(started.every(each => each.outcome === 'ok'))
     const view = await store.formations.load('both')
     assert.deepEqual(view?.rollouts.map(each => each.state).sort(), ['failed', 'starting'])
+    const release = view?.rollouts.find(each => each.state === 'starting')?.release ?? 0
+    const ends = await Promise.all([store.rollouts.finish('both', release, now), store.rollouts.fail('both', release, 'late', now)])
+    assert.deepEqual(ends.map(each => each.outcome).sort(), ['conflict', 'ok'])
   })
 
   it('loads a formation of many pages at once', async () => {
