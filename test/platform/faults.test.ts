@@ -1,26 +1,15 @@
 // Every part is killed in turn under light load. What has been acknowledged stays, instances are neither lost nor doubled, and the data plane serves on.
 import assert from 'node:assert/strict'
-import {mkdirSync, writeFileSync} from 'node:fs'
-import {join} from 'node:path'
 import {after, before, describe, it} from 'node:test'
+import {deployEcho, echoProgram} from './echo.ts'
 import {type Listed, Stage, until} from './stage.ts'
 
 const formation = 'echo'
-const server = `import {createServer} from 'node:http'
-const name = process.env.GILLIAM_SERVICE + '.' + process.env.GILLIAM_INSTANCE
-const server = createServer((request, response) => response.end(name)).listen(Number(process.env.PORT), process.env.HOST)
-process.once('SIGTERM', () => server.close(() => process.exit(0)).closeIdleConnections())
-`
-const manifest = `formation: ${formation}
-processes:
-  web: {script: exec node server.mjs, ports: [80], scale: 2, health: {http: /}, resources: {cpu: 0.05, memory: 48M}}
-routes:
-  - 'echo.localhost/{rest:.*}: web.${formation}.service/{rest}'
-`
-
+/** The program itself, not the shell that watches it. */
+const routerProgram = /^node proxy\.mjs router$/
 describe('platform: faults', () => {
   const stage = new Stage()
-  const project = join(stage.folder, 'project')
+  let project: string
 
   const serves = async (): Promise<boolean> => (await stage.route('echo.localhost', '/any/path')).status === 200
   const names = async (): Promise<string[]> => (await stage.running(formation, 'web')).map(one => one.name).sort()
@@ -54,13 +43,15 @@ describe('platform: faults', () => {
     for (const pid of pids) process.kill(pid, 'SIGKILL')
   }
 
+  /** Nothing is lost and nothing runs twice: the control plane lists exactly `instances`, and there is one process for each. */
+  const agrees = async (instances: readonly string[]): Promise<void> => {
+    assert.deepEqual(await names(), instances)
+    assert.equal(stage.pids(echoProgram).length, instances.length, 'one process for each instance')
+  }
+
   before(async () => {
-    mkdirSync(project)
-    writeFileSync(join(project, 'server.mjs'), server)
-    writeFileSync(join(project, 'gilliam.yml'), manifest)
     await stage.start()
-    await stage.must(['create', formation], project)
-    await stage.must(['deploy'], project)
+    project = await deployEcho(stage, 2)
     await until('the route to serve', serves)
   })
   after(() => stage.close())
@@ -74,7 +65,7 @@ describe('platform: faults', () => {
       await until('the executor to sync', async () => (await stage.items<{state: string}>(['executors']))[0]?.state === 'ready')
     })
     assert.deepEqual(failures, [])
-    assert.deepEqual(await names(), instances)
+    await agrees(instances)
     assert.deepEqual(pidsOf(instances), pids)
   })
 
@@ -87,18 +78,19 @@ describe('platform: faults', () => {
       await stage.start()
     })
     assert.deepEqual(failures, [])
-    assert.deepEqual(await names(), instances)
+    await agrees(instances)
   })
 
   it('router killed with the control plane down: it comes back and serves from its file', async () => {
+    const instances = await names()
     kill('the control plane', [stage.urls.pid])
-    const router = (pid: number): boolean => stage.pids(/router/).includes(pid)
-    const before = stage.pids(/router\.m?js/)
+    const before = stage.pids(routerProgram)
     kill('the router', before)
-    await until('another router', async () => stage.pids(/router\.m?js/).some(pid => !before.includes(pid) && router(pid)))
+    await until('another router', async () => stage.pids(routerProgram).some(pid => !before.includes(pid)))
     await until('the route to serve', serves)
     await stage.start()
     assert.ok(await serves())
+    await agrees(instances)
   })
 
   it('database killed: it is started again, and acknowledged writes are there', async () => {
@@ -129,6 +121,7 @@ describe('platform: faults', () => {
     await until('all to end', async () => stage.processes().length === 0)
     await stage.start()
     await until('three to run', async () => (await names()).length === 3)
+    await agrees(await names())
     await until('the route to serve', serves)
   })
 })

@@ -63,9 +63,12 @@ export const get = (url: string, headers: Record<string, string> = {}): Promise<
 export interface Process {
   readonly pid: number
   readonly command: string
+  readonly cwd: string
+  /** `NAME=value`, each ended by a NUL. */
+  readonly environment: string
 }
 
-const readProcess = (pid: string): (Process & {readonly cwd: string; readonly environment: string}) | undefined => {
+const readProcess = (pid: string): Process | undefined => {
   try {
     const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()
     return {pid: Number(pid), command, cwd: readlinkSync(`/proc/${pid}/cwd`), environment: readFileSync(`/proc/${pid}/environ`, 'utf8')}
@@ -197,7 +200,6 @@ export class Stage {
       .map(readProcess)
       .filter(found => found !== undefined)
       .filter(({command, cwd, environment}) => mine(command) || mine(cwd) || mine(environment))
-      .map(({pid, command}) => ({pid, command}))
   }
 
   /** The processes whose command fits. */
