@@ -4,6 +4,7 @@ import {request} from 'undici'
 import {configDir} from '#cli/config.ts'
 import type {Client} from '#shared/client.ts'
 import {type Environment, read} from '#shared/config.ts'
+import {packDataPlane} from './bundle.ts'
 import {adminClient, ensureTokenFile} from './credentials.ts'
 import {findDatabase, stopDatabase} from './database.ts'
 import {readJson, replaceFile} from './files.ts'
@@ -21,7 +22,7 @@ import {
   stopControlPlane,
   waitForHealth,
 } from './start.ts'
-import {ensureDataPlane, platformFormation} from './turtles.ts'
+import {dataPlaneServices, ensureDataPlane, platformFormation} from './turtles.ts'
 
 const pollMs = 50
 const agentTimeoutMs = 30_000
@@ -51,6 +52,8 @@ export interface RunningStage {
 /** Brings up what is missing and waits until all of it answers; adds to `started` what it started. Throws BootstrapError. */
 export const bringUp = async (context: Context, started: Started): Promise<RunningStage> => {
   const {options, paths, env, signal, progress} = context
+  const slug = packDataPlane()
+  slug.catch(() => undefined)
   const controlPlane = await ensureControlPlane(context, started)
   signal.throwIfAborted()
   const client = await adminClient({
@@ -66,7 +69,7 @@ export const bringUp = async (context: Context, started: Started): Promise<Runni
   const agents = await ensureAgents(context, started)
   await waitForAgents(context, client, agents)
   progress('router and proxy')
-  await ensureDataPlane(client, options, paths)
+  await ensureDataPlane(client, options, paths, await slug)
   await waitForDataPlane(context, client)
   return {client, controlPlane}
 }
@@ -166,15 +169,22 @@ const answers = async (port: number): Promise<boolean> => {
   }
 }
 
+/** Services of the data plane with a running instance, as the control plane knows. */
+const runningServices = async (client: Client): Promise<ReadonlySet<string>> => {
+  const {items} = await client.call('listInstances', {params: {formation: platformFormation}})
+  return new Set(items.filter(each => each.state === 'running').map(each => each.service))
+}
+
 const waitForDataPlane = async ({options, signal}: Context, client: Client): Promise<void> => {
   for (let waitedMs = 0; waitedMs < dataPlaneTimeoutMs; waitedMs += pollMs) {
     signal.throwIfAborted()
-    if ((await answers(options.routerPort)) && (await answers(options.proxyPort))) return
+    const isAnswering = (await answers(options.routerPort)) && (await answers(options.proxyPort))
+    if (isAnswering && (await runningServices(client)).size === dataPlaneServices.length) return
     await sleep(pollMs)
   }
   const {items} = await client.call('listInstances', {params: {formation: platformFormation}, query: {all: 'true'}})
   const states = items.map(each => `${each.service} ${each.state}${each.reason === undefined ? '' : ` (${each.reason})`}`)
-  throw new BootstrapError(`router and proxy do not answer within ${dataPlaneTimeoutMs / 1_000} s: ${states.join(', ') || 'no instances'}`)
+  throw new BootstrapError(`router and proxy are not up after ${dataPlaneTimeoutMs / 1_000} s: ${states.join(', ') || 'no instances'}`)
 }
 
 /** Starts again what died, without looking at what did not. */

@@ -37,6 +37,7 @@ const inherited = (env: Environment): Record<string, string | undefined> => ({
   HOME: env.HOME,
   LANG: env.LANG,
   TZ: env.TZ,
+  NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE,
   GILLIAM_LOG_LEVEL: env.GILLIAM_LOG_LEVEL,
 })
 

@@ -10,12 +10,12 @@ import {isTerminal} from '#shared/domain/instance.ts'
 import {type ServiceDefinition, stopGraceMsDefault} from '#shared/domain/release.ts'
 import type {OutputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
-import {bundleName, packDataPlane, type Slug} from './bundle.ts'
+import {bundleName, type Slug} from './bundle.ts'
 import {BootstrapError, type StageSettings} from './options.ts'
 import type {StagePaths} from './paths.ts'
 
 export const platformFormation = 'gilliam'
-const services = ['router', 'proxy'] as const
+export const dataPlaneServices = ['router', 'proxy'] as const
 const adminPort = 9_000
 const pollMs = 50
 const goneTimeoutMs = 60_000
@@ -74,7 +74,7 @@ const ensureRelease = async (client: Client, settings: StageSettings, paths: Sta
     router: definitionOf('router', settings.routerPort, paths),
     proxy: definitionOf('proxy', settings.proxyPort, paths),
   }
-  const isCurrent = latest?.slug?.sha256 === slug.sha256 && services.every(name => isSame(latest.services[name], wanted[name]))
+  const isCurrent = latest?.slug?.sha256 === slug.sha256 && dataPlaneServices.every(name => isSame(latest.services[name], wanted[name]))
   if (latest !== undefined && isCurrent) return latest
   await upload(client, slug)
   const body = {
@@ -108,14 +108,15 @@ const ensureScale = async (client: Client, release: number): Promise<void> => {
   const old = new Set(items.filter(item => item.desired > 0 && item.release !== release).map(item => item.release))
   for (const each of old) await scaleTo(client, each, 0)
   if (old.size > 0) await waitUntilGone(client, release)
-  const isRunning = services.every(name => items.some(item => item.release === release && item.service === name && item.desired > 0))
+  const isRunning = dataPlaneServices.every(name =>
+    items.some(item => item.release === release && item.service === name && item.desired > 0),
+  )
   if (!isRunning) await scaleTo(client, release, 1)
 }
 
 /** Makes sure that one router and one proxy of the present program are wanted. Repeating it changes nothing. */
-export const ensureDataPlane = async (client: Client, settings: StageSettings, paths: StagePaths): Promise<void> => {
+export const ensureDataPlane = async (client: Client, settings: StageSettings, paths: StagePaths, slug: Slug): Promise<void> => {
   await mkdir(paths.snapshots, {recursive: true, mode: 0o700})
-  const slug = await packDataPlane()
   await ensureFormation(client)
   const {release} = await ensureRelease(client, settings, paths, slug)
   await ensureScale(client, release)

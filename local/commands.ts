@@ -1,0 +1,102 @@
+// The three things `./bootstrap` can do with a stage: start it and return, start and watch it, stop it. Writes results to standard output and progress to
+// standard error.
+import {setTimeout as sleep} from 'node:timers/promises'
+import {BootstrapError, type BootstrapOptions, urlOf} from './options.ts'
+import {stagePaths} from './paths.ts'
+import {type ProcessRecord, takeLock} from './processes.ts'
+import {bringBack, bringUp, type Context, endStarted, preflight, type RunningStage, type Started} from './stage.ts'
+import {findControlPlane} from './start.ts'
+import {createStatusLine, describeStage} from './status.ts'
+import {stopForeground, stopStage} from './stop.ts'
+
+const status = createStatusLine(process.stderr)
+const progress = (text: string) => status.show(`${text} …`)
+
+const watchEveryMs = 1_000
+
+const print = (options: BootstrapOptions, controlPlane: ProcessRecord | undefined): void => {
+  const {stage, home} = options
+  const [api, router, proxy] = [urlOf(options.apiPort), urlOf(options.routerPort), urlOf(options.proxyPort)]
+  status.end()
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify({stage, api, router, proxy, home, pid: controlPlane?.pid ?? null})}\n`)
+    return
+  }
+  process.stdout.write(
+    `Stage “${stage}” is up.\n  control plane  ${api}\n  router         ${router}\n  proxy          ${proxy}\n  state          ${home}\n`,
+  )
+}
+
+/** Takes the stage for starting or stopping; throws when another bootstrap has it. */
+const lock = async (context: Context): Promise<() => void> => {
+  const unlock = await takeLock(context.paths.lock)
+  if (unlock === undefined)
+    throw new BootstrapError(`another ./bootstrap is starting or stopping the stage in ${context.options.home}; wait for it`)
+  return unlock
+}
+
+const up = async (context: Context, started: Started): Promise<RunningStage> => {
+  await preflight(context)
+  const unlock = await lock(context)
+  try {
+    return await bringUp(context, started)
+  } catch (error) {
+    status.end()
+    await endStarted(context, started)
+    throw error
+  } finally {
+    unlock()
+  }
+}
+
+const stop = async (context: Context): Promise<number> => {
+  const {options, paths} = context
+  await stopForeground(paths)
+  const controlPlane = await findControlPlane(paths)
+  const unlock = controlPlane === undefined ? () => undefined : await lock(context)
+  try {
+    const wasRunning = await stopStage(paths, progress)
+    status.end()
+    process.stderr.write(
+      wasRunning ? `Stage “${options.stage}” is stopped; its state is in ${options.home}\n` : `nothing runs in ${options.home}\n`,
+    )
+    if (options.json) print(options, undefined)
+    return 0
+  } finally {
+    unlock()
+  }
+}
+
+/** Shows the status and starts again what dies, until told to stop. */
+const watch = async (context: Context, started: Started, running: RunningStage): Promise<number> => {
+  const unwatch = await takeLock(context.paths.foreground)
+  if (!context.options.json) process.stdout.write('Ctrl-C stops it.\n')
+  try {
+    while (!context.signal.aborted) {
+      if (unwatch !== undefined) await bringBack(context, started).catch((error: Error) => status.show(error.message))
+      status.show(await describeStage(running.client))
+      await sleep(watchEveryMs, undefined, {signal: context.signal}).catch(() => undefined)
+    }
+    status.end()
+    progress('stopping')
+    await endStarted(context, started)
+    status.end()
+    return 0
+  } finally {
+    unwatch?.()
+  }
+}
+
+/** Does what the command line asks; answers the exit code. Throws BootstrapError for what one line explains. */
+export const perform = async (options: BootstrapOptions, signal: AbortSignal): Promise<number> => {
+  const context: Context = {options, paths: stagePaths(options.home), env: process.env, signal, progress}
+  try {
+    if (options.mode === 'stop') return await stop(context)
+    const started: Started = {agents: []}
+    const running = await up(context, started)
+    print(options, running.controlPlane)
+    return options.mode === 'detach' ? 0 : await watch(context, started, running)
+  } finally {
+    status.end()
+  }
+}
