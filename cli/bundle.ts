@@ -3,9 +3,8 @@ import {mkdir, rename, rm} from 'node:fs/promises'
 import {join} from 'node:path'
 import {build} from 'esbuild'
 
-/** Writes `dist/gilliam.mjs` below `root`; who starts the CLI meanwhile finds the old bundle or the new one, never a part. */
-export const bundleCli = async (root: string): Promise<string> => {
-  const dist = join(root, 'dist')
+/** Writes `gilliam.mjs` to `dist`, the root’s by default; who starts the CLI meanwhile finds the old bundle or the new one, never a part. */
+export const bundleCli = async (root: string, dist = join(root, 'dist')): Promise<string> => {
   const outfile = join(dist, 'gilliam.mjs')
   const temporary = join(dist, `.gilliam.${process.pid}.mjs`)
   await mkdir(dist, {recursive: true})

@@ -45,7 +45,7 @@ const waitUntilGone = async (session: Session, formation: string): Promise<void>
       )
     // Between the two calls it may go away: then the next look says so.
     const {items} = await client.call('listInstances', {params: {formation}}).catch(() => ({items: []}))
-    session.progress.show(new Map([[formation, `  ${formation} destroying: ${items.length} instances left`]]))
+    session.progress.show(new Map([[formation, `  ${formation} destroying: instances left: ${items.length}`]]))
     await session.sleep(pollMs)
   }
 }

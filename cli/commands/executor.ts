@@ -17,7 +17,7 @@ const drain = async (session: Session, executor: string, options: DrainOptions):
   let found = await client.call('drainExecutor', {params: {executor}, body: {undo: options.undo === true}})
   try {
     while (options.undo !== true && options.wait && found.instances > 0 && found.state === 'draining') {
-      session.progress.show(new Map([[executor, `  ${neutralise(executor)} draining: ${found.instances} instances left`]]))
+      session.progress.show(new Map([[executor, `  ${neutralise(executor)} draining: instances left: ${found.instances}`]]))
       await session.sleep(pollMs)
       found = await client.call('getExecutor', {params: {executor}})
     }
@@ -27,7 +27,7 @@ const drain = async (session: Session, executor: string, options: DrainOptions):
     throw error
   }
   session.progress.end()
-  session.progress.say(`${neutralise(executor)} is ${found.state} with ${found.instances} instances.`)
+  session.progress.say(`${neutralise(executor)} is ${found.state}; instances on it: ${found.instances}.`)
   session.print(`${executor}\n`, found)
 }
 

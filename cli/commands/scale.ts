@@ -47,6 +47,7 @@ const wait = async (session: Session, formation: string, release: number, wanted
           'The control plane goes on trying; `gilliam ps` shows how it stands.',
         ].join('\n'),
       )
+    session.progress.end()
     session.progress.say(`Done in ${seconds(watched.tookMs)}.`)
   } catch (error) {
     if (error instanceof Interrupted) session.progress.say('Detached. Scaling goes on; `gilliam ps` shows how it stands.')

@@ -1,0 +1,318 @@
+// Every verb against a loopback control plane that holds it to the endpoint table: what it sends, what it prints, how it ends.
+import assert from 'node:assert/strict'
+import {existsSync, readFileSync} from 'node:fs'
+import {join} from 'node:path'
+import {after, before, beforeEach, describe, it} from 'node:test'
+import {GilliamError} from '#shared/errors.ts'
+import {Cli} from './cli.ts'
+import {FakeControlPlane} from './fake-control-plane.ts'
+import {at, formation, instance, release, service} from './samples.ts'
+
+describe('gilliam', () => {
+  let cli: Cli
+  let plane: FakeControlPlane
+  before(async () => {
+    cli = new Cli()
+    plane = await new FakeControlPlane().start()
+  })
+  beforeEach(() => {
+    plane.calls.length = 0
+    plane.answers = {getRelease: () => release(), listFormations: () => ({items: [formation('crm'), formation('shop')]})}
+  })
+  after(async () => {
+    await plane.stop()
+    cli.close()
+  })
+  const run = (...args: string[]) => cli.run(args, plane.url)
+  const inCrm = (...args: string[]) => run(...args, '-f', 'crm')
+  const items = (stdout: string): Record<string, unknown>[] => (JSON.parse(stdout) as {items: Record<string, unknown>[]}).items
+
+  describe('create', () => {
+    it('makes the formation and remembers it in .gilliam, below which later commands find it', async () => {
+      plane.answers.createFormation = call => formation(call.body.name)
+      plane.answers.listInstances = () => ({items: []})
+      const cwd = cli.project('fresh', {'src/index.js': ''})
+      const {code, stdout} = await cli.run(['create', 'shop'], plane.url, {cwd})
+      assert.deepEqual([code, stdout], [0, 'shop\n'])
+      assert.deepEqual(JSON.parse(readFileSync(join(cwd, '.gilliam/state.json'), 'utf8')), {formation: 'shop', stage: 'environment'})
+      assert.equal(readFileSync(join(cwd, '.gilliam/.gitignore'), 'utf8'), '*\n')
+      await cli.run(['ps'], plane.url, {cwd: join(cwd, 'src')})
+      assert.equal(plane.of('listInstances')[0]?.params.formation, 'shop')
+      await cli.run(['ps', '-f', 'crm'], plane.url, {cwd})
+      assert.equal(plane.of('listInstances')[1]?.params.formation, 'crm')
+    })
+
+    it('takes the name from gilliam.yml, else from the folder', async () => {
+      plane.answers.createFormation = call => formation(call.body.name)
+      const named = cli.project('some-folder', {'gilliam.yml': 'formation: shop\nprocesses: {}\n'})
+      assert.equal((await cli.run(['create', '--json'], plane.url, {cwd: named})).code, 0)
+      assert.equal((await cli.run(['create'], plane.url, {cwd: cli.project('by-folder', {})})).stdout, 'by-folder\n')
+      assert.deepEqual(
+        plane.of('createFormation').map(call => call.body.name),
+        ['shop', 'by-folder'],
+      )
+      const bad = await cli.run(['create'], plane.url, {cwd: cli.project('Not_A_Name', {})})
+      assert.equal(bad.code, 2)
+      assert.match(bad.stderr, /“Not_A_Name” can not be a formation's name/)
+    })
+
+    it('ends with 5 when the name is taken, and remembers nothing', async () => {
+      plane.answers.createFormation = () => {
+        throw new GilliamError('already_exists', 'There is a formation “crm” already.')
+      }
+      const cwd = cli.project('taken', {})
+      const {code, stderr} = await cli.run(['create', 'crm'], plane.url, {cwd})
+      assert.deepEqual([code, stderr], [5, 'gilliam: There is a formation “crm” already.\n'])
+      assert.equal(existsSync(join(cwd, '.gilliam')), false)
+    })
+  })
+
+  it('ps: a table, and JSON items with every key', async () => {
+    plane.answers.listInstances = () => ({
+      items: [
+        instance({
+          service: 'web',
+          id: 'bbbbbbbbbb',
+          state: 'pending',
+          executor: undefined,
+          address: undefined,
+          reason: 'no executor fits',
+          createdAt: Date.now(),
+        }),
+        instance({restarts: 2, createdAt: Date.now() - 7_300_000}),
+      ],
+    })
+    const {code, stdout} = await inCrm('ps')
+    assert.equal(code, 0)
+    assert.equal(
+      stdout,
+      [
+        'NAME              RELEASE  STATE    EXECUTOR  ADDRESS          RESTARTS  AGE  REASON',
+        'users.aaaaaaaaaa        3  running  local     127.0.0.1:20001         2  2h',
+        'web.bbbbbbbbbb          3  pending                                    0  0s   no executor fits',
+        '',
+      ].join('\n'),
+    )
+    const [first, second] = items((await inCrm('ps', '-a', '--json')).stdout)
+    assert.deepEqual(Object.keys(first ?? {}), Object.keys(second ?? {}))
+    assert.deepEqual([second?.name, second?.executor, second?.reason], ['web.bbbbbbbbbb', null, 'no executor fits'])
+    assert.deepEqual(
+      plane.of('listInstances').map(call => call.query),
+      [{}, {all: 'true'}],
+    )
+  })
+
+  it('ps: nothing a server says can move the cursor or add a line', async () => {
+    plane.answers.listInstances = () => ({items: [instance({reason: 'a\u001b[2J\u001b]0;x\u0007\nb\u202e\u009b'})]})
+    const {stdout} = await inCrm('ps')
+    assert.match(stdout, /a\\x1b\[2J\\x1b\]0;x\\x07\\x0ab\\u\{202e\}\\x9b\n$/)
+    assert.equal(stdout.split('\n').length, 3)
+  })
+
+  it('releases and release show', async () => {
+    plane.answers.listReleases = () => ({
+      items: [{release: 2, message: 'second', author: 'Ada <ada@example.com>', createdAt: Date.now() - 90_000, services: ['users', 'web']}],
+    })
+    plane.answers.getRollout = () => {
+      throw new GilliamError('not_found', 'never')
+    }
+    assert.equal(
+      (await inCrm('releases')).stdout,
+      'RELEASE  CREATED  AUTHOR  MESSAGE  SERVICES\n      2  1m ago   Ada     second   users web\n',
+    )
+    plane.answers.getRelease = () => release({author: 'Ada', env: {A: '1'}, slug: {sha256: 'a'.repeat(64), bytes: 5}})
+    assert.equal(
+      (await inCrm('release', 'show', '3')).stdout,
+      [
+        'release:   3',
+        'formation: crm',
+        'created:   2023-11-14T22:13:20Z',
+        'author:    Ada',
+        `slug:      sha256 ${'a'.repeat(64)} (5 bytes)`,
+        'env:       A',
+        'rollout:   none',
+        '',
+        'SERVICE  KIND     PORTS  SCALE  CPU  MEMORY  RUNS',
+        'users    process  80         2  0.1  64Mi    node users.js',
+        'web      process  80         1  0.1  64Mi    node users.js',
+        '',
+      ].join('\n'),
+    )
+    assert.equal((await inCrm('release', 'show', 'x')).code, 2)
+  })
+
+  it('env: shows, sets and unsets by scope, one release per scope', async () => {
+    plane.answers.getEnv = () => ({release: 3, env: {A: '1'}, services: {users: {B: 'two words'}, web: {}}})
+    plane.answers.changeEnv = call =>
+      release({release: 4 + plane.of('changeEnv').length, services: {[call.body.service ?? 'x']: service()}})
+    plane.answers.getScale = () => ({items: []})
+    assert.equal((await inCrm('env')).stdout, 'A=1\nusers:B=two words\n')
+    const set = await inCrm('env', 'set', 'A=1=2', 'users:B=', 'users:C=x', '-m', 'why', '--author', 'me')
+    assert.deepEqual([set.code, set.stdout], [0, 'release 6\n'])
+    assert.match(set.stderr, /Nothing was restarted/)
+    const unset = await inCrm('env', 'unset', 'A', 'web:B', '--author', 'me', '--json', '--no-rollout')
+    assert.equal((JSON.parse(unset.stdout) as {release: number}).release, 8)
+    assert.deepEqual(
+      plane.of('changeEnv').map(call => call.body),
+      [
+        {set: {A: '1=2'}, message: 'why', author: 'me'},
+        {service: 'users', set: {B: '', C: 'x'}, message: 'why', author: 'me'},
+        {unset: ['A'], author: 'me'},
+        {service: 'web', unset: ['B'], author: 'me'},
+      ],
+    )
+    assert.ok(plane.of('changeEnv').every(call => call.headers['idempotency-key'] !== undefined))
+    assert.equal((await inCrm('env', 'set', 'A')).code, 2)
+    assert.equal((await inCrm('env', 'set', '1A=x')).code, 2)
+    const typo = await inCrm('env', 'set', 'usres:A=x')
+    assert.deepEqual([typo.code, typo.stderr], [4, 'gilliam: Release 3 of crm has no service “usres”. Did you mean “users”?\n'])
+  })
+
+  it('scale: shows, sets without waiting, and waits until exactly that many run', async () => {
+    const scales = {items: [{release: 3, service: 'users', desired: 2, running: 1, waiting: 1, failed: 0}]}
+    plane.answers.getScale = () => scales
+    plane.answers.setScale = () => scales
+    let looks = 0
+    plane.answers.listInstances = () => {
+      looks += 1
+      const second = instance({id: 'bbbbbbbbbb', state: looks > 1 ? 'running' : 'starting'})
+      return {items: [instance(), second, instance({id: 'cccccccccc', state: 'failed', endedAt: at})]}
+    }
+    assert.equal(
+      (await inCrm('scale')).stdout,
+      'RELEASE  SERVICE  DESIRED  RUNNING  WAITING  FAILED\n      3  users          2        1        1       0\n',
+    )
+    assert.equal((await inCrm('scale', 'users=2', '--no-wait', '-r', '3')).code, 0)
+    const waited = await inCrm('scale', 'users=2')
+    assert.equal(waited.code, 0)
+    assert.match(
+      waited.stderr,
+      /users\.bbbbbbbbbb {2}starting on local\n[\s\S]*users\.bbbbbbbbbb {2}running {2}on local 127\.0\.0\.1:20001\nDone in /,
+    )
+    assert.deepEqual(
+      plane.of('setScale').map(call => call.body),
+      [{services: {users: 2}, release: 3}, {services: {users: 2}}],
+    )
+    assert.equal((await inCrm('scale', 'users')).code, 2)
+    assert.equal((await inCrm('scale', 'users=-1')).code, 2)
+    assert.equal((await inCrm('scale', 'usr=1')).code, 4)
+  })
+
+  it('spawn: sends its own placement rules and ports', async () => {
+    plane.answers.spawnInstance = () => instance({origin: 'spawn', state: 'pending', executor: undefined})
+    const flags = ['--require', 'executor.zone == "a"', '--require', 'true', '--rank', '1', '--assigned-to', 'local']
+    const {code, stdout} = await inCrm('spawn', 'users', ...flags, '-p', '9000', '-p', '8080:80', '-r', '3')
+    assert.deepEqual([code, stdout], [0, 'users.aaaaaaaaaa\n'])
+    assert.deepEqual(plane.of('spawnInstance')[0]?.body, {
+      service: 'users',
+      release: 3,
+      requirements: ['executor.zone == "a"', 'true'],
+      rank: '1',
+      executor: 'local',
+      ports: [{port: 9_000}, {port: 80, hostPort: 8_080}],
+    })
+    assert.equal((await inCrm('spawn', 'users', '-p', '70000')).code, 2)
+  })
+
+  it('spawn --wait ends with 1 and the last lines when it fails', async () => {
+    plane.answers.spawnInstance = () => instance({origin: 'spawn', state: 'pending', executor: undefined})
+    plane.answers.getInstance = () => instance({origin: 'spawn', state: 'failed', exitCode: 7, reason: 'did not start', endedAt: at})
+    plane.answers.getLogs = () => ({
+      items: [{service: 'users', id: 'aaaaaaaaaa', at, stream: 'stderr', text: 'no disk\u001b[1m'}],
+      cursor: 'c',
+    })
+    const {code, stderr} = await inCrm('spawn', 'users', '--wait')
+    assert.equal(code, 1)
+    assert.match(stderr, /users\.aaaaaaaaaa failed: did not start \(exit code 7\)\n {4}\| no disk\n/)
+  })
+
+  it('stop: by name or id', async () => {
+    plane.answers.stopInstance = () => instance({state: 'stopping'})
+    const {stderr} = await inCrm('stop', 'users.aaaaaaaaaa')
+    assert.match(stderr, /users\.aaaaaaaaaa is stopping\. Scale asks for it, so another one takes its place\./)
+    await inCrm('stop', 'aaaaaaaaaa')
+    assert.deepEqual(
+      plane.of('stopInstance').map(call => call.params.instance),
+      ['aaaaaaaaaa', 'aaaaaaaaaa'],
+    )
+  })
+
+  it('explain: refusals and the smallest change', async () => {
+    plane.answers.explain = () => ({
+      target: 'users',
+      release: 3,
+      requirements: ['"gpu" in executor.tags'],
+      rank: '-executor.instances',
+      resources: {cpuMilli: 500, memoryMib: 256},
+      candidates: [],
+      refusals: [{executor: 'local', reasons: ['requirement does not hold: "gpu" in executor.tags'], change: 'tag it gpu'}],
+      change: 'tag local gpu',
+    })
+    assert.equal(
+      (await inCrm('explain', 'users', '-r', '3')).stdout,
+      [
+        'users of release 3',
+        'needs      0.5 cpu, 256Mi memory',
+        'requires   "gpu" in executor.tags',
+        'rank       -executor.instances',
+        '',
+        'No executor fits now.',
+        '',
+        'NOT ON  BECAUSE                                            WOULD FIT WITH',
+        'local   requirement does not hold: "gpu" in executor.tags  tag it gpu',
+        '',
+        'Smallest change: tag local gpu',
+        '',
+      ].join('\n'),
+    )
+    assert.deepEqual(plane.of('explain')[0]?.query, {release: '3'})
+  })
+
+  it('logs: filters, prints raw text where there is no terminal, and follows by cursor until Ctrl-C', async () => {
+    const line = (text: string) => ({service: 'users', id: 'aaaaaaaaaa', at, stream: 'stdout' as const, text})
+    plane.answers.getLogs = call => ({
+      items: call.query.cursor === 'c2' ? [] : [line(`\u001b[31mafter ${call.query.cursor}`)],
+      cursor: call.query.cursor ? 'c2' : 'c1',
+    })
+    const once = await inCrmLogs('--service', 'users', '--instance', 'users.aaaaaaaaaa', '--since', '10m', '-n', '5')
+    assert.equal(once.stdout, '22:13:20.000 users.aaaaaaaaaa | \u001b[31mafter undefined\n')
+    const query = plane.of('getLogs')[0]?.query ?? {}
+    assert.deepEqual({...query, since: ''}, {service: 'users', instance: 'aaaaaaaaaa', since: '', limit: '5'})
+    assert.ok(Math.abs(Number(query.since) - (Date.now() - 600_000)) < 60_000)
+    const followed = await cli.run(['logs', '-f', '--formation', 'crm', '--json'], plane.url, {interruptAt: /after c1/})
+    assert.equal(followed.code, 0)
+    assert.deepEqual(
+      followed.stdout
+        .trim()
+        .split('\n')
+        .map(text => (JSON.parse(text) as {text: string}).text),
+      ['\u001b[31mafter undefined', '\u001b[31mafter c1'],
+    )
+    plane.answers.getLogs = () => ({items: [], cursor: 'c'})
+    assert.deepEqual(items((await inCrmLogs('--json')).stdout), [])
+    assert.equal((await inCrmLogs('--service', 'usrs')).code, 4)
+    assert.equal((await inCrmLogs('--since', '10')).code, 2)
+    assert.equal((await inCrmLogs('-n', '5000')).code, 2)
+  })
+  const inCrmLogs = (...args: string[]) => run('logs', '--formation', 'crm', ...args)
+
+  it('destroy: asks only where somebody can answer, waits until it is gone, forgets it', async () => {
+    let looks = 0
+    plane.answers.getFormation = () => {
+      looks += 1
+      if (looks > 3) throw new GilliamError('not_found', 'There is no formation “crm”.')
+      return formation('crm')
+    }
+    plane.answers.destroyFormation = () => ({...formation('crm'), state: 'destroying'})
+    plane.answers.listInstances = () => ({items: [instance()]})
+    const cwd = cli.project('doomed', {'.gilliam/state.json': '{"formation": "crm"}'})
+    const refused = await cli.run(['destroy'], plane.url, {cwd})
+    assert.equal(refused.code, 2)
+    assert.match(refused.stderr, /Add --yes/)
+    assert.equal(plane.of('destroyFormation').length, 0)
+    const done = await cli.run(['destroy', '--yes'], plane.url, {cwd})
+    assert.equal(done.code, 0, done.stderr)
+    assert.match(done.stderr, /instances left: 1\nDestroyed crm\.\n$/)
+    assert.equal(existsSync(join(cwd, '.gilliam')), false)
+  })
+})

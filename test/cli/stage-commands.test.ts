@@ -1,0 +1,118 @@
+// The verbs about routes, executors, the registry and tokens, against a loopback control plane that holds them to the endpoint table.
+import assert from 'node:assert/strict'
+import {after, before, beforeEach, describe, it} from 'node:test'
+import {Cli} from './cli.ts'
+import {FakeControlPlane} from './fake-control-plane.ts'
+import {at, executor} from './samples.ts'
+
+describe('gilliam', () => {
+  let cli: Cli
+  let plane: FakeControlPlane
+  before(async () => {
+    cli = new Cli()
+    plane = await new FakeControlPlane().start()
+  })
+  beforeEach(() => {
+    plane.calls.length = 0
+    plane.answers = {}
+  })
+  after(async () => {
+    await plane.stop()
+    cli.close()
+  })
+  const run = (...args: string[]) => cli.run(args, plane.url)
+  const items = (stdout: string): Record<string, unknown>[] => (JSON.parse(stdout) as {items: Record<string, unknown>[]}).items
+
+  it('route, routes, route rm', async () => {
+    const view = {name: 'user', domain: 'crm.example.com', path: '/user/{name}', target: 'users.crm.service/{name}'}
+    plane.answers.createRoute = call => ({name: 'user', ...call.body})
+    plane.answers.listRoutes = () => ({items: [view]})
+    plane.answers.deleteRoute = () => undefined
+    const made = await run('route', 'crm.example.com/user/{name}', 'users.crm.service/{name}', '--name', 'user')
+    assert.deepEqual([made.code, made.stdout], [0, 'user\n'])
+    assert.deepEqual(plane.of('createRoute')[0]?.body, view)
+    assert.deepEqual(items((await run('routes', '--json')).stdout), [view])
+    assert.equal((await run('route', 'rm', 'user')).code, 0)
+    assert.equal(plane.of('deleteRoute')[0]?.params.route, 'user')
+    const bad = await run('route', '/user/{name}', 'users.crm.service/{other}')
+    assert.equal(bad.code, 2)
+    assert.match(bad.stderr, /^gilliam: target: \{other\} is in neither domain nor path/)
+    assert.equal((await run('route', '/x')).code, 2)
+  })
+
+  it('resolve: the instances behind an address', async () => {
+    plane.answers.getRegistry = () => ({
+      'users.aaaaaaaaaa': {host: '127.0.0.1', port: 20_001, ports: {80: 20_001}, release: 3, executor: 'local'},
+      'users.out-1': {host: '10.0.0.7'},
+      'web.bbbbbbbbbb': {host: '127.0.0.1', port: 20_002},
+    })
+    assert.equal(
+      (await run('resolve', 'http://users.crm.service:80/x')).stdout,
+      [
+        'NAME              HOST       PORT   PORTS     RELEASE  EXECUTOR',
+        'users.aaaaaaaaaa  127.0.0.1  20001  80→20001  3        local',
+        'users.out-1       10.0.0.7',
+        '',
+      ].join('\n'),
+    )
+    assert.equal(items((await run('resolve', 'out-1.users.crm.service', '--json')).stdout).length, 1)
+    assert.equal(items((await run('resolve', 'web', '--json', '-f', 'crm')).stdout).length, 1)
+    assert.equal((await run('resolve', 'nothing.crm.service')).code, 4)
+    assert.equal((await run('resolve', 'example.com')).code, 2)
+  })
+
+  it('executors and executor drain, which waits until it is empty', async () => {
+    let left = 2
+    plane.answers.listExecutors = () => ({items: [executor({joinedAt: Date.now() - 3_000})]})
+    plane.answers.drainExecutor = call => executor({state: call.body.undo ? 'ready' : 'draining', instances: left})
+    plane.answers.getExecutor = () => executor({state: 'draining', instances: --left})
+    assert.match(
+      (await run('executors')).stdout,
+      /\nlocal {2}ready {2}127\.0\.0\.1 {2}default {2}process {11}5 {2}0\.5\/4 {2}640\/8192Mi {2}ssd {3}3s\n$/,
+    )
+    const drained = await run('executor', 'drain', 'local')
+    assert.equal(drained.code, 0)
+    assert.match(drained.stderr, /instances left: 2[\s\S]*local is draining; instances on it: 0\.\n$/)
+    assert.equal((await run('executor', 'drain', 'local', '--undo')).code, 0)
+    assert.deepEqual(
+      plane.of('drainExecutor').map(call => call.body.undo),
+      [false, true],
+    )
+  })
+
+  it('registry, registry announce, registry withdraw', async () => {
+    plane.answers.getRegistry = () => ({'pay.vendor-1': {port: 8_080, host: '10.0.0.7'}})
+    plane.answers.announce = call => call.body
+    plane.answers.withdraw = () => undefined
+    assert.equal((await run('registry', 'crm')).stdout, 'NAME          DATA\npay.vendor-1  {"host":"10.0.0.7","port":8080}\n')
+    assert.equal((await run('registry', 'announce', 'crm', 'pay.vendor-1', '--json-data', '{"host": "10.0.0.7"}', '--ttl', '60')).code, 0)
+    assert.equal((await run('registry', 'withdraw', 'crm', 'pay.vendor-1')).code, 0)
+    const [announced] = plane.of('announce')
+    assert.deepEqual([announced?.body, announced?.query], [{host: '10.0.0.7'}, {ttl: '60'}])
+    for (const data of ['[]', '1', '{'])
+      assert.equal((await run('registry', 'announce', 'crm', 'pay.a', '--json-data', data)).code, 2, data)
+    assert.equal((await run('registry', 'announce', 'crm', 'pay', '--json-data', '{}')).code, 2)
+  })
+
+  it('token create, list and revoke', async () => {
+    const made = {
+      id: '0123456789abcdef',
+      name: 'ci',
+      scope: 'registry' as const,
+      formation: 'crm',
+      createdAt: at,
+      expiresAt: at + 7_200_000,
+    }
+    plane.answers.createToken = () => ({...made, token: 'gil_registry_secret'})
+    plane.answers.listTokens = () => ({items: [made]})
+    plane.answers.revokeToken = () => undefined
+    assert.equal((await run('token', 'create', 'ci', '--scope', 'registry', '--ttl', '2h', '-f', 'crm')).stdout, 'gil_registry_secret\n')
+    assert.deepEqual(plane.of('createToken')[0]?.body, {name: 'ci', scope: 'registry', formation: 'crm', ttlSeconds: 7_200})
+    assert.match(
+      (await run('token', 'list')).stdout,
+      /\n0123456789abcdef {2}ci {4}registry {2}crm {7}2023-11-14T22:13:20Z {2}2023-11-15T00:13:20Z\n$/,
+    )
+    assert.equal((await run('token', 'revoke', '0123456789abcdef')).code, 0)
+    assert.equal((await run('token', 'create', 'ci', '--scope', 'root')).code, 2)
+  })
+})
