@@ -13,6 +13,8 @@ export interface SyncRequest {
   readonly assignmentVersion: number
   readonly reports: readonly InstanceReport[]
   readonly logs: readonly LogLine[]
+  /** How long the control plane may hold back an answer that would say nothing new. */
+  readonly holdMs: number
 }
 
 export interface SyncAnswer {
@@ -68,8 +70,9 @@ export class Connection {
   /** One outbound call; a join before it when there is no credential. Throws when it was not answered, having dropped a credential that was refused. */
   async sync(request: SyncRequest, options: {timeoutMs?: number; signal?: AbortSignal} = {}): Promise<SyncAnswer> {
     const client = this.#client ?? (await this.#join())
-    const {assignmentVersion, reports, logs} = request
-    const call = {params: {executor: this.#options.descriptor.id}, body: {assignmentVersion, reports: [...reports], logs: [...logs]}}
+    const {assignmentVersion, reports, logs, holdMs} = request
+    const body = {assignmentVersion, reports: [...reports], logs: [...logs], ...(holdMs > 0 ? {holdMs} : {})}
+    const call = {params: {executor: this.#options.descriptor.id}, body}
     try {
       return await client.call('syncExecutor', call, {timeoutMs: callTimeoutMs, triesMax: 1, ...options})
     } catch (error) {

@@ -93,8 +93,9 @@ const step = (record: InstanceRecord, ending: Ending | undefined, now: number): 
 const reporting = (record: InstanceRecord, assigned: boolean, host: string): Operation | undefined => {
   const {key, phase, acknowledged} = record
   const report = reportOf(record, host)
-  if (JSON.stringify(report) !== acknowledged)
-    return {kind: 'report', key, urgent: acknowledged !== undefined || report.state !== 'starting'}
+  // That a start is under way can wait for the next call.
+  const urgent = acknowledged !== undefined || report.state !== 'starting' || report.reason !== undefined
+  if (JSON.stringify(report) !== acknowledged) return {kind: 'report', key, urgent}
   return phase === 'ended' && !assigned ? {kind: 'forget', key} : undefined
 }
 

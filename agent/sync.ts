@@ -12,6 +12,8 @@ const logLinesPerCallMax = 1_000
 const logBytesPerCallMax = 384 * 1_024
 /** Reports that become due within this go together. */
 const debounceMs = 20
+/** With nothing to tell, the answer may wait this long for something new; well below the lease and the call’s timeout. */
+const idleHoldMs = 10_000
 const retryBaseMs = 500
 const retryMaxMs = 10_000
 
@@ -40,16 +42,39 @@ export interface Sync {
 const isIndigestible = (error: unknown): boolean =>
   error instanceof GilliamError && (error.code === 'too_large' || error.code === 'invalid_request')
 
-const call = async ({agent, connection, spool, look, busyMs, log}: SyncOptions, signal: AbortSignal): Promise<number> => {
+/** A call that may be held back, and is given up for one that has something to tell. */
+class Held {
+  readonly #interrupt = new AbortController()
+  readonly signal: AbortSignal
+
+  constructor(signal: AbortSignal) {
+    this.signal = AbortSignal.any([signal, this.#interrupt.signal])
+  }
+
+  get isInterrupted(): boolean {
+    return this.#interrupt.signal.aborted
+  }
+
+  interrupt(): void {
+    this.#interrupt.abort()
+  }
+}
+
+const call = async ({agent, connection, spool, look, busyMs, log}: SyncOptions, hold: (isIdle: boolean) => Held): Promise<number> => {
   look()
   const reports = agent.reports(reportsPerCallMax)
   const batch = spool.take({linesMax: logLinesPerCallMax, bytesMax: logBytesPerCallMax})
+  const isIdle = reports.length === 0 && batch.lines.length === 0
+  const held = hold(isIdle)
   try {
-    const answer = await connection.sync({assignmentVersion: agent.assignmentVersion, reports, logs: batch.lines}, {signal})
+    const {assignmentVersion} = agent
+    const request = {assignmentVersion, reports, logs: batch.lines, holdMs: isIdle ? idleHoldMs : 0}
+    const answer = await connection.sync(request, {signal: held.signal})
     agent.acknowledge(reports)
     if (answer.assignments !== undefined) agent.assign(answer.assignments, answer.assignmentVersion)
     return spool.isEmpty ? answer.nextSyncMs : Math.min(answer.nextSyncMs, busyMs)
   } catch (error) {
+    if (held.isInterrupted) return 0
     if (!isIndigestible(error) || batch.lines.length === 0) batch.failed()
     else log.error({err: error, lines: batch.lines.length}, 'log lines are refused and dropped')
     throw error
@@ -61,9 +86,15 @@ export const startSync = (options: SyncOptions): Sync => {
   let failures = 0
   let calledAt = Number.NEGATIVE_INFINITY
   let debounce: NodeJS.Timeout | undefined
+  let held: Held | undefined
   const task = async (signal: AbortSignal): Promise<number> => {
     calledAt = options.now()
-    const nextMs = await call(options, signal)
+    const nextMs = await call(options, isIdle => {
+      const current = new Held(signal)
+      held = isIdle ? current : undefined
+      return current
+    })
+    held = undefined
     if (failures > 0) options.log.info({failures}, 'the control plane answers again')
     failures = 0
     return nextMs
@@ -85,6 +116,7 @@ export const startSync = (options: SyncOptions): Sync => {
       if (failures > 0 || debounce !== undefined) return
       debounce = setTimeout(() => {
         debounce = undefined
+        held?.interrupt()
         loop.wake()
       }, debounceMs)
     },

@@ -1,0 +1,118 @@
+// A tiny control plane over loopback HTTP for the agent's tests: joins, answers syncs from what the test assigns, serves slugs, remembers what it was told.
+import {createServer, type IncomingMessage, type Server, type ServerResponse} from 'node:http'
+import type {AddressInfo} from 'node:net'
+import type {Assignment, InstanceReport, LogLine} from '#shared/domain/assignment.ts'
+import {until} from './wait.ts'
+
+const readBody = async (request: IncomingMessage): Promise<unknown> => {
+  let text = ''
+  for await (const chunk of request) text += chunk
+  return text === '' ? undefined : JSON.parse(text)
+}
+
+export class ControlPlane {
+  readonly #server: Server
+  #assignments: readonly Assignment[] = []
+  #version = 1
+  #tokens = 0
+  #token = ''
+  /** Answers everything with this status, when set. */
+  broken: number | undefined
+  nextSyncMs = 100
+  readonly joins: unknown[] = []
+  syncs = 0
+  readonly reports: InstanceReport[] = []
+  readonly logs: LogLine[] = []
+  readonly slugs = new Map<string, Buffer>()
+  downloads = 0
+
+  private constructor() {
+    this.#server = createServer((request, response) => void this.#answer(request, response))
+  }
+
+  static async start(port = 0): Promise<ControlPlane> {
+    const plane = new ControlPlane()
+    await new Promise<void>(resolve => plane.#server.listen(port, '127.0.0.1', resolve))
+    return plane
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`
+  }
+
+  assign(...assignments: Assignment[]): void {
+    this.#assignments = assignments
+    this.#version += 1
+  }
+
+  refuseCredential(): void {
+    this.#token = 'nobody has this'
+  }
+
+  latest(id: string): InstanceReport | undefined {
+    return this.reports.findLast(report => report.id === id)
+  }
+
+  /** Waits for the instance's newest report to be as wanted. */
+  async reported(id: string, wanted: (report: InstanceReport) => boolean): Promise<InstanceReport> {
+    await until(
+      () => {
+        const report = this.latest(id)
+        return report !== undefined && wanted(report)
+      },
+      () => `last report of ${id}: ${JSON.stringify(this.latest(id))}`,
+    )
+    return this.latest(id) as InstanceReport
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections()
+    await new Promise(resolve => this.#server.close(resolve))
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = request.url ?? ''
+    const body = await readBody(request)
+    const send = (status: number, value: unknown) => {
+      response.writeHead(status, {'content-type': 'application/json'})
+      response.end(JSON.stringify(value))
+    }
+    if (url.startsWith('/blobs/')) return this.#blob(url.slice(7), response)
+    if (this.broken !== undefined) return send(this.broken, {})
+    if (url === '/v1/executors') {
+      this.joins.push(body)
+      this.#token = `executor-token-${++this.#tokens}`
+      return send(201, {executor: (body as {id: string}).id, token: this.#token, leaseMs: 45_000})
+    }
+    if (request.headers.authorization !== `Bearer ${this.#token}`)
+      return send(401, {type: '', title: '', status: 401, code: 'unauthenticated', detail: 'no such token'})
+    if (url.startsWith('/v1/artifacts/'))
+      return send(200, {sha256: url.slice(14), bytes: 1, stored: true, downloadUrl: `${this.url}/blobs/${url.slice(14)}`})
+    return send(200, this.#sync(body as {assignmentVersion: number; reports: InstanceReport[]; logs: LogLine[]}))
+  }
+
+  #sync({assignmentVersion, reports, logs}: {assignmentVersion: number; reports: InstanceReport[]; logs: LogLine[]}): unknown {
+    this.syncs += 1
+    this.reports.push(...reports)
+    this.logs.push(...logs)
+    const over = new Set(reports.filter(({state}) => state === 'stopped' || state === 'failed').map(({id}) => id))
+    if (over.size > 0) this.assign(...this.#assignments.filter(({id}) => !over.has(id)))
+    return {
+      assignmentVersion: this.#version,
+      ...(assignmentVersion === this.#version ? {} : {assignments: this.#assignments}),
+      nextSyncMs: this.nextSyncMs,
+      leaseMs: 45_000,
+    }
+  }
+
+  #blob(sha256: string, response: ServerResponse): void {
+    this.downloads += 1
+    const blob = this.slugs.get(sha256)
+    response.writeHead(blob === undefined ? 404 : 200)
+    response.end(blob)
+  }
+}
