@@ -1,11 +1,11 @@
 // The three things `./bootstrap` can do with a stage: start it and return, start and watch it, stop it. Writes results to standard output and progress to
 // standard error.
+import {existsSync} from 'node:fs'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {BootstrapError, type BootstrapOptions, urlOf} from './options.ts'
 import {stagePaths} from './paths.ts'
 import {type ProcessRecord, takeLock} from './processes.ts'
-import {bringBack, bringUp, type Context, endStarted, preflight, type RunningStage, type Started} from './stage.ts'
-import {findControlPlane} from './start.ts'
+import {bringBack, bringUp, type Context, endStarted, prepare, type RunningStage, type Started} from './stage.ts'
 import {createStatusLine, describeStage} from './status.ts'
 import {stopForeground, stopStage} from './stop.ts'
 
@@ -36,7 +36,7 @@ const lock = async (context: Context): Promise<() => void> => {
 }
 
 const up = async (context: Context, started: Started): Promise<RunningStage> => {
-  await preflight(context)
+  prepare(context)
   const unlock = await lock(context)
   try {
     return await bringUp(context, started)
@@ -52,8 +52,7 @@ const up = async (context: Context, started: Started): Promise<RunningStage> => 
 const stop = async (context: Context): Promise<number> => {
   const {options, paths} = context
   await stopForeground(paths)
-  const controlPlane = await findControlPlane(paths)
-  const unlock = controlPlane === undefined ? () => undefined : await lock(context)
+  const unlock = existsSync(paths.home) ? await lock(context) : () => undefined
   try {
     const wasRunning = await stopStage(paths, progress)
     status.end()
@@ -70,7 +69,9 @@ const stop = async (context: Context): Promise<number> => {
 /** Shows the status and starts again what dies, until told to stop. */
 const watch = async (context: Context, started: Started, running: RunningStage): Promise<number> => {
   const unwatch = await takeLock(context.paths.foreground)
-  if (!context.options.json) process.stdout.write('Ctrl-C stops it.\n')
+  const isOurs = started.controlPlane !== undefined
+  if (!context.options.json)
+    process.stdout.write(isOurs ? 'Ctrl-C stops it.\n' : 'It ran already: Ctrl-C leaves it running, --stop stops it.\n')
   try {
     while (!context.signal.aborted) {
       if (unwatch !== undefined) await bringBack(context, started).catch((error: Error) => status.show(error.message))

@@ -1,7 +1,7 @@
 // Processes that outlive whoever started them: pid files, adoption, ending. A pid alone names nobody (the kernel reuses it), so a record also holds
 // the process's start time and the machine's boot id, and what a signal goes to is checked against all three and against its command line.
 import {spawn} from 'node:child_process'
-import {closeSync, openSync, readFileSync, rmSync} from 'node:fs'
+import {closeSync, linkSync, openSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {copyFile, stat, truncate} from 'node:fs/promises'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {readJson, replaceFile} from './files.ts'
@@ -17,6 +17,7 @@ export interface ProcessRecord {
 
 const logBytesMax = 10 * 1_048_576
 const endPollMs = 25
+const lockTriesMax = 3
 
 const bootId = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
 
@@ -137,21 +138,28 @@ export const lastLines = (logFile: string, lines: number): string => {
 
 /** Takes `lockFile` for this process; undefined when another live process holds it. Returns what gives it back. */
 export const takeLock = async (lockFile: string): Promise<(() => void) | undefined> => {
-  const mine = `${JSON.stringify(recordOf(process.pid))}\n`
-  for (let tries = 0; tries < 3; tries++) {
-    try {
-      const file = openSync(lockFile, 'wx', 0o600)
-      closeSync(file)
-      replaceFile(lockFile, mine)
-      return () => rmSync(lockFile, {force: true})
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  const temporary = `${lockFile}.${process.pid}`
+  writeFileSync(temporary, `${JSON.stringify(recordOf(process.pid))}\n`, {mode: 0o600})
+  try {
+    for (let tries = 1; tries <= lockTriesMax; tries++) {
+      if (linkNew(temporary, lockFile)) return () => rmSync(lockFile, {force: true})
+      const holder = (await readJson(lockFile)) as ProcessRecord | undefined
+      if (holder !== undefined && isAlive(holder)) return undefined
+      rmSync(lockFile, {force: true})
     }
-    const holder = (await readJson(lockFile)) as ProcessRecord | undefined
-    if (holder !== undefined && isAlive(holder)) return undefined
-    if (holder === undefined) await sleep(100)
-    else rmSync(lockFile, {force: true})
+    return undefined
+  } finally {
+    rmSync(temporary, {force: true})
   }
-  rmSync(lockFile, {force: true})
-  return takeLock(lockFile)
+}
+
+/** Gives `file` a second name; false when that exists. Unlike creating a file, this makes name and content appear in one step. */
+const linkNew = (file: string, name: string): boolean => {
+  try {
+    linkSync(file, name)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  }
 }

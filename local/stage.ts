@@ -52,6 +52,7 @@ export interface RunningStage {
 /** Brings up what is missing and waits until all of it answers; adds to `started` what it started. Throws BootstrapError. */
 export const bringUp = async (context: Context, started: Started): Promise<RunningStage> => {
   const {options, paths, env, signal, progress} = context
+  await checkPlace(context)
   const slug = packDataPlane()
   slug.catch(() => undefined)
   const controlPlane = await ensureControlPlane(context, started)
@@ -74,10 +75,14 @@ export const bringUp = async (context: Context, started: Started): Promise<Runni
   return {client, controlPlane}
 }
 
-/** Checks everything that can be checked without starting anything. */
-export const preflight = async ({options, paths, env}: Context): Promise<void> => {
+/** Checks the machine and makes the home folder. */
+export const prepare = ({paths, env}: Context): void => {
   checkMachine(thisMachine(env))
   prepareHome(paths)
+}
+
+/** Checks what can be checked without starting anything. */
+const checkPlace = async ({options, paths}: Context): Promise<void> => {
   const controlPlane = await findControlPlane(paths)
   if (controlPlane !== undefined) await checkSettings(options, paths)
   checkPorts(options, controlPlane)
@@ -109,14 +114,11 @@ const checkSettings = async (options: BootstrapOptions, paths: StagePaths): Prom
 
 const ensureControlPlane = async ({options, paths, env, progress}: Context, started: Started): Promise<ProcessRecord> => {
   const running = await findControlPlane(paths)
-  replaceFile(paths.stage, `${JSON.stringify(settingsOf(options), null, 2)}\n`)
   progress('control plane')
-  if (running === undefined) {
-    started.controlPlane = await startControlPlane(options, paths, env)
-    return started.controlPlane
-  }
-  await waitForHealth(running, options, paths)
-  return running
+  if (running === undefined) started.controlPlane = await startControlPlane(options, paths, env)
+  else await waitForHealth(running, options, paths)
+  replaceFile(paths.stage, `${JSON.stringify(settingsOf(options), null, 2)}\n`)
+  return running ?? (started.controlPlane as ProcessRecord)
 }
 
 const databaseOf = async ({options, paths, env}: Context) => {
