@@ -1,6 +1,7 @@
 // gilliam.yml → what is deployed: a release's services and environment, build commands and routes. Every problem has its line and column.
 // Owns the meaning of the whole; YAML, single values and single services are in manifest/.
-import {ServiceDefinition as ServiceSchema} from './api.ts'
+import type {z} from 'zod'
+import {CreateRelease} from './api.ts'
 import {closest} from './domain/closest.ts'
 import {isServiceName} from './domain/names.ts'
 import type {ServiceDefinition, ServiceKind} from './domain/release.ts'
@@ -31,6 +32,7 @@ export const formatProblems = (file: string, problems: readonly Problem[]): stri
   problems.map(({line, column, message}) => `${file}:${line}:${column}: ${message.replaceAll('\n', '\n    ')}`).join('\n')
 
 type Report = (at: Place, message: string) => void
+type Services = Readonly<Record<string, ServiceDefinition>>
 type Sections = FieldValues<typeof manifestKeys>
 
 /** The value at a path of keys and indices, or the nearest one above it; for maps entries, the place of the key. */
@@ -62,24 +64,44 @@ const keyOf: Readonly<Record<string, string>> = {
 }
 const sectionOf = {process: 'processes', auxiliary: 'auxiliary'} as const satisfies Record<ServiceKind, string>
 
-/** Expressions hold on any executor and limits of the API are kept: what is refused here would be refused by the control plane. */
-const checkDefinition = (root: Value, name: string, service: ServiceDefinition, report: Report): void => {
-  const path = [sectionOf[service.kind], name]
-  const label = `${service.kind} “${name}”`
-  const issues = ServiceSchema.safeParse(service).error?.issues ?? []
-  for (const issue of issues) {
-    const keys = issue.path.map(step => keyOf[String(step)] ?? step)
-    report(placeOf(root, [...path, ...keys]), `${label}: ${keys.map(String).join('.')}: ${issue.message}`)
-  }
-  if (issues.length > 0) return
-  const expression = (check: ExpressionCheck, key: readonly PropertyKey[]) => {
-    if (!check.ok) report(placeOf(root, [...path, ...key]), `${label}: ${String(key[0])}: ${check.message}`)
-  }
-  for (const [index, text] of service.requirements.entries()) expression(checkRequirement(text), ['requirements', index])
-  if (service.rank !== undefined) expression(checkRank(service.rank), ['rank'])
+/** Milliseconds are not how manifests say durations. */
+const limitOf = (issue: z.core.$ZodIssue): string => {
+  if (issue.code === 'invalid_key') return `is not a good name: ${issue.issues[0]?.message ?? issue.message}`
+  const unit = String(issue.path.at(-1)).endsWith('Ms') ? ' ms' : ''
+  if (issue.code === 'too_big') return `must be at most ${issue.maximum}${unit}`
+  return issue.code === 'too_small' ? `must be at least ${issue.minimum}${unit}` : issue.message.replace(/^Invalid string: /, '')
 }
 
-const checkRequires = (root: Value, services: Readonly<Record<string, ServiceDefinition>>, report: Report): void => {
+/** The API's own limits: what they refuse would be refused by the control plane. Whether they are kept. */
+const checkLimits = (root: Value, env: Manifest['env'], services: Services, report: Report): boolean => {
+  const issues = CreateRelease.safeParse({env, services}).error?.issues ?? []
+  for (const issue of issues) {
+    const [first, name, ...rest] = issue.path.map(step => keyOf[String(step)] ?? step)
+    const service = first === 'services' && name !== undefined ? services[String(name)] : undefined
+    const path = service === undefined ? [first, name] : [sectionOf[service.kind], name, ...rest]
+    const label = service === undefined ? ['manifest', first, name] : [`${service.kind} “${String(name)}”`, rest.map(String).join('.')]
+    const known = path.filter(step => step !== undefined)
+    report(
+      placeOf(root, known),
+      `${label
+        .filter(part => part !== undefined && part !== '')
+        .map(String)
+        .join(': ')} ${limitOf(issue)}`,
+    )
+  }
+  return issues.length === 0
+}
+
+const checkExpressions = (root: Value, name: string, service: ServiceDefinition, report: Report): void => {
+  const check = (found: ExpressionCheck, key: readonly PropertyKey[]) => {
+    if (found.ok) return
+    report(placeOf(root, [sectionOf[service.kind], name, ...key]), `${service.kind} “${name}”: ${String(key[0])}: ${found.message}`)
+  }
+  for (const [index, text] of service.requirements.entries()) check(checkRequirement(text), ['requirements', index])
+  if (service.rank !== undefined) check(checkRank(service.rank), ['rank'])
+}
+
+const checkRequires = (root: Value, services: Services, report: Report): void => {
   for (const [name, service] of Object.entries(services)) {
     for (const [index, required] of service.requires.entries()) {
       if (Object.hasOwn(services, required)) continue
@@ -93,22 +115,22 @@ const checkRequires = (root: Value, services: Readonly<Record<string, ServiceDef
   }
 }
 
+const nameRule = 'a name has lower-case letters, digits and dashes, at most 40, and starts with a letter or one underscore'
+
 const servicesOf = (root: Value, sections: Sections, report: Report): Record<string, ServiceDefinition> => {
   const services: Record<string, ServiceDefinition> = {}
   const add = (kind: ServiceKind, values: Readonly<Record<string, ServiceValues>> = {}) => {
     for (const [name, one] of Object.entries(values)) {
       const path = [sectionOf[kind], name]
       const label = `${kind} “${name}”`
-      if (!isServiceName(name))
-        report(
-          placeOf(root, path),
-          `${label}: a name has lower-case letters, digits and dashes, at most 40, and starts with a letter or one underscore`,
-        )
+      if (!isServiceName(name)) {
+        report(placeOf(root, path), `${label}: ${nameRule}`)
+        continue
+      }
       if (Object.hasOwn(services, name)) report(placeOf(root, path), `${label}: a process has the same name; rename one`)
       const service = serviceOf(kind, one, (key, message) =>
         report(placeOf(root, key === undefined ? path : [...path, key]), `${label}: ${message}`),
       )
-      checkDefinition(root, name, service, report)
       services[name] = service
     }
   }
@@ -136,6 +158,9 @@ export const parseManifest = (text: string): ParsedManifest => {
   if (sections === undefined || problems.length > 0) return {ok: false, problems: sorted(problems)}
   const services = servicesOf(root, sections, reading.problem)
   checkRequires(root, services, reading.problem)
+  if (checkLimits(root, sections.env ?? {}, services, reading.problem)) {
+    for (const [name, service] of Object.entries(services)) checkExpressions(root, name, service, reading.problem)
+  }
   if (problems.length > 0) return {ok: false, problems: sorted(problems)}
   const {formation, env, routes} = sections
   const manifest = {
