@@ -7,7 +7,7 @@ import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {backoffMs} from '#shared/domain/backoff.ts'
 import type {Logger} from '#shared/log.ts'
-import {endProcess, findProcess, isAlive, lastLines, type ProcessRecord, startProcess} from './processes.ts'
+import {endProcess, findProcess, isAlive, lastError, type ProcessRecord, startProcess} from './processes.ts'
 
 const startTriesMax = 5
 const readyTimeoutMs = 10_000
@@ -136,7 +136,7 @@ const startOn = async (binary: string, folder: string, port: number): Promise<Pr
     port,
   })
   for (let waitedMs = 0; waitedMs < readyTimeoutMs; waitedMs += 10) {
-    if (!isAlive(record)) throw new Error(`dynoxide ended at start: ${lastLines(log, 3)}`)
+    if (!isAlive(record)) throw new Error(`dynoxide ended at start: ${lastError(log)}`)
     if (await accepts(port)) return record
     await sleep(10)
   }

@@ -127,10 +127,16 @@ export const limitLog = async (logFile: string): Promise<void> => {
   await truncate(logFile, 0)
 }
 
-/** The last `lines` lines of a log, for messages; empty when there is none. */
-export const lastLines = (logFile: string, lines: number): string => {
+/** Why a program ended, as its log tells: its last error on one line; empty when there is no log. */
+export const lastError = (logFile: string): string => {
+  const lines = tailOf(logFile).trimEnd().split('\n')
+  const line = lines.findLast(each => /^\w*Error\b|"level":[56]0/.test(each)) ?? lines.at(-1) ?? ''
+  return /"err":\{[^{}]*"message":"((?:[^"\\]|\\.)*)"/.exec(line)?.[1] ?? line
+}
+
+const tailOf = (logFile: string): string => {
   try {
-    return readFileSync(logFile, 'utf8').slice(-8_192).trimEnd().split('\n').slice(-lines).join('\n')
+    return readFileSync(logFile, 'utf8').slice(-16_384)
   } catch {
     return ''
   }

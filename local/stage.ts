@@ -11,7 +11,7 @@ import {readJson, replaceFile} from './files.ts'
 import {BootstrapError, type BootstrapOptions, type StageSettings, urlOf} from './options.ts'
 import type {StagePaths} from './paths.ts'
 import {checkMachine, checkPorts, prepareHome, thisMachine} from './preflight.ts'
-import {lastLines, type ProcessRecord} from './processes.ts'
+import {lastError, type ProcessRecord} from './processes.ts'
 import {
   executorIds,
   findAgent,
@@ -150,7 +150,7 @@ const waitForAgents = async ({paths, signal}: Context, client: Client, executors
     for (const executor of absent) {
       if ((await findAgent(paths, executor)) === undefined)
         throw new BootstrapError(
-          `agent ${executor} ended at start; ${paths.agent(executor).log} ends with:\n${lastLines(paths.agent(executor).log, 3)}`,
+          `agent ${executor} ended at start: ${lastError(paths.agent(executor).log)} (see ${paths.agent(executor).log})`,
         )
     }
     await sleep(pollMs)

@@ -8,7 +8,7 @@ import type {Environment} from '#shared/config.ts'
 import {stopDatabase} from './database.ts'
 import {BootstrapError, type BootstrapOptions, urlOf} from './options.ts'
 import type {StagePaths} from './paths.ts'
-import {endProcess, findProcess, isAlive, lastLines, type ProcessRecord, startProcess} from './processes.ts'
+import {endProcess, findProcess, isAlive, lastError, type ProcessRecord, startProcess} from './processes.ts'
 
 const controlPlaneProgram = fileURLToPath(new URL('main.ts', import.meta.url))
 const agentProgram = fileURLToPath(new URL('../agent/main.ts', import.meta.url))
@@ -78,9 +78,7 @@ export const waitForHealth = async (record: ProcessRecord, {apiPort, stage}: Boo
     const health = await client.call('getHealth', {}, {triesMax: 1, timeoutMs: 2_000}).catch(() => undefined)
     if (health?.ok === true && health.stage === stage) return
     if (!isAlive(record))
-      throw new BootstrapError(
-        `the control plane ended at start; ${paths.controlPlaneLog} ends with:\n${lastLines(paths.controlPlaneLog, 3)}`,
-      )
+      throw new BootstrapError(`the control plane ended at start: ${lastError(paths.controlPlaneLog)} (see ${paths.controlPlaneLog})`)
     await sleep(readyPollMs)
   }
   throw new BootstrapError(
