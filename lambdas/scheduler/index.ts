@@ -27,6 +27,8 @@ const commitsAtOnceMax = 8
 /** Reasons written per event, so that thousands of instances that fit nowhere do not keep the table busy. The next ticks write the others. */
 const reasonsPerEventMax = 200
 const reasonCharactersMax = 1_024
+/** A reason’s figures move with every placement; one that is told already is told anew only after this. */
+const reasonRefreshMs = 10_000
 
 /** Runs `task` for every item, `commitsAtOnceMax` at a time. */
 const eachOf = async <T>(items: readonly T[], task: (item: T) => Promise<void>): Promise<void> => {
@@ -79,11 +81,14 @@ const commit = async ({store, now, log}: SchedulerDeps, plan: Plan<Instance>, do
   return lost
 }
 
+const isNews = (instance: Instance, reason: string, now: number): boolean =>
+  instance.reason === undefined || (instance.reason !== reason && now - instance.updatedAt >= reasonRefreshMs)
+
 /** Tells the owners of instances that fit nowhere why, if that is news to them. */
 const tellReasons = async ({store, now, log}: SchedulerDeps, plan: Plan<Instance>): Promise<void> => {
   const news = plan.unplaced.flatMap(({instances, reason}) => {
     const text = reason.slice(0, reasonCharactersMax)
-    return instances.filter(instance => instance.reason !== text).map(({formation, id}) => ({formation, id, text}))
+    return instances.filter(instance => isNews(instance, text, now())).map(({formation, id}) => ({formation, id, text}))
   })
   await eachOf(news.slice(0, reasonsPerEventMax), async ({formation, id, text}) => {
     await store.instances.refuse(formation, id, text, now())
