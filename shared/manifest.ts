@@ -14,8 +14,6 @@ import {type MapValue, type Place, type Problem, readSource, type Value} from '.
 
 export type {Problem} from './manifest/source.ts'
 
-export const manifestName = 'gilliam.yml'
-
 export interface Manifest {
   readonly formation?: string
   readonly env: Readonly<Record<string, string>>
