@@ -1,3 +1,4 @@
+// That bench/placement measures what it says: exact choices, honest peers, traces read as they are.
 import assert from 'node:assert/strict'
 import {mkdtemp, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'

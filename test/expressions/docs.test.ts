@@ -1,3 +1,4 @@
+// docs/expressions.md against the code: variables, functions, limits, examples.
 import assert from 'node:assert/strict'
 import {readFileSync} from 'node:fs'
 import {test} from 'node:test'

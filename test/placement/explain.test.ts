@@ -1,3 +1,4 @@
+// Explanations in words: candidates, reasons, changes, and what a plan tells of what it could not place.
 import assert from 'node:assert/strict'
 import {test} from 'node:test'
 import type {Executor} from '#shared/domain/executor.ts'

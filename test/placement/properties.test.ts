@@ -1,3 +1,4 @@
+// Properties of every plan, over random executors and instances, against the definition in oracle.ts.
 import assert from 'node:assert/strict'
 import {test} from 'node:test'
 import fc from 'fast-check'

@@ -1,3 +1,4 @@
+// The tournament tree against a walk over all leaves.
 import assert from 'node:assert/strict'
 import {test} from 'node:test'
 import fc from 'fast-check'

@@ -1,3 +1,4 @@
+// The limits of one scheduler run: plans, reasons written, lists loaded.
 import assert from 'node:assert/strict'
 import {test} from 'node:test'
 import {createSchedulerFunction, plansPerEventMax, type SchedulerDeps} from '#lambdas/scheduler/index.ts'

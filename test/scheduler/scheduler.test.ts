@@ -1,3 +1,4 @@
+// The scheduler over the real embedded database: what is assigned where, and what several at once may not do.
 import assert from 'node:assert/strict'
 import {afterEach, beforeEach, test} from 'node:test'
 import {createSchedulerFunction, type SchedulerEvent} from '#lambdas/scheduler/index.ts'
