@@ -10,7 +10,7 @@ import {readBootId} from './runtime/proc.ts'
 import {type Layout, layoutOf, type Settings} from './settings.ts'
 import {type AgentState, loadState} from './state.ts'
 import {endStrays} from './strays.ts'
-import {type Sync, startSync} from './sync.ts'
+import {lastSync, type Sync, startSync} from './sync.ts'
 
 const logLookMs = 500
 /** Lines do not wait longer than this for the next call of an idle agent. */
@@ -83,7 +83,8 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
   }
   await takeOver(parts, layout, world)
   const {log, now, random} = world
-  const syncing = startSync({agent, connection, spool, look: () => logs.look(), busyMs: settings.busyMs, now, random, log})
+  const calls = {agent, connection, spool, look: () => logs.look(), busyMs: settings.busyMs, now, random, log}
+  const syncing = startSync(calls)
   sync = syncing
   const stopTimers = startTimers(parts, layout, syncing, world)
   const leave = async (): Promise<void> => {
@@ -94,6 +95,8 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
   }
   const suspend = async (): Promise<void> => {
     await agent.suspend()
+    await syncing.stop()
+    if (agent.hasReports) await lastSync(calls)
     await leave()
   }
   return {agent, leave, suspend}

@@ -16,6 +16,7 @@ const debounceMs = 20
 const idleHoldMs = 10_000
 const retryBaseMs = 500
 const retryMaxMs = 10_000
+const lastSyncTimeoutMs = 1_000
 
 export interface SyncOptions {
   readonly agent: Agent
@@ -79,6 +80,12 @@ const call = async ({agent, connection, spool, look, busyMs, log}: SyncOptions, 
     else log.error({err: error, lines: batch.lines.length}, 'log lines are refused and dropped')
     throw error
   }
+}
+
+/** One call before the agent leaves, so that callers are not sent to what it stopped. A control plane that does not answer in time is left alone. */
+export const lastSync = async (options: SyncOptions): Promise<void> => {
+  const hold = () => new Held(AbortSignal.timeout(lastSyncTimeoutMs))
+  await call(options, hold).catch(error => options.log.warn({err: error}, 'the last sync failed'))
 }
 
 /** Starts calling. Goes on for ever: without a control plane everything keeps running. */

@@ -1,0 +1,54 @@
+// The process runtime: the contract of all runtimes, and what is its own: the claim of a start, process numbers used again, another boot.
+import assert from 'node:assert/strict'
+import {existsSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs'
+import {join} from 'node:path'
+import {test} from 'node:test'
+import {isAlive, parseStat, readBootId, statOf} from '#agent/runtime/proc.ts'
+import {createProcessRuntime} from '#agent/runtime/process.ts'
+import {temporaryFolder} from './fixtures.ts'
+import {runtimeContract} from './runtime-contract.ts'
+
+runtimeContract('process', createProcessRuntime)
+
+const claim = (directory: string, start: number, note: string): void => {
+  mkdirSync(join(directory, 'control'), {recursive: true})
+  writeFileSync(join(directory, 'control', `pid.${start}`), `${note}\n`)
+}
+
+test('an agent that looks while a start of its predecessor is under way finds it, or makes sure that it never runs', async t => {
+  for (let n = 0; n < 20; n++) {
+    const directory = temporaryFolder(t)
+    mkdirSync(join(directory, 'run'))
+    const starting = createProcessRuntime().start({directory, command: 'touch ran; sleep 1000', environment: {}})
+    const found = await createProcessRuntime().find(directory)
+    const running = await starting
+    if (found.state === 'absent') {
+      await running.ended
+      assert.equal(existsSync(join(directory, 'run', 'ran')), false)
+    } else assert.equal(found.state, 'running')
+    running.kill()
+    await running.ended
+  }
+})
+
+test('another process with the same number is not taken for the instance', async t => {
+  const directory = temporaryFolder(t)
+  const line = readFileSync(`/proc/${process.pid}/stat`, 'utf8').trim().split(' ')
+  line[21] = '1'
+  claim(directory, 1, `${readBootId()} ${line.join(' ')}`)
+  assert.deepEqual(await createProcessRuntime().find(directory), {state: 'ended', exit: {}})
+})
+
+test('what was started before the machine was is not there any more', async t => {
+  const directory = temporaryFolder(t)
+  claim(directory, 1, `another-boot ${readFileSync(`/proc/${process.pid}/stat`, 'utf8').trim()}`)
+  assert.deepEqual(await createProcessRuntime().find(directory), {state: 'absent'})
+})
+
+test('a process’s name may hold anything', () => {
+  const parsed = parseStat('42 (a) b (c) S 1 41 40 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 777 1 1')
+  assert.deepEqual(parsed, {pid: 42, state: 'S', processGroup: 41, startTicks: '777'})
+  assert.equal(parseStat(''), undefined)
+  assert.equal(isAlive(process.pid, statOf(process.pid)?.startTicks ?? ''), true)
+  assert.equal(isAlive(process.pid, '1'), false)
+})
