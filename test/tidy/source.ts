@@ -42,9 +42,10 @@ const functionKinds = new Set([
 ])
 const impure = /^(?:Date\.now|new Date|Math\.random|crypto\.\w+|process\.\w+|console\.\w+|setTimeout|setInterval|performance\.now)\b/
 
-/** Suites hold tests, and are as long as their tests together. */
-const isSuiteBody = (node: Node, file: SourceFile): boolean =>
-  node.parent.kind === SyntaxKind.CallExpression && /^describe\b/.test(node.parent.getText(file))
+/** Suites hold tests, and are as long as their tests together: the body of a `describe`, and a contract that defines tests for its caller. */
+const isSuite = (node: Node, file: SourceFile): boolean =>
+  (node.parent.kind === SyntaxKind.CallExpression && /^describe\b/.test(node.parent.getText(file))) ||
+  /^\s+(?:describe|it|test)\(/m.test(node.getText(file))
 
 const nameOf = (node: Node, file: SourceFile): string => {
   const start =
@@ -62,7 +63,7 @@ const read = (path: string, file: SourceFile): Source => {
   const place = (node: Node, text: string): Place => ({line: lineAt(node.getStart(file)), text})
 
   const visit = (node: Node): void => {
-    if (functionKinds.has(node.kind) && !isSuiteBody(node, file))
+    if (functionKinds.has(node.kind) && !isSuite(node, file))
       functions.push({...place(node, nameOf(node, file)), lines: node.getText(file).split('\n').length})
     if (node.kind === SyntaxKind.PropertyAccessExpression && node.getText(file) === 'process.env')
       environment.push(place(node, 'process.env'))
