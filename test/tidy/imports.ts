@@ -28,7 +28,7 @@ export const rules: readonly Rule[] = [
   {from: /^local\//, may: /^(?:shared|lambdas|agent|proxy|cli|local)\//, packages: any},
   {from: /^cdk\//, may: /^(?:cdk\/|shared\/(?:endpoints|config)\.ts$|shared\/endpoints\/|lambdas\/store\/schema\.ts$)/, packages: any},
   {from: /^examples\/([a-z]+)\//, may: /^examples\/$1\//, packages: /^node:/},
-  {from: /^bench\//, may: /^(?:shared|lambdas|agent|proxy|cli|local|bench)\//, packages: any},
+  {from: /^bench\//, may: any, packages: any},
   {from: /^test\//, may: any, packages: any},
 ]
 
