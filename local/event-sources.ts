@@ -10,7 +10,7 @@ import {type Loop, startLoop} from '#shared/loop.ts'
 import {type Checkpoint, openCheckpoint} from './checkpoints.ts'
 import {createShardReader, type StreamRecord} from './shards.ts'
 
-const idlePollMs = 200
+const idlePollMsDefault = 200
 const recordsPerBatchMax = 100
 /** Tries of one batch; then it is logged and left to the next tick, which looks at everything. */
 const batchTriesMax = 8
@@ -32,6 +32,8 @@ export interface EventSourceOptions {
   readonly checkpoints: string
   readonly consumers: readonly Consumer[]
   readonly from?: 'TRIM_HORIZON' | 'LATEST'
+  /** How often to look for what others wrote; what this process writes is seen at once, by `poke`. 200 by default. */
+  readonly idlePollMs?: number
   readonly log: Logger
   readonly now: () => number
 }
@@ -77,6 +79,7 @@ const consume = (
   reached: (position: number) => void,
 ): Loop => {
   const log = options.log.child({consumer: consumer.name})
+  const idlePollMs = options.idlePollMs ?? idlePollMsDefault
   const reader = createShardReader({client: options.streams, stream, checkpoint, from: options.from ?? 'TRIM_HORIZON', now: options.now})
   return startLoop(
     async signal => {

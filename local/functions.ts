@@ -4,12 +4,12 @@ import {createArtifactsFunction} from '#lambdas/artifacts/index.ts'
 import {createExecutorsFunction} from '#lambdas/executors/index.ts'
 import {createFormationsFunction} from '#lambdas/formations/index.ts'
 import {createLogsFunction} from '#lambdas/logs/index.ts'
-import {createReconcilerFunction} from '#lambdas/reconciler/index.ts'
+import type {ApiFunction} from '#lambdas/middleware.ts'
+import {createReconcilerFunction, reconcilerItemTypes} from '#lambdas/reconciler/index.ts'
 import {createRegistryFunction} from '#lambdas/registry/index.ts'
 import {createRoutingFunction} from '#lambdas/routing/index.ts'
 import {createSchedulerFunction, schedulerItemTypes} from '#lambdas/scheduler/index.ts'
 import type {Store} from '#lambdas/store/index.ts'
-import type {ItemType} from '#lambdas/store/schema.ts'
 import type {FunctionName} from '#shared/endpoints.ts'
 import {createExpressions} from '#shared/expressions.ts'
 import {randomId} from '#shared/ids.ts'
@@ -44,8 +44,11 @@ export interface Functions {
   readonly wake: (formation: string) => Promise<unknown>
 }
 
-/** What the reconciler needs to hear of. */
-const reconcilerItemTypes: ReadonlySet<ItemType> = new Set(['formation', 'scale', 'rollout', 'instance', 'executor'])
+/** A function as the gateway calls it: what Lambda passes besides the event has no meaning here. */
+const local =
+  (inner: ApiFunction): GatewayFunction =>
+  event =>
+    inner(event)
 
 export const createFunctions = (options: FunctionOptions): Functions => {
   const {store, now, blobs, logs, stage, version, timing, nextPollMs} = options
@@ -56,13 +59,13 @@ export const createFunctions = (options: FunctionOptions): Functions => {
   const reconciler = createReconcilerFunction({...deps('reconciler'), randomId, wakeAt: options.wakeAt})
   return {
     api: {
-      formations: createFormationsFunction({...deps('formations'), randomId, expressions, blobs}),
-      executors: createExecutorsFunction({...deps('executors'), logs, timing}),
-      registry: createRegistryFunction({...deps('registry'), nextPollMs}),
-      routing: createRoutingFunction(deps('routing')),
-      artifacts: createArtifactsFunction({...deps('artifacts'), blobs}),
-      logs: createLogsFunction({...deps('logs'), logs}),
-      access: createAccessFunction({...deps('access'), stage, version, openapi: {...createOpenapi({version})}}),
+      formations: local(createFormationsFunction({...deps('formations'), randomId, expressions, blobs})),
+      executors: local(createExecutorsFunction({...deps('executors'), logs, timing})),
+      registry: local(createRegistryFunction({...deps('registry'), nextPollMs})),
+      routing: local(createRoutingFunction(deps('routing'))),
+      artifacts: local(createArtifactsFunction({...deps('artifacts'), blobs})),
+      logs: local(createLogsFunction({...deps('logs'), logs})),
+      access: local(createAccessFunction({...deps('access'), stage, version, openapi: {...createOpenapi({version})}})),
     },
     scheduler: {name: 'scheduler', types: schedulerItemTypes, handle: scheduler},
     reconciler: {name: 'reconciler', types: reconcilerItemTypes, handle: reconciler},

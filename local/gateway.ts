@@ -16,7 +16,8 @@ const requestTimeoutMs = 600_000
 const drainTimeoutMs = 5_000
 const droppedBytesMax = 16 * 1_048_576
 
-export type GatewayFunction = (event: APIGatewayProxyEventV2) => Promise<APIGatewayProxyStructuredResultV2>
+/** `signal` ends when the client goes away. */
+export type GatewayFunction = (event: APIGatewayProxyEventV2, signal: AbortSignal) => Promise<APIGatewayProxyStructuredResultV2>
 
 export interface GatewayOptions {
   readonly table: Readonly<Record<string, Endpoint>>
@@ -59,7 +60,9 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     if (body === undefined) return answer(response, requestId, 'too_large', `the body is larger than ${requestBodyBytesMax} bytes`)
     const {route, pathParameters} = found
     const event = toEvent({request, path, query, body, routeKey: route.routeKey, pathParameters, requestId, now: options.now()})
-    const result = await withTimeout(options.functions[route.function](event), functionTimeoutMs)
+    const gone = new AbortController()
+    response.once('close', () => gone.abort())
+    const result = await withTimeout(options.functions[route.function](event, gone.signal), functionTimeoutMs)
     if (result === undefined)
       return answer(response, requestId, 'unavailable', `no answer within ${functionTimeoutMs / 1_000} s; try again`)
     writeResult(result, response, draining)

@@ -15,6 +15,7 @@ import {type EventSources, startEventSources} from './event-sources.ts'
 import {replaceFile} from './files.ts'
 import {createFunctions} from './functions.ts'
 import {startGateway} from './gateway.ts'
+import {createHolds} from './holds.ts'
 import {openLogs} from './logs.ts'
 import {type StagePaths, stagePaths} from './paths.ts'
 import {limitLog} from './processes.ts'
@@ -23,6 +24,9 @@ import {createSweeper} from './sweeper.ts'
 import {startTimers, type Timers} from './timers.ts'
 
 const nextPollMs = 500
+/** How often to look for writes of others: nobody else writes to the embedded database, but another replica may write to a shared one. */
+const ownPollMs = 1_000
+const sharedPollMs = 200
 const syncBusyMs = 100
 const syncIdleMs = 500
 
@@ -76,9 +80,12 @@ const compose = async (log: Logger) => {
   }
   const wakeAt = (formation: string, at: number) => late.timers?.wakeAt(formation, at)
   const functions = createFunctions({store, blobs, logs, stage, version: version(), timing, nextPollMs, now, log, wakeAt})
-  const consumers = [functions.scheduler, functions.reconciler]
-  const gateway = await startGateway({table: endpoints, functions: functions.api, other: blobs.serve, port, now, log})
-  const events = await startEventSources({...dynamo, table, checkpoints: paths.checkpoints, consumers, now, log})
+  const holds = createHolds()
+  const consumers = [functions.scheduler, functions.reconciler, holds.consumer]
+  const api = {...functions.api, executors: holds.wrap(functions.api.executors), registry: holds.wrap(functions.api.registry)}
+  const gateway = await startGateway({table: endpoints, functions: api, other: blobs.serve, port, now, log})
+  const idlePollMs = database === undefined ? sharedPollMs : ownPollMs
+  const events = await startEventSources({...dynamo, table, checkpoints: paths.checkpoints, consumers, idlePollMs, now, log})
   late.events = events
   const sweeper = createSweeper(dynamo.client, table)
   const upkeep = async () => {
@@ -88,6 +95,7 @@ const compose = async (log: Logger) => {
   }
   late.timers = startTimers({ticks: functions.ticks, wake: functions.wake, upkeep, now, log})
   return async () => {
+    holds.release()
     await gateway.close()
     await late.timers?.stop()
     await events.stop()

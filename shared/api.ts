@@ -12,6 +12,7 @@ export {
 export {
   ExecutorName,
   FormationName,
+  holdMsMax,
   InstanceId,
   InstanceName,
   list,

@@ -1,8 +1,12 @@
 // What the reconciler is called with, and which formations and executors a batch of the table's stream is about.
 import type {AttributeValue, DynamoDBRecord, DynamoDBStreamEvent} from 'aws-lambda'
+import type {ItemType} from '../store/schema.ts'
 
 /** `tick`: look at leases and, now and then, at everything. `wake`: a time that was asked for by `wakeAt` has come. */
 export type ReconcilerEvent = DynamoDBStreamEvent | {readonly tick: true} | {readonly wake: string}
+
+/** Item types the reconciler needs to hear of; event source filters name them. */
+export const reconcilerItemTypes: ReadonlySet<ItemType> = new Set(['formation', 'scale', 'rollout', 'instance', 'executor'])
 
 type Image = Readonly<Record<string, AttributeValue>>
 

@@ -5,7 +5,7 @@ import {type ReconcilerEvent, subjectOf} from './events.ts'
 import {type ReconcilerDeps, reconcileFormation} from './formation.ts'
 import {loseExecutors} from './leases.ts'
 
-export type {ReconcilerEvent} from './events.ts'
+export {type ReconcilerEvent, reconcilerItemTypes} from './events.ts'
 export type {ReconcilerDeps} from './formation.ts'
 
 /** How often a tick looks at every formation, in case an event was lost; other ticks look at leases only. */

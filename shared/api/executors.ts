@@ -7,6 +7,7 @@ import {
   ExecutorName,
   FormationName,
   HealthCheck,
+  HoldMs,
   InstanceId,
   Port,
   PortDefinition,
@@ -72,6 +73,7 @@ export const Sync = z
     assignmentVersion: z.int().min(0).describe('the version the agent holds; 0 when it holds none'),
     reports: z.array(Report).max(reportsPerSyncMax).describe('instances whose state changed since the last sync that was answered'),
     logs: z.array(Line).max(logLinesPerSyncMax).default([]),
+    holdMs: HoldMs,
   })
   .meta({id: 'Sync'})
 export const Assignment = z

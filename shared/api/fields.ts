@@ -3,6 +3,15 @@ import {z} from 'zod'
 import {isInstanceId, isName, isServiceName, parseInstanceName} from '../domain/names.ts'
 import {desiredInstancesMax, requirementsMax} from '../domain/release.ts'
 
+/** Longest that a caller may ask to be held, in milliseconds: below what gateways and proxies cut off. */
+export const holdMsMax = 20_000
+export const HoldMs = z
+  .int()
+  .min(0)
+  .max(holdMsMax)
+  .optional()
+  .describe('how long the answer may be held back while it would say nothing new; a home where waiting costs money answers at once')
+
 export const FormationName = z
   .string()
   .refine(isName, 'a lower-case name: letters, digits and dashes, at most 40, starting with a letter')

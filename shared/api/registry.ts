@@ -1,6 +1,6 @@
 // Requests and responses of the service registry and the discovery feed.
 import {z} from 'zod'
-import {FormationName, InstanceId, InstanceName, Port, ReleaseNumber, ServiceName} from './fields.ts'
+import {FormationName, HoldMs, InstanceId, InstanceName, Port, ReleaseNumber, ServiceName} from './fields.ts'
 import {RouteView} from './routes.ts'
 
 export const Announcement = z
@@ -25,6 +25,7 @@ export const Discover = z
       .refine(held => Object.keys(held).length <= 1_000, 'at most 1000 formations')
       .describe('the version held of each formation; 0 for none'),
     routes: z.int().min(0).optional().describe('the version held of the routing table; leave out when routes are of no interest'),
+    holdMs: HoldMs,
   })
   .meta({id: 'Discover'})
 export const Discovered = z

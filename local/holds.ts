@@ -1,0 +1,168 @@
+// Long polls of a local stage: an answer that says nothing new waits until something is, so that agents, router and proxy learn of changes within
+// milliseconds and ask seldom. The functions know nothing of it: they are simply asked again. On AWS, where waiting costs money, nobody holds.
+import type {APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, DynamoDBRecord, DynamoDBStreamEvent} from 'aws-lambda'
+import {holdMsMax} from '#shared/api.ts'
+import type {Consumer} from './event-sources.ts'
+import type {GatewayFunction} from './gateway.ts'
+
+/** How soon a caller that can be held should ask again, in milliseconds. */
+const askAgainMs = 10
+/** Answers held at the same time; more are given at once. */
+const holdsMax = 10_000
+
+interface Question {
+  readonly holdMs: number
+  /** What would make the answer another one; undefined when the caller wants it at once. */
+  readonly topics: readonly string[] | undefined
+}
+
+interface Body {
+  readonly holdMs?: unknown
+  readonly reports?: readonly unknown[]
+  readonly logs?: readonly unknown[]
+  readonly formations?: Readonly<Record<string, unknown>>
+  readonly routes?: unknown
+}
+
+const parse = (text: string | undefined): Body => {
+  try {
+    const value: unknown = JSON.parse(text ?? '{}')
+    return typeof value === 'object' && value !== null ? value : {}
+  } catch {
+    return {} // The function answers it with what is wrong.
+  }
+}
+
+const isEmpty = (list: readonly unknown[] | undefined): boolean => list === undefined || list.length === 0
+
+const topicsOf: Readonly<Record<string, (event: APIGatewayProxyEventV2, body: Body) => readonly string[] | undefined>> = {
+  // One that reports wants to know that it was heard.
+  'POST /v1/executors/{executor}/sync': (event, {reports, logs}) =>
+    isEmpty(reports) && isEmpty(logs) ? [`executor ${event.pathParameters?.executor}`] : undefined,
+  'POST /v1/discovery': (_, {formations, routes}) => [
+    ...Object.keys(formations ?? {}).map(name => `formation ${name}`),
+    ...(routes === undefined ? [] : ['routes']),
+  ],
+}
+
+/** Undefined when the caller did not ask to be held. */
+const questionOf = (event: APIGatewayProxyEventV2): Question | undefined => {
+  const topics = topicsOf[event.routeKey]
+  if (topics === undefined) return undefined
+  const body = parse(event.body)
+  const holdMs = typeof body.holdMs === 'number' ? Math.min(body.holdMs, holdMsMax) : 0
+  return holdMs > 0 ? {holdMs, topics: topics(event, body)} : undefined
+}
+
+interface Answer {
+  readonly assignments?: unknown
+  readonly formations?: Readonly<Record<string, unknown>>
+  readonly routes?: unknown
+}
+
+const saysNothing = ({statusCode, body}: APIGatewayProxyStructuredResultV2): boolean => {
+  if (statusCode !== 200) return false
+  const {assignments, formations, routes} = JSON.parse(body ?? '{}') as Answer
+  return assignments === undefined && routes === undefined && Object.keys(formations ?? {}).length === 0
+}
+
+/** The answer, asking to be called again at once: the next call is what waits. */
+const askAgain = (result: APIGatewayProxyStructuredResultV2): APIGatewayProxyStructuredResultV2 => {
+  if (result.statusCode !== 200) return result
+  const body = JSON.parse(result.body ?? '{}') as Record<string, unknown>
+  for (const when of ['nextSyncMs', 'nextPollMs']) if (when in body) body[when] = askAgainMs
+  return {...result, body: JSON.stringify(body)}
+}
+
+/** What a changed item is about; undefined when nobody waits for that. */
+const topicOf = ({dynamodb}: DynamoDBRecord): string | undefined => {
+  const item = dynamodb?.NewImage
+  const before = dynamodb?.OldImage
+  if (item?.type?.S === 'lease') return item.assignmentVersion?.N === before?.assignmentVersion?.N ? undefined : `executor ${item.id?.S}`
+  if (item?.type?.S === 'discovery') return `formation ${item.formation?.S}`
+  return item?.type?.S === 'routing' ? 'routes' : undefined
+}
+
+export interface Holds {
+  /** Hears of changes from the table's stream. */
+  readonly consumer: Consumer
+  readonly wrap: (inner: GatewayFunction) => GatewayFunction
+  /** Answers everybody who waits, and holds nobody from now on. */
+  readonly release: () => void
+}
+
+export const createHolds = (): Holds => {
+  const waiting = new Map<string, Set<() => void>>()
+  let released = false
+  let held = 0
+
+  const listen = (topics: readonly string[], heard: () => void) => {
+    for (const topic of topics) waiting.set(topic, (waiting.get(topic) ?? new Set()).add(heard))
+    return () => {
+      for (const topic of topics) {
+        const others = waiting.get(topic)
+        others?.delete(heard)
+        if (others?.size === 0) waiting.delete(topic)
+      }
+    }
+  }
+
+  const changed = (topic: string): void => {
+    for (const heard of [...(waiting.get(topic) ?? [])]) heard()
+  }
+
+  /** Listens before it asks, so that no change falls between. */
+  const hold = async (
+    holdMs: number,
+    topics: readonly string[],
+    ask: () => Promise<APIGatewayProxyStructuredResultV2>,
+    signal: AbortSignal,
+  ) => {
+    let wake: (() => void) | undefined
+    let news = false
+    const heard = (): void => {
+      news = true
+      wake?.()
+    }
+    const forget = listen(topics, heard)
+    const over = AbortSignal.any([signal, AbortSignal.timeout(holdMs)])
+    over.addEventListener('abort', heard, {once: true})
+    try {
+      for (;;) {
+        news = false
+        const answer = await ask()
+        if (over.aborted || released || !saysNothing(answer)) return answer
+        if (!news) await new Promise<void>(resolve => (wake = resolve))
+        if (over.aborted || released) return answer
+      }
+    } finally {
+      forget()
+    }
+  }
+
+  return {
+    consumer: {
+      name: 'holds',
+      types: new Set(['lease', 'discovery', 'routing']),
+      handle: async ({Records}: DynamoDBStreamEvent) => {
+        for (const topic of new Set(Records.map(topicOf))) if (topic !== undefined) changed(topic)
+      },
+    },
+    wrap: inner => async (event, signal) => {
+      const question = questionOf(event)
+      if (question === undefined) return inner(event, signal)
+      const {holdMs, topics} = question
+      if (released || held >= holdsMax || topics === undefined) return askAgain(await inner(event, signal))
+      held += 1
+      try {
+        return askAgain(await hold(holdMs, topics, () => inner(event, signal), signal))
+      } finally {
+        held -= 1
+      }
+    },
+    release: () => {
+      released = true
+      for (const topic of [...waiting.keys()]) changed(topic)
+    },
+  }
+}
