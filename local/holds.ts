@@ -78,7 +78,10 @@ const askAgain = (result: APIGatewayProxyStructuredResultV2): APIGatewayProxyStr
 const topicOf = ({dynamodb}: DynamoDBRecord): string | undefined => {
   const item = dynamodb?.NewImage
   const before = dynamodb?.OldImage
-  if (item?.type?.S === 'lease') return item.assignmentVersion?.N === before?.assignmentVersion?.N ? undefined : `executor ${item.id?.S}`
+  if (item?.type?.S === 'lease')
+    return item.assignmentVersion?.N === before?.assignmentVersion?.N
+      ? undefined
+      : `executor ${dynamodb?.Keys?.sk?.S?.slice('LEASE#'.length)}`
   if (item?.type?.S === 'discovery') return `formation ${item.formation?.S}`
   return item?.type?.S === 'routing' ? 'routes' : undefined
 }
@@ -132,7 +135,11 @@ export const createHolds = (): Holds => {
         news = false
         const answer = await ask()
         if (over.aborted || released || !saysNothing(answer)) return answer
-        if (!news) await new Promise<void>(resolve => (wake = resolve))
+        if (!news) {
+          await new Promise<void>(resolve => {
+            wake = resolve
+          })
+        }
         if (over.aborted || released) return answer
       }
     } finally {
