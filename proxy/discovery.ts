@@ -5,13 +5,15 @@ import {type Loop, startLoop} from '#shared/loop.ts'
 import type {Asked, Directory, Discovered, FormationView} from './directory.ts'
 import {readSnapshot, SnapshotWriter} from './snapshot.ts'
 
+/** With everything known, the answer may wait this long for something new; well below the call’s timeout. */
+export const idleHoldMs = 10_000
 /** Longest a request waits for the first word of an unknown formation. */
 export const firstWordWaitMsMax = 2_000
 /** Polls are at least this far apart, however many requests ask. */
 export const pollSpacingMsMin = 50
 /** After a failed poll, requests for unknown formations are not worth another one for this long. */
 export const pollAfterFailureMs = 1_000
-const pollMsMin = 100
+const pollMsMin = 10
 const pollMsMax = 60_000
 const backoffMsBase = 250
 const backoffMsMax = 5_000
@@ -19,7 +21,7 @@ const backoffMsMax = 5_000
 export interface DiscoveryOptions {
   readonly directory: Directory
   /** One call of `POST /v1/discovery`; throws when there is no answer. */
-  readonly discover: (asked: Asked, signal: AbortSignal) => Promise<Discovered>
+  readonly discover: (asked: Asked & {readonly holdMs?: number}, signal: AbortSignal) => Promise<Discovered>
   readonly snapshotFile?: string
   readonly log: Logger
   readonly now: () => number
@@ -32,6 +34,8 @@ export class Discovery {
   readonly #writer: SnapshotWriter | undefined
   readonly #waiting = new Map<string, Set<() => void>>()
   #loop: Loop | undefined
+  /** Ends a poll that may be held back. */
+  #held: AbortController | undefined
   #lastPollAt = Number.NEGATIVE_INFINITY
   #lastFailureAt = Number.NEGATIVE_INFINITY
 
@@ -72,19 +76,30 @@ export class Discovery {
     if (early > 0) await sleep(early, undefined, {signal})
     this.#lastPollAt = now()
     const asked = this.#directory.ask(now())
+    const held = this.#isSettled() ? new AbortController() : undefined
+    this.#held = held
     try {
-      const answer = await discover(asked, signal)
+      const answer =
+        held === undefined
+          ? await discover(asked, signal)
+          : await discover({...asked, holdMs: idleHoldMs}, AbortSignal.any([signal, held.signal]))
       if (this.#directory.outOfReach && this.#directory.lastAnswerAt !== undefined) log.info('the control plane answers again')
       if (this.#directory.apply(asked, answer, now())) this.#writer?.touch()
       const pollMs = Math.min(pollMsMax, Math.max(pollMsMin, answer.nextPollMs))
       return [...this.#directory.formations.values()].some(({loaded}) => !loaded) ? pollSpacingMsMin : pollMs
     } catch (error) {
+      if (held?.signal.aborted === true) return 0
       this.#directory.failed()
       this.#lastFailureAt = now()
       throw error
     } finally {
       this.#release(Object.keys(asked.formations))
     }
+  }
+
+  /** Whether the control plane answers and has told of everything asked for. */
+  #isSettled(): boolean {
+    return this.#directory.loaded && !this.#directory.outOfReach && [...this.#directory.formations.values()].every(({loaded}) => loaded)
   }
 
   #release(names: readonly string[]): void {
@@ -115,6 +130,7 @@ export class Discovery {
       const timer = setTimeout(done, firstWordWaitMsMax)
       waiting.add(done)
       this.#waiting.set(formation, waiting)
+      this.#held?.abort()
       this.#loop?.wake()
     })
   }

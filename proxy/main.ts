@@ -6,12 +6,12 @@ import {GilliamError} from '#shared/errors.ts'
 import {createLogger} from '#shared/log.ts'
 import {type AccessLogMode, accessLogModes} from './access-log.ts'
 import {startDataPlane} from './data-plane.ts'
-import type {DiscoveryOptions} from './discovery.ts'
+import {type DiscoveryOptions, idleHoldMs} from './discovery.ts'
 import type {OutsidePolicy} from './forward.ts'
 import {limitsDefault} from './limits.ts'
 
 /** One call to the feed; the loop is what repeats it. */
-const discoverTimeoutMs = 5_000
+const discoverTimeoutMs = idleHoldMs + 5_000
 
 const readPort = (env: Environment, name: 'PORT' | 'PORT_9000'): number => {
   const port = Number(env[name])
