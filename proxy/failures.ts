@@ -47,11 +47,15 @@ export const failureOf = (error: unknown, sent: boolean, limits: Limits): Failur
     const why = `sent nothing for ${seconds(limits.idleTimeoutMs)} in the middle of its answer (idle timeout)`
     return {code: 'upstream_timeout', why, connection: false, timedOut: true}
   }
+  const isNotHttp = error instanceof Error && error.name === 'HTTPParserError'
   if (!sent || unreachable.has(code)) {
     return {code: 'upstream_refused', why: `refused the connection (${code || message})`, connection: true, timedOut: false}
   }
-  if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW' || code === 'ERR_INVALID_CHAR') {
-    return {code: 'upstream_broken', why: `sent something that is not HTTP (${code})`, connection: false, timedOut: false}
+  if (isNotHttp || code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW' || code === 'ERR_INVALID_CHAR') {
+    return {code: 'upstream_broken', why: `sent something that is not HTTP (${code || message})`, connection: false, timedOut: false}
+  }
+  if (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') {
+    return {code: 'upstream_broken', why: 'sent an answer that is not as long as it said', connection: false, timedOut: false}
   }
   return {
     code: 'upstream_broken',

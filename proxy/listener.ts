@@ -13,14 +13,42 @@ import {beginVisit, loopProblem, type Self} from './visit.ts'
 /** Only WebSockets are upgraded; every other `Upgrade` is ignored, as a server may (RFC 9110 §7.8), so that no other protocol slips through. */
 const isWebSocket = ({method, headers}: IncomingMessage): boolean => method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket'
 
-/** Answers what could not be parsed, and closes. */
-const answerMalformed = (error: Error, socket: Duplex): void => {
+/** Answers what could not be parsed, and closes. In the middle of an answer (`busy`) nothing more may be said. */
+const answerMalformed = (error: Error, socket: Duplex, busy: boolean): void => {
   const code = codeOf(error)
-  if (code === 'ECONNRESET' || !socket.writable) socket.destroy(error)
+  if (busy || code === 'ECONNRESET' || !socket.writable) socket.destroy(error)
   else if (code === 'HPE_HEADER_OVERFLOW') answerProblemRaw(socket, 'too_large', 'The head of the request is too large.', {requestId: '-'})
   else if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
     answerProblemRaw(socket, 'invalid_request', 'The head of the request took too long.', {requestId: '-'})
   else answerProblemRaw(socket, 'invalid_request', `This is not HTTP: ${code || 'malformed request'}.`, {requestId: '-'})
+}
+
+/** Serves the requests of one connection one after the other: pipelined ones may depend on each other (RFC 9112 §9.3.2). */
+class Line {
+  readonly #last = new WeakMap<Duplex, Promise<void>>()
+  readonly #onError: (error: unknown) => void
+
+  constructor(onError: (error: unknown) => void) {
+    this.#onError = onError
+  }
+
+  isBusy(socket: Duplex): boolean {
+    return this.#last.has(socket)
+  }
+
+  /** Runs `work` when the work before it on this connection is done. A fault of ours ends the connection, not the process. */
+  enter(socket: Duplex, work: () => Promise<void>): void {
+    const before = this.#last.get(socket)
+    const mine = (before === undefined ? work() : before.then(work))
+      .catch((error: unknown) => {
+        this.#onError(error)
+        socket.destroy()
+      })
+      .finally(() => {
+        if (this.#last.get(socket) === mine) this.#last.delete(socket)
+      })
+    this.#last.set(socket, mine)
+  }
 }
 
 export interface ListenerOptions {
@@ -45,25 +73,20 @@ export const createListener = ({self, traffic, tunnels, limits, log, now}: Liste
   })
   server.maxConnections = limits.connectionsMax
   server.timeout = limits.idleTimeoutMs + 10_000
-  /** A fault of ours ends one connection, not the process. */
-  const guarded = (work: Promise<void>, socket: Duplex): void => {
-    work.catch((error: unknown) => {
-      log.error({err: error}, 'a request could not be served')
-      socket.destroy()
-    })
-  }
+  const line = new Line(error => log.error({err: error}, 'a request could not be served'))
   const serve = (expectsContinue: boolean): RequestListener => {
     return (request, response) => {
-      if (!tunnels.isOwn(request.socket)) return guarded(traffic.serve(request, response, expectsContinue), request.socket)
+      const {socket} = request
+      if (!tunnels.isOwn(socket)) return line.enter(socket, () => traffic.serve(request, response, expectsContinue))
       const {code, detail} = loopProblem(self.role)
       answerProblem(response, code, detail, {requestId: beginVisit(request, now).requestId}, true)
     }
   }
   server.on('request', serve(false))
   server.on('checkContinue', serve(true))
-  server.on('upgrade', (request, socket, head) => guarded(tunnels.upgrade(request, socket as Socket, head), socket))
-  server.on('connect', (request, socket, head) => guarded(tunnels.connect(request, socket as Socket, head), socket))
-  server.on('clientError', answerMalformed)
+  server.on('upgrade', (request, socket, head) => line.enter(socket, () => tunnels.upgrade(request, socket as Socket, head)))
+  server.on('connect', (request, socket, head) => line.enter(socket, () => tunnels.connect(request, socket as Socket, head)))
+  server.on('clientError', (error, socket) => answerMalformed(error, socket, line.isBusy(socket)))
   return server
 }
 

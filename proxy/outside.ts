@@ -1,7 +1,7 @@
 // Hosts outside the platform: how the proxy reaches them, and the addresses it never reaches for anybody.
 import {lookup as dnsLookup} from 'node:dns'
 import {BlockList, isIP, type LookupFunction} from 'node:net'
-import {Agent, type Dispatcher} from 'undici'
+import {Agent, buildConnector, type Dispatcher} from 'undici'
 import {ForbiddenHostError} from './failures.ts'
 import type {Limits} from './limits.ts'
 
@@ -13,6 +13,8 @@ const createForbidden = (): BlockList => {
   list.addAddress('fd00:ec2::254', 'ipv6')
   return list
 }
+
+const bare = (host: string): string => host.replace(/^\[|\]$/g, '')
 
 export interface Outside {
   readonly dispatcher: Dispatcher
@@ -39,14 +41,18 @@ export const createOutside = (limits: Limits): Outside => {
     })
   }
   const check = (host: string): void => {
-    const address = host.replace(/^\[|\]$/g, '')
-    if (isIP(address) !== 0 && isForbidden(address)) throw refusal()
+    if (isIP(bare(host)) !== 0 && isForbidden(bare(host))) throw refusal()
   }
+  // undici reads `0x7f000001` as an address, so what is connected to is checked once more where it is known.
+  const connector = buildConnector({timeout: limits.connectTimeoutMs, lookup, allowH2: false})
   const dispatcher = new Agent({
     connections: limits.connectionsPerInstanceMax,
     pipelining: 1,
     allowH2: false,
-    connect: {timeout: limits.connectTimeoutMs, lookup},
+    connect: (options, callback) => {
+      if (isIP(bare(options.hostname)) !== 0 && isForbidden(bare(options.hostname))) callback(refusal(), null)
+      else connector(options, callback)
+    },
     maxHeaderSize: limits.headBytesMax,
   })
   return {dispatcher, lookup, check, destroy: () => dispatcher.destroy()}

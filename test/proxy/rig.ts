@@ -22,8 +22,17 @@ export interface Closer {
   readonly after: (close: () => Promise<unknown> | unknown) => void
 }
 
+/** Every open connection of a server, upgraded ones too. */
+const connections = new WeakMap<Server, Set<Socket>>()
+
 const listening = (server: Server, port = 0): Promise<number> =>
   new Promise((resolve, reject) => {
+    const open = new Set<Socket>()
+    connections.set(server, open)
+    server.on('connection', socket => {
+      open.add(socket)
+      socket.once('close', () => open.delete(socket))
+    })
     server.once('error', reject)
     server.listen(port, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))
   })
@@ -31,7 +40,7 @@ const listening = (server: Server, port = 0): Promise<number> =>
 const closed = (server: Server): Promise<void> =>
   new Promise(resolve => {
     server.close(() => resolve())
-    server.closeAllConnections()
+    for (const socket of connections.get(server) ?? []) socket.destroy()
   })
 
 /** A real HTTP server standing in for an instance. */
