@@ -9,7 +9,7 @@ import {request} from 'undici'
 import type {SlugReference} from '#shared/domain/release.ts'
 import {unpack} from './unpack.ts'
 
-/** Packed bytes of unused slugs that stay for the next release or rollback. */
+/** Unpacked bytes of unused slugs that stay for the next release or rollback. */
 export const unusedBytesMax = 2 * 1_073_741_824
 const downloadIdleMs = 30_000
 
@@ -46,6 +46,8 @@ export class Slugs {
   readonly #directory: string
   readonly #locate: Locate
   readonly #fetching = new Map<string, Promise<string>>()
+  /** By path: slugs never change, and walking one costs. */
+  readonly #bytes = new Map<string, number>()
 
   constructor(options: {directory: string; locate: Locate}) {
     this.#directory = options.directory
@@ -90,12 +92,16 @@ export class Slugs {
     for (const name of await readdir(this.#directory)) {
       const path = join(this.#directory, name)
       if (inUse.has(name) || this.#fetching.has(name.replace('fetching-', ''))) continue
-      unused.push({path, usedAt: (await stat(path)).mtimeMs, bytes: await folderBytes(path)})
+      const bytes = this.#bytes.get(path) ?? (await folderBytes(path))
+      this.#bytes.set(path, bytes)
+      unused.push({path, usedAt: (await stat(path)).mtimeMs, bytes})
     }
     let kept = 0
     for (const {path, bytes} of unused.sort((a, b) => b.usedAt - a.usedAt)) {
       kept += bytes
-      if (kept > budgetBytes || path.includes('fetching-')) await rm(path, {recursive: true, force: true})
+      if (kept <= budgetBytes && !path.includes('fetching-')) continue
+      this.#bytes.delete(path)
+      await rm(path, {recursive: true, force: true})
     }
   }
 }

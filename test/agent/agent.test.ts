@@ -1,6 +1,6 @@
 // The agent as a process, real instances, and a control plane made by hand.
 import assert from 'node:assert/strict'
-import {writeFileSync} from 'node:fs'
+import {readdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {test} from 'node:test'
 import {assignment, health, httpScript, machine, processesOf, slugOf} from './fixtures.ts'
 import {until} from './wait.ts'
@@ -134,6 +134,26 @@ test('SIGTERM leaves instances running; SIGUSR2 stops them, and they start again
   assert.equal(withdrawn?.announced, false)
   await it.start()
   await it.plane.reported('g1', report => report.state === 'running' && report.announced)
+})
+
+test('after a reboot the same instances start again on the same executor', async t => {
+  const it = await machine(t)
+  it.plane.assign(assignment('m1', {script: 'echo "$PORT" >> ports; exec sleep 1000', ports: [{port: 80}]}))
+  await it.start()
+  await until(() => it.plane.latest('m1') !== undefined && processesOf('m1').length > 0)
+  await it.end('SIGKILL')
+  for (const pid of processesOf('m1')) process.kill(pid, 'SIGKILL')
+  // What a reboot looks like to the next agent: another boot id than the one in its state and in the notes of the processes.
+  const state = `${it.home}/state.json`
+  writeFileSync(state, readFileSync(state, 'utf8').replace(/"bootId":"[^"]*"/, '"bootId":"another"'))
+  const control = `${it.home}/instances/crm.users.m1/control`
+  const note = `${control}/${readdirSync(control).find(name => name.startsWith('pid.'))}`
+  writeFileSync(note, readFileSync(note, 'utf8').replace(/^\S+/, 'another'))
+  await it.start()
+  await until(() => processesOf('m1').length > 0)
+  const ports = () => readFileSync(`${it.home}/instances/crm.users.m1/run/ports`, 'utf8').trim().split('\n')
+  await until(() => ports().length === 2)
+  assert.equal(new Set(ports()).size, 1)
 })
 
 test('what is not assigned any more is stopped at once', async t => {
