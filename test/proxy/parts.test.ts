@@ -1,0 +1,168 @@
+// Small pure parts: headers, request targets, port selection, failures, access log.
+import assert from 'node:assert/strict'
+import {test} from 'node:test'
+import {createAccessLog, linesPerSecondMax} from '#proxy/access-log.ts'
+import {failureOf} from '#proxy/failures.ts'
+import {endToEnd, isLoop, requestHeaders} from '#proxy/headers.ts'
+import {limitsDefault} from '#proxy/limits.ts'
+import type {Entry} from '#proxy/report.ts'
+import {readAuthority, readTarget} from '#proxy/request-target.ts'
+import {hostPortOf, select} from '#proxy/select.ts'
+import {createLogger} from '#shared/log.ts'
+import {compilePattern} from '#shared/patterns.ts'
+
+test('hop-by-hop headers and what Connection names stay behind', () => {
+  const headers = [
+    'A',
+    '1',
+    'Connection',
+    'close, X-A',
+    'X-A',
+    '2',
+    'TE',
+    'trailers',
+    'Upgrade',
+    'h2c',
+    'Keep-Alive',
+    '5',
+    'connection',
+    'x-b',
+    'X-B',
+    '3',
+  ]
+  assert.deepEqual(endToEnd([...headers, 'Proxy-Authorization', 'x', 'A', '4']), ['A', '1', 'A', '4'])
+})
+
+test('the way of a request is told', () => {
+  const way = {authority: 'users.crm.service', requestId: 'id', pseudonym: 'p1', httpVersion: '1.1'}
+  const headers = [
+    'Host',
+    'x',
+    'Via',
+    '1.0 old',
+    'X-Forwarded-For',
+    '1.1.1.1',
+    'Expect',
+    '100-continue',
+    'Via',
+    '1.1 older',
+    'X-Forwarded-Host',
+    'spoof',
+  ]
+  assert.deepEqual(requestHeaders(headers, way), [
+    'X-Forwarded-For',
+    '1.1.1.1',
+    'X-Forwarded-Host',
+    'spoof',
+    'host',
+    'users.crm.service',
+    'via',
+    '1.0 old, 1.1 older, 1.1 p1',
+    'x-request-id',
+    'id',
+  ])
+  const client = {address: '2.2.2.2', host: 'x', proto: 'http'}
+  assert.deepEqual(requestHeaders(headers, {...way, client}).slice(6), [
+    'x-forwarded-for',
+    '1.1.1.1, 2.2.2.2',
+    'x-forwarded-host',
+    'x',
+    'x-forwarded-proto',
+    'http',
+  ])
+  assert.equal(isLoop(['via', '1.1 a, 1.1 p1 (comment)'], 'p1'), true)
+  assert.equal(isLoop(['via', '1.1 p10'], 'p1'), false)
+})
+
+test('request targets are read in both forms', () => {
+  const target = (url: string, ...hosts: string[]) => {
+    const read = readTarget(url, hosts)
+    return read.ok ? [read.target.form, read.target.host, read.target.port, read.target.path, read.target.query] : 'refused'
+  }
+  assert.deepEqual(target('/a?b=c#d', 'X:81'), ['origin', 'x', 81, '/a', 'b=c'])
+  assert.deepEqual(target('http://Y?q', 'x'), ['absolute', 'y', undefined, '/', 'q'])
+  assert.deepEqual(target('//evil/x', 'x'), ['origin', 'x', undefined, '//evil/x', undefined])
+  for (const url of ['*', 'https://x/', 'http:///x', 'http://a b/', 'x:80', 'http://u@x/', '/%', '/%0'])
+    assert.equal(target(url, 'x'), 'refused', url)
+  assert.equal(target('/', 'x', 'y'), 'refused')
+  assert.equal(target('/', 'x:99999'), 'refused')
+  assert.deepEqual(readAuthority('[::1]:8080'), {host: '[::1]', port: 8080})
+  assert.deepEqual(readAuthority('[::1]'), {host: '[::1]'})
+  assert.equal(readAuthority(':80'), undefined)
+})
+
+test('80 stands for the lowest port when a service has no port 80', () => {
+  assert.equal(hostPortOf({'80': 1, '9000': 2}), 1)
+  assert.equal(hostPortOf({'9000': 2, '5000': 3}), 3)
+  assert.equal(hostPortOf({'9000': 2, '5000': 3}, 80), 3)
+  assert.equal(hostPortOf({'9000': 2}, 9000), 2)
+  assert.equal(hostPortOf({'9000': 2}, 443), undefined)
+  assert.equal(hostPortOf({}), undefined)
+  const selection = select([{service: 'users', id: 'a', host: 'h', ports: {}}], {service: 'users', formation: 'crm'}, undefined)
+  assert.deepEqual(selection, {ok: false, detail: 'Service “users” of formation “crm” has no ports, not 80.'})
+})
+
+test('failures are named', () => {
+  const named = (code: string, sent: boolean): string => failureOf(Object.assign(new Error('x'), {code}), sent, limitsDefault).code
+  assert.deepEqual(
+    [
+      named('ECONNREFUSED', false),
+      named('ECONNRESET', false),
+      named('ECONNRESET', true),
+      named('ENOTFOUND', false),
+      named('UND_ERR_CONNECT_TIMEOUT', false),
+    ],
+    ['upstream_refused', 'upstream_refused', 'upstream_broken', 'no_such_host', 'upstream_timeout'],
+  )
+  assert.equal(failureOf('odd', true, limitsDefault).code, 'upstream_broken')
+})
+
+test('the access log is sampled and bounded', () => {
+  const lines: string[] = []
+  const log = createLogger('t', {destination: {write: line => void lines.push(line)}})
+  const entry: Entry = {
+    kind: 'http',
+    requestId: 'r',
+    method: 'GET',
+    host: 'h'.repeat(2_000),
+    path: '/',
+    status: 200,
+    attempts: 1,
+    durationMs: 1,
+  }
+  let now = 0
+  let random = 0.5
+  const clock = {now: () => now, random: () => random}
+  createAccessLog(log, 'off', clock)({...entry, status: 502})
+  createAccessLog(log, 'errors', clock)(entry)
+  const sampled = createAccessLog(log, 'sample', clock)
+  sampled(entry)
+  assert.equal(lines.length, 0)
+  random = 0.001
+  sampled(entry)
+  sampled({...entry, status: 200, code: 'upstream_broken'})
+  assert.equal(lines.length, 2)
+  assert.ok((lines[0]?.length ?? 0) < 1_000)
+  const all = createAccessLog(log, 'all', clock)
+  lines.length = 0
+  for (let i = 0; i < linesPerSecondMax * 3; i++) all(entry)
+  assert.equal(lines.length, linesPerSecondMax)
+  now = 1_000
+  all(entry)
+  assert.match(lines.at(-1) ?? '', new RegExp(`"droppedLines":${linesPerSecondMax * 2}`))
+})
+
+test('patterns: whole texts, groups counted, native engine only for single classes', () => {
+  const groups = (source: string, text: string): unknown => {
+    const compiled = compilePattern(source)
+    return compiled.ok ? compiled.pattern.match(text) : compiled.message
+  }
+  assert.deepEqual(groups('[0-9]+', '12'), ['12'])
+  assert.equal(groups('[0-9]+', '12a'), undefined)
+  assert.equal(groups('a|ab', 'abc'), undefined)
+  assert.deepEqual(groups('(a)|(b)', 'b'), ['b', undefined, 'b'])
+  assert.equal(groups('(a+)+b', 'a'.repeat(100_000)), undefined)
+  assert.match(String(groups('[z-a]+', '')), /not a regular expression/)
+  assert.match(String(groups('(?<=a)b', '')), /not a regular expression/)
+  assert.match(String(groups('x'.repeat(5_000), '')), /longer than/)
+})
