@@ -43,7 +43,7 @@ const processOf = ({name, calls, instances}: Node): string => `  ${name}:
     scale: ${instances}
     env: {CALLS: "${calls.join(' ')}"}
     health: {http: /healthz, interval: 10s}
-    resources: {cpu: 0.01, memory: 16M}
+    resources: {cpu: 0.01, memory: 16Mi}
     requires: [${calls.join(', ')}]
 `
 

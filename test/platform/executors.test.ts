@@ -42,7 +42,7 @@ describe('platform: executors and outsiders', () => {
       }
     })()
     try {
-      await stage.must(['executor', 'drain', second])
+      await stage.must(['executor', 'drain', second, '--no-wait'])
       await until('all to run on the other', async () => (await on('local')).length === 4 && (await on(second)).length === 0)
     } finally {
       over = true
