@@ -1,7 +1,7 @@
 // An agent's word on one of its instances: state, address, announcement, end. The transition table decides what may follow what.
 import type {InstanceReport} from '#shared/domain/assignment.ts'
 import {endedInstanceKeptMs, type Instance, isTerminal, mayFollow} from '#shared/domain/instance.ts'
-import {all, announcedIs, instanceStill} from './conditions.ts'
+import {all, announcedIs, exists, instanceStill} from './conditions.ts'
 import {touchDiscovery} from './discovery.ts'
 import {instanceOf, ttlOf, typed} from './items.ts'
 import {freed} from './placement.ts'
@@ -68,6 +68,12 @@ const announcementWrites = (executor: string, after: Instance, was: boolean, is:
   return was ? [{delete: key}] : []
 }
 
+/** What an agent ends by itself must not start again there, even if the agent forgets it: somebody else replaces it from now on. */
+const stopWrites = (executor: string, before: Instance, {state, formation, id}: Instance): Write[] =>
+  state === 'stopping' && before.state !== 'stopping'
+    ? [{update: keys.assignment(executor, formation, id), change: {set: {stop: true}}, when: exists}]
+    : []
+
 const commit = async (table: Table, executor: string, stored: StoredInstance, after: Instance, announced: boolean): Promise<boolean> => {
   const {instance} = stored
   const update = {
@@ -75,7 +81,9 @@ const commit = async (table: Table, executor: string, stored: StoredInstance, af
     change: changeTo(after, announced),
     when: all(instanceStill(instance.state, executor), announcedIs(stored.announced)),
   }
-  const others = isTerminal(after.state) ? freed(instance, executor) : announcementWrites(executor, after, stored.announced, announced)
+  const others = isTerminal(after.state)
+    ? freed(instance, executor)
+    : [...announcementWrites(executor, after, stored.announced, announced), ...stopWrites(executor, instance, after)]
   if (others.length === 0) return (await write(table, update)) !== undefined
   return (await transact(table, [update, ...others])) === undefined
 }

@@ -145,6 +145,7 @@ export interface AssignedInstance {
   readonly release: number
   readonly resources: Resources
   readonly ports: readonly PortDefinition[]
+  /** Its instance is `stopping`. */
   readonly stop: boolean
 }
 

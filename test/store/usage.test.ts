@@ -7,26 +7,25 @@ import {startDatabase, type TestDatabase} from './database.ts'
 import {descriptor, pendingInstance, reportOf} from './samples.ts'
 
 const now = 1_800_000_000_000
-const executors = ['left', 'right']
+const sides = ['left', 'right']
 const instancesPerRun = 4
 
 let database: TestDatabase
 before(async () => {
   database = await startDatabase()
-  for (const id of executors) await database.store.executors.join(descriptor(id), now)
 })
 after(() => database.stop())
 
 const at = fc.nat({max: instancesPerRun - 1})
-const executor = fc.constantFrom(...executors)
+const side = fc.constantFrom(...sides)
 const action = fc.oneof(
-  {weight: 3, arbitrary: fc.record({do: fc.constant('assign' as const), at, executor})},
+  {weight: 3, arbitrary: fc.record({do: fc.constant('assign' as const), at, executor: side})},
   {
     weight: 4,
     arbitrary: fc.record({
       do: fc.constant('report' as const),
       at,
-      executor,
+      executor: side,
       state: fc.constantFrom('starting', 'running', 'stopping', 'stopped', 'failed'),
       announced: fc.boolean(),
     }),
@@ -36,14 +35,18 @@ const action = fc.oneof(
 )
 type Action = typeof action extends fc.Arbitrary<infer T> ? T : never
 
+/** Each run has executors of its own. */
+const on = (formation: string, side: string): string => `${formation}-${side}`
+
 const act = async (instances: readonly Instance[], one: Action): Promise<unknown> => {
   const {store} = database
   const instance = instances[one.at] ?? assert.fail()
   const {formation, service, id} = instance
   if (one.do === 'stop') return store.instances.requestStop(formation, id, 'stop', now)
   if (one.do === 'lose') return store.instances.lose(formation, id, 'lost', now)
-  if (one.do === 'report') return store.instances.report(one.executor, reportOf(formation, service, id, one.state, one.announced), now)
-  const seen = (await store.executors.get(one.executor)) ?? assert.fail()
+  if (one.do === 'report')
+    return store.instances.report(on(formation, one.executor), reportOf(formation, service, id, one.state, one.announced), now)
+  const seen = (await store.executors.get(on(formation, one.executor))) ?? assert.fail()
   return store.instances.assign(seen, [instance], now)
 }
 
@@ -51,7 +54,7 @@ const act = async (instances: readonly Instance[], one: Action): Promise<unknown
 const check = async (formation: string): Promise<readonly Instance[]> => {
   const {store} = database
   const instances = await store.instances.list(formation, {endedSince: 0})
-  for (const id of executors) {
+  for (const id of sides.map(side => on(formation, side))) {
     const placed = instances.filter(each => each.executor === id && isPlaced(each.state))
     const stored = await store.executors.get(id)
     assert.equal(stored?.instances, placed.length)
@@ -80,18 +83,18 @@ it('keeps usage, assignments and announcements true to the instances', async () 
     fc.asyncProperty(fc.array(fc.array(action, {minLength: 1, maxLength: 3}), {minLength: 1, maxLength: 12}), async rounds => {
       const formation = `run-${run++}`
       await store.formations.create(formation, now)
+      for (const side of sides) await store.executors.join(descriptor(on(formation, side)), now)
       const drafts = Array.from({length: instancesPerRun}, (_, index) =>
         pendingInstance(formation, 'web', `i${index}`, index < 2 ? {ports: [{port: 80, hostPort: 8080}]} : {}, now),
       )
       await store.instances.create(formation, 0, drafts)
       for (const actions of rounds) await Promise.all(actions.map(one => act(drafts, one)))
-      for (const {id, state, executor: on} of await check(formation)) {
+      for (const {id, state, executor} of await check(formation)) {
         if (isTerminal(state)) continue
         await store.instances.requestStop(formation, id, 'over', now)
-        if (on !== undefined) await store.instances.report(on, reportOf(formation, 'web', id, 'stopped', false), now)
+        if (executor !== undefined) await store.instances.report(executor, reportOf(formation, 'web', id, 'stopped', false), now)
       }
       assert.ok((await check(formation)).every(each => isTerminal(each.state)))
-      for (const each of await store.executors.list()) assert.deepEqual([each.instances, each.cpuMilliUsed, each.hostPorts], [0, 0, []])
     }),
     {numRuns: 25},
   )
