@@ -38,10 +38,11 @@ export const writeSnapshot = async (file: string, discovered: Discovered): Promi
   await rename(temporary, file)
 }
 
-/** Writes are at least this far apart. */
-export const snapshotIntervalMs = 1_000
+/** Writes are at least this far apart, and further when they take long: writing never takes more than a tenth of the time. */
+export const snapshotIntervalMs = 50
+const restPerWrite = 9
 
-/** Saves a table that keeps changing: at most one write at a time and one per {@link snapshotIntervalMs}, always the newest. */
+/** Saves a table that keeps changing: one write at a time, with {@link snapshotIntervalMs} and more in between, always the newest. */
 export class SnapshotWriter {
   readonly #file: string
   readonly #take: () => Discovered
@@ -67,8 +68,10 @@ export class SnapshotWriter {
   async #run(): Promise<void> {
     while (this.#dirty) {
       this.#dirty = false
+      const startedAt = performance.now()
       await writeSnapshot(this.#file, this.#take()).catch(this.#onError)
-      await sleep(snapshotIntervalMs, undefined, {signal: this.#hurry.signal}).catch(() => undefined)
+      const restMs = Math.max(snapshotIntervalMs, restPerWrite * (performance.now() - startedAt))
+      await sleep(restMs, undefined, {signal: this.#hurry.signal}).catch(() => undefined)
     }
   }
 
