@@ -101,8 +101,14 @@ export interface Machine {
 
 /** A home, a control plane, and an agent in a process of its own; all gone after the test. */
 export const machine = async (t: TestContext): Promise<Machine> => {
-  const home = temporaryFolder(t)
   const plane = await ControlPlane.start()
+  // Cleaning up goes in the order it was asked for: what runs first, then its folder.
+  t.after(async () => {
+    await end('SIGKILL')
+    killInstances(home)
+    await plane.close()
+  })
+  const home = temporaryFolder(t)
   writeFileSync(join(home, 'join-token'), 'join me\n')
   let child: ChildProcess | undefined
   let output = ''
@@ -113,11 +119,6 @@ export const machine = async (t: TestContext): Promise<Machine> => {
     ending.kill(signal)
     return gone
   }
-  t.after(async () => {
-    await end('SIGKILL')
-    killInstances(home)
-    await plane.close()
-  })
   const start = async (environment: Record<string, string> = {}): Promise<void> => {
     const syncs = plane.syncs
     child = spawn(process.execPath, ['agent/main.ts'], {

@@ -23,6 +23,12 @@ const startHere = async (t: TestContext) => {
     Object.entries(platform.functions).map(([name, answer]): [string, GatewayFunction] => [name, event => answer(event)]),
   ) as Record<FunctionName, GatewayFunction>
   const gateway = await startGateway({table: endpoints, functions, port: 0, now: () => platform.clock.now, log})
+  // Cleaning up goes in the order it was asked for: what runs first, then its folder.
+  t.after(async () => {
+    await agent.suspend()
+    await gateway.close()
+    await platform.stop()
+  })
   const home = temporaryFolder(t)
   writeFileSync(join(home, 'join'), await platform.tokenOf('join'))
   const environment = {
@@ -38,11 +44,6 @@ const startHere = async (t: TestContext) => {
     now: () => performance.now(),
     wallClock: Date.now,
     random: Math.random,
-  })
-  t.after(async () => {
-    await agent.suspend()
-    await gateway.close()
-    await platform.stop()
   })
   await until(async () => (await platform.store.executors.get('here')) !== undefined)
   return {platform, agent}

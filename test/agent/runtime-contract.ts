@@ -75,7 +75,8 @@ export const runtimeContract = (name: string, create: () => Runtime): void => {
 
   test(`${name}: another agent finds what runs, and hears of its end with the exit code`, async t => {
     const directory = folderFor(t)
-    await start(t, directory, 'while [ ! -e go ]; do sleep 0.02; done; exit 9')
+    await start(t, directory, 'touch up; while [ ! -e go ]; do sleep 0.02; done; exit 9')
+    await until(() => existsSync(join(directory, 'run/up')))
     const found = await create().find(directory)
     assert.ok(isRunning(found))
     // Looking again changes nothing.
