@@ -17,7 +17,7 @@ const routed = (t: Closer, ...ports: number[]) =>
     feed.route(['*', '/{rest:.*}', 'users.crm.service/{rest}'])
   })
 
-const bodyBytes = 32 * 1_048_576
+const bodyBytes = 24 * 1_048_576
 
 test('big bodies arrive whole, with and without a length', async t => {
   const data = randomBytes(bodyBytes)
