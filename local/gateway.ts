@@ -60,9 +60,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     if (body === undefined) return answer(response, requestId, 'too_large', `the body is larger than ${requestBodyBytesMax} bytes`)
     const {route, pathParameters} = found
     const event = toEvent({request, path, query, body, routeKey: route.routeKey, pathParameters, requestId, now: options.now()})
-    const gone = new AbortController()
-    response.once('close', () => gone.abort())
-    const result = await withTimeout(options.functions[route.function](event, gone.signal), functionTimeoutMs)
+    const result = await withTimeout(options.functions[route.function](event, endOf(response)), functionTimeoutMs)
     if (result === undefined)
       return answer(response, requestId, 'unavailable', `no answer within ${functionTimeoutMs / 1_000} s; try again`)
     writeResult(result, response, draining)
@@ -98,6 +96,13 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       return closed.finally(() => clearTimeout(timer))
     },
   }
+}
+
+/** Aborts when the client goes away, or has its answer. */
+const endOf = (response: ServerResponse): AbortSignal => {
+  const gone = new AbortController()
+  response.once('close', () => gone.abort())
+  return gone.signal
 }
 
 /** Path and query of a request target, undecoded; the absolute form (RFC 9112 §3.2.2) is taken as its path. */

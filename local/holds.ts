@@ -4,6 +4,7 @@ import type {APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, DynamoDB
 import {holdMsMax} from '#shared/api.ts'
 import type {Consumer} from './event-sources.ts'
 import type {GatewayFunction} from './gateway.ts'
+import {Topics} from './topics.ts'
 
 /** How soon a caller that can be held should ask again, in milliseconds. */
 const askAgainMs = 10
@@ -94,82 +95,67 @@ export interface Holds {
   readonly release: () => void
 }
 
+/** Asks, and while the answer says nothing asks again after each piece of news. Listens before it asks, so that no change falls between. */
+const hold = async (
+  {topics, news, signal}: {readonly topics: readonly string[]; readonly news: Topics; readonly signal: AbortSignal},
+  ask: () => Promise<APIGatewayProxyStructuredResultV2>,
+): Promise<APIGatewayProxyStructuredResultV2> => {
+  let isNews = false
+  let wake: (() => void) | undefined
+  const heard = (): void => {
+    isNews = true
+    wake?.()
+  }
+  const forget = news.listen(topics, heard)
+  signal.addEventListener('abort', heard, {once: true})
+  try {
+    for (;;) {
+      isNews = false
+      const answer = await ask()
+      if (signal.aborted || !saysNothing(answer)) return answer
+      if (!isNews) {
+        await new Promise<void>(resolve => {
+          wake = resolve
+        })
+      }
+      if (signal.aborted) return answer
+    }
+  } finally {
+    forget()
+    signal.removeEventListener('abort', heard)
+  }
+}
+
 export const createHolds = (): Holds => {
-  const waiting = new Map<string, Set<() => void>>()
-  let released = false
+  const news = new Topics()
+  const released = new AbortController()
   let held = 0
 
-  const listen = (topics: readonly string[], heard: () => void) => {
-    for (const topic of topics) waiting.set(topic, (waiting.get(topic) ?? new Set()).add(heard))
-    return () => {
-      for (const topic of topics) {
-        const others = waiting.get(topic)
-        others?.delete(heard)
-        if (others?.size === 0) waiting.delete(topic)
+  const wrap =
+    (inner: GatewayFunction): GatewayFunction =>
+    async (event, gone) => {
+      const question = questionOf(event)
+      if (question === undefined) return inner(event, gone)
+      const {holdMs, topics} = question
+      if (topics === undefined || held >= holdsMax) return askAgain(await inner(event, gone))
+      held += 1
+      try {
+        const signal = AbortSignal.any([gone, released.signal, AbortSignal.timeout(holdMs)])
+        return askAgain(await hold({topics, news, signal}, () => inner(event, gone)))
+      } finally {
+        held -= 1
       }
     }
-  }
-
-  const changed = (topic: string): void => {
-    for (const heard of [...(waiting.get(topic) ?? [])]) heard()
-  }
-
-  /** Listens before it asks, so that no change falls between. */
-  const hold = async (
-    holdMs: number,
-    topics: readonly string[],
-    ask: () => Promise<APIGatewayProxyStructuredResultV2>,
-    signal: AbortSignal,
-  ) => {
-    let wake: (() => void) | undefined
-    let news = false
-    const heard = (): void => {
-      news = true
-      wake?.()
-    }
-    const forget = listen(topics, heard)
-    const over = AbortSignal.any([signal, AbortSignal.timeout(holdMs)])
-    over.addEventListener('abort', heard, {once: true})
-    try {
-      for (;;) {
-        news = false
-        const answer = await ask()
-        if (over.aborted || released || !saysNothing(answer)) return answer
-        if (!news) {
-          await new Promise<void>(resolve => {
-            wake = resolve
-          })
-        }
-        if (over.aborted || released) return answer
-      }
-    } finally {
-      forget()
-    }
-  }
 
   return {
     consumer: {
       name: 'holds',
       types: new Set(['lease', 'discovery', 'routing']),
       handle: async ({Records}: DynamoDBStreamEvent) => {
-        for (const topic of new Set(Records.map(topicOf))) if (topic !== undefined) changed(topic)
+        for (const topic of new Set(Records.map(topicOf))) if (topic !== undefined) news.tell(topic)
       },
     },
-    wrap: inner => async (event, signal) => {
-      const question = questionOf(event)
-      if (question === undefined) return inner(event, signal)
-      const {holdMs, topics} = question
-      if (released || held >= holdsMax || topics === undefined) return askAgain(await inner(event, signal))
-      held += 1
-      try {
-        return askAgain(await hold(holdMs, topics, () => inner(event, signal), signal))
-      } finally {
-        held -= 1
-      }
-    },
-    release: () => {
-      released = true
-      for (const topic of [...waiting.keys()]) changed(topic)
-    },
+    wrap,
+    release: () => released.abort(),
   }
 }

@@ -25,7 +25,7 @@ export {CreateFormation, Formation} from './api/formations.ts'
 export {ExplainQuery, Explanation, Instance, InstancesQuery, SpawnInstance} from './api/instances.ts'
 export {LogPage, LogsQuery} from './api/logs.ts'
 export {Announcement, AnnounceQuery, Discover, Discovered, Registry, RegistryQuery} from './api/registry.ts'
-export {ChangeEnv, CreateRelease, Environment, Release, ReleaseSummary, ServiceDefinition} from './api/releases.ts'
+export {ChangeEnv, CreateRelease, Environment, Release, ReleaseSummary} from './api/releases.ts'
 export {CreateRoute, RouteView} from './api/routes.ts'
 export {CreateRollout, Rollout, Scale, SetScale} from './api/scale.ts'
 

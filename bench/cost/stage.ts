@@ -14,7 +14,7 @@ import {endpoints} from '#shared/endpoints.ts'
 import {createLogger} from '#shared/log.ts'
 import type {BlobStore} from '#shared/ports.ts'
 import {startDatabase} from '#test/store/database.ts'
-import {type Consumption, installMeter} from './meter.ts'
+import {type Consumption, installMeter, type Meter} from './meter.ts'
 
 const quietMs = 600
 const settleTimeoutMs = 30_000
@@ -41,6 +41,12 @@ const storedBlobs: BlobStore = {
   uploadUrl: async sha256 => `http://127.0.0.1/${sha256}`,
   downloadUrl: async sha256 => `http://127.0.0.1/${sha256}`,
   size: async () => 1_000,
+}
+
+/** Waits until nothing was asked of the database for a while. */
+const settle = async (meter: Meter): Promise<void> => {
+  const deadline = Date.now() + settleTimeoutMs
+  while (Date.now() - meter.lastAt() < quietMs && Date.now() < deadline) await sleep(50)
 }
 
 export const startMeteredStage = async (): Promise<MeteredStage> => {
@@ -77,11 +83,6 @@ export const startMeteredStage = async (): Promise<MeteredStage> => {
     }
   }
 
-  const settle = async (): Promise<void> => {
-    const deadline = Date.now() + settleTimeoutMs
-    while (Date.now() - meter.lastAt() < quietMs && Date.now() < deadline) await sleep(50)
-  }
-
   return {
     clientWith,
     clientOf: async scope => clientWith((await store.tokens.create({name: scope, scope, ttlMs: 3_600_000}, now())).token),
@@ -90,11 +91,11 @@ export const startMeteredStage = async (): Promise<MeteredStage> => {
       await functions.ticks.scheduler()
     },
     measure: async work => {
-      await settle()
+      await settle(meter)
       meter.take()
       Object.assign(counts, {apiCalls: 0, streamBatches: 0})
       await work()
-      await settle()
+      await settle(meter)
       return {...counts, ...meter.take()}
     },
     stop: async () => {
