@@ -4,7 +4,7 @@ import type {Logger} from '#shared/log.ts'
 import {adopted} from './adoption.ts'
 import type {InstanceRecord} from './instance.ts'
 import * as instance from './instance.ts'
-import type {Launch, Launcher} from './launcher.ts'
+import type {Launch, Launcher, LauncherOptions} from './launcher.ts'
 import {Ledger, type LedgerOptions} from './ledger.ts'
 import type {Logs} from './logs/logs.ts'
 import type {Monitors} from './monitors.ts'
@@ -19,7 +19,7 @@ export interface AgentOptions {
   readonly bootId: string
   readonly directoryOf: (key: string) => string
   readonly runtime: Runtime
-  readonly launcher: (remembered: () => Promise<void>) => Launcher
+  readonly launcher: (remember: LauncherOptions['remember']) => Launcher
   readonly monitors: Monitors
   readonly ports: Ports
   readonly logs: Logs
@@ -55,7 +55,10 @@ export class Agent {
       onChange: (before, after) => this.#changed(before, after),
     }
     this.#ledger = new Ledger(ledger)
-    this.#launcher = options.launcher(() => this.#ledger.save())
+    this.#launcher = options.launcher((key, ports) => {
+      this.#ledger.update(key, record => ({...record, ports}))
+      return this.#ledger.save()
+    })
   }
 
   get assignmentVersion(): number {
@@ -243,7 +246,7 @@ export class Agent {
 
   #launched(record: InstanceRecord, launch: Launch): InstanceRecord {
     const now = this.#now()
-    if (launch.outcome === 'started') return instance.launched({...record, ports: launch.ports}, now)
+    if (launch.outcome === 'started') return instance.launched(record, now)
     return launch.outcome === 'failed' ? instance.launchFailed(record, launch, now) : instance.launchCancelled(record, now)
   }
 

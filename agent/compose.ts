@@ -61,7 +61,7 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
     bootId: readBootId(),
     directoryOf,
     runtime,
-    launcher: remembered => new Launcher({directoryOf, environment, runtime, slugs, ports, remembered}),
+    launcher: remember => new Launcher({directoryOf, environment, runtime, slugs, ports, remember}),
     monitors: new Monitors({host: descriptor.host, random}),
     ports,
     logs,

@@ -16,7 +16,7 @@ import type {Slugs} from './slugs/slugs.ts'
 export const launchesMax = 8
 
 export type Launch =
-  | {readonly outcome: 'started'; readonly running: Running; readonly ports: Readonly<Record<string, number>>}
+  | {readonly outcome: 'started'; readonly running: Running}
   /** `retry` is false when trying again can not help. */
   | {readonly outcome: 'failed'; readonly reason: string; readonly retry: boolean}
   | {readonly outcome: 'cancelled'}
@@ -28,8 +28,8 @@ export interface LauncherOptions {
   readonly runtime: Runtime
   readonly slugs: Slugs
   readonly ports: Ports
-  /** Resolves when the agent will remember the instance if it dies now. */
-  readonly remembered: () => Promise<void>
+  /** Resolves when the next agent will know the instance and its ports if this one dies. */
+  readonly remember: (key: string, ports: Readonly<Record<string, number>>) => Promise<void>
 }
 
 const isExecutable = (path: string): boolean => {
@@ -105,19 +105,19 @@ export class Launcher {
   }
 
   async #start(record: InstanceRecord, command: string, source: string | undefined, signal: AbortSignal): Promise<Launch> {
-    const {directoryOf, runtime, ports, remembered, environment} = this.#options
+    const {directoryOf, runtime, ports, remember, environment} = this.#options
     const {key, assignment} = record
     const directory = directoryOf(key)
     signal.throwIfAborted()
     await prepare(directory, source)
     const allocation = await ports.allocate(key, portsOf(assignment), record.ports)
     if ('refused' in allocation) return {outcome: 'failed', reason: allocation.refused, retry: true}
-    await remembered()
+    await remember(key, allocation.ports)
     await this.#clear(directory)
     if (signal.aborted) return {outcome: 'cancelled'}
     const given = {ports: allocation.ports, first: portsOf(assignment)[0]?.port, home: join(directory, 'run')}
     const running = await runtime.start({directory, command, environment: environmentOf(assignment, environment, given)})
-    return {outcome: 'started', running, ports: allocation.ports}
+    return {outcome: 'started', running}
   }
 
   // Something may run here that the agent has forgotten, its state file being lost: there must never be two.
