@@ -1,6 +1,7 @@
 // API Gateway of a local stage: node:http in, the same functions as on AWS behind it. Owns listening, body limits and draining; decides nothing.
 import {randomUUID} from 'node:crypto'
 import {createServer, type IncomingMessage, type ServerResponse} from 'node:http'
+import type {AddressInfo} from 'node:net'
 import type {APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2} from 'aws-lambda'
 import {requestBodyBytesMax} from '#shared/api.ts'
 import type {Endpoint, FunctionName} from '#shared/endpoints.ts'
@@ -85,9 +86,8 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     server.once('error', reject)
     server.listen(options.port, '127.0.0.1', resolve)
   })
-  const address = server.address()
   return {
-    port: typeof address === 'object' && address !== null ? address.port : options.port,
+    port: portOf(server.address()) ?? options.port,
     close: () => {
       draining = true
       const closed = new Promise<void>(resolve => server.close(() => resolve()))
@@ -97,6 +97,8 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     },
   }
 }
+
+const portOf = (address: AddressInfo | string | null): number | undefined => (typeof address === 'object' ? address?.port : undefined)
 
 /** Aborts when the client goes away, or has its answer. */
 const endOf = (response: ServerResponse): AbortSignal => {
