@@ -8,6 +8,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {after, test} from 'node:test'
 import {fileURLToPath} from 'node:url'
+import {freePort} from '#local/database.ts'
 import {findListener} from '#local/listeners.ts'
 import {readBootstrapOptions} from '#local/options.ts'
 import {checkMachine} from '#local/preflight.ts'
@@ -53,12 +54,14 @@ test('refuses what it does not understand', async () => {
   refused(await run(script, ['--stage', 'Not A Name']), /--stage must be/)
 })
 
-test('refuses a taken port and names who has it', async () => {
+test('refuses a taken port and names who has it', async t => {
   const server = createServer()
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
   const {port} = server.address() as AddressInfo
   const own = home()
-  const outcome = await run(script, ['--detach', '--home', own, '--router-port', String(port)])
+  const others = ['--api-port', String(await freePort()), '--proxy-port', String(await freePort())]
+  const outcome = await run(script, ['--detach', '--home', own, ...others, '--router-port', String(port)])
   refused(outcome, new RegExp(`port ${port} is taken by process ${process.pid} \\(node\\); .* --router-port PORT`))
   assert.deepEqual(readdirSync(own), [], 'nothing half started')
   const listener = findListener(port)
