@@ -30,78 +30,86 @@ export interface BlobOptions {
   readonly log: Logger
 }
 
-/** Opens the blobs in `folder` and forgets uploads that were cut off. */
-export const openBlobs = async (options: BlobOptions): Promise<Blobs> => {
-  const {folder, secret, now} = options
-  await mkdir(folder, {recursive: true, mode: 0o700})
-  for (const name of readdirSync(folder)) if (name.endsWith(partSuffix)) rmSync(join(folder, name), {force: true})
-  const fileOf = (sha256: string) => join(folder, sha256)
+interface Signer {
+  readonly url: (method: 'GET' | 'PUT', sha256: string, bytes: number) => string
+  /** What a signed URL allows; throws when it allows nothing. */
+  readonly check: (method: string, url: URL) => {readonly sha256: string; readonly bytes: number}
+}
 
-  const size = (sha256: string): Promise<number | undefined> =>
-    stat(fileOf(sha256)).then(
-      found => found.size,
-      () => undefined,
-    )
-
+const createSigner = ({secret, baseUrl, now}: BlobOptions): Signer => {
   const sign = (method: string, sha256: string, bytes: number, expiresAt: number): string =>
     createHmac('sha256', secret).update(`${method}\n${sha256}\n${bytes}\n${expiresAt}`).digest('hex')
-
-  const url = (method: 'GET' | 'PUT', sha256: string, bytes: number): string => {
-    const expiresAt = now() + urlLifetimeMs
-    const signature = sign(method, sha256, bytes, expiresAt)
-    return `${options.baseUrl()}${pathPrefix}${sha256}?bytes=${bytes}&expires=${expiresAt}&signature=${signature}`
+  return {
+    url: (method, sha256, bytes) => {
+      const expiresAt = now() + urlLifetimeMs
+      const signature = sign(method, sha256, bytes, expiresAt)
+      return `${baseUrl()}${pathPrefix}${sha256}?bytes=${bytes}&expires=${expiresAt}&signature=${signature}`
+    },
+    check: (method, url) => {
+      const sha256 = url.pathname.slice(pathPrefix.length)
+      const [bytes, expiresAt] = [Number(url.searchParams.get('bytes')), Number(url.searchParams.get('expires'))]
+      const expected = Buffer.from(sign(method, sha256, bytes, expiresAt))
+      const given = Buffer.from(url.searchParams.get('signature') ?? '')
+      if (!/^[0-9a-f]{64}$/.test(sha256) || expected.length !== given.length || !timingSafeEqual(expected, given))
+        throw new GilliamError('forbidden', `this URL does not allow ${method}; ask POST or GET /v1/artifacts for a new one`)
+      if (expiresAt < now()) throw new GilliamError('forbidden', 'this URL has ended; ask POST or GET /v1/artifacts for a new one')
+      return {sha256, bytes}
+    },
   }
+}
 
-  /** What a signed URL allows; throws when it allows nothing. */
-  const check = (method: string, url: URL): {sha256: string; bytes: number} => {
-    const sha256 = url.pathname.slice(pathPrefix.length)
-    const [bytes, expiresAt] = [Number(url.searchParams.get('bytes')), Number(url.searchParams.get('expires'))]
-    const expected = Buffer.from(sign(method, sha256, bytes, expiresAt))
-    const given = Buffer.from(url.searchParams.get('signature') ?? '')
-    if (!/^[0-9a-f]{64}$/.test(sha256) || expected.length !== given.length || !timingSafeEqual(expected, given))
-      throw new GilliamError('forbidden', `this URL does not allow ${method}; ask POST or GET /v1/artifacts for a new one`)
-    if (expiresAt < now()) throw new GilliamError('forbidden', 'this URL has ended; ask POST or GET /v1/artifacts for a new one')
-    return {sha256, bytes}
-  }
-
-  const put = async (request: IncomingMessage, sha256: string, bytes: number): Promise<void> => {
-    const part = join(folder, `${sha256}.${randomBytes(6).toString('hex')}${partSuffix}`)
-    try {
-      const written = await receive(request, part, Math.min(bytes, options.bytesMax))
-      if (written.bytes !== bytes)
-        throw new GilliamError('invalid_request', `${written.bytes} bytes arrived, not the ${bytes} announced; nothing was stored`)
-      if (written.sha256 !== sha256)
-        throw new GilliamError('invalid_request', `what arrived has the digest ${written.sha256}, not ${sha256}; nothing was stored`)
-      await rename(part, fileOf(sha256))
-    } finally {
-      await rm(part, {force: true})
-    }
-  }
-
-  const get = async (response: ServerResponse, sha256: string): Promise<void> => {
-    const bytes = await size(sha256)
-    if (bytes === undefined) throw new GilliamError('not_found', `no slug ${sha256}; upload it first`)
-    response.writeHead(200, {'content-type': 'application/gzip', 'content-length': bytes})
-    await pipeline(createReadStream(fileOf(sha256)), response)
-  }
+/** Opens the blobs in `folder` and forgets uploads that were cut off. */
+export const openBlobs = async (options: BlobOptions): Promise<Blobs> => {
+  const {folder} = options
+  await mkdir(folder, {recursive: true, mode: 0o700})
+  for (const name of readdirSync(folder)) if (name.endsWith(partSuffix)) rmSync(join(folder, name), {force: true})
+  const signer = createSigner(options)
 
   const answer = async (request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> => {
     const method = request.method ?? ''
-    const {sha256, bytes} = check(method, url)
-    if (method === 'GET') return get(response, sha256)
-    await put(request, sha256, bytes)
+    const {sha256, bytes} = signer.check(method, url)
+    if (method === 'GET') return send(folder, response, sha256)
+    await store(folder, request, sha256, bytes, options.bytesMax)
     response.writeHead(200, {'content-length': 0}).end()
   }
 
   return {
-    size,
-    uploadUrl: async (sha256, bytes) => url('PUT', sha256, bytes),
-    downloadUrl: async sha256 => url('GET', sha256, 0),
+    size: sha256 => sizeOf(folder, sha256),
+    uploadUrl: async (sha256, bytes) => signer.url('PUT', sha256, bytes),
+    downloadUrl: async sha256 => signer.url('GET', sha256, 0),
     serve: (request, response, url) => {
       if (!url.pathname.startsWith(pathPrefix)) return false
       answer(request, response, url).catch((error: unknown) => refuse(error, request, response, options.log))
       return true
     },
+  }
+}
+
+const sizeOf = (folder: string, sha256: string): Promise<number | undefined> =>
+  stat(join(folder, sha256)).then(
+    found => found.size,
+    () => undefined,
+  )
+
+const send = async (folder: string, response: ServerResponse, sha256: string): Promise<void> => {
+  const bytes = await sizeOf(folder, sha256)
+  if (bytes === undefined) throw new GilliamError('not_found', `no slug ${sha256}; upload it first`)
+  response.writeHead(200, {'content-type': 'application/gzip', 'content-length': bytes})
+  await pipeline(createReadStream(join(folder, sha256)), response)
+}
+
+/** Keeps a body under its digest, if it is what was announced; else nothing. */
+const store = async (folder: string, request: IncomingMessage, sha256: string, bytes: number, bytesMax: number): Promise<void> => {
+  const part = join(folder, `${sha256}.${randomBytes(6).toString('hex')}${partSuffix}`)
+  try {
+    const written = await receive(request, part, Math.min(bytes, bytesMax))
+    if (written.bytes !== bytes)
+      throw new GilliamError('invalid_request', `${written.bytes} bytes arrived, not the ${bytes} announced; nothing was stored`)
+    if (written.sha256 !== sha256)
+      throw new GilliamError('invalid_request', `what arrived has the digest ${written.sha256}, not ${sha256}; nothing was stored`)
+    await rename(part, join(folder, sha256))
+  } finally {
+    await rm(part, {force: true})
   }
 }
 

@@ -15,7 +15,7 @@ const run = async (): Promise<number> => {
   const abort = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => abort.abort())
   const {perform} = await import('./commands.ts')
-  return perform(options, abort.signal)
+  return perform(options, process.env, abort.signal)
 }
 
 const explain = (error: unknown): {readonly line: string; readonly code: number} => {

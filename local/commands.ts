@@ -2,6 +2,7 @@
 // standard error.
 import {existsSync} from 'node:fs'
 import {setTimeout as sleep} from 'node:timers/promises'
+import type {Environment} from '#shared/config.ts'
 import {BootstrapError, type BootstrapOptions, urlOf} from './options.ts'
 import {stagePaths} from './paths.ts'
 import {type ProcessRecord, takeLock} from './processes.ts'
@@ -89,8 +90,8 @@ const watch = async (context: Context, started: Started, running: RunningStage):
 }
 
 /** Does what the command line asks; answers the exit code. Throws BootstrapError for what one line explains. */
-export const perform = async (options: BootstrapOptions, signal: AbortSignal): Promise<number> => {
-  const context: Context = {options, paths: stagePaths(options.home), env: process.env, signal, progress}
+export const perform = async (options: BootstrapOptions, env: Environment, signal: AbortSignal): Promise<number> => {
+  const context: Context = {options, paths: stagePaths(options.home), env, signal, progress}
   try {
     if (options.mode === 'stop') return await stop(context)
     const started: Started = {agents: []}

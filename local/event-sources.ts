@@ -8,7 +8,7 @@ import {backoffMs} from '#shared/domain/backoff.ts'
 import type {Logger} from '#shared/log.ts'
 import {type Loop, startLoop} from '#shared/loop.ts'
 import {type Checkpoint, openCheckpoint} from './checkpoints.ts'
-import {createShardReader, type StreamRecord} from './shards.ts'
+import {ShardReader, type StreamRecord} from './shards.ts'
 
 const idlePollMsDefault = 200
 const recordsPerBatchMax = 100
@@ -80,7 +80,7 @@ const consume = (
 ): Loop => {
   const log = options.log.child({consumer: consumer.name})
   const idlePollMs = options.idlePollMs ?? idlePollMsDefault
-  const reader = createShardReader({client: options.streams, stream, checkpoint, from: options.from ?? 'TRIM_HORIZON', now: options.now})
+  const reader = new ShardReader({client: options.streams, stream, checkpoint, from: options.from ?? 'TRIM_HORIZON', now: options.now})
   return startLoop(
     async signal => {
       const isMore = await reader.pass(async records => {

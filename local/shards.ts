@@ -16,11 +16,6 @@ export type {StreamRecord}
 const recordsPerReadMax = 1_000
 const listEveryMs = 30_000
 
-export interface ShardReader {
-  /** Hands each batch to `handle` in order and moves on when it returns. True when there may be more right now. */
-  readonly pass: (handle: (records: readonly StreamRecord[]) => Promise<void>) => Promise<boolean>
-}
-
 export interface ShardReaderOptions {
   readonly client: DynamoDBStreamsClient
   readonly stream: string
@@ -30,73 +25,89 @@ export interface ShardReaderOptions {
   readonly now: () => number
 }
 
-/** Reads a stream from its checkpoints on. Throws what the API throws, having moved no further than what was handled. */
-export const createShardReader = ({client, stream, checkpoint, from, now}: ShardReaderOptions): ShardReader => {
-  /** Shard → next iterator; undefined once its end was reached. */
-  const iterators = new Map<string, string | undefined>()
-  let shards: readonly Shard[] = []
-  let listedAt = Number.NEGATIVE_INFINITY
+/** Takes a batch of records; the reader moves on when it returns. */
+export type Take = (records: readonly StreamRecord[]) => Promise<void>
 
-  const refresh = async (): Promise<void> => {
-    if (now() - listedAt < listEveryMs) return
-    shards = await listShards(client, stream)
-    checkpoint.keep(shards.map(idOf))
-    for (const shard of iterators.keys()) if (!shards.some(each => idOf(each) === shard)) iterators.delete(shard)
-    listedAt = now()
+/** Reads a stream from its checkpoints on. Throws what the API throws, having moved no further than what was taken. */
+export class ShardReader {
+  readonly #options: ShardReaderOptions
+  /** Next iterator of each shard that is being read. */
+  readonly #iterators = new Map<string, string>()
+  /** Shards that were read to their end. */
+  readonly #ended = new Set<string>()
+  #shards: readonly Shard[] = []
+  #listedAt = Number.NEGATIVE_INFINITY
+
+  constructor(options: ShardReaderOptions) {
+    this.#options = options
   }
 
-  const iteratorOf = async (shard: string, type: 'TRIM_HORIZON' | 'LATEST'): Promise<string | undefined> => {
-    const after = checkpoint.get(shard)
-    const position =
-      after === undefined ? {ShardIteratorType: type} : {ShardIteratorType: 'AFTER_SEQUENCE_NUMBER' as const, SequenceNumber: after}
+  /** Reads every shard once, in order. True when there may be more right now. */
+  async pass(take: Take): Promise<boolean> {
+    await this.#refresh()
+    let isMore = false
+    for (const shard of this.#shards.filter(each => this.#isReadable(each))) {
+      try {
+        isMore = (await this.#read(shard, take)) || isMore
+      } catch (error) {
+        this.#iterators.delete(idOf(shard))
+        if (!isExpired(error)) throw error
+        isMore = true
+      }
+    }
+    return isMore
+  }
+
+  async #refresh(): Promise<void> {
+    const {client, stream, checkpoint, now} = this.#options
+    if (now() - this.#listedAt < listEveryMs) return
+    this.#shards = await listShards(client, stream)
+    const listed = new Set(this.#shards.map(idOf))
+    checkpoint.keep([...listed])
+    for (const shard of this.#iterators.keys()) if (!listed.has(shard)) this.#iterators.delete(shard)
+    for (const shard of this.#ended) if (!listed.has(shard)) this.#ended.delete(shard)
+    this.#listedAt = now()
+  }
+
+  /** Not read to its end, and its parent was, or is gone. */
+  #isReadable(shard: Shard): boolean {
+    const parent = shard.ParentShardId
+    if (this.#ended.has(idOf(shard))) return false
+    return parent === undefined || this.#ended.has(parent) || !this.#shards.some(each => idOf(each) === parent)
+  }
+
+  async #read(shard: Shard, take: Take): Promise<boolean> {
+    const id = idOf(shard)
+    const iterator = this.#iterators.get(id) ?? (await this.#begin(shard))
+    if (iterator === undefined) return false
+    const answer = await this.#options.client.send(new GetRecordsCommand({ShardIterator: iterator, Limit: recordsPerReadMax}))
+    const records = answer.Records ?? []
+    if (records.length > 0) await take(records)
+    const last = records.at(-1)?.dynamodb?.SequenceNumber
+    if (last !== undefined) this.#options.checkpoint.set(id, last)
+    if (answer.NextShardIterator !== undefined) {
+      this.#iterators.set(id, answer.NextShardIterator)
+      return records.length > 0
+    }
+    this.#iterators.delete(id)
+    this.#ended.add(id)
+    this.#listedAt = Number.NEGATIVE_INFINITY
+    return true
+  }
+
+  /** An iterator after the checkpoint, or at the shard's beginning when there is none or what followed it is gone. */
+  async #begin(shard: Shard): Promise<string | undefined> {
+    const {client, stream, checkpoint, from} = this.#options
+    const at = {StreamArn: stream, ShardId: idOf(shard)}
+    const after = checkpoint.get(idOf(shard))
+    const start = {...at, ShardIteratorType: shard.ParentShardId === undefined ? from : ('TRIM_HORIZON' as const)}
+    const next = {...at, ShardIteratorType: 'AFTER_SEQUENCE_NUMBER' as const, SequenceNumber: after}
     try {
-      return (await client.send(new GetShardIteratorCommand({StreamArn: stream, ShardId: shard, ...position}))).ShardIterator
+      return (await client.send(new GetShardIteratorCommand(after === undefined ? start : next))).ShardIterator
     } catch (error) {
       if (!isTrimmed(error)) throw error
-      const start = {StreamArn: stream, ShardId: shard, ShardIteratorType: 'TRIM_HORIZON' as const}
-      return (await client.send(new GetShardIteratorCommand(start))).ShardIterator
+      return (await client.send(new GetShardIteratorCommand({...at, ShardIteratorType: 'TRIM_HORIZON'}))).ShardIterator
     }
-  }
-
-  const readShard = async (shard: Shard, handle: (records: readonly StreamRecord[]) => Promise<void>): Promise<boolean> => {
-    const id = idOf(shard)
-    if (iterators.has(id) && iterators.get(id) === undefined) return false
-    const parent = shard.ParentShardId
-    if (
-      parent !== undefined &&
-      shards.some(each => idOf(each) === parent) &&
-      !(iterators.has(parent) && iterators.get(parent) === undefined)
-    )
-      return false
-    const iterator = iterators.get(id) ?? (await iteratorOf(id, parent === undefined ? from : 'TRIM_HORIZON'))
-    if (iterator === undefined) return false
-    const answer = await client.send(new GetRecordsCommand({ShardIterator: iterator, Limit: recordsPerReadMax}))
-    const records = answer.Records ?? []
-    if (records.length > 0) {
-      await handle(records)
-      const last = records.at(-1)?.dynamodb?.SequenceNumber
-      if (last !== undefined) checkpoint.set(id, last)
-    }
-    iterators.set(id, answer.NextShardIterator)
-    if (answer.NextShardIterator === undefined) listedAt = Number.NEGATIVE_INFINITY
-    return records.length > 0 || answer.NextShardIterator === undefined
-  }
-
-  return {
-    pass: async handle => {
-      await refresh()
-      let isMore = false
-      for (const shard of shards) {
-        try {
-          isMore = (await readShard(shard, handle)) || isMore
-        } catch (error) {
-          iterators.delete(idOf(shard))
-          if (!isExpired(error)) throw error
-          isMore = true
-        }
-      }
-      return isMore
-    },
   }
 }
 
