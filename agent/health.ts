@@ -8,6 +8,8 @@ import type {Check} from './checks.ts'
 export const failuresMax = 3
 const startIntervalMs = 20
 const startIntervalMsMax = 500
+/** Waits grow so slowly that readiness is noticed late by at most a seventh of the time it took. */
+const startIntervalGrowth = 1.15
 
 export interface Target {
   readonly host: string
@@ -83,7 +85,7 @@ export const watchHealth = (
   }
   const waitMs = (): number => {
     if (everHealthy) return jitterMs(check.intervalMs, 0.1, options.random())
-    startWaitMs = Math.min(startWaitMs * 1.5, startIntervalMsMax, check.intervalMs)
+    startWaitMs = Math.min(startWaitMs * startIntervalGrowth, startIntervalMsMax, check.intervalMs)
     return startWaitMs
   }
   const look = async (): Promise<void> => {
