@@ -1,7 +1,8 @@
 // The control plane of a local stage as one process: database, functions, gateway, event sources and timers put together. Started by ./bootstrap.
 import {randomBytes} from 'node:crypto'
 import {existsSync, mkdirSync, readFileSync} from 'node:fs'
-import {join} from 'node:path'
+import {readdir} from 'node:fs/promises'
+import {dirname, join} from 'node:path'
 import {parseArgs} from 'node:util'
 import {createStore, createTable} from '#lambdas/store/index.ts'
 import {slugBytesMax} from '#shared/api.ts'
@@ -59,6 +60,13 @@ const version = (): string => {
   return (JSON.parse(readFileSync(file, 'utf8')) as {version: string}).version
 }
 
+/** What our processes write themselves; agents and database run on when this process starts anew, so nobody else can. */
+const limitLogs = async (paths: StagePaths): Promise<void> => {
+  const folder = dirname(paths.agent('any').log)
+  const agents = (await readdir(folder).catch(() => [])).filter(name => name.endsWith('.log')).map(name => join(folder, name))
+  for (const file of [paths.controlPlaneLog, join(paths.database, 'dynoxide.log'), ...agents]) await limitLog(file)
+}
+
 const compose = async (log: Logger) => {
   const {home, stage, port} = readOptions()
   const paths = stagePaths(home)
@@ -91,7 +99,7 @@ const compose = async (log: Logger) => {
   const upkeep = async () => {
     await sweeper.pass(now())
     if (database !== undefined) trimStream(database.file, table, events.position())
-    await limitLog(paths.controlPlaneLog)
+    await limitLogs(paths)
   }
   late.timers = startTimers({ticks: functions.ticks, wake: functions.wake, upkeep, now, log})
   return async () => {

@@ -131,7 +131,8 @@ export const limitLog = async (logFile: string): Promise<void> => {
 export const lastError = (logFile: string): string => {
   const lines = tailOf(logFile).trimEnd().split('\n')
   const line = lines.findLast(each => /^\w*Error\b|"level":[56]0/.test(each)) ?? lines.at(-1) ?? ''
-  return /"err":\{[^{}]*"message":"((?:[^"\\]|\\.)*)"/.exec(line)?.[1] ?? line
+  const message = /"err":\{[^{}]*"message":("(?:[^"\\]|\\.)*")/.exec(line)?.[1]
+  return message === undefined ? line : (JSON.parse(message) as string)
 }
 
 const tailOf = (logFile: string): string => {
