@@ -62,6 +62,7 @@ def _handler(handle, in_flight):
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 60
+        wbufsize = -1  # Head and body in one packet: in two, the second waits 40 ms for the first one's acknowledgement.
 
         def do_GET(self):
             path, _, query = self.path.partition("?")
