@@ -1,9 +1,10 @@
 // `gilliam env`, `env set`, `env unset`: the environment of the latest release; every change makes a new release and rolls it out.
 import type {Command} from 'commander'
 import {isServiceName} from '#shared/domain/names.ts'
+import type {CallOf} from '#shared/endpoints.ts'
 import {defaultAuthor} from '../author.ts'
 import {CommandError} from '../exit.ts'
-import {isRunning, type Release, rollOut} from '../rollout.ts'
+import {isRunning, rollOut} from '../rollout.ts'
 import {neutralise} from '../safe.ts'
 import type {Session, World} from '../session.ts'
 import {act, checkServices, type Operands, verb} from '../verb.ts'
@@ -14,12 +15,17 @@ interface ChangeOptions {
   readonly rollout: boolean
 }
 
-/** What changes for one service, or for all of them (`service` undefined). */
+/** What changes in one scope. */
 interface Change {
-  readonly service: string | undefined
-  readonly set: Record<string, string>
-  readonly unset: string[]
+  set?: Record<string, string>
+  unset?: string[]
 }
+
+/** What changes for single services, and for all of them (`undefined`). */
+type Changes = ReadonlyMap<string | undefined, Change>
+
+/** The database keeps no order of names. */
+const byName = <T>(record: Readonly<Record<string, T>>): [string, T][] => Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1))
 
 const show = async (session: Session): Promise<void> => {
   const formation = await session.formation()
@@ -29,8 +35,8 @@ const show = async (session: Session): Promise<void> => {
     ([name, value]: [string, string]) =>
       `${scope}${name}=${neutralise(value)}`
   const lines = [
-    ...Object.entries(environment.env).map(line('')),
-    ...Object.entries(environment.services).flatMap(([service, env]) => Object.entries(env).map(line(`${service}:`))),
+    ...byName(environment.env).map(line('')),
+    ...byName(environment.services).flatMap(([service, env]) => byName(env).map(line(`${service}:`))),
   ]
   session.print(lines.map(text => `${text}\n`).join(''), environment)
 }
@@ -48,54 +54,44 @@ const parseName = (text: string): {service: string | undefined; name: string} =>
   return {service, name}
 }
 
-const grouped = (operands: Operands, add: (change: Change, text: string) => string): Change[] => {
+const settings = (operands: Operands): Changes => {
   const changes = new Map<string | undefined, Change>()
   for (const text of operands) {
-    const scratch: Change = {service: undefined, set: {}, unset: []}
-    const {service} = parseName(add(scratch, text ?? ''))
-    const change = changes.get(service) ?? {service, set: {}, unset: []}
-    Object.assign(change.set, scratch.set)
-    change.unset.push(...scratch.unset)
-    changes.set(service, change)
+    const equals = (text ?? '').indexOf('=')
+    if (text === undefined || equals < 1) throw new CommandError('usage', `“${text}” is not of the form NAME=VALUE or SERVICE:NAME=VALUE.`)
+    const {service, name} = parseName(text.slice(0, equals))
+    changes.set(service, {set: {...changes.get(service)?.set, [name]: text.slice(equals + 1)}})
   }
-  return [...changes.values()]
+  return changes
 }
 
-const addSetting = (change: Change, text: string): string => {
-  const equals = text.indexOf('=')
-  if (equals < 1) throw new CommandError('usage', `“${text}” is not of the form NAME=VALUE or SERVICE:NAME=VALUE.`)
-  change.set[parseName(text.slice(0, equals)).name] = text.slice(equals + 1)
-  return text.slice(0, equals)
+const unsettings = (operands: Operands): Changes => {
+  const changes = new Map<string | undefined, Change>()
+  for (const text of operands) {
+    const {service, name} = parseName(text ?? '')
+    changes.set(service, {unset: [...(changes.get(service)?.unset ?? []), name]})
+  }
+  return changes
 }
 
-const addUnsetting = (change: Change, text: string): string => {
-  change.unset.push(parseName(text).name)
-  return text
-}
-
-const apply = async (session: Session, changes: readonly Change[], options: ChangeOptions): Promise<void> => {
+/** One request, and so one release, however many scopes change. */
+const apply = async (session: Session, changes: Changes, options: ChangeOptions): Promise<void> => {
   const formation = await session.formation()
+  const services = [...changes].flatMap(([service, change]) => (service === undefined ? [] : [[service, change] as const]))
   await checkServices(
     session,
-    changes.map(({service}) => service).filter(service => service !== undefined),
+    services.map(([service]) => service),
   )
   const client = await session.client()
   const author = options.author ?? (await defaultAuthor(session.cwd))
-  let made: Release | undefined
-  for (const {service, set, unset} of changes) {
-    made = await client.call('changeEnv', {
-      params: {formation},
-      body: {
-        ...(service === undefined ? {} : {service}),
-        ...(Object.keys(set).length === 0 ? {} : {set}),
-        ...(unset.length === 0 ? {} : {unset}),
-        ...(options.message === undefined ? {} : {message: options.message}),
-        ...(author === undefined ? {} : {author}),
-      },
-    })
-    session.progress.say(`Created release ${made.release} of ${formation}.`)
+  const body: CallOf<'changeEnv'>['body'] = {
+    ...changes.get(undefined),
+    ...(services.length === 0 ? {} : {services: Object.fromEntries(services)}),
+    ...(options.message === undefined ? {} : {message: options.message}),
+    ...(author === undefined ? {} : {author}),
   }
-  if (made === undefined) return
+  const made = await client.call('changeEnv', {params: {formation}, body})
+  session.progress.say(`Created release ${made.release} of ${formation}.`)
   if (options.rollout && (await isRunning(session, formation))) await rollOut(session, made)
   else session.progress.say('Nothing was restarted; `gilliam deploy` or `gilliam scale` starts the new release.')
   session.print(`release ${made.release}\n`, made)
@@ -111,8 +107,8 @@ export const addEnv = (program: Command, world: World): void => {
   const env = verb(program, 'env', 'Show the environment of the latest release').action(act(world, show))
   changing(verb(env, 'set', 'Set environment variables: a new release'))
     .argument('<[service:]name=value...>', 'for all services, or for one')
-    .action(act<ChangeOptions>(world, (session, operands, options) => apply(session, grouped(operands, addSetting), options)))
+    .action(act<ChangeOptions>(world, (session, operands, options) => apply(session, settings(operands), options)))
   changing(verb(env, 'unset', 'Remove environment variables: a new release'))
     .argument('<[service:]name...>', 'from all services, or from one')
-    .action(act<ChangeOptions>(world, (session, operands, options) => apply(session, grouped(operands, addUnsetting), options)))
+    .action(act<ChangeOptions>(world, (session, operands, options) => apply(session, unsettings(operands), options)))
 }

@@ -12,6 +12,8 @@ import {presentRelease} from './present.ts'
 
 type Named = 'createRelease' | 'listReleases' | 'getRelease' | 'getEnv' | 'changeEnv'
 type Env = Readonly<Record<string, string>>
+type EnvChanges = InputOf<'changeEnv'>['body']
+type EnvChange = Pick<EnvChanges, 'set' | 'unset'>
 
 /** Tries to change the environment while others create releases. */
 const changeTriesMax = 20
@@ -33,30 +35,36 @@ const refusal = (formation: string, outcome: 'too_large' | 'superseded' | 'missi
   return outcome === 'superseded' ? tryAgain(`The latest release of “${formation}”`) : refusalOf(formation, outcome)
 }
 
-const changed = (env: Env, {set, unset}: InputOf<'changeEnv'>['body']): Env => {
+/** Throws invalid_request when one scope both sets and unsets a name. */
+const checkChange = ({set, unset}: EnvChange, path: string): void => {
+  const both = unset.find(name => Object.hasOwn(set, name))
+  if (both === undefined) return
+  throw new GilliamError('invalid_request', `“${both}” is both set and unset.`, [{path: `${path}unset`, message: both}])
+}
+
+const changed = (env: Env, {set, unset}: EnvChange): Env => {
   const gone = new Set(unset)
   return {...Object.fromEntries(Object.entries(env).filter(([name]) => !gone.has(name))), ...set}
 }
 
-/** `base` with its environment changed, of one service or of all. */
-const changeDraft = (base: Release, body: InputOf<'changeEnv'>['body']): ReleaseDraft => {
-  const {service} = body
-  const said = {message: body.message, author: body.author}
-  if (service === undefined) return {...said, slug: base.slug, env: changed(base.env, body), services: base.services}
+/** `base` with its environments changed: the one of all services, and those of single ones. */
+const changeDraft = (base: Release, body: EnvChanges): ReleaseDraft => {
+  const {message, author} = body
+  const changes = new Map(Object.entries(body.services))
   const services = Object.fromEntries(
-    Object.entries(base.services).map(([name, definition]) => [
-      name,
-      name === service ? {...definition, env: changed(definition.env, body)} : definition,
-    ]),
+    Object.entries(base.services).map(([name, definition]) => {
+      const change = changes.get(name)
+      return [name, change === undefined ? definition : {...definition, env: changed(definition.env, change)}]
+    }),
   )
-  return {...said, slug: base.slug, env: base.env, services}
+  return {message, author, slug: base.slug, env: changed(base.env, body), services}
 }
 
 /** Only on top of the latest release: when somebody else’s came first the change is made again on top of theirs, so that none is lost. */
-const changeLatest = async (store: Store, formation: string, body: InputOf<'changeEnv'>['body'], now: number): Promise<Release> => {
+const changeLatest = async (store: Store, formation: string, body: EnvChanges, now: number): Promise<Release> => {
   for (let tries = 1; ; tries++) {
     const base = await findRelease(store, formation)
-    if (body.service !== undefined) checkServices(base, [body.service], '')
+    checkServices(base, Object.keys(body.services), 'services')
     const created = await store.releases.create(formation, changeDraft(base, body), now, base.release)
     if (created.outcome === 'ok') return created.release
     if (created.outcome !== 'superseded' || tries >= changeTriesMax) throw refusal(formation, created.outcome)
@@ -82,8 +90,8 @@ export const releaseOperations = (store: Store, blobs: Slugs['blobs']): Pick<Ope
     return {release, env, services: Object.fromEntries(Object.entries(services).map(([name, service]) => [name, service.env]))}
   },
   changeEnv: async ({params, body}, {now}) => {
-    const both = body.unset.find(name => Object.hasOwn(body.set, name))
-    if (both !== undefined) throw new GilliamError('invalid_request', `“${both}” is both set and unset.`, [{path: 'unset', message: both}])
+    checkChange(body, '')
+    for (const [service, change] of Object.entries(body.services)) checkChange(change, `services.${service}.`)
     await findActive(store, params.formation)
     return changeLatest(store, params.formation, body, now)
   },

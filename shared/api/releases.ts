@@ -64,11 +64,14 @@ export const ReleaseSummary = z
     services: z.array(ServiceName),
   })
   .meta({id: 'ReleaseSummary'})
+const EnvChange = {set: Env.default({}), unset: z.array(EnvName).default([])}
 export const ChangeEnv = z
   .strictObject({
-    service: ServiceName.optional().describe('change one service’s environment; without it, the release’s'),
-    set: Env.default({}),
-    unset: z.array(EnvName).default([]),
+    ...EnvChange,
+    services: z
+      .record(ServiceName, z.strictObject(EnvChange))
+      .default({})
+      .describe('changes of single services’ environments; `set` and `unset` beside it are for the whole release'),
     message: z.string().max(1_024).optional(),
     author: z.string().max(256).optional(),
   })

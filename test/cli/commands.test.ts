@@ -6,7 +6,7 @@ import {after, before, beforeEach, describe, it} from 'node:test'
 import {GilliamError} from '#shared/errors.ts'
 import {Cli} from './cli.ts'
 import {FakeControlPlane} from './fake-control-plane.ts'
-import {at, formation, instance, release, service} from './samples.ts'
+import {at, formation, instance, release} from './samples.ts'
 
 describe('gilliam', () => {
   let cli: Cli
@@ -141,29 +141,27 @@ describe('gilliam', () => {
     assert.equal((await inCrm('release', 'show', 'x')).code, 2)
   })
 
-  it('env: shows, sets and unsets by scope, one release per scope', async () => {
+  it('env: shows, sets and unsets by scope, one release for all scopes', async () => {
     plane.answers.getEnv = () => ({release: 3, env: {A: '1'}, services: {users: {B: 'two words'}, web: {}}})
-    plane.answers.changeEnv = call =>
-      release({release: 4 + plane.of('changeEnv').length, services: {[call.body.service ?? 'x']: service()}})
+    plane.answers.changeEnv = () => release({release: 3 + plane.of('changeEnv').length})
     plane.answers.getScale = () => ({items: []})
     assert.equal((await inCrm('env')).stdout, 'A=1\nusers:B=two words\n')
     const set = await inCrm('env', 'set', 'A=1=2', 'users:B=', 'users:C=x', '-m', 'why', '--author', 'me')
-    assert.deepEqual([set.code, set.stdout], [0, 'release 6\n'])
+    assert.deepEqual([set.code, set.stdout], [0, 'release 4\n'])
     assert.match(set.stderr, /Nothing was restarted/)
     const unset = await inCrm('env', 'unset', 'A', 'web:B', '--author', 'me', '--json', '--no-rollout')
-    assert.equal((JSON.parse(unset.stdout) as {release: number}).release, 8)
+    assert.equal((JSON.parse(unset.stdout) as {release: number}).release, 5)
     assert.deepEqual(
       plane.of('changeEnv').map(call => call.body),
       [
-        {set: {A: '1=2'}, message: 'why', author: 'me'},
-        {service: 'users', set: {B: '', C: 'x'}, message: 'why', author: 'me'},
-        {unset: ['A'], author: 'me'},
-        {service: 'web', unset: ['B'], author: 'me'},
+        {set: {A: '1=2'}, services: {users: {set: {B: '', C: 'x'}}}, message: 'why', author: 'me'},
+        {unset: ['A'], services: {web: {unset: ['B']}}, author: 'me'},
       ],
     )
     assert.ok(plane.of('changeEnv').every(call => call.headers['idempotency-key'] !== undefined))
     assert.equal((await inCrm('env', 'set', 'A')).code, 2)
     assert.equal((await inCrm('env', 'set', '1A=x')).code, 2)
+    assert.equal((await inCrm('env', 'set', 'constructor:A=x')).code, 4)
     const typo = await inCrm('env', 'set', 'usres:A=x')
     assert.deepEqual([typo.code, typo.stderr], [4, 'gilliam: Release 3 of crm has no service “usres”. Did you mean “users”?\n'])
   })

@@ -71,8 +71,13 @@ describe('the CLI and the real control plane', () => {
   })
 
   it('changes the environment', async () => {
-    await must('env', 'set', 'users:A=1', 'B=2', '--no-rollout')
-    await must('env', 'unset', 'B')
+    const newest = async (): Promise<unknown> => (await items('releases'))[0]?.release
+    const before = Number(await newest())
+    await must('env', 'set', 'users:A=1', 'B=2', 'web:C=3', '--no-rollout')
+    assert.equal(await newest(), before + 1)
+    assert.equal((await must('env')).stdout, 'B=2\nusers:A=1\nweb:C=3\n')
+    await must('env', 'unset', 'B', 'web:C')
+    assert.equal(await newest(), before + 2)
     assert.equal((await must('env')).stdout, 'users:A=1\n')
   })
 

@@ -141,17 +141,37 @@ describe('formations function', () => {
       .body
     assert.deepEqual(changed.env, {B: '2', C: '3'})
     assert.deepEqual([changed.release, changed.message, changed.author], [2, 'second', 'me'])
-    await call('changeEnv', {params, body: {service: 'web', set: {toString: 'x'}, unset: ['OWN']}})
+    await call('changeEnv', {params, body: {services: {web: {set: {toString: 'x'}, unset: ['OWN']}}}})
     assert.deepEqual((await call('getEnv', {params})).body, {
       release: 3,
       env: {B: '2', C: '3'},
       services: {api: {}, web: {toString: 'x'}},
     })
-    assert.match(
-      (await call('changeEnv', {params, body: {service: 'wbe', set: {A: '1'}}})).body.detail,
-      /no service “wbe”; it has api, web/,
-    )
+    const unknown = (await call('changeEnv', {params, body: {set: {A: '1'}, services: {wbe: {set: {A: '1'}}}}})).body
+    assert.match(unknown.detail, /no service “wbe”; it has api, web/)
+    assert.deepEqual(unknown.errors, [{path: 'services.wbe', message: 'no such service'}])
     assert.equal((await call('changeEnv', {params, body: {set: {A: '1'}, unset: ['A']}})).body.code, 'invalid_request')
+    assert.equal((await call('changeEnv', {params, body: {service: 'web', set: {A: '1'}}})).body.code, 'invalid_request')
+    assert.equal((await call('getFormation', {params})).body.latestRelease, 3, 'what is refused makes no release')
+  })
+
+  it('changes the environments of several scopes by one release', async () => {
+    const params = await formation('scopes')
+    const services = {web: serviceDefinition({env: {A: 'w', B: 'w'}}), api: serviceDefinition({env: {A: 'a'}}), job: serviceDefinition()}
+    await release(params, services, {env: {A: '1', B: '2'}})
+    // The same name may be set for one scope and unset for another.
+    const body = {set: {A: '9'}, unset: ['B'], services: {web: {set: {C: '3'}, unset: ['A']}, api: {set: {B: '4'}}}}
+    const made = (await call('changeEnv', {params, body})).body
+    assert.equal(made.release, 2)
+    assert.deepEqual(made.services.job, services.job)
+    assert.deepEqual((await call('getEnv', {params})).body, {
+      release: 2,
+      env: {A: '9'},
+      services: {web: {B: 'w', C: '3'}, api: {A: 'a', B: '4'}, job: {}},
+    })
+    const both = (await call('changeEnv', {params, body: {services: {api: {set: {A: '1'}, unset: ['A']}}}})).body
+    assert.deepEqual([both.code, both.errors], ['invalid_request', [{path: 'services.api.unset', message: 'A'}]])
+    assert.equal((await call('getFormation', {params})).body.latestRelease, 2)
   })
 
   it('loses no change of the environment when several are made at once', async () => {
