@@ -13,7 +13,7 @@ export const exitCodes = {
   },
   unreachable: {code: 3, means: 'The control plane can not be reached, or does not accept the token.'},
   notFound: {code: 4, means: 'What was named does not exist.'},
-  conflict: {code: 5, means: 'It exists already, or somebody else changed it at the same time.'},
+  conflict: {code: 5, means: 'It exists already, its present state does not allow it, or somebody else changed it at the same time.'},
   interrupted: {code: 130, means: 'Ctrl-C. What was started on the platform goes on.'},
 } as const satisfies Record<string, {code: number; means: string}>
 

@@ -11,7 +11,10 @@ export const errorCodes = {
   not_found: {status: 404, means: 'No such endpoint or thing; the message names it.'},
   method_not_allowed: {status: 405, means: 'The path exists, but not with this method.'},
   already_exists: {status: 409, means: 'The name is taken.'},
-  conflict: {status: 409, means: 'Somebody else changed the same thing at the same time, several times in a row; try again.'},
+  conflict: {
+    status: 409,
+    means: 'Its present state does not allow it, or somebody else changed it several times in a row; the message says what to do.',
+  },
   formation_destroying: {status: 409, means: 'The formation is being destroyed; wait, then create it again.'},
   route_conflict: {status: 409, means: 'Another route already matches exactly the same domain and path.'},
   instance_ended: {status: 409, means: 'The instance has ended; nothing can be done to it any more.'},

@@ -1,4 +1,4 @@
-// `gilliam executor drain ID`: gives it nothing new, replaces what it runs, and waits until it is empty.
+// `gilliam executor drain ID`: gives it nothing new, replaces what it runs, and waits until it is empty. `gilliam executor rm ID`: forgets a lost one.
 import type {Command} from 'commander'
 import {Interrupted} from '../exit.ts'
 import {neutralise} from '../safe.ts'
@@ -31,6 +31,12 @@ const drain = async (session: Session, executor: string, options: DrainOptions):
   session.print(`${executor}\n`, found)
 }
 
+const remove = async (session: Session, executor: string): Promise<void> => {
+  await (await session.client()).call('forgetExecutor', {params: {executor}})
+  session.progress.say(`Forgot executor ${neutralise(executor)} and revoked its token.`)
+  session.print('', {id: executor})
+}
+
 export const addExecutor = (program: Command, world: World): void => {
   const group = program.command('executor').description('Work with one executor')
   verb(group, 'drain', 'Move everything off an executor')
@@ -38,4 +44,7 @@ export const addExecutor = (program: Command, world: World): void => {
     .option('--undo', 'let it have instances again')
     .option('--no-wait', 'do not wait until it is empty')
     .action(act<DrainOptions>(world, (session, [id = ''], options) => drain(session, id, options)))
+  verb(group, 'rm', 'Forget an executor that is lost')
+    .argument('<id>', 'as `gilliam executors` shows it')
+    .action(act(world, (session, [id = '']) => remove(session, id)))
 }

@@ -1,4 +1,4 @@
-// Executors: the endpoints of agents (join, sync) and of operators (list, show, drain).
+// Executors: the endpoints of agents (join, sync) and of operators (list, show, drain, forget).
 import {type ApiFunction, createFunction, type Frozen} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import {type Executor, type ExecutorDescriptor, executorLeaseMs} from '#shared/domain/executor.ts'
@@ -40,9 +40,9 @@ const find = async (store: Store, id: string): Promise<Executor> => {
 const join = async (store: Store, descriptor: ExecutorDescriptor, now: number) => {
   const joined = await store.executors.join(descriptor, now)
   if (joined.outcome === 'conflict') throw tryAgain(descriptor.id)
-  const credential = {name: `executor ${descriptor.id}`, scope: 'executor', executor: descriptor.id, ttlMs: executorTokenTtlMs} as const
-  const {token} = await store.tokens.create(credential, now)
-  return {executor: descriptor.id, token, leaseMs: executorLeaseMs}
+  const credential = await store.tokens.createForExecutor(descriptor.id, executorTokenTtlMs, now)
+  if (credential.outcome !== 'ok') throw tryAgain(descriptor.id)
+  return {executor: descriptor.id, token: credential.created.token, leaseMs: executorLeaseMs}
 }
 
 const drain = async (store: Store, id: string, undo: boolean, now: number): Promise<Executor> => {
@@ -51,6 +51,21 @@ const drain = async (store: Store, id: string, undo: boolean, now: number): Prom
   if (changed.outcome === 'missing') throw noExecutor(id)
   if (changed.outcome === 'conflict') throw tryAgain(id)
   throw new GilliamError('executor_lost', `Executor “${id}” is lost: it runs nothing. It is ready again when its agent joins.`)
+}
+
+const stillAlive = ({id, leaseExpiresAt}: Executor, now: number): GilliamError =>
+  new GilliamError(
+    'conflict',
+    leaseExpiresAt > now
+      ? `Executor “${id}” is alive: drain it (\`gilliam executor drain ${id}\`) and stop its agent; it is lost ${executorLeaseMs / 1_000} s later, and can be forgotten then.`
+      : `The lease of executor “${id}” is over, but it is not given up yet; with its agent stopped, try again in a minute.`,
+  )
+
+const forget = async (store: Store, id: string, now: number): Promise<undefined> => {
+  const forgotten = await store.executors.forget(id, now)
+  if (forgotten.outcome === 'ok') return undefined
+  if (forgotten.outcome === 'missing') throw noExecutor(id)
+  throw forgotten.outcome === 'alive' ? stillAlive(forgotten.executor, now) : tryAgain(id)
 }
 
 export const createExecutorsFunction = ({store, log, now, logs, timing}: ExecutorsDeps): ApiFunction =>
@@ -63,5 +78,6 @@ export const createExecutorsFunction = ({store, log, now, logs, timing}: Executo
       listExecutors: async () => ({items: (await store.executors.list()).map(present)}),
       getExecutor: async ({params}) => present(await find(store, params.executor)),
       drainExecutor: async ({params, body}, call) => present(await drain(store, params.executor, body.undo, call.now)),
+      forgetExecutor: ({params}, call) => forget(store, params.executor, call.now),
     },
   )

@@ -86,6 +86,13 @@ export const executorIs = (state: ExecutorState): Condition => ({
   names: {'#executorState': 'state'},
   values: {':executorState': state},
 })
+/** Nothing is placed on the executor. */
+export const executorEmpty: Condition = {text: 'instances = :none', values: {':none': 0}}
+/** The executor’s credential is still the one that was read, by the hash of its secret; undefined: it has none. */
+export const credentialIs = (tokenHash: string | undefined): Condition =>
+  tokenHash === undefined
+    ? {text: 'attribute_not_exists(tokenHash)'}
+    : {text: 'tokenHash = :wasTokenHash', values: {':wasTokenHash': tokenHash}}
 /** For an executor's item and its lease's: not given up. */
 export const executorNotLost: Condition = {
   text: 'attribute_exists(pk) AND #executorState <> :lost',

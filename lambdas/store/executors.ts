@@ -1,24 +1,33 @@
 // Executors: what they are and hold (one item), and their lease (another, the only one an idle sync writes).
 import {type Executor, type ExecutorDescriptor, type ExecutorState, executorLeaseMs} from '#shared/domain/executor.ts'
-import {all, executorIs, executorNotLost, exists, leaseOver, notExists} from './conditions.ts'
+import {all, credentialIs, executorEmpty, executorIs, executorNotLost, exists, leaseOver, notExists} from './conditions.ts'
+import {touchDiscovery} from './discovery.ts'
 import {domainOf, typed} from './items.ts'
 import {executorPartitions, keys} from './schema.ts'
 import {loseInstance} from './stop.ts'
-import {get, type Item, query, type Table, transact, type Write, write} from './table.ts'
+import {get, type Item, pause, query, type Table, transact, type Write, write} from './table.ts'
 import type {AssignedInstance, ExecutorStore} from './types.ts'
 
 const joinTriesMax = 5
+const forgetTriesMax = 5
 
-/** `drained`: an operator wants it drained; outlives its being lost. */
+/** `drained`: an operator wants it drained; outlives its being lost. `tokenHash` names its one credential. */
 const executorOf = (item: Item, lease: Item): Executor => {
-  const {hostPorts, ...fields} = domainOf<Executor & {hostPorts?: ReadonlySet<number>}>(item, 'drained', 'stateChangedAt')
+  const {hostPorts, ...fields} = domainOf<Executor & {hostPorts?: ReadonlySet<number>}>(item, 'drained', 'stateChangedAt', 'tokenHash')
   const {leaseExpiresAt, assignmentVersion} = domainOf<Pick<Executor, 'leaseExpiresAt' | 'assignmentVersion'>>(lease)
   return {...fields, leaseExpiresAt, assignmentVersion, hostPorts: [...(hostPorts ?? [])].sort((a, b) => a - b)}
 }
 
-const findBoth = async (table: Table, id: string): Promise<{executor: Executor; drained: boolean} | undefined> => {
+interface Seen {
+  readonly executor: Executor
+  readonly drained: boolean
+  readonly tokenHash: string | undefined
+}
+
+const findBoth = async (table: Table, id: string): Promise<Seen | undefined> => {
   const [item, lease] = await Promise.all([get(table, keys.executor(id)), get(table, keys.lease(id))])
-  return item === undefined || lease === undefined ? undefined : {executor: executorOf(item, lease), drained: item.drained === true}
+  if (item === undefined || lease === undefined) return undefined
+  return {executor: executorOf(item, lease), drained: item.drained === true, tokenHash: item.tokenHash as string | undefined}
 }
 
 const find = async (table: Table, id: string): Promise<Executor | undefined> => (await findBoth(table, id))?.executor
@@ -35,7 +44,7 @@ const firstJoin = (descriptor: ExecutorDescriptor, now: number): Write[] => {
 }
 
 /** Joins again from the state it was seen in; a lost one is ready again, or draining if it was to be drained. */
-const nextJoin = (descriptor: ExecutorDescriptor, seen: {executor: Executor; drained: boolean}, now: number): Write[] => {
+const nextJoin = (descriptor: ExecutorDescriptor, seen: Seen, now: number): Write[] => {
   const {id} = descriptor
   const state = seen.drained ? 'draining' : 'ready'
   return [
@@ -47,16 +56,24 @@ const nextJoin = (descriptor: ExecutorDescriptor, seen: {executor: Executor; dra
 const assignmentsOf = async (table: Table, id: string): Promise<AssignedInstance[]> =>
   (await query(table, `A#${id}`)).map(item => domainOf<AssignedInstance>(item))
 
+/** A lost executor gives up what it still holds. No reader has seen that since it was lost; they only need to be told. */
+const giveUp = async (table: Table, executor: string, now: number): Promise<void> => {
+  const held = await assignmentsOf(table, executor)
+  await touchDiscovery(
+    table,
+    held.map(each => each.formation),
+  )
+  const lose = loseInstance(table)
+  for (const {formation, id} of held) await lose(formation, id, `executor ${executor} was lost`, now)
+}
+
 const join =
   (table: Table): ExecutorStore['join'] =>
   async (descriptor, now) => {
     const {id} = descriptor
-    const lose = loseInstance(table)
     for (let tries = 0; tries < joinTriesMax; tries++) {
       const seen = await findBoth(table, id)
-      if (seen?.executor.state === 'lost') {
-        for (const each of await assignmentsOf(table, id)) await lose(each.formation, each.id, `executor ${id} was lost`, now)
-      }
+      if (seen?.executor.state === 'lost') await giveUp(table, id, now)
       const refused = await transact(table, seen === undefined ? firstJoin(descriptor, now) : nextJoin(descriptor, seen, now))
       const joined = refused === undefined ? await find(table, id) : undefined
       if (joined !== undefined) return {outcome: 'ok', executor: joined}
@@ -88,6 +105,26 @@ const markLost =
     return {outcome: refused.includes(1) ? 'missing' : 'conflict'}
   }
 
+const forgetting = (id: string, tokenHash: string | undefined): Write[] => [
+  {delete: keys.executor(id), when: all(executorIs('lost'), executorEmpty, credentialIs(tokenHash))},
+  {delete: keys.lease(id)},
+  ...(tokenHash === undefined ? [] : [{delete: keys.token(tokenHash)}]),
+]
+
+const forget =
+  (table: Table): ExecutorStore['forget'] =>
+  async (id, now) => {
+    for (let tries = 1; tries <= forgetTriesMax; tries++) {
+      const seen = await findBoth(table, id)
+      if (seen === undefined) return {outcome: 'missing'}
+      if (seen.executor.state !== 'lost') return {outcome: 'alive', executor: seen.executor}
+      await giveUp(table, id, now)
+      if ((await transact(table, forgetting(id, seen.tokenHash))) === undefined) return {outcome: 'ok'}
+      await pause(tries)
+    }
+    return {outcome: 'conflict'}
+  }
+
 const renew =
   (table: Table): ExecutorStore['renew'] =>
   async (id, now) => {
@@ -117,5 +154,6 @@ export const createExecutorStore = (table: Table): ExecutorStore => ({
   drain: (id, now) => move(table, id, 'ready', 'draining', now),
   undrain: (id, now) => move(table, id, 'draining', 'ready', now),
   markLost: markLost(table),
+  forget: forget(table),
   assignments: id => assignmentsOf(table, id),
 })

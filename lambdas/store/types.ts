@@ -164,6 +164,14 @@ export interface ExecutorStore {
   readonly undrain: (id: string, now: number) => Promise<Ok<{executor: Executor}> | Not<'missing' | 'lost' | 'conflict'>>
   /** Only if its lease is over by now. `conflict`: it is not, or it is lost already. From then on no reader sees its announcements. */
   readonly markLost: (id: string, now: number) => Promise<Ok | Not<'missing' | 'conflict'>>
+  /**
+   * Forgets one that is lost, and its credential with it; what it still held is given up before. `alive`: it is not lost, or not yet. It may join again,
+   * as a new one.
+   */
+  readonly forget: (
+    id: string,
+    now: number,
+  ) => Promise<Ok | Not<'missing' | 'conflict'> | {readonly outcome: 'alive'; readonly executor: Executor}>
   /** Everything it should run or stop, of all formations. */
   readonly assignments: (id: string) => Promise<readonly AssignedInstance[]>
 }
@@ -229,9 +237,23 @@ export interface TokenRecord extends Omit<NewToken, 'ttlMs'> {
   readonly expiresAt: number
 }
 
+/** With its secret, this once. */
+export interface NewTokenRecord extends TokenRecord {
+  readonly token: string
+}
+
 export interface TokenStore {
   /** `token` is the secret, `gil_<scope>_<43 characters>`; only its SHA-256 is stored. */
-  readonly create: (token: NewToken, now: number) => Promise<TokenRecord & {readonly token: string}>
+  readonly create: (token: NewToken, now: number) => Promise<NewTokenRecord>
+  /**
+   * The one credential of an executor: in the same step the one it had before is revoked, so that of many made at once the last one holds.
+   * `missing`: it was forgotten, or never joined.
+   */
+  readonly createForExecutor: (
+    executor: string,
+    ttlMs: number,
+    now: number,
+  ) => Promise<Ok<{created: NewTokenRecord}> | Not<'missing' | 'conflict'>>
   /** Who holds this secret; undefined when unknown, ended or revoked. */
   readonly authenticate: (secret: string, now: number) => Promise<Principal | undefined>
   /** Those that have not ended, newest first. */

@@ -61,4 +61,13 @@ export const executorsEndpoints = {
     status: 202,
     idempotency: 'keyed',
   },
+  forgetExecutor: {
+    method: 'DELETE',
+    path: '/v1/executors/{executor}',
+    function: 'executors',
+    scopes: admin,
+    summary: 'Forget an executor that is lost, and revoke its credential',
+    params: executor,
+    status: 204,
+  },
 } as const satisfies Record<string, Endpoint>

@@ -1,6 +1,7 @@
 // The verbs about routes, executors, the registry and tokens, against a loopback control plane that holds them to the endpoint table.
 import assert from 'node:assert/strict'
 import {after, before, beforeEach, describe, it} from 'node:test'
+import {GilliamError} from '#shared/errors.ts'
 import {Cli} from './cli.ts'
 import {FakeControlPlane} from './fake-control-plane.ts'
 import {at, executor} from './samples.ts'
@@ -78,6 +79,19 @@ describe('gilliam', () => {
       plane.of('drainExecutor').map(call => call.body.undo),
       [false, true],
     )
+  })
+
+  it('executor rm: forgets one that is lost; one that is alive ends it with 5 and what to do', async () => {
+    plane.answers.forgetExecutor = () => undefined
+    const gone = await run('executor', 'rm', 'local-2')
+    assert.deepEqual([gone.code, gone.stdout, gone.stderr], [0, '', 'Forgot executor local-2 and revoked its token.\n'])
+    assert.equal(plane.of('forgetExecutor')[0]?.params.executor, 'local-2')
+    plane.answers.forgetExecutor = () => {
+      throw new GilliamError('conflict', 'Executor “local” is alive: drain it and stop its agent.')
+    }
+    const alive = await run('executor', 'rm', 'local')
+    assert.deepEqual([alive.code, alive.stderr], [5, 'gilliam: Executor “local” is alive: drain it and stop its agent.\n'])
+    assert.equal((await run('executor', 'rm')).code, 2)
   })
 
   it('registry, registry announce, registry withdraw', async () => {

@@ -75,18 +75,34 @@ describe('executors function', () => {
     const again = (await call('joinExecutor', {body: {...minimal, zone: 'attic'}})).body
     assert.notEqual(again.token, joined.token)
     assert.equal((await call('getExecutor', {params: {executor: 'minimal'}})).body.zone, 'attic')
-    assert.equal((await sync(joined)).status, 200)
+    assert.equal((await sync(again)).status, 200)
     const tokens = (await call('listTokens')).body.items.filter(({executor}: {executor?: string}) => executor === 'minimal')
-    assert.ok(
-      tokens.every(
-        ({scope, expiresAt}: {scope: string; expiresAt: number}) =>
-          scope === 'executor' && expiresAt === platform.clock.now + executorTokenTtlMs,
-      ),
+    assert.deepEqual(
+      tokens.map(({name, scope, expiresAt, token}: Record<string, unknown>) => [name, scope, expiresAt, token]),
+      [['executor minimal', 'executor', platform.clock.now + executorTokenTtlMs, undefined]],
     )
-    assert.ok(tokens.every((token: {token?: string}) => token.token === undefined))
     assert.ok((await call('listExecutors')).body.items.some(({id}: {id: string}) => id === 'minimal'))
     assert.equal((await call('getExecutor', {params: {executor: 'nobody'}})).body.code, 'not_found')
     assert.equal((await call('joinExecutor', {body: {...minimal, runtimes: []}})).body.code, 'invalid_request')
+  })
+
+  it('takes only the newest credential of an executor that joined twice', async () => {
+    const first = await join()
+    const other = await join()
+    assert.equal((await sync(first)).status, 200)
+    const second = (await call('joinExecutor', {body: descriptor(first.executor)})).body
+    const refused = await sync(first)
+    assert.deepEqual([refused.status, refused.body.code], [401, 'unauthenticated'])
+    for (let times = 0; times < 2; times++) assert.equal((await sync(second)).status, 200)
+    assert.equal((await sync(other)).status, 200, 'other executors keep theirs')
+    const {items} = (await call('listTokens')).body
+    const mine = items.filter(({executor}: {executor?: string}) => executor === first.executor)
+    assert.equal(mine.length, 1)
+    // One revoked by hand does not keep the executor from joining.
+    await call('revokeToken', {params: {token: mine[0].id}})
+    assert.equal((await sync(second)).status, 401)
+    const third = (await call('joinExecutor', {body: descriptor(first.executor)})).body
+    assert.equal((await sync(third)).status, 200)
   })
 
   it('costs one renewal when nothing happened', async () => {
@@ -169,13 +185,36 @@ describe('executors function', () => {
     await platform.store.executors.markLost(one.executor, platform.clock.now)
     assert.equal((await sync(one)).body.code, 'executor_lost')
     assert.equal((await call('drainExecutor', {params: {executor: one.executor}})).body.code, 'executor_lost')
-    await call('joinExecutor', {body: descriptor(one.executor)})
-    assert.equal((await sync(one)).status, 200)
+    const back = (await call('joinExecutor', {body: descriptor(one.executor)})).body
+    assert.equal((await sync(back)).status, 200)
     const stray = await platform.store.tokens.create(
       {name: 's', scope: 'executor', executor: 'stray', ttlMs: 1_000_000},
       platform.clock.now,
     )
     assert.equal((await sync({executor: 'stray', token: stray.token})).body.code, 'not_found')
+  })
+
+  it('forgets a lost executor and its credential, and refuses one that is alive', async () => {
+    const one = await join()
+    const params = {executor: one.executor}
+    const id = await assign(one.executor)
+    const alive = await call('forgetExecutor', {params})
+    assert.deepEqual([alive.status, alive.body.code], [409, 'conflict'])
+    assert.match(alive.body.detail, /is alive: drain it \(`gilliam executor drain one-\d+`\) and stop its agent; it is lost 45 s later/)
+    assert.equal((await sync(one)).status, 200, 'nothing happened to it')
+    platform.clock.now += executorLeaseMs + 1
+    assert.match((await call('forgetExecutor', {params})).body.detail, /is over, but it is not given up yet/)
+    await platform.store.executors.markLost(one.executor, platform.clock.now)
+    assert.equal((await call('forgetExecutor', {params, token: one.token})).body.code, 'forbidden')
+    assert.equal((await call('forgetExecutor', {params, token: await platform.tokenOf('join')})).body.code, 'forbidden')
+    assert.equal((await call('forgetExecutor', {params})).status, 204)
+    assert.equal((await call('getExecutor', {params})).body.code, 'not_found')
+    assert.ok((await call('listExecutors')).body.items.every((each: {id: string}) => each.id !== one.executor))
+    assert.equal((await call('getInstance', {params: {formation: 'crm', instance: id}})).body.state, 'lost')
+    assert.equal((await sync(one)).body.code, 'unauthenticated')
+    assert.equal((await call('forgetExecutor', {params})).body.code, 'not_found')
+    const back = (await call('joinExecutor', {body: descriptor(one.executor)})).body
+    assert.deepEqual((await sync(back)).body.assignments, [])
   })
 
   it('drains and undoes it', async () => {

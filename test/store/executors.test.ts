@@ -139,6 +139,78 @@ describe('executors', () => {
   })
 })
 
+describe('forgetting executors', () => {
+  let database: TestDatabase
+  before(async () => {
+    database = await startDatabase()
+  })
+  after(() => database.stop())
+
+  it('takes a lost one with its credential, once what it held is given up', async () => {
+    const {store} = database
+    const joined = await store.executors.join(descriptor('leaving'), now)
+    assert.ok(joined.outcome === 'ok')
+    const credential = await store.tokens.createForExecutor('leaving', 9_000_000, now)
+    assert.ok(credential.outcome === 'ok')
+    await store.formations.create('crm', now)
+    const instances = ['a', 'b'].map(id => pendingInstance('crm', 'web', id, {}, now))
+    await store.instances.create('crm', 0, instances)
+    await store.instances.assign(joined.executor, instances, now)
+    for (const {id} of instances) await store.instances.report('leaving', reportOf('crm', 'web', id, 'running', true), now)
+
+    const refused = await store.executors.forget('leaving', later)
+    assert.deepEqual([refused.outcome, 'executor' in refused && refused.executor.state], ['alive', 'ready'], 'nobody gave it up yet')
+    await store.executors.markLost('leaving', later)
+    const [before] = await store.registry.snapshots({crm: -1}, later)
+    const outcomes = await Promise.all([1, 2, 3].map(() => store.executors.forget('leaving', later)))
+    assert.ok(outcomes.some(each => each.outcome === 'ok'))
+    assert.ok(outcomes.every(each => each.outcome === 'ok' || each.outcome === 'missing'))
+    assert.equal(await store.executors.get('leaving'), undefined)
+    assert.deepEqual(await store.executors.list(), [])
+    assert.deepEqual(await store.executors.assignments('leaving'), [])
+    assert.deepEqual(
+      (await store.instances.list('crm', {endedSince: later})).map(each => each.state),
+      ['lost', 'lost'],
+    )
+    assert.equal((await store.registry.snapshots({crm: before?.version ?? 0}, later)).length, 1, 'readers are told')
+    assert.equal(await store.tokens.authenticate(credential.created.token, later), undefined)
+    assert.deepEqual(await store.tokens.list(later), [])
+    assert.equal((await store.executors.renew('leaving', later)).outcome, 'missing')
+    assert.equal((await store.executors.forget('leaving', later)).outcome, 'missing')
+    assert.equal((await store.tokens.createForExecutor('leaving', 9_000_000, later)).outcome, 'missing')
+
+    const back = await store.executors.join(descriptor('leaving'), later)
+    assert.ok(back.outcome === 'ok')
+    assert.deepEqual([back.executor.joinedAt, back.executor.instances, back.executor.assignmentVersion], [later, 0, 1])
+  })
+
+  it('loses to one that joins again at the same time, or comes before it', async () => {
+    const {store} = database
+    for (let round = 0; round < 5; round++) {
+      const id = `racing-${round}`
+      await store.executors.join(descriptor(id), now)
+      await store.executors.markLost(id, later)
+      const [forgotten, joined] = await Promise.all([store.executors.forget(id, later), store.executors.join(descriptor(id), later)])
+      assert.ok(forgotten.outcome === 'ok' || forgotten.outcome === 'alive')
+      assert.equal(joined.outcome, 'ok')
+      assert.equal((await store.executors.renew(id, later)).outcome, 'ok')
+      assert.equal((await store.executors.get(id))?.state, 'ready')
+    }
+  })
+
+  it('leaves an executor one credential, however many are made at once', async () => {
+    const {store} = database
+    await store.executors.join(descriptor('crowded'), now)
+    const made = await Promise.all([1, 2, 3].map(() => store.tokens.createForExecutor('crowded', 9_000_000, now)))
+    const tokens = made.flatMap(each => (each.outcome === 'ok' ? [each.created.token] : []))
+    assert.equal(tokens.length, 3)
+    const known = await Promise.all(tokens.map(token => store.tokens.authenticate(token, now)))
+    assert.equal(known.filter(each => each !== undefined).length, 1)
+    assert.equal((await store.tokens.list(now)).filter(each => each.executor === 'crowded').length, 1)
+    assert.ok(!('tokenHash' in ((await store.executors.get('crowded')) ?? {})))
+  })
+})
+
 describe('watching leases', () => {
   it('tells since when there was no gap', async () => {
     const database = await startDatabase()
