@@ -1,6 +1,6 @@
 // Executors whose lease is over: they are lost, and with them what they ran.
-import {type Executor, executorLeaseMs} from '#shared/domain/executor.ts'
-import {executorsHalfLost, executorsLost} from '#shared/domain/lease.ts'
+import type {Executor} from '#shared/domain/executor.ts'
+import {executorsHalfLost, executorsLost, watchGapMsMax} from '#shared/domain/lease.ts'
 import type {ReconcilerDeps} from './formation.ts'
 
 /**
@@ -19,7 +19,7 @@ const giveUp = async ({store, now, log}: ReconcilerDeps, executor: string): Prom
 /** Marks executors whose lease is over as lost. Answers the formations that lost instances. */
 export const loseExecutors = async (deps: ReconcilerDeps, executors: readonly Executor[]): Promise<ReadonlySet<string>> => {
   const {store, now} = deps
-  const since = await store.watch.tick(now(), executorLeaseMs)
+  const since = await store.watch.tick(now(), watchGapMsMax)
   const formations = new Set<string>()
   const giveUpAll = async (executor: string): Promise<void> => {
     for (const formation of await giveUp(deps, executor)) formations.add(formation)

@@ -2,6 +2,13 @@
 import {type Executor, executorLeaseMs} from './executor.ts'
 
 /**
+ * Leases that nobody looked at for longer than this were not watched: the control plane may have been away. Well below a lease less the time between two
+ * syncs (held for 10 s at most) and an agent's longest pause between tries (10 s), so that an outage too short to be noticed here ends no lease. Whoever
+ * runs the reconciler ticks more often than this, or nobody is ever lost.
+ */
+export const watchGapMsMax = 15_000
+
+/**
  * Executors whose lease is over at `now`, unless leases were not watched for a whole lease: after an outage of the control plane, which no executor
  * could reach, each gets the time of one lease to sync again. `watchedSince` is when watching without a gap began.
  */

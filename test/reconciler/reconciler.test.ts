@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import {afterEach, beforeEach, describe, it} from 'node:test'
 import type {DynamoDBRecord} from 'aws-lambda'
 import {executorLeaseMs} from '#shared/domain/executor.ts'
+import {watchGapMsMax} from '#shared/domain/lease.ts'
 import {rolloutPatienceMs, servingAfterMs} from '#shared/domain/rollout.ts'
 import {readStream} from '#test/store/stream.ts'
 import {startWorld, type World} from './world.ts'
@@ -152,7 +153,7 @@ describe('the reconciler', () => {
     await reconcile({tick: true})
     assert.equal((await store.executors.get('dies'))?.state, 'ready', 'nobody watched: the control plane was away itself')
     for (let step = 0; step < 3; step++) {
-      clock.now += executorLeaseMs / 3 + 1
+      clock.now += watchGapMsMax
       await reconcile({tick: true})
     }
     assert.equal((await store.executors.get('dies'))?.state, 'lost')
@@ -165,6 +166,25 @@ describe('the reconciler', () => {
 
     await world.executor('dies')
     assert.deepEqual(await store.executors.assignments('dies'), [], 'what comes back runs nothing that was given up')
+  })
+
+  it('gives executors the time of a lease after an outage shorter than one', async () => {
+    const {store, clock} = world
+    const reconcile = world.reconciler()
+    await world.executor('host')
+    for (let watched = 0; watched < executorLeaseMs * 2; watched += watchGapMsMax) {
+      clock.now += watchGapMsMax
+      await store.executors.renew('host', clock.now)
+      await reconcile({tick: true})
+    }
+    // It would have synced a moment later. The control plane was away until just before the lease, and its first tick comes just after it.
+    clock.now += executorLeaseMs - 1
+    await reconcile({tick: true})
+    clock.now += 2
+    await reconcile({tick: true})
+    assert.equal((await store.executors.get('host'))?.state, 'ready', 'it could not sync: nobody was there')
+    clock.now += executorLeaseMs - 3
+    assert.equal((await store.executors.renew('host', clock.now)).outcome, 'ok')
   })
 
   it('goes on where giving up an executor was interrupted', async () => {
