@@ -1,0 +1,38 @@
+// What two readings of the same bytes may differ in, and what not: whatever we accept, node:http reads the same way; whatever it refuses, we refuse.
+import {deepStrictEqual} from 'node:assert/strict'
+import {nodeReadsRequests, nodeReadsResponse, type Reading, readRequests, readResponse} from './read.ts'
+
+const shown = (bytes: Buffer): string => JSON.stringify(bytes.toString('latin1'))
+
+/** Throws, telling both readings, when ours is not a strict reading of theirs. */
+const assertStricter = <S extends {readonly body: string}>(ours: Reading<S>, theirs: Reading<S>, bytes: Buffer): void => {
+  const tell = (what: string): string => `${what}\nbytes: ${shown(bytes)}\nours: ${JSON.stringify(ours)}\nnode: ${JSON.stringify(theirs)}`
+  const comparable = ({seen}: Reading<S>) =>
+    seen.slice(0, ours.seen.length).map(one => (theirs.refused === undefined ? one : {...one, body: ''}))
+  deepStrictEqual(comparable(theirs), comparable(ours), tell('read differently'))
+  if (ours.refused !== undefined) return
+  // Settled: node:http names some faults before a head is whole, and complains of bytes after the last request of a connection, which we drop unread.
+  if (theirs.refused !== undefined && (ours.inHead === true || theirs.refused === 'HPE_CLOSED_CONNECTION')) return
+  if (theirs.refused !== undefined) throw new Error(tell('refused by node:http only'))
+  if (theirs.seen.length > ours.seen.length) throw new Error(tell('node:http read more'))
+}
+
+/** Whole messages read, or why not: what a fuzz run counts. */
+export type Verdict = 'accepted' | 'incomplete' | 'refused'
+
+const verdictOf = ({seen, refused}: Reading<unknown>): Verdict =>
+  refused === undefined ? (seen.length > 0 ? 'accepted' : 'incomplete') : 'refused'
+
+export const compareRequests = async (bytes: Buffer): Promise<Verdict> => {
+  const ours = readRequests(bytes)
+  deepStrictEqual(readRequests(bytes, 7), ours, 'cut into pieces it reads differently')
+  assertStricter(ours, await nodeReadsRequests(bytes), bytes)
+  return verdictOf(ours)
+}
+
+export const compareResponses = async (bytes: Buffer, method: string): Promise<Verdict> => {
+  const ours = readResponse(bytes, method)
+  deepStrictEqual(readResponse(bytes, method, 7), ours, 'cut into pieces it reads differently')
+  assertStricter(ours, await nodeReadsResponse(bytes, method), bytes)
+  return verdictOf(ours)
+}
