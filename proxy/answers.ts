@@ -1,7 +1,5 @@
-// Answers of our own: problem documents for refused and failed requests, to a response or to a bare socket. Owns their shape, not their causes.
-import type {ServerResponse} from 'node:http'
+// Answers of our own: problem documents for refused and failed requests. Owns their shape, not their causes. Pure.
 import {STATUS_CODES} from 'node:http'
-import type {Duplex} from 'node:stream'
 import {type ErrorCode, problem} from '#shared/errors.ts'
 
 /** What a problem document tells beside code and detail. */
@@ -18,28 +16,32 @@ const document = (code: ErrorCode, detail: string, context: ProblemContext): {st
   return {status: content.status, body: `${JSON.stringify(content)}\n`}
 }
 
-const headersOf = (body: string, requestId: string): Record<string, string> => ({
-  'content-type': 'application/problem+json',
-  'content-length': String(Buffer.byteLength(body)),
-  'cache-control': 'no-store',
-  'x-request-id': requestId,
-})
-
-/** Answers with a problem document; HEAD gets its head only. `close` ends the connection, as it must when the request's body was not read. */
-export const answerProblem = (response: ServerResponse, code: ErrorCode, detail: string, context: ProblemContext, close: boolean): void => {
-  const {status, body} = document(code, detail, context)
-  response.writeHead(status, {...headersOf(body, context.requestId), ...(close ? {connection: 'close'} : {})})
-  response.end(response.req.method === 'HEAD' ? undefined : body)
+/** How an answer of ours is given. */
+export interface Manner {
+  /** HEAD gets the head only. */
+  readonly headOnly: boolean
+  /** Tells the client that the connection ends, as it must when the request's body was not read. */
+  readonly close: boolean
+  readonly date: string
 }
 
-/** The same on a socket without a response object: upgrades, CONNECT, and what could not be parsed. Ends the connection. */
-export const answerProblemRaw = (socket: Duplex, code: ErrorCode, detail: string, context: ProblemContext): void => {
-  if (!socket.writable) {
-    socket.destroy()
-    return
-  }
+/** A problem document as a whole message, one character per byte. */
+export const problemAnswer = (
+  code: ErrorCode,
+  detail: string,
+  context: ProblemContext,
+  {headOnly, close, date}: Manner,
+): {status: number; text: string} => {
   const {status, body} = document(code, detail, context)
-  const headers = Object.entries({...headersOf(body, context.requestId), connection: 'close'})
-  const head = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, ...headers.map(([name, value]) => `${name}: ${value}`)]
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
+  const bytes = Buffer.from(body)
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    'content-type: application/problem+json',
+    `content-length: ${bytes.length}`,
+    'cache-control: no-store',
+    `x-request-id: ${context.requestId}`,
+    `date: ${date}`,
+    ...(close ? ['connection: close'] : []),
+  ]
+  return {status, text: `${head.join('\r\n')}\r\n\r\n${headOnly ? '' : bytes.toString('latin1')}`}
 }

@@ -15,6 +15,10 @@ export interface Limits {
   readonly keepAliveMs: number
   /** A request's or answer's head. */
   readonly headBytesMax: number
+  /** A request's target. */
+  readonly targetBytesMax: number
+  /** Header lines of a request or answer. */
+  readonly fieldsMax: number
   /** Open client connections; more wait in the kernel or are reset. */
   readonly connectionsMax: number
   /** Open connections to one instance; more requests wait in line. */
@@ -31,7 +35,13 @@ export const limitsDefault: Limits = {
   headTimeoutMs: 15_000,
   keepAliveMs: 75_000,
   headBytesMax: 16_384,
+  targetBytesMax: 8_192,
+  fieldsMax: 128,
   connectionsMax: 16_384,
   connectionsPerInstanceMax: 1_024,
   drainTimeoutMs: 8_000,
 }
+
+/** The shortest of the timeouts that connections wait for. */
+export const shortestMs = (limits: Limits): number =>
+  Math.min(limits.connectTimeoutMs, limits.firstByteTimeoutMs, limits.idleTimeoutMs, limits.tunnelIdleTimeoutMs, limits.headTimeoutMs, limits.keepAliveMs)

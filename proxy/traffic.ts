@@ -1,27 +1,17 @@
 // One HTTP request from its head to its end: decide, find instances, try them, answer, report. Owns the order of these steps.
-import type {IncomingMessage, ServerResponse} from 'node:http'
-import {answerProblem} from './answers.ts'
+import {problemAnswer} from './answers.ts'
 import type {Attempted, Attempts, Tried} from './attempts.ts'
-import {RequestBody} from './body.ts'
 import type {Destination, OutsideDestination, ServiceDestination} from './destination.ts'
 import type {Discovery} from './discovery.ts'
 import {failureOf} from './failures.ts'
+import type {Exchange} from './http/exchange.ts'
+import type {Pool} from './http/pool.ts'
+import type {TunnelEnd} from './http/tunnel.ts'
 import type {Limits} from './limits.ts'
 import type {Outside} from './outside.ts'
 import {relay} from './relay.ts'
-import type {Report} from './report.ts'
-import {
-  beginVisit,
-  decide,
-  entryOf,
-  failedProblem,
-  findPlaces,
-  headersFor,
-  isProblem,
-  type Problem,
-  type Self,
-  type Visit,
-} from './visit.ts'
+import type {Entry, Report} from './report.ts'
+import {beginVisit, decide, entryOf, failedProblem, findPlaces, headFor, isProblem, type Problem, type Self, type Visit} from './visit.ts'
 
 export interface TrafficOptions {
   readonly self: Self
@@ -32,20 +22,26 @@ export interface TrafficOptions {
   readonly report: Report
   readonly draining: () => boolean
   readonly now: () => number
+  /** The present time as an HTTP date. */
+  readonly date: () => string
 }
 
-/** One request with everything that belongs to it. */
-interface Exchange {
-  readonly visit: Visit
-  readonly body: RequestBody
-  readonly response: ServerResponse
-}
-
-/** How a request ended, beside what its response shows. */
-interface End {
+/** How a request ended, beside what its answer shows. */
+export interface End {
   readonly destination?: Destination
   readonly attempted?: Attempted
+  readonly outcome?: Tried
   readonly problem?: Problem
+}
+
+/** Answers an exchange with a problem document, unless it has been answered or its client is gone. */
+export const answerWithProblem = ({exchange, requestId}: Visit, problem: Problem, options: Pick<TrafficOptions, 'draining' | 'date'>): void => {
+  if (exchange.answerBegun || exchange.gone) return
+  const {code, detail, ...where} = problem
+  if (options.draining() || !exchange.bodyWhole || exchange.head.method === 'CONNECT') exchange.last = true
+  const manner = {headOnly: exchange.head.method === 'HEAD', close: exchange.last, date: options.date()}
+  const {status, text} = problemAnswer(code, detail, {requestId, ...where}, manner)
+  exchange.answer(status, text)
 }
 
 export class Traffic {
@@ -55,64 +51,52 @@ export class Traffic {
     this.#options = options
   }
 
-  /** Serves one request. Never rejects. `expectsContinue`: the client waits for 100 Continue before it sends the body. */
-  async serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
-    const {report, now, self, draining} = this.#options
-    const visit = beginVisit(request, now)
-    const body = new RequestBody(request, () => {
-      if (expectsContinue) response.writeContinue()
-    })
-    response.on('error', () => response.destroy())
+  /** Serves one request; one for a WebSocket too. Never rejects. Resolves when the answer is over, or the tunnel is. */
+  async serve(exchange: Exchange, client: TunnelEnd): Promise<Tried | undefined> {
+    const {report, now, self} = this.#options
+    const visit = beginVisit(exchange, now)
+    const kind: Entry['kind'] = exchange.framing.webSocket ? 'upgrade' : 'http'
     const decided = decide(visit, self)
-    const end: End = isProblem(decided) ? {problem: decided} : await this.#deliver({visit, body, response}, decided)
-    if (end.problem !== undefined && !response.headersSent && !response.destroyed) {
-      const {code, detail, ...where} = end.problem
-      answerProblem(response, code, detail, {requestId: visit.requestId, ...where}, draining() || this.#unread({visit, body, response}))
-    }
-    const status = response.headersSent ? response.statusCode : 0
-    report(entryOf(visit, 'http', now, {status, ...end}))
+    const end: End = isProblem(decided) ? {problem: decided} : await this.#deliver(visit, client, decided)
+    if (end.problem !== undefined) answerWithProblem(visit, end.problem, this.#options)
+    report(entryOf(visit, kind, now, {status: exchange.status, ...end}))
+    return end.outcome
   }
 
-  #unread({body, visit}: Exchange): boolean {
-    return body.present && !visit.request.complete
+  async #deliver(visit: Visit, client: TunnelEnd, destination: Destination): Promise<End> {
+    if (destination.kind === 'outside') return {destination, ...(await this.#toOutside(visit, client, destination))}
+    return {destination, ...(await this.#toService(visit, client, destination))}
   }
 
-  async #deliver(exchange: Exchange, destination: Destination): Promise<End> {
-    const end = destination.kind === 'outside' ? await this.#toOutside(exchange, destination) : await this.#toService(exchange, destination)
-    return {destination, ...end}
-  }
-
-  async #toService(exchange: Exchange, destination: ServiceDestination): Promise<End> {
+  async #toService(visit: Visit, client: TunnelEnd, destination: ServiceDestination): Promise<End> {
     const {attempts, discovery} = this.#options
-    const {visit, body} = exchange
+    const {exchange} = visit
     const places = await findPlaces(destination, discovery)
     if (isProblem(places)) return {problem: places}
     const {formation} = destination.address
-    const request = {method: visit.request.method ?? 'GET', bodyConsumed: () => body.consumed}
-    const attempted = await attempts.run(formation, places, request, ({dispatcher}) => this.#relay(exchange, destination, dispatcher))
+    const request = {method: exchange.head.method, bodyConsumed: () => exchange.bodyTaken}
+    const attempted = await attempts.run(formation, places, request, ({pool}) => this.#relay(visit, client, destination, pool))
     const {outcome, upstream} = attempted
-    if (outcome.kind !== 'failed') return {attempted}
-    return {attempted, problem: failedProblem(destination, upstream.name, outcome.failure, attempted.attempts)}
+    if (outcome.kind !== 'failed') return {attempted, outcome}
+    return {attempted, outcome, problem: failedProblem(destination, upstream.name, outcome.failure, attempted.attempts)}
   }
 
-  async #toOutside(exchange: Exchange, destination: OutsideDestination): Promise<End> {
+  async #toOutside(visit: Visit, client: TunnelEnd, destination: OutsideDestination): Promise<End> {
     const {outside, limits} = this.#options
-    try {
-      outside.check(destination.host)
-      const outcome = await this.#relay(exchange, destination, outside.dispatcher, `http://${destination.host}:${destination.port}`)
-      return outcome.kind === 'failed' ? {problem: failedProblem(destination, destination.authority, outcome.failure, 1)} : {}
-    } catch (error) {
-      return {problem: failedProblem(destination, destination.authority, failureOf(error, false, limits), 1)}
-    }
+    const failed = (outcome: Tried & {kind: 'failed'}): End => ({
+      outcome,
+      problem: failedProblem(destination, destination.authority, outcome.failure, 1),
+    })
+    const refusal = outside.refusal(destination.host)
+    if (refusal !== undefined)
+      return failed({kind: 'failed', failure: failureOf(refusal, false, limits), sent: false, answerBegun: false})
+    const outcome = await this.#relay(visit, client, destination, outside.pool(destination))
+    return outcome.kind === 'failed' ? failed(outcome) : {outcome}
   }
 
-  #relay(exchange: Exchange, destination: Destination, dispatcher: Parameters<typeof relay>[0], origin?: string): Promise<Tried> {
-    const {visit, body, response} = exchange
-    const {self, limits, draining} = this.#options
-    const headers = headersFor(visit, destination, self)
-    const request = {method: visit.request.method ?? 'GET', path: destination.path, headers, body: body.open()}
-    const lastOnConnection = (): boolean => draining() || this.#unread(exchange)
-    const options = {limits, requestId: visit.requestId, lastOnConnection}
-    return relay(dispatcher, origin === undefined ? request : {...request, origin}, response, options)
+  #relay(visit: Visit, client: TunnelEnd, destination: Destination, pool: Pool): Promise<Tried> {
+    const {self, limits, draining, date} = this.#options
+    const options = {limits, head: headFor(visit, destination, self), requestId: visit.requestId, date, draining}
+    return new Promise(resolve => relay(pool, visit.exchange, client, options, resolve))
   }
 }

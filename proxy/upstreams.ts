@@ -1,7 +1,7 @@
 // The instances we talk to: pooled connections and what the balancer knows of each. Owns their lives; which one is picked is shared/domain/balancer.ts.
-import {type Dispatcher, Pool} from 'undici'
 import {ejectionMs} from '#shared/domain/balancer.ts'
-import type {Limits} from './limits.ts'
+import {Pool} from './http/pool.ts'
+import type {Shared} from './http/upstream-connection.ts'
 import type {Place} from './select.ts'
 
 /** An instance's port, its connections and its record. */
@@ -14,27 +14,15 @@ export class Upstream {
   ejectedUntil = 0
   lastUsedAt = 0
   #failures = 0
-  #pool: Pool | undefined
-  readonly #limits: Limits
+  /** Connections for HTTP requests, opened as needed and kept alive. */
+  readonly pool: Pool
 
-  constructor(key: string, name: string, host: string, port: number, limits: Limits) {
+  constructor(key: string, name: string, place: {host: string; port: number}, shared: Shared) {
     this.key = key
     this.name = name
-    this.host = host
-    this.port = port
-    this.#limits = limits
-  }
-
-  /** Connections for HTTP requests, opened as needed and kept alive. */
-  get dispatcher(): Dispatcher {
-    this.#pool ??= new Pool(`http://${this.host.includes(':') ? `[${this.host}]` : this.host}:${this.port}`, {
-      connections: this.#limits.connectionsPerInstanceMax,
-      pipelining: 1,
-      allowH2: false,
-      connect: {timeout: this.#limits.connectTimeoutMs},
-      maxHeaderSize: this.#limits.headBytesMax,
-    })
-    return this.#pool
+    this.host = place.host
+    this.port = place.port
+    this.pool = new Pool(place, shared)
   }
 
   succeeded(): void {
@@ -47,15 +35,6 @@ export class Upstream {
     this.#failures += 1
     this.ejectedUntil = now + ejectionMs(this.#failures)
   }
-
-  /** Lets what is in flight finish, then closes the connections. */
-  async close(): Promise<void> {
-    await this.#pool?.close()
-  }
-
-  async destroy(): Promise<void> {
-    await this.#pool?.destroy()
-  }
 }
 
 /** An upstream nobody used for this long is forgotten. */
@@ -64,10 +43,10 @@ export const upstreamIdleMsMax = 60_000
 /** All upstreams, by instance and address: an instance that moves or a port that is reused starts with a clean record. */
 export class Upstreams {
   readonly #byKey = new Map<string, Upstream>()
-  readonly #limits: Limits
+  readonly #shared: Shared
 
-  constructor(limits: Limits) {
-    this.#limits = limits
+  constructor(shared: Shared) {
+    this.#shared = shared
   }
 
   of(formation: string, place: Place): Upstream {
@@ -76,7 +55,7 @@ export class Upstreams {
     const key = `${name}@${endpoint.host}:${port}`
     const known = this.#byKey.get(key)
     if (known !== undefined) return known
-    const upstream = new Upstream(key, name, endpoint.host, port, this.#limits)
+    const upstream = new Upstream(key, name, {host: endpoint.host, port}, this.#shared)
     this.#byKey.set(key, upstream)
     return upstream
   }
@@ -90,12 +69,12 @@ export class Upstreams {
     for (const upstream of this.#byKey.values()) {
       if (upstream.inFlight > 0 || now - upstream.lastUsedAt < upstreamIdleMsMax || upstream.ejectedUntil > now) continue
       this.#byKey.delete(upstream.key)
-      upstream.close().catch(() => upstream.destroy())
+      upstream.pool.close()
     }
   }
 
-  async destroy(): Promise<void> {
-    await Promise.all(this.all.map(upstream => upstream.destroy()))
+  destroy(): void {
+    for (const {pool} of this.#byKey.values()) pool.destroy()
     this.#byKey.clear()
   }
 }

@@ -1,12 +1,13 @@
 // What is known of one request on its way through: where it goes, who can take it, and what to say when it fails or is over. Decides; does no traffic.
 import {randomUUID} from 'node:crypto'
-import type {IncomingMessage} from 'node:http'
 import type {ErrorCode} from '#shared/errors.ts'
 import type {Attempted} from './attempts.ts'
 import type {Decision, Destination, Role, ServiceDestination} from './destination.ts'
 import type {Discovery} from './discovery.ts'
 import type {Failure} from './failures.ts'
-import {acceptableRequestId, isLoop, requestHeaders, valuesOf} from './headers.ts'
+import type {Exchange} from './http/exchange.ts'
+import {firstOf} from './http/head.ts'
+import {acceptableRequestId, forwardedRequest, isLoop, type Way} from './http/rewrite.ts'
 import type {Entry} from './report.ts'
 import {type Place, select} from './select.ts'
 
@@ -23,14 +24,14 @@ export interface Problem {
 export interface Visit {
   readonly requestId: string
   readonly startedAt: number
-  readonly request: IncomingMessage
+  readonly exchange: Exchange
 }
 
 /** Begins a visit: gives the request its id. */
-export const beginVisit = (request: IncomingMessage, now: () => number): Visit => ({
-  requestId: acceptableRequestId(request.headers['x-request-id']?.toString()) ?? randomUUID(),
+export const beginVisit = (exchange: Exchange, now: () => number): Visit => ({
+  requestId: acceptableRequestId(firstOf(exchange.head, 'x-request-id')) ?? randomUUID(),
   startedAt: now(),
-  request,
+  exchange,
 })
 
 /** What the destination adds to a problem document and a report. */
@@ -62,8 +63,9 @@ export const settled = (decision: Decision): Destination | Problem => {
 
 /** Where the request goes, or the problem to answer with. Loops are found before anything else. */
 export const decide = (visit: Visit, {role, pseudonym}: Self): Destination | Problem => {
-  const {rawHeaders, url = ''} = visit.request
-  return isLoop(rawHeaders, pseudonym) ? loopProblem(role) : settled(role.decide({url, hosts: valuesOf(rawHeaders, 'host')}))
+  const {head, framing} = visit.exchange
+  if (isLoop(head, pseudonym)) return loopProblem(role)
+  return settled(role.decide({url: head.target, hosts: framing.host === undefined ? [] : [framing.host]}))
 }
 
 export const isProblem = (value: Destination | Problem | readonly Place[]): value is Problem => 'code' in value
@@ -97,14 +99,15 @@ export const entryOf = (
   now: () => number,
   end: {status: number; destination?: Destination; attempted?: Attempted; problem?: Problem},
 ): Entry => {
-  const {request, requestId, startedAt} = visit
+  const {exchange, requestId, startedAt} = visit
+  const {head, framing} = exchange
   const {destination, attempted, problem} = end
   return {
     kind,
     requestId,
-    method: request.method ?? '',
-    host: request.headers.host ?? '',
-    path: (request.url ?? '').split('?')[0] ?? '',
+    method: head.method,
+    host: framing.host ?? '',
+    path: head.target.split('?', 1)[0] ?? '',
     status: end.status,
     attempts: attempted?.attempts ?? 0,
     durationMs: now() - startedAt,
@@ -120,16 +123,17 @@ const isTrusted = (address: string): boolean =>
   /^(?:::ffff:)?(?:127\.|10\.|192\.168\.|172\.(?:1[6-9]|2[0-9]|3[01])\.)|^::1$|^f[cd]/i.test(address)
 
 /** X-Forwarded-*: the peer’s word on the protocol counts only when it is on a private network, as a load balancer before us is. */
-export const clientOf = ({socket, headers, rawHeaders}: IncomingMessage): {address: string; host: string; proto: string} => {
-  const address = (socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, '')
-  const claimed = headers['x-forwarded-proto']?.toString()
-  const proto = isTrusted(address) && (claimed === 'http' || claimed === 'https') ? claimed : 'http'
-  return {address, host: valuesOf(rawHeaders, 'host')[0] ?? '', proto}
+const clientOf = ({head, framing, host}: Exchange): Way['client'] & {} => {
+  const {address} = host.peer
+  const claimed = firstOf(head, 'x-forwarded-proto')
+  const proto = (claimed === 'http' || claimed === 'https') && isTrusted(address) ? claimed : 'http'
+  return {address, host: framing.host ?? '', proto}
 }
 
-/** The headers of the request as the instance gets it. */
-export const headersFor = (visit: Visit, destination: Destination, {role, pseudonym}: Self): string[] => {
-  const {request, requestId} = visit
-  const way = {authority: destination.authority, requestId, pseudonym, httpVersion: request.httpVersion}
-  return requestHeaders(request.rawHeaders, role.forwardsClient ? {...way, client: clientOf(request)} : way)
+/** The head of the request as the instance gets it. */
+export const headFor = (visit: Visit, destination: Destination, {role, pseudonym}: Self): string => {
+  const {exchange, requestId} = visit
+  const {path, authority} = destination
+  const way = {path, authority, requestId, pseudonym}
+  return forwardedRequest(exchange.head, exchange.framing, role.forwardsClient ? {...way, client: clientOf(exchange)} : way)
 }

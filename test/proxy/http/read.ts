@@ -100,6 +100,8 @@ const readingOf = <S>(begun: readonly Begun<S>[], refused: string | undefined): 
     ? {seen: begun.filter(({whole}) => whole).map(({message}) => message)}
     : {seen: begun.map(({message}) => message), refused}
 
+const isWebSocket = ({method, headers}: IncomingMessage): boolean => method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket'
+
 /** What node:http makes of the same bytes. Once it refuses, it tells of bodies no more. */
 export const nodeReadsRequests = async (bytes: Buffer): Promise<Reading<SeenRequest>> => {
   const begun: Begun<Omit<SeenRequest, 'body'>>[] = []
@@ -110,7 +112,7 @@ export const nodeReadsRequests = async (bytes: Buffer): Promise<Reading<SeenRequ
     version: httpVersion,
     host: headers.host,
   })
-  const server = createServer({keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0}, (request, response) =>
+  const server = createServer({requestTimeout: 0, shouldUpgradeCallback: isWebSocket}, (request, response) =>
     follow(begun, headOf(request), request, () => response.end()),
   )
   const tunnel = (request: IncomingMessage): void => void begun.push({message: {...headOf(request), body: ''}, whole: true})
