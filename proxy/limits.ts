@@ -44,4 +44,11 @@ export const limitsDefault: Limits = {
 
 /** The shortest of the timeouts that connections wait for. */
 export const shortestMs = (limits: Limits): number =>
-  Math.min(limits.connectTimeoutMs, limits.firstByteTimeoutMs, limits.idleTimeoutMs, limits.tunnelIdleTimeoutMs, limits.headTimeoutMs, limits.keepAliveMs)
+  Math.min(
+    limits.connectTimeoutMs,
+    limits.firstByteTimeoutMs,
+    limits.idleTimeoutMs,
+    limits.tunnelIdleTimeoutMs,
+    limits.headTimeoutMs,
+    limits.keepAliveMs,
+  )

@@ -35,7 +35,11 @@ export interface End {
 }
 
 /** Answers an exchange with a problem document, unless it has been answered or its client is gone. */
-export const answerWithProblem = ({exchange, requestId}: Visit, problem: Problem, options: Pick<TrafficOptions, 'draining' | 'date'>): void => {
+export const answerWithProblem = (
+  {exchange, requestId}: Visit,
+  problem: Problem,
+  options: Pick<TrafficOptions, 'draining' | 'date'>,
+): void => {
   if (exchange.answerBegun || exchange.gone) return
   const {code, detail, ...where} = problem
   if (options.draining() || !exchange.bodyWhole || exchange.head.method === 'CONNECT') exchange.last = true
@@ -88,8 +92,7 @@ export class Traffic {
       problem: failedProblem(destination, destination.authority, outcome.failure, 1),
     })
     const refusal = outside.refusal(destination.host)
-    if (refusal !== undefined)
-      return failed({kind: 'failed', failure: failureOf(refusal, false, limits), sent: false, answerBegun: false})
+    if (refusal !== undefined) return failed({kind: 'failed', failure: failureOf(refusal, false, limits), sent: false, answerBegun: false})
     const outcome = await this.#relay(visit, client, destination, outside.pool(destination))
     return outcome.kind === 'failed' ? failed(outcome) : {outcome}
   }

@@ -89,8 +89,7 @@ export class Tunnels {
   async #tryOutside(exchange: Exchange, client: ClientConnection, destination: OutsideDestination): Promise<End> {
     const {outside, limits} = this.#options
     const refusal = outside.refusal(destination.host)
-    if (refusal !== undefined)
-      return {problem: failedProblem(destination, destination.authority, failureOf(refusal, false, limits), 1)}
+    if (refusal !== undefined) return {problem: failedProblem(destination, destination.authority, failureOf(refusal, false, limits), 1)}
     const outcome = await this.#tryOne(exchange, client, outside.place(destination))
     return outcome.kind === 'failed' ? {outcome, problem: failedProblem(destination, destination.authority, outcome.failure, 1)} : {outcome}
   }

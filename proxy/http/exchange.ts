@@ -2,9 +2,9 @@
 import type {BodyReader} from './body.ts'
 import {readBody} from './body.ts'
 import type {Fault} from './fields.ts'
+import type {RequestFraming} from './framing.ts'
 import {isFault, type RequestHead} from './head.ts'
 import type {Outlet} from './outlet.ts'
-import type {RequestFraming} from './framing.ts'
 
 /** Who gets a request's body. */
 export interface BodySink {
@@ -60,12 +60,11 @@ export class Exchange {
     this.host = host
     this.last = !framing.persistent || framing.webSocket
     this.#reader = readBody(framing.body)
+    this.hasBody = !this.#reader.done
   }
 
-  /** Whether the request has a body at all. */
-  get hasBody(): boolean {
-    return this.framing.body.kind !== 'none'
-  }
+  /** Whether any body is to come after the head. */
+  readonly hasBody: boolean
 
   /** Whether the body has come in whole. */
   get bodyWhole(): boolean {

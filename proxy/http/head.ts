@@ -80,7 +80,7 @@ const odd = {
 
 /** The forms of RFC 9112 §3.2, each for its methods. What the parts mean is for routing to say. */
 const isTargetFor = (method: string, target: string): boolean => {
-  if (method === 'CONNECT') return /^[^/?]+:[0-9]*$/.test(target)
+  if (method === 'CONNECT') return !/[/?]/.test(target)
   return target.charCodeAt(0) === 47 || (target === '*' && method === 'OPTIONS') || /^[A-Za-z][A-Za-z0-9+.-]*:\/\//.test(target)
 }
 

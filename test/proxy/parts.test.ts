@@ -28,7 +28,16 @@ const requestOf = (...lines: string[]) => {
 const linesOf = (text: string): string[] => text.split('\r\n').slice(1, -2)
 
 test('hop-by-hop headers and what Connection names stay behind', () => {
-  const hop = ['Connection: close, X-A', 'X-A: 2', 'TE: trailers', 'Upgrade: h2c', 'Keep-Alive: 5', 'connection: x-b', 'X-B: 3', 'Trailer: X']
+  const hop = [
+    'Connection: close, X-A',
+    'X-A: 2',
+    'TE: trailers',
+    'Upgrade: h2c',
+    'Keep-Alive: 5',
+    'connection: x-b',
+    'X-B: 3',
+    'Trailer: X',
+  ]
   const {head, framing} = requestOf('A: 1', ...hop, 'Proxy-Authorization: x', 'a:  4 \t')
   const way = {path: '/p?q', authority: 'users.crm.service', requestId: 'id', pseudonym: 'p1'}
   const text = forwardedRequest(head, framing, way)
@@ -38,7 +47,14 @@ test('hop-by-hop headers and what Connection names stay behind', () => {
 
 test('the way of a request is told', () => {
   const way = {path: '/', authority: 'users.crm.service', requestId: 'id', pseudonym: 'p1'}
-  const came = ['Via: 1.0 old', 'X-Forwarded-For: 1.1.1.1', 'Expect: 100-continue', 'Via: 1.1 older', 'X-Forwarded-Host: spoof', 'X-Request-Id: odd']
+  const came = [
+    'Via: 1.0 old',
+    'X-Forwarded-For: 1.1.1.1',
+    'Expect: 100-continue',
+    'Via: 1.1 older',
+    'X-Forwarded-Host: spoof',
+    'X-Request-Id: odd',
+  ]
   const {head, framing} = requestOf(...came)
   const told = ['via: 1.0 old, 1.1 older, 1.1 p1', 'x-request-id: id']
   assert.deepEqual(linesOf(forwardedRequest(head, framing, way)), [

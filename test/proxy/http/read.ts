@@ -5,7 +5,7 @@ import {setImmediate as turn} from 'node:timers/promises'
 import {readBody} from '#proxy/http/body.ts'
 import {requestFraming, responseFraming} from '#proxy/http/framing.ts'
 import {isFault, parseRequestHead, parseResponseHead} from '#proxy/http/head.ts'
-import {readTarget} from '#proxy/request-target.ts'
+import {readAuthority, readTarget} from '#proxy/request-target.ts'
 
 export const headLimits = {headBytesMax: 16_384, targetBytesMax: 8_192, fieldsMax: 128}
 
@@ -48,8 +48,8 @@ export const readRequests = (bytes: Buffer, pieces = 1): Reading<SeenRequest> =>
     if (isFault(head)) return {seen, refused: head.reason}
     const framing = requestFraming(head)
     if (isFault(framing)) return {seen, refused: framing.reason}
-    const target = readTarget(head.target, [])
-    if (head.method !== 'CONNECT' && !target.ok) return {seen, refused: target.detail}
+    const readable = head.method === 'CONNECT' ? readAuthority(head.target)?.port !== undefined : readTarget(head.target, []).ok
+    if (!readable) return {seen, refused: 'the target leads nowhere'}
     const body = wholeBody(readBody(framing.body), bytes, at + head.length, pieces)
     if ('oversize' in body) return {seen, refused: body.reason}
     if (!body.done) return {seen}
