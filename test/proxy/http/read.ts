@@ -23,6 +23,8 @@ export interface Reading<S> {
   readonly refused?: string
   /** The last head is not whole: nothing of it goes anywhere yet. */
   readonly inHead?: boolean
+  /** The connection ends here; what follows is dropped unread. */
+  readonly ended?: boolean
 }
 
 /** Feeds a body reader piece by piece; undefined when the body is not whole. */
@@ -54,7 +56,7 @@ export const readRequests = (bytes: Buffer, pieces = 1): Reading<SeenRequest> =>
     if ('oversize' in body) return {seen, refused: body.reason}
     if (!body.done) return {seen}
     seen.push({method: head.method, target: head.target, version: `1.${head.minor}`, host: framing.host, body: body.text})
-    if (!framing.persistent || head.method === 'CONNECT' || framing.webSocket) return {seen}
+    if (!framing.persistent || head.method === 'CONNECT' || framing.webSocket) return {seen, ended: true}
     at = body.at
   }
   return {seen}
