@@ -80,6 +80,8 @@ export interface RolloutStore {
     now: number,
   ) => Promise<Ok<{rollout: Rollout}> | Not<'missing' | 'destroying' | 'exists' | 'conflict'>>
   readonly get: (formation: string, release: number) => Promise<Rollout | undefined>
+  /** The one that has neither finished nor failed. */
+  readonly underWay: (formation: string) => Promise<Rollout | undefined>
   /** It serves: forgets the scales of all other releases, so that the reconciler ends them. */
   readonly finish: (formation: string, release: number, now: number) => Promise<Ok | Not<'missing' | 'conflict'>>
   /** It does not serve: its release's scale is what it was before; the old ones keep running. */

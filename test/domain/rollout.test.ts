@@ -98,4 +98,14 @@ describe('rollouts', () => {
     })
     assert.equal(reconcile({...view, rollouts: [{...rollout, state: 'failed'}]}, start).rollout, undefined)
   })
+
+  it('wait for what their release is scaled to by now, and start what an interrupted start left out', () => {
+    const formation = {name: 'crm', state: 'active', createdAt: start, latestRelease: 2, version: 1} as const
+    const asked = {...rollout, scale: {users: 5}}
+    const view = {formation, scales: [], rollouts: [asked], instances: serving, draining: new Set<string>()}
+    const running = serving.filter(each => each.service === 'users').length
+    assert.deepEqual(reconcile(view, start + servingAfterMs).create, [{release: 2, service: 'users', count: 5 - running}])
+    const scales = [{formation: 'crm', release: 2, service: 'users', desired: running}]
+    assert.equal(reconcile({...view, scales}, start + servingAfterMs).rollout?.outcome, 'finish')
+  })
 })
