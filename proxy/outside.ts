@@ -54,6 +54,8 @@ export const createOutside = (limits: Limits): Outside => {
       else connector(options, callback)
     },
     maxHeaderSize: limits.headBytesMax,
+    keepAliveTimeout: limits.upstreamKeepAliveMs,
+    keepAliveMaxTimeout: limits.upstreamKeepAliveMs,
   })
   return {dispatcher, lookup, check, destroy: () => dispatcher.destroy()}
 }

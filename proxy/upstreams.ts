@@ -14,6 +14,7 @@ export class Upstream {
   ejectedUntil = 0
   lastUsedAt = 0
   #failures = 0
+  #brokenBefore = false
   #pool: Pool | undefined
   readonly #limits: Limits
 
@@ -33,12 +34,15 @@ export class Upstream {
       allowH2: false,
       connect: {timeout: this.#limits.connectTimeoutMs},
       maxHeaderSize: this.#limits.headBytesMax,
+      keepAliveTimeout: this.#limits.upstreamKeepAliveMs,
+      keepAliveMaxTimeout: this.#limits.upstreamKeepAliveMs,
     })
     return this.#pool
   }
 
   succeeded(): void {
     this.#failures = 0
+    this.#brokenBefore = false
     this.ejectedUntil = 0
   }
 
@@ -46,6 +50,17 @@ export class Upstream {
   connectionFailed(now: number): void {
     this.#failures += 1
     this.ejectedUntil = now + ejectionMs(this.#failures)
+  }
+
+  /**
+   * A connection ended after a request was sent on it; true when that is held against the instance. The first time in a row is not: the instance may have
+   * ended a kept-alive connection just then, as servers do. One that is gone refuses the next connection.
+   */
+  connectionBroke(now: number): boolean {
+    const again = this.#brokenBefore
+    this.#brokenBefore = true
+    if (again) this.connectionFailed(now)
+    return again
   }
 
   /** Lets what is in flight finish, then closes the connections. */
