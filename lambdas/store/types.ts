@@ -129,13 +129,13 @@ export interface InstanceStore {
   ) => Promise<Ok<{instance: Instance}> | Not<'missing' | 'ended' | 'conflict'>>
   /** Takes an agent's report: state, address, announcement. An end frees what the instance held. */
   readonly report: (executor: string, report: InstanceReport, now: number) => Promise<ReportOutcome>
-  /** Gives up a placed instance whose executor is lost, and frees what it held. */
+  /** Gives up a placed instance whose executor is lost, and frees what it held. `alive`: the executor is not lost, or not any more. */
   readonly lose: (
     formation: string,
     id: string,
     reason: string,
     now: number,
-  ) => Promise<Ok<{instance: Instance}> | Not<'missing' | 'ended' | 'conflict'>>
+  ) => Promise<Ok<{instance: Instance}> | Not<'missing' | 'ended' | 'alive' | 'conflict'>>
 }
 
 /** What the store remembers for an executor to run; the release has the rest. */

@@ -139,6 +139,34 @@ describe('executors', () => {
   })
 })
 
+describe('an executor that came back', () => {
+  it('keeps what it was given since, whoever still gives up what it had', async () => {
+    const database = await startDatabase()
+    try {
+      const {store} = database
+      await store.formations.create('crm', now)
+      const drafts = ['old', 'new'].map(id => pendingInstance('crm', 'web', id, {}, now))
+      await store.instances.create('crm', 0, drafts)
+      const joined = await store.executors.join(descriptor('host'), now)
+      assert.ok(joined.outcome === 'ok')
+      await store.instances.assign(joined.executor, drafts.slice(0, 1), now)
+      await store.executors.markLost('host', later)
+      // A reconciler saw it lost; before it gives up anything the executor is back and gets work.
+      const back = await store.executors.join(descriptor('host'), later)
+      assert.ok(back.outcome === 'ok')
+      assert.equal((await store.instances.assign(back.executor, drafts.slice(1), later)).assigned.length, 1)
+      for (const {formation, id} of await store.executors.assignments('host')) {
+        assert.equal((await store.instances.lose(formation, id, 'executor host was lost', later)).outcome, 'alive')
+      }
+      assert.equal((await store.instances.get('crm', 'new'))?.state, 'assigned')
+      assert.equal((await store.instances.get('crm', 'old'))?.state, 'lost')
+      assert.equal((await store.executors.get('host'))?.instances, 1)
+    } finally {
+      await database.stop()
+    }
+  })
+})
+
 describe('forgetting executors', () => {
   let database: TestDatabase
   before(async () => {
