@@ -1,9 +1,9 @@
 // Brings a stage up, step by step, starting only what is missing; and ends again what it started when a step fails.
 import {setTimeout as sleep} from 'node:timers/promises'
-import {request} from 'undici'
 import {configDir} from '#cli/config.ts'
 import type {Client} from '#shared/client.ts'
 import {type Environment, read} from '#shared/config.ts'
+import {transfer} from '#shared/exchange.ts'
 import {packDataPlane} from './bundle.ts'
 import {adminClient, ensureTokenFile} from './credentials.ts'
 import {findDatabase, stopDatabase} from './database.ts'
@@ -163,8 +163,8 @@ const waitForAgents = async ({paths, signal}: Context, client: Client, executors
 /** Whether something that speaks HTTP answers; what it says does not matter. */
 const answers = async (port: number): Promise<boolean> => {
   try {
-    const {body} = await request(`${urlOf(port)}/`, {headersTimeout: answerTimeoutMs, bodyTimeout: answerTimeoutMs})
-    await body.dump()
+    const answer = await transfer(`${urlOf(port)}/`, {method: 'GET', idleMs: answerTimeoutMs})
+    answer.destroy()
     return true
   } catch {
     return false

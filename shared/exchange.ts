@@ -1,5 +1,7 @@
-// One HTTP request and its whole answer, over pooled connections of node:http: undici's fetch takes 30 MB more of each process that makes a few small calls.
+// HTTP requests of few and small, or of single large messages, over node:http: undici's fetch takes 30 MB more of each process that makes them.
 import {Agent, request as httpRequest, type IncomingMessage, type RequestOptions} from 'node:http'
+import type {Readable} from 'node:stream'
+import {pipeline} from 'node:stream/promises'
 
 const connectTimeoutMs = 5_000
 /** Largest answer read, in bytes. */
@@ -33,6 +35,15 @@ const read = async (response: IncomingMessage): Promise<Answer> => {
 
 type Request = typeof httpRequest
 
+interface Protocol {
+  readonly request: Request
+  readonly Agent: typeof Agent
+}
+
+/** TLS is loaded by those who use it. */
+const protocolOf = async (url: string): Promise<Protocol> =>
+  url.startsWith('https:') ? import('node:https') : {request: httpRequest, Agent}
+
 const exchangeOnce = (request: Request, url: string, options: RequestOptions, body: string | undefined): Promise<Answer> =>
   new Promise((resolve, reject) => {
     const asking = request(url, options)
@@ -48,17 +59,38 @@ const exchangeOnce = (request: Request, url: string, options: RequestOptions, bo
 
 /** Makes a {@link Send} with connections of its own, which end by themselves when idle and keep no process alive. */
 export const createSend = (): Send => {
-  const plain = {request: httpRequest, agent: new Agent({keepAlive: true})}
-  // TLS is loaded by those who use it.
-  let secure: Promise<{request: Request; agent: Agent}> | undefined
-  const loadSecure = async () => {
-    const https = await import('node:https')
-    return {request: https.request, agent: new https.Agent({keepAlive: true})}
-  }
+  const agents = new Map<Protocol['Agent'], Agent>()
   return async (url, {method, headers, body, signal}) => {
-    if (url.startsWith('https:')) secure ??= loadSecure()
-    const {request, agent} = url.startsWith('https:') && secure !== undefined ? await secure : plain
+    const protocol = await protocolOf(url)
+    const agent = agents.get(protocol.Agent) ?? new protocol.Agent({keepAlive: true})
+    agents.set(protocol.Agent, agent)
     const length = body === undefined ? {} : {'content-length': String(Buffer.byteLength(body))}
-    return exchangeOnce(request, url, {method, headers: {...headers, ...length}, agent, signal}, body)
+    return exchangeOnce(protocol.request, url, {method, headers: {...headers, ...length}, agent, signal}, body)
   }
+}
+
+export interface Transfer {
+  readonly method: 'GET' | 'PUT'
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: Readable
+  /** Given up when no byte moves for this long. */
+  readonly idleMs: number
+  readonly signal?: AbortSignal
+}
+
+/** Sends what may be large on a connection of its own; resolves to the answer once its headers are there. The caller must read it, or destroy it. */
+export const transfer = async (url: string, {method, headers, body, idleMs, signal}: Transfer): Promise<IncomingMessage> => {
+  const {request} = await protocolOf(url)
+  return new Promise((resolve, reject) => {
+    const asking = request(url, {
+      method,
+      agent: false,
+      ...(headers === undefined ? {} : {headers}),
+      ...(signal === undefined ? {} : {signal}),
+    })
+    asking.setTimeout(idleMs, () => asking.destroy(new Error(`nothing moved for ${idleMs / 1_000} s`)))
+    asking.on('response', resolve).on('error', reject)
+    if (body === undefined) asking.end()
+    else pipeline(body, asking).catch(reject)
+  })
 }
