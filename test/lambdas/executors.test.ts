@@ -166,17 +166,31 @@ describe('executors function', () => {
 
   it('keeps log lines for whoever asks', async () => {
     const one = await join()
-    const line = {formation: 'crm', service: 'web', id: 'abc', at: 1, stream: 'stdout', text: 'hello'}
-    await sync(one, 0, {logs: [line, {...line, id: 'def', text: 'world'}]})
+    const [first, second] = [await assign(one.executor), await assign(one.executor)]
+    const line = {formation: 'crm', service: 'web', id: first, at: 1, stream: 'stdout', text: 'hello'}
+    await sync(one, 0, {logs: [line, {...line, id: second, text: 'world'}]})
     const params = {formation: 'crm'}
-    assert.deepEqual((await call('getLogs', {params, query: {service: 'web', instance: 'def', limit: '5000'}})).body.items, [
-      {service: 'web', id: 'def', at: 1, stream: 'stdout', text: 'world'},
+    assert.deepEqual((await call('getLogs', {params, query: {service: 'web', instance: second, limit: '5000'}})).body.items, [
+      {service: 'web', id: second, at: 1, stream: 'stdout', text: 'world'},
     ])
     assert.equal((await call('getLogs', {params, query: {limit: '0'}})).body.items.length, 1)
     assert.equal((await call('getLogs', {params, query: {since: 'yesterday'}})).body.code, 'invalid_request')
     assert.equal((await call('getLogs', {params: {formation: 'nowhere'}})).body.code, 'not_found')
     const tooMany = Array.from({length: 2_001}, () => line)
     assert.equal((await sync(one, 0, {logs: tooMany})).body.code, 'invalid_request')
+  })
+
+  it('keeps no lines in the name of instances of others, and the last ones of its own', async () => {
+    const [one, two] = [await join(), await join()]
+    const id = await assign(one.executor)
+    const line = {formation: 'crm', service: 'web', id, at: 1, stream: 'stdout', text: 'forged'}
+    const strange = [line, {...line, id: 'nobody'}, {...line, formation: 'elsewhere'}]
+    assert.equal((await sync(two, 0, {logs: strange})).status, 200)
+    assert.equal((await sync(one, 0, {logs: [{...line, service: 'other'}]})).status, 200)
+    assert.ok(platform.logs.lines.every(({text}) => text !== 'forged'))
+    await sync(one, 0, {reports: [reportOf('crm', 'web', id, 'failed', false)]})
+    await sync(one, 0, {logs: [{...line, text: 'last words'}]})
+    assert.equal(platform.logs.lines.at(-1)?.text, 'last words')
   })
 
   it('sends a lost or unknown executor to join again', async () => {
