@@ -27,6 +27,8 @@ export class Tail {
   #offset: number
   #decoder = new StringDecoder('utf8')
   #partial = ''
+  /** Bytes of the file that `#partial` was made of; what is not UTF-8 is longer as text. */
+  #partialBytes = 0
 
   constructor(options: TailOptions) {
     this.#options = options
@@ -35,7 +37,7 @@ export class Tail {
 
   /** Bytes read so far; begins anew when the file is truncated. */
   get offset(): number {
-    return this.#offset - Buffer.byteLength(this.#partial)
+    return this.#offset - this.#partialBytes
   }
 
   /** Reads what is new. `buffer` is scratch space shared by all tails. */
@@ -58,6 +60,7 @@ export class Tail {
   finish(): void {
     const text = this.#partial + this.#decoder.end()
     this.#partial = ''
+    this.#partialBytes = 0
     if (text !== '') this.#options.onLine(text)
   }
 
@@ -73,6 +76,8 @@ export class Tail {
       if (length === 0) return
       this.#offset += length
       left -= length
+      const lastEnd = buffer.subarray(0, length).lastIndexOf(newline)
+      this.#partialBytes = lastEnd < 0 ? this.#partialBytes + length : length - lastEnd - 1
       this.#split(this.#partial + this.#decoder.write(buffer.subarray(0, length)))
     }
   }
@@ -87,6 +92,7 @@ export class Tail {
     while (this.#partial.length > lineCharactersMax) {
       this.#options.onLine(this.#partial.slice(0, lineCharactersMax))
       this.#partial = this.#partial.slice(lineCharactersMax)
+      this.#partialBytes = Math.min(this.#partialBytes, Buffer.byteLength(this.#partial))
     }
   }
 
@@ -98,6 +104,7 @@ export class Tail {
   #skip(file: number, end: number, buffer: Buffer): void {
     let lines = this.#partial === '' ? 0 : 1
     this.#partial = ''
+    this.#partialBytes = 0
     this.#decoder = new StringDecoder('utf8')
     while (this.#offset < end) {
       const length = readSync(file, buffer, 0, Math.min(buffer.length, end - this.#offset), this.#offset)

@@ -51,6 +51,21 @@ test('a tail keeps characters whole over reads, and cuts endless lines', t => {
   assert.equal(it.lines[0], 'grüße 😀')
 })
 
+test('what is not UTF-8 is passed on, and the next agent goes on where this one was', t => {
+  const path = join(temporaryFolder(t), 'out.log')
+  const first = following(path)
+  writeFileSync(path, Buffer.concat([Buffer.from('one\n'), Buffer.alloc(1_000, 0xff)]))
+  first.look()
+  assert.equal(first.tail.offset, 4)
+  const next = following(path, {offset: first.tail.offset})
+  appendFileSync(path, '\ntwo\n')
+  next.look()
+  assert.deepEqual(next.lines, ['\ufffd'.repeat(1_000), 'two'])
+  appendFileSync(path, Buffer.alloc(lineCharactersMax + 1, 0xff))
+  next.look()
+  assert.ok(next.tail.offset > 1_009 && next.tail.offset <= statSync(path).size)
+})
+
 test('a tail reads a bounded amount at once; what is too far behind is counted', t => {
   const path = join(temporaryFolder(t), 'out.log')
   const it = following(path, {readBytesMax: 100})
