@@ -86,6 +86,16 @@ describe('executors function', () => {
     assert.equal((await call('joinExecutor', {body: {...minimal, runtimes: []}})).body.code, 'invalid_request')
   })
 
+  it('refuses descriptions and addresses that no item could hold', async () => {
+    const labels = Object.fromEntries(Array.from({length: 65}, (_, at) => [`l${at}`, 'v']))
+    for (const more of [{labels}, {pricePerHour: 1e300}, {cpuMilli: 2 ** 53 - 1}])
+      assert.equal((await call('joinExecutor', {body: {...descriptor('huge'), ...more}})).body.code, 'invalid_request')
+    const one = await join()
+    const ports = Object.fromEntries(Array.from({length: 65}, (_, at) => [String(at + 1), at + 1]))
+    const report = {...reportOf('crm', 'web', 'any', 'running', true), address: {host: 'h', ports}}
+    assert.equal((await sync(one, 0, {reports: [report]})).body.code, 'invalid_request')
+  })
+
   it('takes only the newest credential of an executor that joined twice', async () => {
     const first = await join()
     const other = await join()
