@@ -50,8 +50,8 @@ describe('rollouts', () => {
 
   it('fail when one service failed three times, with its reason', () => {
     const now = start + 10_000
-    assert.equal(decideRollout(rollout, [failed('f1'), failed('f2')], now).outcome, 'wait')
     const ran = {runningAt: start}
+    assert.equal(decideRollout(rollout, [failed('f1', ran), failed('f2', ran)], now).outcome, 'wait')
     assert.deepEqual(decideRollout(rollout, [failed('f1', ran), failed('f2', ran), failed('f3', ran)], now), {
       outcome: 'fail',
       reason: 'users: exit code 1 after 5 restarts (3 instances failed)',
@@ -66,6 +66,15 @@ describe('rollouts', () => {
     })
     const mixed = [failed('f1'), of('users', 'a', 'running'), of('users', 'b', 'running')]
     assert.equal(decideRollout(rollout, mixed, start + rolloutPatienceMs).outcome, 'wait', 'others of the service run')
+  })
+
+  it('fail as soon as two failed of a service of which nothing ever ran', () => {
+    assert.deepEqual(decideRollout(rollout, [failed('f1'), failed('f2')], start + 6_000), {
+      outcome: 'fail',
+      reason: 'users: exit code 1 after 5 restarts (2 instances failed)',
+    })
+    const one = of('users', 'a', 'running')
+    assert.equal(decideRollout(rollout, [failed('f1'), failed('f2'), one], start + 6_000).outcome, 'wait')
   })
 
   it('do not count failures from before they began', () => {
