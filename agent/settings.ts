@@ -85,7 +85,7 @@ export const readSettings = (env: Environment, nodePath: string): Settings => {
 
 /** The places of things in an agent's home. */
 export const layoutOf = (home: string) => ({
-  lock: join(home, 'agent.lock'),
+  lock: join(home, 'lock'),
   credential: join(home, 'credential.json'),
   state: join(home, 'state.json'),
   slugs: join(home, 'slugs'),
