@@ -90,7 +90,7 @@ describe('agent faults', {concurrency: 3}, () => {
     await here.end('SIGKILL')
     const restarted = here.start()
     await until(() => here.output().includes('sync failed'))
-    assert.ok(processesOf('i1').includes(pids[0] as number))
+    assert.ok(processesOf('i1').some(pid => pids.includes(pid)))
     writeFileSync(`${here.home}/instances/crm.users.i1/run/die`, '')
     await until(() => here.output().includes('exit code 4'))
     here.plane.broken = undefined
