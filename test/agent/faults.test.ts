@@ -41,6 +41,20 @@ describe('agent faults', {concurrency: 3}, () => {
     )
   })
 
+  it('a control plane that asks for nonsense is not flooded', async t => {
+    const here = await machine(t)
+    for (const nonsense of ['soon', -5, 1e13] as unknown as number[]) {
+      here.plane.nextSyncMs = nonsense
+      await here.start()
+      const before = here.plane.syncs
+      const startedAt = performance.now()
+      await until(() => here.plane.syncs >= before + 2 || performance.now() - startedAt > 500)
+      const perSecond = ((here.plane.syncs - before) / (performance.now() - startedAt)) * 1_000
+      assert.ok(perSecond <= 150, `${perSecond} calls per second when asked to wait ${nonsense} ms`)
+      await here.end('SIGKILL')
+    }
+  })
+
   it('SIGTERM leaves instances running; SIGUSR2 stops them, and they start again under the same id', async t => {
     const here = await machine(t)
     here.plane.assign(assignment('g1', {script: httpScript(), ports: [{port: 80}], health: health()}))
@@ -96,6 +110,22 @@ describe('agent faults', {concurrency: 3}, () => {
     here.plane.broken = undefined
     await restarted
     await here.plane.reported('i1', report => report.restarts === 1 && report.state === 'running')
+  })
+
+  it('an agent in whose place another has joined stops what it runs; it proves to be the same by its key', async t => {
+    const here = await machine(t)
+    here.plane.assign(assignment('k1'))
+    await here.start()
+    await here.plane.reported('k1', report => report.state === 'running')
+    here.plane.refuseCredential()
+    await until(() => here.plane.joins.length === 2)
+    const keys = here.plane.joins.map(body => (body as {key?: string}).key)
+    assert.match(keys[0] ?? '', /^[A-Za-z0-9_-]{43}$/)
+    assert.equal(keys[0], keys[1])
+    assert.ok(!here.output().includes(keys[0] ?? ''), 'nothing logs it')
+    here.plane.taken = true
+    here.plane.refuseCredential()
+    await until(() => processesOf('k1').length === 0)
   })
 
   it('a refused credential is answered by joining again, as the same executor', async t => {
