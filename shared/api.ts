@@ -6,6 +6,7 @@ export {
   Executor,
   JoinExecutor,
   Joined,
+  JoinRequest,
   Sync,
   Synced,
 } from './api/executors.ts'

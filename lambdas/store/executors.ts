@@ -1,6 +1,7 @@
 // Executors: what they are and hold (one item), and their lease (another, the only one an idle sync writes).
+import {createHash} from 'node:crypto'
 import {type Executor, type ExecutorDescriptor, type ExecutorState, executorLeaseMs} from '#shared/domain/executor.ts'
-import {all, credentialIs, executorEmpty, executorIs, executorNotLost, exists, leaseOver, notExists} from './conditions.ts'
+import {agentIs, all, credentialIs, executorEmpty, executorIs, executorNotLost, exists, leaseOver, notExists} from './conditions.ts'
 import {touchDiscovery} from './discovery.ts'
 import {domainOf, typed} from './items.ts'
 import {executorPartitions, keys} from './schema.ts'
@@ -11,9 +12,15 @@ import type {AssignedInstance, ExecutorStore} from './types.ts'
 const joinTriesMax = 5
 const forgetTriesMax = 5
 
-/** `drained`: an operator wants it drained; outlives its being lost. `tokenHash` names its one credential. */
+/** `drained`: an operator wants it drained; outlives its being lost. `tokenHash` names its one credential, `keyHash` the agent that joined. */
 const executorOf = (item: Item, lease: Item): Executor => {
-  const {hostPorts, ...fields} = domainOf<Executor & {hostPorts?: ReadonlySet<number>}>(item, 'drained', 'stateChangedAt', 'tokenHash')
+  const {hostPorts, ...fields} = domainOf<Executor & {hostPorts?: ReadonlySet<number>}>(
+    item,
+    'drained',
+    'stateChangedAt',
+    'tokenHash',
+    'keyHash',
+  )
   const {leaseExpiresAt, assignmentVersion} = domainOf<Pick<Executor, 'leaseExpiresAt' | 'assignmentVersion'>>(lease)
   return {...fields, leaseExpiresAt, assignmentVersion, hostPorts: [...(hostPorts ?? [])].sort((a, b) => a - b)}
 }
@@ -22,33 +29,40 @@ interface Seen {
   readonly executor: Executor
   readonly drained: boolean
   readonly tokenHash: string | undefined
+  readonly keyHash: string | undefined
 }
+
+/** A key has 256 random bits, so a plain hash is enough to keep it by. */
+const hashOf = (key: string | undefined): string | undefined =>
+  key === undefined ? undefined : createHash('sha256').update(key).digest('hex')
 
 const findBoth = async (table: Table, id: string): Promise<Seen | undefined> => {
   const [item, lease] = await Promise.all([get(table, keys.executor(id)), get(table, keys.lease(id))])
   if (item === undefined || lease === undefined) return undefined
-  return {executor: executorOf(item, lease), drained: item.drained === true, tokenHash: item.tokenHash as string | undefined}
+  const [tokenHash, keyHash] = [item.tokenHash, item.keyHash] as (string | undefined)[]
+  return {executor: executorOf(item, lease), drained: item.drained === true, tokenHash, keyHash}
 }
 
 const find = async (table: Table, id: string): Promise<Executor | undefined> => (await findBoth(table, id))?.executor
 
 const leaseFields = (state: ExecutorState, now: number) => ({state, leaseExpiresAt: now + executorLeaseMs})
 
-const firstJoin = (descriptor: ExecutorDescriptor, now: number): Write[] => {
+const firstJoin = (descriptor: ExecutorDescriptor, keyHash: string | undefined, now: number): Write[] => {
   const usage = {cpuMilliUsed: 0, memoryMibUsed: 0, instances: 0}
   const {id} = descriptor
   return [
-    {put: typed('executor', keys.executor(id), {...descriptor, ...usage, state: 'ready', joinedAt: now}), when: notExists},
+    {put: typed('executor', keys.executor(id), {...descriptor, ...usage, keyHash, state: 'ready', joinedAt: now}), when: notExists},
     {put: typed('lease', keys.lease(id), {id, ...leaseFields('ready', now), assignmentVersion: 1}), when: notExists},
   ]
 }
 
 /** Joins again from the state it was seen in; a lost one is ready again, or draining if it was to be drained. */
-const nextJoin = (descriptor: ExecutorDescriptor, seen: Seen, now: number): Write[] => {
+const nextJoin = (descriptor: ExecutorDescriptor, keyHash: string | undefined, seen: Seen, now: number): Write[] => {
   const {id} = descriptor
   const state = seen.drained ? 'draining' : 'ready'
+  const change = {set: {...descriptor, keyHash, state, joinedAt: now}, remove: keyHash === undefined ? ['keyHash'] : []}
   return [
-    {update: keys.executor(id), change: {set: {...descriptor, state, joinedAt: now}}, when: executorIs(seen.executor.state)},
+    {update: keys.executor(id), change, when: all(executorIs(seen.executor.state), agentIs(seen.keyHash))},
     {update: keys.lease(id), change: {set: leaseFields(state, now), add: {assignmentVersion: 1}}, when: exists},
   ]
 }
@@ -69,12 +83,15 @@ const giveUp = async (table: Table, executor: string, now: number): Promise<void
 
 const join =
   (table: Table): ExecutorStore['join'] =>
-  async (descriptor, now) => {
+  async (descriptor, now, key) => {
     const {id} = descriptor
+    const keyHash = hashOf(key)
     for (let tries = 0; tries < joinTriesMax; tries++) {
       const seen = await findBoth(table, id)
       if (seen?.executor.state === 'lost') await giveUp(table, id, now)
-      const refused = await transact(table, seen === undefined ? firstJoin(descriptor, now) : nextJoin(descriptor, seen, now))
+      else if (seen?.keyHash !== undefined && seen.keyHash !== keyHash) return {outcome: 'taken'}
+      const writes = seen === undefined ? firstJoin(descriptor, keyHash, now) : nextJoin(descriptor, keyHash, seen, now)
+      const refused = await transact(table, writes)
       const joined = refused === undefined ? await find(table, id) : undefined
       if (joined !== undefined) return {outcome: 'ok', executor: joined}
     }
