@@ -4,9 +4,9 @@ import {type Executor, type ExecutorDescriptor, type ExecutorState, executorLeas
 import {agentIs, all, credentialIs, executorEmpty, executorIs, executorNotLost, exists, leaseOver, notExists} from './conditions.ts'
 import {touchDiscovery} from './discovery.ts'
 import {domainOf, typed} from './items.ts'
-import {executorPartitions, keys} from './schema.ts'
+import {executorPartitions, indexPartitions, keys} from './schema.ts'
 import {loseInstance} from './stop.ts'
-import {get, type Item, pause, query, type Table, transact, type Write, write} from './table.ts'
+import {type Change, get, type Item, pause, query, type Table, transact, type Write, write} from './table.ts'
 import type {AssignedInstance, ExecutorStore} from './types.ts'
 
 const joinTriesMax = 5
@@ -47,6 +47,12 @@ const find = async (table: Table, id: string): Promise<Executor | undefined> => 
 
 const leaseFields = (state: ExecutorState, now: number) => ({state, leaseExpiresAt: now + executorLeaseMs})
 
+/** The change of an executor's item that brings it into a state: the sparse index lists those that drain. */
+const inState = (id: string, state: ExecutorState, set: Item): Change =>
+  state === 'draining'
+    ? {set: {...set, state, gsi1pk: indexPartitions.draining, gsi1sk: id}}
+    : {set: {...set, state}, remove: ['gsi1pk', 'gsi1sk']}
+
 const firstJoin = (descriptor: ExecutorDescriptor, keyHash: string | undefined, now: number): Write[] => {
   const usage = {cpuMilliUsed: 0, memoryMibUsed: 0, instances: 0}
   const {id} = descriptor
@@ -60,7 +66,8 @@ const firstJoin = (descriptor: ExecutorDescriptor, keyHash: string | undefined, 
 const nextJoin = (descriptor: ExecutorDescriptor, keyHash: string | undefined, seen: Seen, now: number): Write[] => {
   const {id} = descriptor
   const state = seen.drained ? 'draining' : 'ready'
-  const change = {set: {...descriptor, keyHash, state, joinedAt: now}, remove: keyHash === undefined ? ['keyHash'] : []}
+  const {set, remove = []} = inState(id, state, {...descriptor, keyHash, joinedAt: now})
+  const change = {set, remove: keyHash === undefined ? [...remove, 'keyHash'] : remove}
   return [
     {update: keys.executor(id), change, when: all(executorIs(seen.executor.state), agentIs(seen.keyHash))},
     {update: keys.lease(id), change: {set: leaseFields(state, now), add: {assignmentVersion: 1}}, when: exists},
@@ -105,7 +112,7 @@ const move = async (table: Table, id: string, from: ExecutorState, to: ExecutorS
   if (seen.state === 'lost') return {outcome: 'lost'} as const
   if (seen.state === to) return {outcome: 'ok', executor: seen} as const
   const refused = await transact(table, [
-    {update: keys.executor(id), change: {set: {state: to, drained: to === 'draining', stateChangedAt: now}}, when: executorIs(from)},
+    {update: keys.executor(id), change: inState(id, to, {drained: to === 'draining', stateChangedAt: now}), when: executorIs(from)},
     {update: keys.lease(id), change: {set: {state: to}}, when: executorNotLost},
   ])
   return refused === undefined ? ({outcome: 'ok', executor: {...seen, state: to}} as const) : ({outcome: 'conflict'} as const)
@@ -116,7 +123,7 @@ const markLost =
   async (id, now) => {
     const refused = await transact(table, [
       {update: keys.lease(id), change: {set: {state: 'lost'}}, when: all(executorNotLost, leaseOver(now))},
-      {update: keys.executor(id), change: {set: {state: 'lost', stateChangedAt: now}}, when: exists},
+      {update: keys.executor(id), change: inState(id, 'lost', {stateChangedAt: now}), when: exists},
     ])
     if (refused === undefined) return {outcome: 'ok'}
     return {outcome: refused.includes(1) ? 'missing' : 'conflict'}
@@ -167,6 +174,7 @@ export const createExecutorStore = (table: Table): ExecutorStore => ({
   join: join(table),
   get: id => find(table, id),
   list: () => list(table),
+  draining: async () => (await query(table, indexPartitions.draining, {index: 'gsi1'})).map(item => item.id as string),
   renew: renew(table),
   drain: (id, now) => move(table, id, 'ready', 'draining', now),
   undrain: (id, now) => move(table, id, 'draining', 'ready', now),

@@ -164,6 +164,8 @@ export interface ExecutorStore {
   readonly get: (id: string) => Promise<Executor | undefined>
   /** By id. */
   readonly list: () => Promise<readonly Executor[]>
+  /** Ids of those that drain, with one query; may lag a moment behind. */
+  readonly draining: () => Promise<readonly string[]>
   /** The one small write of an idle sync: its lease lasts `executorLeaseMs` from now. */
   readonly renew: (id: string, now: number) => Promise<Ok<{assignmentVersion: number; state: ExecutorState}> | Not<'missing' | 'lost'>>
   readonly drain: (id: string, now: number) => Promise<Ok<{executor: Executor}> | Not<'missing' | 'lost' | 'conflict'>>
