@@ -24,6 +24,22 @@ describe('agent faults', {concurrency: 3}, () => {
     assert.ok(!processesOf('e1').includes(leader as number))
   })
 
+  it('an agent that can not write a byte adopts what runs, and so does the next one', async t => {
+    const here = await machine(t)
+    here.plane.assign(assignment('e2'))
+    await here.start()
+    await here.plane.reported('e2', report => report.state === 'running')
+    const pids = processesOf('e2')
+    for (let round = 0; round < 2; round++) {
+      await here.end('SIGKILL')
+      await here.start({}, 'ulimit -f 0')
+      await until(() => here.output().includes('the state can not be saved'), here.output)
+    }
+    await here.end('SIGKILL')
+    await here.start()
+    assert.deepEqual(processesOf('e2'), pids)
+  })
+
   it('an agent killed while it starts an instance neither forgets nor doubles it', async t => {
     const here = await machine(t)
     const ids = Array.from({length: 6}, (_, n) => `f${n}`)
@@ -85,7 +101,10 @@ describe('agent faults', {concurrency: 3}, () => {
     const state = `${here.home}/state.json`
     writeFileSync(state, readFileSync(state, 'utf8').replace(/"bootId":"[^"]*"/, '"bootId":"another"'))
     const control = `${here.home}/instances/crm.users.m1/control`
-    const note = `${control}/${readdirSync(control).find(name => name.startsWith('pid.'))}`
+    const note = `${control}/${readdirSync(control)
+      .filter(name => name.startsWith('pid.'))
+      .sort()
+      .at(-1)}`
     writeFileSync(note, readFileSync(note, 'utf8').replace(/^\S+/, 'another'))
     await here.start()
     await until(() => ports().length === 2)
