@@ -4,7 +4,6 @@ export {Artifact, CreateArtifact, slugBytesMax} from './api/artifacts.ts'
 export {
   DrainExecutor,
   Executor,
-  JoinExecutor,
   Joined,
   JoinRequest,
   Sync,
