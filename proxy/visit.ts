@@ -60,10 +60,21 @@ export const settled = (decision: Decision): Destination | Problem => {
   return route === undefined ? {code, detail} : {code, detail, route}
 }
 
+/** A body we can not pass on as it was meant: in another coding than chunked (RFC 9112 §6.1), or with a WebSocket handshake. */
+const bodyProblem = ({headers}: IncomingMessage, isUpgrade: boolean): Problem | undefined => {
+  const {'transfer-encoding': coding, 'content-length': length = '0'} = headers
+  if (isUpgrade && (coding !== undefined || Number(length) !== 0)) {
+    return {code: 'invalid_request', detail: 'A WebSocket handshake has no body.'}
+  }
+  if (coding === undefined || coding.toLowerCase() === 'chunked') return undefined
+  return {code: 'invalid_request', detail: `The only transfer coding understood here is chunked, not “${coding.slice(0, 100)}”.`}
+}
+
 /** Where the request goes, or the problem to answer with. Loops are found before anything else. */
-export const decide = (visit: Visit, {role, pseudonym}: Self): Destination | Problem => {
+export const decide = (visit: Visit, {role, pseudonym}: Self, isUpgrade = false): Destination | Problem => {
   const {rawHeaders, url = ''} = visit.request
-  return isLoop(rawHeaders, pseudonym) ? loopProblem(role) : settled(role.decide({url, hosts: valuesOf(rawHeaders, 'host')}))
+  if (isLoop(rawHeaders, pseudonym)) return loopProblem(role)
+  return bodyProblem(visit.request, isUpgrade) ?? settled(role.decide({url, hosts: valuesOf(rawHeaders, 'host')}))
 }
 
 export const isProblem = (value: Destination | Problem | readonly Place[]): value is Problem => 'code' in value
