@@ -11,7 +11,7 @@ const reportsPerCallMax = 200
 const logLinesPerCallMax = 1_000
 const logBytesPerCallMax = 384 * 1_024
 /** Reports that become due within this go together. */
-const debounceMs = 20
+const debounceMs = 5
 /** With nothing to tell, the answer may wait this long for something new; well below the lease and the call’s timeout. */
 const idleHoldMs = 10_000
 const retryBaseMs = 500
