@@ -1,7 +1,7 @@
 // What a command works with: output, the chosen stage and formation, the API client. Chooses by the documented precedence; knows no command.
 
 import {readFile} from 'node:fs/promises'
-import type {Client, Fetch} from '#shared/client.ts'
+import type {Client} from '#shared/client.ts'
 import {type Environment, read} from '#shared/config.ts'
 import {closest} from '#shared/domain/closest.ts'
 import {isName} from '#shared/domain/names.ts'
@@ -29,7 +29,6 @@ export interface World {
   readonly ask: (question: string) => Promise<string>
   /** Aborted by Ctrl-C. */
   readonly interrupted: AbortSignal
-  readonly fetch?: Fetch
 }
 
 /** Options that every command has. */
@@ -130,7 +129,7 @@ export const createSession = (world: World, options: CommonOptions): Session => 
     client: once(async () => {
       const {api, token} = await stage()
       const {createClient} = await import('#shared/client.ts')
-      return interruptible(createClient({api, token, ...(world.fetch === undefined ? {} : {fetch: world.fetch})}), world.interrupted)
+      return interruptible(createClient({api, token}), world.interrupted)
     }),
     formation: once(async () => chooseFormation(options, await project())),
     sleep: ms =>

@@ -3,11 +3,9 @@ import {createHash} from 'node:crypto'
 import {mkdir, readFile} from 'node:fs/promises'
 import {dirname} from 'node:path'
 import {readConfig, type Stage, writeStage} from '#cli/config.ts'
-import {createStore} from '#lambdas/store/index.ts'
 import {type Client, createClient} from '#shared/client.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {Scope} from '#shared/scopes.ts'
-import {connectDynamoDB} from './dynamodb.ts'
 import {replaceFile} from './files.ts'
 
 const tokenTtlMs = 365 * 86_400_000
@@ -43,6 +41,8 @@ const isAccepted = async (api: string, token: string): Promise<boolean> => {
 }
 
 const mintAdmin = async (database: AdminOptions['database'], stage: string, now: () => number): Promise<string> => {
+  // Needed once per stage, and heavy.
+  const [{createStore}, {connectDynamoDB}] = await Promise.all([import('#lambdas/store/index.ts'), import('./dynamodb.ts')])
   const dynamo = connectDynamoDB(database.endpoint, () => undefined, database.ownCredentials)
   try {
     const store = createStore({client: dynamo.client, table: database.table})

@@ -1,10 +1,10 @@
 // Brings a stage up, step by step, starting only what is missing; and ends again what it started when a step fails.
 import {setTimeout as sleep} from 'node:timers/promises'
-import {request} from 'undici'
 import {configDir} from '#cli/config.ts'
 import type {Client} from '#shared/client.ts'
 import {type Environment, read} from '#shared/config.ts'
-import {packDataPlane} from './bundle.ts'
+import {transfer} from '#shared/exchange.ts'
+import {ensureBundles} from './bundle.ts'
 import {adminClient, ensureTokenFile} from './credentials.ts'
 import {findDatabase, stopDatabase} from './database.ts'
 import {readJson, replaceFile} from './files.ts'
@@ -12,6 +12,7 @@ import {BootstrapError, type BootstrapOptions, type StageSettings, urlOf} from '
 import type {StagePaths} from './paths.ts'
 import {checkMachine, checkPorts, prepareHome, thisMachine} from './preflight.ts'
 import {lastError, type ProcessRecord} from './processes.ts'
+import {packDataPlane} from './slug.ts'
 import {
   executorIds,
   findAgent,
@@ -53,9 +54,10 @@ export interface RunningStage {
 export const bringUp = async (context: Context, started: Started): Promise<RunningStage> => {
   const {options, paths, env, signal, progress} = context
   await checkPlace(context)
-  const slug = packDataPlane()
+  const bundles = ensureBundles()
+  const slug = bundles.proxy.then(packDataPlane)
   slug.catch(() => undefined)
-  const controlPlane = await ensureControlPlane(context, started)
+  const controlPlane = await ensureControlPlane(context, started, bundles['control-plane'])
   signal.throwIfAborted()
   const client = await adminClient({
     stage: options.stage,
@@ -67,11 +69,13 @@ export const bringUp = async (context: Context, started: Started): Promise<Runni
   await ensureTokenFile({client, file: paths.joinToken, name: 'agents of this machine', scope: 'join', now: Date.now})
   await ensureTokenFile({client, file: paths.discoveryToken, name: 'router and proxy', scope: 'discovery', now: Date.now})
   progress('agent')
+  await bundles.agent
   const agents = await ensureAgents(context, started)
   await waitForAgents(context, client, agents)
   progress('router and proxy')
   await ensureDataPlane(client, options, paths, await slug)
   await waitForDataPlane(context, client)
+  await Promise.all(Object.values(bundles))
   return {client, controlPlane}
 }
 
@@ -112,9 +116,14 @@ const checkSettings = async (options: BootstrapOptions, paths: StagePaths): Prom
   }
 }
 
-const ensureControlPlane = async ({options, paths, env, progress}: Context, started: Started): Promise<ProcessRecord> => {
+const ensureControlPlane = async (
+  {options, paths, env, progress}: Context,
+  started: Started,
+  program: Promise<unknown>,
+): Promise<ProcessRecord> => {
   const running = await findControlPlane(paths)
   progress('control plane')
+  await program
   if (running === undefined) started.controlPlane = await startControlPlane(options, paths, env)
   else await waitForHealth(running, options, paths)
   replaceFile(paths.stage, `${JSON.stringify(settingsOf(options), null, 2)}\n`)
@@ -163,8 +172,8 @@ const waitForAgents = async ({paths, signal}: Context, client: Client, executors
 /** Whether something that speaks HTTP answers; what it says does not matter. */
 const answers = async (port: number): Promise<boolean> => {
   try {
-    const {body} = await request(`${urlOf(port)}/`, {headersTimeout: answerTimeoutMs, bodyTimeout: answerTimeoutMs})
-    await body.dump()
+    const answer = await transfer(`${urlOf(port)}/`, {method: 'GET', idleMs: answerTimeoutMs})
+    answer.destroy()
     return true
   } catch {
     return false

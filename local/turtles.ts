@@ -2,24 +2,25 @@
 // release when the program or its ports changed. Their host ports are fixed, so the old ones have to be gone before the new ones start.
 import {mkdir} from 'node:fs/promises'
 import {join} from 'node:path'
+import {Readable} from 'node:stream'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {isDeepStrictEqual} from 'node:util'
-import {fetch} from 'undici'
 import type {Client} from '#shared/client.ts'
 import {isTerminal} from '#shared/domain/instance.ts'
 import {type ServiceDefinition, stopGraceMsDefault} from '#shared/domain/release.ts'
 import type {OutputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
-import {bundleName, type Slug} from './bundle.ts'
+import {transfer} from '#shared/exchange.ts'
 import {BootstrapError, type StageSettings} from './options.ts'
 import type {StagePaths} from './paths.ts'
+import {bundleName, type Slug} from './slug.ts'
 
 export const platformFormation = 'gilliam'
 export const dataPlaneServices = ['router', 'proxy'] as const
 const adminPort = 9_000
 const pollMs = 50
 const goneTimeoutMs = 60_000
-const uploadTimeoutMs = 60_000
+const uploadIdleMs = 60_000
 const health = {http: '/readyz', port: adminPort, intervalMs: 2_000, timeoutMs: 2_000, startTimeoutMs: 60_000}
 const resources = {cpuMilli: 100, memoryMib: 128}
 
@@ -62,8 +63,10 @@ const ensureFormation = async (client: Client): Promise<void> => {
 const upload = async (client: Client, {sha256, content}: Slug): Promise<void> => {
   const {stored, uploadUrl} = await client.call('createArtifact', {body: {sha256, bytes: content.length}})
   if (stored || uploadUrl === undefined) return
-  const answer = await fetch(uploadUrl, {method: 'PUT', body: content, signal: AbortSignal.timeout(uploadTimeoutMs)})
-  if (!answer.ok) throw new Error(`the slug of router and proxy was not taken: ${answer.status} ${await answer.text()}`)
+  const headers = {'content-length': String(content.length)}
+  const answer = await transfer(uploadUrl, {method: 'PUT', headers, body: Readable.from([content]), idleMs: uploadIdleMs})
+  answer.destroy()
+  if (answer.statusCode !== 200) throw new Error(`the slug of router and proxy was not taken: ${answer.statusCode}`)
 }
 
 /** The latest release if it is what we would make now, else a new one. Somebody's environment for it is kept. */

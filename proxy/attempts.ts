@@ -28,6 +28,10 @@ export interface AttemptEvents {
   readonly ejected: () => void
 }
 
+/** The connection ended after the request was sent, without a word: the instance may be well, and have ended a kept-alive connection just then. */
+const isBroken = (outcome: Tried): boolean =>
+  outcome.kind === 'failed' && outcome.failure.connection && outcome.sent && !outcome.answerBegun
+
 export class Attempts {
   #budget = newRetryBudget()
   readonly #upstreams: Upstreams
@@ -42,7 +46,10 @@ export class Attempts {
     this.#events = events
   }
 
-  /** Gives the request to the best of `places`, and to another when it failed there and may be tried again. `places` is not empty. */
+  /**
+   * Gives the request to the best of `places`, and to another when it failed there and may be tried again; once more to the same one when that is the
+   * last and only its connection ended. `places` is not empty.
+   */
   async run(
     formation: string,
     places: readonly Place[],
@@ -51,11 +58,16 @@ export class Attempts {
   ): Promise<Attempted> {
     this.#budget = earn(this.#budget)
     const untried = new Set(places.map(place => this.#upstreams.of(formation, place)))
+    let onceMore = true
     for (let attempts = 1; ; attempts++) {
       const upstream = pick([...untried], this.#now(), this.#random)
       if (upstream === undefined) throw new Error('no instance to try')
       untried.delete(upstream)
       const outcome = await this.#attempt(upstream, tryOne)
+      if (untried.size === 0 && onceMore && isBroken(outcome)) {
+        onceMore = false
+        untried.add(upstream)
+      }
       if (outcome.kind !== 'failed' || !this.#mayGoOn(outcome, request, attempts, untried.size)) return {outcome, attempts, upstream}
       this.#events.retried()
     }
@@ -77,7 +89,9 @@ export class Attempts {
       }
     }
     release()
-    if (outcome.kind === 'failed' && outcome.failure.connection && !outcome.answerBegun) {
+    if (isBroken(outcome)) {
+      if (upstream.connectionBroke(this.#now())) this.#events.ejected()
+    } else if (outcome.kind === 'failed' && outcome.failure.connection && !outcome.answerBegun) {
       upstream.connectionFailed(this.#now())
       this.#events.ejected()
     }

@@ -13,6 +13,11 @@ export interface Limits {
   readonly headTimeoutMs: number
   /** An idle client connection is kept this long; longer than the 60 s of common load balancers, so that they close first. */
   readonly keepAliveMs: number
+  /**
+   * An idle connection to an instance is kept this long, whatever the instance promises; well below what servers keep theirs (gunicorn 2 s, node and uvicorn
+   * 5 s), so that none is about to be closed when a request goes out on it.
+   */
+  readonly upstreamKeepAliveMs: number
   /** A request's or answer's head. */
   readonly headBytesMax: number
   /** A request's target. */
@@ -34,6 +39,7 @@ export const limitsDefault: Limits = {
   tunnelIdleTimeoutMs: 3_600_000,
   headTimeoutMs: 15_000,
   keepAliveMs: 75_000,
+  upstreamKeepAliveMs: 900,
   headBytesMax: 16_384,
   targetBytesMax: 8_192,
   fieldsMax: 128,

@@ -14,6 +14,7 @@ export class Upstream {
   ejectedUntil = 0
   lastUsedAt = 0
   #failures = 0
+  #brokenBefore = false
   /** Connections for HTTP requests, opened as needed and kept alive. */
   readonly pool: Pool
 
@@ -27,6 +28,7 @@ export class Upstream {
 
   succeeded(): void {
     this.#failures = 0
+    this.#brokenBefore = false
     this.ejectedUntil = 0
   }
 
@@ -34,6 +36,17 @@ export class Upstream {
   connectionFailed(now: number): void {
     this.#failures += 1
     this.ejectedUntil = now + ejectionMs(this.#failures)
+  }
+
+  /**
+   * A connection ended after a request was sent on it; true when that is held against the instance. The first time in a row is not: the instance may have
+   * ended a kept-alive connection just then, as servers do. One that is gone refuses the next connection.
+   */
+  connectionBroke(now: number): boolean {
+    const again = this.#brokenBefore
+    this.#brokenBefore = true
+    if (again) this.connectionFailed(now)
+    return again
   }
 }
 

@@ -84,7 +84,7 @@ export const findPlaces = async (destination: ServiceDestination, discovery: Dis
 
 /** The problem that a failed attempt ends in. */
 export const failedProblem = (destination: Destination, name: string, failure: Failure, attempts: number): Problem => {
-  const tries = attempts > 1 ? ` It was the last of ${attempts} instances tried.` : ''
+  const tries = attempts > 1 ? ` It was the last of ${attempts} tries.` : ''
   if (destination.kind === 'outside') return {code: failure.code, detail: `“${name}” ${failure.why}.`}
   const code = failure.code === 'no_such_host' || failure.code === 'host_forbidden' ? 'upstream_refused' : failure.code
   const {service, formation} = destination.address

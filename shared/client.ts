@@ -1,32 +1,24 @@
 // The typed client of the HTTP API, for CLI, agent, router and proxy. Owns retries and the mapping of answers to GilliamErrors; reads no environment.
 import {randomUUID} from 'node:crypto'
 import {setTimeout as sleep} from 'node:timers/promises'
-import {Agent, fetch as undiciFetch} from 'undici'
 import {backoffMs, jitterMs} from './domain/backoff.ts'
-import {type CallOf, type Endpoint, type EndpointName, endpoints, type OutputOf} from './endpoints.ts'
+import type {EndpointFacts} from './endpoints/endpoint.ts'
+import {type EndpointName, endpointTable} from './endpoints/table.ts'
+import type {CallOf, OutputOf} from './endpoints.ts'
 import {type ErrorCode, errorCodes, type FieldError, GilliamError} from './errors.ts'
+import {createSend, type Exchange} from './exchange.ts'
 
 export const callTimeoutMsDefault = 30_000
 /** Tries of one call, the first included. */
 export const callTriesMax = 4
-/** Largest answer read, in bytes. */
-export const responseBytesMax = 64 * 1_048_576
-const connectTimeoutMs = 5_000
 const retryBaseMs = 100
 const retryMaxMs = 2_000
-
-/** As much of `fetch` as the client uses. */
-export type Fetch = (
-  url: string,
-  init: {method: string; headers: Record<string, string>; body?: string; signal: AbortSignal},
-) => Promise<{readonly status: number; readonly text: () => Promise<string>}>
 
 export interface ClientOptions {
   /** URL of the control plane; a path in it is kept as a prefix. */
   readonly api: string
   /** Bearer token; leave out for public endpoints only. */
   readonly token?: string
-  readonly fetch?: Fetch
   readonly random?: () => number
 }
 
@@ -58,7 +50,7 @@ interface LooseCall {
   readonly body?: unknown
 }
 
-const urlOf = (api: string, endpoint: Endpoint, {params = {}, query = {}}: LooseCall): string => {
+const urlOf = (api: string, endpoint: EndpointFacts, {params = {}, query = {}}: LooseCall): string => {
   const path = endpoint.path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(params[name] ?? ''))
   const given = Object.entries(query).filter((pair): pair is [string, string] => pair[1] !== undefined)
   return `${api.replace(/\/+$/, '')}${path}${given.length === 0 ? '' : `?${new URLSearchParams(given)}`}`
@@ -104,28 +96,25 @@ type Try = {readonly kind: 'answer'; readonly value: unknown} | {readonly kind: 
 
 const isWorthRepeating = (error: GilliamError): boolean => error.code === 'unavailable' || error.code === 'idempotency_in_progress'
 
-const headersOf = (endpoint: Endpoint, token: string | undefined, options: CallOptions): Record<string, string> => ({
+const hasBody = ({method}: EndpointFacts): boolean => method === 'POST' || method === 'PUT'
+
+const headersOf = (endpoint: EndpointFacts, token: string | undefined, options: CallOptions): Record<string, string> => ({
   accept: 'application/json',
   ...(token === undefined ? {} : {authorization: `Bearer ${token}`}),
-  ...(endpoint.request === undefined ? {} : {'content-type': 'application/json'}),
+  ...(hasBody(endpoint) ? {'content-type': 'application/json'} : {}),
   ...(endpoint.idempotency === 'keyed' ? {'idempotency-key': options.idempotencyKey ?? randomUUID()} : {}),
 })
 
-const defaultFetch = (): Fetch => {
-  const dispatcher = new Agent({connect: {timeout: connectTimeoutMs}, maxResponseSize: responseBytesMax})
-  return (url, init) => undiciFetch(url, {...init, dispatcher})
-}
-
 /** Makes a client. It holds pooled connections that end by themselves when idle; there is nothing to close. */
-export const createClient = ({api, token, fetch = defaultFetch(), random = Math.random}: ClientOptions): Client => {
-  const attempt = async (url: string, init: Omit<Parameters<Fetch>[1], 'signal'>, options: CallOptions): Promise<Try> => {
+export const createClient = ({api, token, random = Math.random}: ClientOptions): Client => {
+  const send = createSend()
+  const attempt = async (url: string, init: Omit<Exchange, 'signal'>, options: CallOptions): Promise<Try> => {
     const timeout = AbortSignal.timeout(options.timeoutMs ?? callTimeoutMsDefault)
     const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal])
     try {
-      const response = await fetch(url, {...init, signal})
-      const text = await response.text()
-      if (response.status >= 400) {
-        const error = errorOf(response.status, text, api)
+      const {status, text} = await send(url, {...init, signal})
+      if (status >= 300) {
+        const error = errorOf(status, text, api)
         return {kind: isWorthRepeating(error) ? 'again' : 'final', error}
       }
       return {kind: 'answer', value: text === '' ? undefined : parseAnswer(text, api)}
@@ -137,12 +126,12 @@ export const createClient = ({api, token, fetch = defaultFetch(), random = Math.
     }
   }
 
-  const run = async (endpoint: Endpoint, call: LooseCall, options: CallOptions): Promise<unknown> => {
+  const run = async (endpoint: EndpointFacts, call: LooseCall, options: CallOptions): Promise<unknown> => {
     const url = urlOf(api, endpoint, call)
     const init = {
       method: endpoint.method,
       headers: headersOf(endpoint, token, options),
-      ...(endpoint.request === undefined ? {} : {body: JSON.stringify(call.body ?? {})}),
+      ...(hasBody(endpoint) ? {body: JSON.stringify(call.body ?? {})} : {}),
     }
     const triesMax = options.triesMax ?? callTriesMax
     for (let tries = 1; ; tries++) {
@@ -157,6 +146,6 @@ export const createClient = ({api, token, fetch = defaultFetch(), random = Math.
 
   return {
     call: async <N extends EndpointName>(name: N, ...[call, options]: Arguments<N>) =>
-      (await run(endpoints[name], (call ?? {}) as LooseCall, options ?? {})) as OutputOf<N>,
+      (await run(endpointTable[name], (call ?? {}) as LooseCall, options ?? {})) as OutputOf<N>,
   }
 }

@@ -1,33 +1,20 @@
-// The HTTP API as one table: method, path, function, scopes and schemas. Gateway, handlers, client, OpenAPI and docs all read it. One file per noun in endpoints/.
+// The HTTP API as one table: method, path, function, scopes (endpoints/table.ts) and schemas (endpoints/schemas.ts). Gateway, handlers, OpenAPI and docs read
+// it; the client reads endpoints/table.ts alone.
 import type {z} from 'zod'
-import {accessEndpoints} from './endpoints/access.ts'
-import {artifactsEndpoints} from './endpoints/artifacts.ts'
 import type {Endpoint} from './endpoints/endpoint.ts'
-import {executorsEndpoints} from './endpoints/executors.ts'
-import {formationsEndpoints} from './endpoints/formations.ts'
-import {instancesEndpoints} from './endpoints/instances.ts'
-import {logsEndpoints} from './endpoints/logs.ts'
-import {registryEndpoints} from './endpoints/registry.ts'
-import {releasesEndpoints} from './endpoints/releases.ts'
-import {routingEndpoints} from './endpoints/routing.ts'
-import {scaleEndpoints} from './endpoints/scale.ts'
+import {endpointSchemas} from './endpoints/schemas.ts'
+import {type EndpointName, endpointTable} from './endpoints/table.ts'
 
 export type {Endpoint, FunctionName} from './endpoints/endpoint.ts'
+export type {EndpointName} from './endpoints/table.ts'
 
-export const endpoints = {
-  ...formationsEndpoints,
-  ...releasesEndpoints,
-  ...scaleEndpoints,
-  ...instancesEndpoints,
-  ...executorsEndpoints,
-  ...registryEndpoints,
-  ...routingEndpoints,
-  ...artifactsEndpoints,
-  ...logsEndpoints,
-  ...accessEndpoints,
-} as const satisfies Record<string, Endpoint>
+type Endpoints = {readonly [N in EndpointName]: (typeof endpointTable)[N] & (typeof endpointSchemas)[N]}
 
-export type EndpointName = keyof typeof endpoints
+const withSchemas = (name: EndpointName): Endpoint => ({...endpointTable[name], ...endpointSchemas[name]})
+
+export const endpoints = Object.fromEntries(
+  (Object.keys(endpointTable) as EndpointName[]).map(name => [name, withSchemas(name)]),
+) as unknown as Endpoints
 
 type Params<E> = E extends {params: infer P extends Record<string, z.ZodType>} ? {params: {[K in keyof P]: z.output<P[K]>}} : unknown
 type Query<E> = E extends {query: infer Q extends z.ZodType} ? {query?: z.input<Q>} : unknown

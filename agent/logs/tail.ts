@@ -1,5 +1,5 @@
 // Follows one file that a process appends to: new lines out, bounded reads, and truncation when the file grows too large. Ships nothing itself.
-import {closeSync, copyFileSync, openSync, readSync, statSync, truncateSync} from 'node:fs'
+import {closeSync, copyFileSync, openSync, readSync, rmSync, statSync, truncateSync} from 'node:fs'
 import {StringDecoder} from 'node:string_decoder'
 
 /** A file this large is copied to `<file>.1` and truncated once it has been read. */
@@ -27,6 +27,8 @@ export class Tail {
   #offset: number
   #decoder = new StringDecoder('utf8')
   #partial = ''
+  /** Bytes of the file that `#partial` was made of; what is not UTF-8 is longer as text. */
+  #partialBytes = 0
 
   constructor(options: TailOptions) {
     this.#options = options
@@ -35,7 +37,7 @@ export class Tail {
 
   /** Bytes read so far; begins anew when the file is truncated. */
   get offset(): number {
-    return this.#offset - Buffer.byteLength(this.#partial)
+    return this.#offset - this.#partialBytes
   }
 
   /** Reads what is new. `buffer` is scratch space shared by all tails. */
@@ -58,6 +60,7 @@ export class Tail {
   finish(): void {
     const text = this.#partial + this.#decoder.end()
     this.#partial = ''
+    this.#partialBytes = 0
     if (text !== '') this.#options.onLine(text)
   }
 
@@ -73,6 +76,8 @@ export class Tail {
       if (length === 0) return
       this.#offset += length
       left -= length
+      const lastEnd = buffer.subarray(0, length).lastIndexOf(newline)
+      this.#partialBytes = lastEnd < 0 ? this.#partialBytes + length : length - lastEnd - 1
       this.#split(this.#partial + this.#decoder.write(buffer.subarray(0, length)))
     }
   }
@@ -87,6 +92,7 @@ export class Tail {
     while (this.#partial.length > lineCharactersMax) {
       this.#options.onLine(this.#partial.slice(0, lineCharactersMax))
       this.#partial = this.#partial.slice(lineCharactersMax)
+      this.#partialBytes = Math.min(this.#partialBytes, Buffer.byteLength(this.#partial))
     }
   }
 
@@ -98,6 +104,7 @@ export class Tail {
   #skip(file: number, end: number, buffer: Buffer): void {
     let lines = this.#partial === '' ? 0 : 1
     this.#partial = ''
+    this.#partialBytes = 0
     this.#decoder = new StringDecoder('utf8')
     while (this.#offset < end) {
       const length = readSync(file, buffer, 0, Math.min(buffer.length, end - this.#offset), this.#offset)
@@ -111,7 +118,12 @@ export class Tail {
   // The writer has the file open for appending, so it must stay the same file. What is written between copy and truncation is lost.
   #rotate(): void {
     const {path} = this.#options
-    copyFileSync(path, `${path}.1`)
+    try {
+      copyFileSync(path, `${path}.1`)
+    } catch {
+      // A full disk, most likely: what was read needs no copy, and truncating is what makes room.
+      rmSync(`${path}.1`, {force: true, recursive: true})
+    }
     truncateSync(path)
     this.#restart()
   }

@@ -59,3 +59,19 @@ export const isGroupAlive = (processGroup: number): boolean => {
   }
   return false
 }
+
+/** One process for ever, on this boot. */
+export interface Identity {
+  readonly pid: number
+  readonly startTicks: string
+}
+
+/** Live processes whose environment has all of `marks` (`NAME=value`), in whatever group they are; other users' can not be seen. */
+export const processesWith = (marks: readonly string[]): readonly Identity[] =>
+  readdirSync('/proc').flatMap(name => {
+    const pid = Number(name)
+    const environment = Number.isInteger(pid) ? readText(`/proc/${pid}/environ`)?.split('\0') : undefined
+    if (environment === undefined || !marks.every(mark => environment.includes(mark))) return []
+    const stat = statOf(pid)
+    return stat === undefined || isOver(stat) ? [] : [{pid, startTicks: stat.startTicks}]
+  })

@@ -1,13 +1,25 @@
 // Runs instances as processes: each in a session and process group of its own, under a small shell that outlives the agent and notes how it ended.
 //
 // `<directory>/control/pid.<n>` belongs to start n: whoever creates it first (O_EXCL) decides whether that start ever runs, the shell by writing who it
-// is, or a later agent by writing `revoked`. So an agent that died at any moment leaves either a process that can be found or one that can not begin.
+// is, or a later agent by making it a link to `revoked`. So an agent that died at any moment leaves either a process that can be found or one that can not begin.
 import {spawn} from 'node:child_process'
-import {closeSync, type FSWatcher, mkdirSync, openSync, readdirSync, readFileSync, unlinkSync, watch, writeFileSync} from 'node:fs'
-import {join} from 'node:path'
+import {
+  closeSync,
+  type FSWatcher,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  unlinkSync,
+  watch,
+} from 'node:fs'
+import {basename, join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import type {Exit} from '../instance.ts'
-import {isAlive, isGroupAlive, parseStat, readBootId, statOf} from './proc.ts'
+import {type Identity, isAlive, isGroupAlive, parseStat, processesWith, readBootId, statOf} from './proc.ts'
 import type {Found, Running, Runtime, StartSpec} from './runtime.ts'
 
 // $1 control folder, $2 number of this start, $3 the command. The traps let the shell outlive signals to the group; a caught signal is back at its
@@ -30,11 +42,6 @@ const claimWaitMs = 1_000
 /** How long killed processes may take to vanish before a start is over anyway: one stuck in the kernel can not be ended by anybody. */
 const vanishWaitMs = 5_000
 
-interface Identity {
-  readonly pid: number
-  readonly startTicks: string
-}
-
 const controlOf = (directory: string): string => join(directory, 'control')
 
 const startsIn = (control: string): number[] =>
@@ -43,16 +50,26 @@ const startsIn = (control: string): number[] =>
     .filter(start => Number.isInteger(start) && start > 0)
     .sort((a, b) => b - a)
 
-const signalGroup = (pid: number, signal: NodeJS.Signals): void => {
+const ignored = new Set(['ESRCH', 'EPERM'])
+
+/** To a process, or a group when `pid` is negative. What is gone, or became another user, can not be signalled. */
+const signalTo = (pid: number, signal: NodeJS.Signals): void => {
   try {
-    process.kill(-pid, signal)
+    process.kill(pid, signal)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    if (!ignored.has((error as NodeJS.ErrnoException).code ?? '')) throw error
   }
+}
+
+/** What the environment of the instance in this folder says of it (environment.ts): a daemon leaves its group, but keeps its environment. */
+const marksOf = (directory: string): string[] => {
+  const [formation, service, id] = basename(directory).split('.')
+  return [`GILLIAM_INSTANCE=${id}`, `GILLIAM_SERVICE=${service}`, `GILLIAM_FORMATION=${formation}`]
 }
 
 const readNote = (path: string): string | undefined => {
   try {
+    if (lstatSync(path).isSymbolicLink()) return readlinkSync(path)
     const text = readFileSync(path, 'latin1')
     // A line without its end is still being written.
     return text.endsWith('\n') ? text.trim() : undefined
@@ -63,34 +80,48 @@ const readNote = (path: string): string | undefined => {
 
 const readExit = (control: string, start: number): Exit | undefined => {
   const text = readNote(join(control, `exit.${start}`))
-  return text === undefined ? undefined : {code: Number(text)}
+  if (text === undefined) return undefined
+  return /^[0-9]{1,3}$/.test(text) ? {code: Number(text)} : {}
 }
 
 /** Follows one start to its end. */
 class Followed implements Running {
   readonly ended: Promise<Exit>
   readonly #pid: number
+  readonly #marks: readonly string[]
   #asked = false
 
-  constructor(pid: number, shellEnded: Promise<Exit>) {
+  constructor(pid: number, directory: string, shellEnded: Promise<Exit>) {
     this.#pid = pid
+    this.#marks = marksOf(directory)
     this.ended = shellEnded.then(exit => this.#sweep(exit))
   }
 
   terminate(): void {
     this.#asked = true
-    signalGroup(this.#pid, 'SIGTERM')
+    signalTo(-this.#pid, 'SIGTERM')
   }
 
   kill(): void {
-    signalGroup(this.#pid, 'SIGKILL')
+    signalTo(-this.#pid, 'SIGKILL')
+    for (const {pid} of this.#daemons()) signalTo(pid, 'SIGKILL')
   }
 
-  // What the command left behind in its group: may end in its own time when a stop was asked for (until kill() is called), must not stay otherwise.
+  #daemons(): readonly Identity[] {
+    return processesWith(this.#marks).filter(({pid}) => statOf(pid)?.processGroup !== this.#pid)
+  }
+
+  // What the command left behind: may end in its own time when a stop was asked for (until kill() is called), must not stay otherwise.
   async #sweep(exit: Exit): Promise<Exit> {
-    if (!this.#asked) this.kill()
+    const signal = this.#asked ? 'SIGTERM' : 'SIGKILL'
+    if (!this.#asked) signalTo(-this.#pid, signal)
     const waitsMax = this.#asked ? Number.POSITIVE_INFINITY : vanishWaitMs / groupPollMs
-    for (let waits = 0; waits < waitsMax && isGroupAlive(this.#pid); waits++) await sleep(groupPollMs)
+    let waits = 0
+    for (; waits < waitsMax && isGroupAlive(this.#pid); waits++) await sleep(groupPollMs)
+    for (let daemons = this.#daemons(); daemons.length > 0 && waits < waitsMax; daemons = this.#daemons()) {
+      for (const {pid} of daemons) signalTo(pid, signal)
+      for (; waits < waitsMax && daemons.some(each => isAlive(each.pid, each.startTicks)); waits++) await sleep(groupPollMs)
+    }
     return exit
   }
 }
@@ -135,7 +166,7 @@ const startProcess = (spec: StartSpec): Promise<Running> => {
       child.once('exit', (code, signal) => end(readExit(control, last + 1) ?? (code === null ? {code: signalCode(signal)} : {code}))),
     )
     child.once('error', reject)
-    child.once('spawn', () => resolve(new Followed(child.pid as number, shellEnded)))
+    child.once('spawn', () => resolve(new Followed(child.pid as number, spec.directory, shellEnded)))
     child.unref()
   }).finally(() => {
     closeSync(out)
@@ -154,9 +185,10 @@ const claimed = async (path: string): Promise<string | undefined> => {
   return undefined
 }
 
+// A link whose target says it: there at once or not at all, and on a full disk as well. An empty claim would hide the start before it.
 const revoke = (control: string, start: number): void => {
   try {
-    writeFileSync(join(control, `pid.${start}`), `${revoked}\n`, {flag: 'wx'})
+    symlinkSync(revoked, join(control, `pid.${start}`))
   } catch (error) {
     // It was claimed a moment ago.
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
@@ -170,21 +202,23 @@ const findProcess = async (directory: string): Promise<Found> => {
   revoke(control, (startsIn(control)[0] ?? 0) + 1)
   for (const start of startsIn(control)) {
     const note = await claimed(join(control, `pid.${start}`))
-    if (note !== revoked) return note === undefined ? {state: 'absent'} : findStart(control, start, note)
+    if (note !== revoked) return note === undefined ? {state: 'absent'} : findStart(directory, start, note)
   }
   return {state: 'absent'}
 }
 
-const findStart = (control: string, start: number, note: string): Found => {
+const findStart = (directory: string, start: number, note: string): Found => {
+  const control = controlOf(directory)
   const [boot = '', ...line] = note.split(' ')
   const stat = parseStat(line.join(' '))
   if (stat === undefined || boot !== readBootId()) return {state: 'absent'}
   if (!isAlive(stat.pid, stat.startTicks)) {
     // Nobody else can have got this number as a process group while members of ours lived.
-    if (statOf(stat.pid) === undefined) signalGroup(stat.pid, 'SIGKILL')
+    if (statOf(stat.pid) === undefined) signalTo(-stat.pid, 'SIGKILL')
+    for (const {pid} of processesWith(marksOf(directory))) signalTo(pid, 'SIGKILL')
     return {state: 'ended', exit: readExit(control, start) ?? {}}
   }
-  return {state: 'running', running: new Followed(stat.pid, adoptedEnd(control, start, stat))}
+  return {state: 'running', running: new Followed(stat.pid, directory, adoptedEnd(control, start, stat))}
 }
 
 /** The process runtime of this machine (Linux). */

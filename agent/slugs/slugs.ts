@@ -5,8 +5,8 @@ import {mkdir, readdir, rename, rm, stat, utimes} from 'node:fs/promises'
 import {join} from 'node:path'
 import {Transform} from 'node:stream'
 import {pipeline} from 'node:stream/promises'
-import {request} from 'undici'
 import type {SlugReference} from '#shared/domain/release.ts'
+import {transfer} from '#shared/exchange.ts'
 import {unpack} from './unpack.ts'
 
 /** Unpacked bytes of unused slugs that stay for the next release or rollback. */
@@ -31,13 +31,13 @@ const measured = (limitBytes: number): {readonly stream: Transform; readonly sha
 }
 
 const download = async (url: string, {sha256, bytes}: SlugReference, file: string, signal: AbortSignal): Promise<void> => {
-  const answer = await request(url, {signal, headersTimeout: downloadIdleMs, bodyTimeout: downloadIdleMs})
+  const answer = await transfer(url, {method: 'GET', idleMs: downloadIdleMs, signal})
   if (answer.statusCode !== 200) {
-    await answer.body.dump()
+    answer.destroy()
     throw new Error(`the download answered ${answer.statusCode}`)
   }
   const check = measured(bytes)
-  await pipeline(answer.body, check.stream, createWriteStream(file, {mode: 0o600}), {signal})
+  await pipeline(answer, check.stream, createWriteStream(file, {mode: 0o600}), {signal})
   const got = check.sha256()
   if (got !== sha256) throw new Error(`its content is not what it should be (SHA-256 ${got})`)
 }

@@ -6,7 +6,7 @@ import {mkdirSync, writeFileSync} from 'node:fs'
 import {connect} from 'node:net'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {fileURLToPath} from 'node:url'
-import {entry, Feed} from '#test/proxy/rig.ts'
+import {entry, type Feed} from '#test/proxy/rig.ts'
 
 export interface Candidate {
   readonly name: string
@@ -97,7 +97,12 @@ const startNginx = async (processes: Processes, folder: string, port: number, up
   return {name: 'nginx', port, pid: await processes.start('nginx', ['-p', folder, '-c', file], port)}
 }
 
-const startHaproxy = async (processes: Processes, folder: string, port: number, upstream: readonly [number, number]): Promise<Candidate> => {
+const startHaproxy = async (
+  processes: Processes,
+  folder: string,
+  port: number,
+  upstream: readonly [number, number],
+): Promise<Candidate> => {
   const file = `${folder}/haproxy.cfg`
   const text = `global
   nbthread 1
@@ -130,10 +135,11 @@ const startGilliam = async (
   upstream: readonly [number, number],
 ): Promise<Candidate> => {
   feed.announce('crm', entry('users', 'r1a', upstream[0]), entry('users', 'r2a', upstream[1]))
-  const routes = Array.from(
-    {length: routesCount},
-    (_, index): [string, string, string] => [`s${index}.example.com`, '/{rest:.*}', 'users.crm.service/{rest}'],
-  )
+  const routes = Array.from({length: routesCount}, (_, index): [string, string, string] => [
+    `s${index}.example.com`,
+    '/{rest:.*}',
+    'users.crm.service/{rest}',
+  ])
   feed.route(...routes)
   const program = fileURLToPath(new URL('../../proxy/main.ts', import.meta.url))
   const pid = await processes.start(process.execPath, [program, 'router'], port, {

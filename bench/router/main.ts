@@ -32,8 +32,14 @@ const rowOf = (candidate: Candidate, scenario: Scenario, samples: readonly Sampl
     cpuMicrosPerRequest: round(cpuMicros, 1),
     timesHaproxy: round(cpuMicros / haproxyMicros, 2),
     requestsPerSecond: round(of(one => one.perSecond)),
-    p50Ms: round(of(one => one.p50Ms), 2),
-    p99Ms: round(of(one => one.p99Ms), 2),
+    p50Ms: round(
+      of(one => one.p50Ms),
+      2,
+    ),
+    p99Ms: round(
+      of(one => one.p99Ms),
+      2,
+    ),
     rssMib: round(memoryOf(candidate.pid).rssMib),
   }
 }
@@ -53,7 +59,9 @@ const measure = async (candidates: readonly Candidate[], folder: string, {quick,
     const haproxy = candidates.find(({name}) => name === 'haproxy') as Candidate
     const base = median((samples.get(haproxy) ?? []).map(({cpuMicros}) => cpuMicros))
     rows.push(...candidates.map(candidate => rowOf(candidate, scenario, samples.get(candidate) ?? [], base)))
-    progress(`${scenario.name}: ${candidates.map(({name}, at) => `${name} ${rows.at(at - candidates.length)?.cpuMicrosPerRequest}`).join(', ')}`)
+    progress(
+      `${scenario.name}: ${candidates.map(({name}, at) => `${name} ${rows.at(at - candidates.length)?.cpuMicrosPerRequest}`).join(', ')}`,
+    )
   }
   return rows
 }

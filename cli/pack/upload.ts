@@ -1,8 +1,8 @@
 // Brings a slug to the artifact store, unless it is there already.
 import {createReadStream} from 'node:fs'
-import {request} from 'undici'
 import type {Client} from '#shared/client.ts'
 import type {SlugReference} from '#shared/domain/release.ts'
+import {transfer} from '#shared/exchange.ts'
 import {CommandError} from '../exit.ts'
 import {size} from '../render.ts'
 import type {Slug} from './archive.ts'
@@ -12,16 +12,15 @@ const uploadTriesMax = 3
 const uploadIdleMs = 60_000
 
 const put = async (url: string, slug: Slug, signal: AbortSignal): Promise<number> => {
-  const answer = await request(url, {
+  const answer = await transfer(url, {
     method: 'PUT',
     headers: {'content-length': String(slug.bytes), 'content-type': 'application/gzip'},
     body: createReadStream(slug.file),
-    headersTimeout: uploadIdleMs,
-    bodyTimeout: uploadIdleMs,
+    idleMs: uploadIdleMs,
     signal,
   })
-  await answer.body.dump()
-  return answer.statusCode
+  answer.destroy()
+  return answer.statusCode ?? 0
 }
 
 /** Uploads with a bounded number of tries; each asks anew where to, as upload addresses end. Says what it did. */

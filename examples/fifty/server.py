@@ -86,9 +86,11 @@ def serve(connection):
             while (head := read_head(connection)) is not None:
                 status, lines = answer(head[0].split(" ")[1])
                 body = ("\n".join(lines) + "\n").encode()
+                last = head[1].get("connection", "").lower() == "close"
                 fields = f"content-type: text/plain\r\ncontent-length: {len(body)}\r\nx-served-by: {ME}\r\n"
+                fields += "connection: close\r\n" if last else ""
                 connection.sendall(f"HTTP/1.1 {status} -\r\n{fields}\r\n".encode() + body)
-                if head[1].get("connection", "").lower() == "close":
+                if last:
                     return
         except OSError:
             return  # the caller went away

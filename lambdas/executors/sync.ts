@@ -1,11 +1,13 @@
 // An agent's heartbeat: one small write when nothing happened; else its logs and reports in, its assignments out.
 import type {Operation} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
+import type {LogLine} from '#shared/domain/assignment.ts'
 import {executorLeaseMs} from '#shared/domain/executor.ts'
 import type {InputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {LogStore} from '#shared/ports.ts'
 import {loadAssignments} from './assignments.ts'
+import {createOwnLines, type OwnLines} from './ownership.ts'
 
 /** Reports written at the same time. */
 const reportsAtOnceMax = 8
@@ -35,18 +37,25 @@ const renew = async (store: Pick<Store, 'executors'>, executor: string, now: num
   throw new GilliamError('executor_lost', `The lease of executor “${executor}” ended; join again.`)
 }
 
+const keepLines = async (logs: LogStore, ownLines: OwnLines, executor: string, lines: readonly LogLine[]): Promise<void> => {
+  if (lines.length === 0) return
+  const own = await ownLines(executor, lines)
+  if (own.length > 0) await logs.append(own)
+}
+
 /**
  * Lines are kept before reports, so that whoever sees an instance fail finds its last words. The version is read before the assignments: an agent may get
  * newer assignments than the version says, and then gets them again; never the other way round.
  */
-export const syncOperation =
-  (store: Store, logs: LogStore, timing: SyncTiming): Operation<'syncExecutor'> =>
-  async ({params: {executor}, body}, {now}) => {
+export const syncOperation = (store: Store, logs: LogStore, timing: SyncTiming): Operation<'syncExecutor'> => {
+  const ownLines = createOwnLines(store.instances)
+  return async ({params: {executor}, body}, {now}) => {
     const assignmentVersion = await renew(store, executor, now)
-    if (body.logs.length > 0) await logs.append(body.logs)
+    await keepLines(logs, ownLines, executor, body.logs)
     await takeReports(store, executor, body.reports, now)
     const changed = assignmentVersion !== body.assignmentVersion
     const nextSyncMs = changed || body.reports.length > 0 ? timing.busyMs : timing.idleMs
     const answer = {assignmentVersion, nextSyncMs, leaseMs: executorLeaseMs}
     return changed ? {...answer, assignments: await loadAssignments(store, executor)} : answer
   }
+}

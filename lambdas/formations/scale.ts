@@ -51,17 +51,26 @@ export const scaleRows = (
     .sort((a, b) => b.release - a.release || (a.service < b.service ? -1 : 1))
 }
 
-/** By service: what it should run now in other releases, else in this one, else what the release itself says. */
-export const defaultScale = (release: Release, scales: readonly DesiredScale[]): Record<string, number> =>
+/**
+ * By service: what it should run now in other releases, else in this one, else what the release itself says. A release that is being rolled out
+ * (`underWay`) is to replace the others, so that its scale counts instead of theirs, not beside them.
+ */
+export const defaultScale = (release: Release, scales: readonly DesiredScale[], underWay?: number): Record<string, number> =>
   Object.fromEntries(
     Object.entries(release.services).map(([service, definition]) => {
       const now = scales.filter(scale => scale.service === service)
       const others = now.filter(scale => scale.release !== release.release)
-      const counts = others.length > 0 ? others : now
+      const next = others.filter(scale => scale.release === underWay)
+      const counts = [next, others, now].find(each => each.length > 0) ?? []
       const desired = counts.length > 0 ? counts.reduce((sum, scale) => sum + scale.desired, 0) : definition.scale
       return [service, Math.min(desired, desiredInstancesMax)]
     }),
   )
+
+const scaleNow = async (store: Store, release: Release): Promise<Record<string, number>> => {
+  const [scales, underWay] = await Promise.all([store.scales.list(release.formation), store.rollouts.underWay(release.formation)])
+  return defaultScale(release, scales, underWay?.release)
+}
 
 const load = async (store: Store, formation: string): Promise<FormationView> => {
   const view = await store.formations.load(formation)
@@ -82,7 +91,7 @@ export const scaleOperations = (store: Store): Pick<Operations<'formations'>, Na
   createRollout: async ({params: {formation}, body}, {now}) => {
     const release = await findRelease(store, formation, body.release)
     checkServices(release, Object.keys(body.scale ?? {}), 'scale')
-    const scale = {...defaultScale(release, await store.scales.list(formation)), ...body.scale}
+    const scale = {...(await scaleNow(store, release)), ...body.scale}
     const started = await store.rollouts.start(formation, release.release, scale, now)
     if (started.outcome === 'exists')
       throw new GilliamError('already_exists', `A rollout of release ${release.release} of “${formation}” is under way already.`)

@@ -32,9 +32,13 @@ export const bodyText = (http: Pick<APIGatewayProxyEventV2, 'body' | 'isBase64En
   return text.trim() === '' ? '{}' : text
 }
 
-/** Own keys that code which looks at an object’s class would trip over; the parser itself refuses `__proto__`. */
+/** A `\uD800` without its other half is JSON, but no Unicode text: nothing can keep it. */
+const halfCharacter = 'it holds half of a surrogate pair (U+D800–U+DFFF), which is no character'
+
+/** Refuses own keys that code which looks at an object’s class would trip over (the parser itself refuses `__proto__`), and broken text. */
 const forbidden = (key: string, value: unknown): unknown => {
   if (key === 'constructor') throw Object.assign(new Error('forbidden key', {cause: {data: key}}), {statusCode: 422})
+  if (!key.isWellFormed() || (typeof value === 'string' && !value.isWellFormed())) throw new Error(halfCharacter)
   return value
 }
 

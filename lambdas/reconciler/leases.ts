@@ -5,13 +5,16 @@ import type {ReconcilerDeps} from './formation.ts'
 
 /**
  * Gives up all that a lost executor held. Its announcements are out of every reader's sight since it was marked; readers only need to be told. Answers
- * the formations that are short of instances now.
+ * the formations that are short of instances now. Ends where the executor has joined again: it gave up the rest itself.
  */
 const giveUp = async ({store, now, log}: ReconcilerDeps, executor: string): Promise<readonly string[]> => {
   const held = await store.executors.assignments(executor)
   const formations = [...new Set(held.map(each => each.formation))]
   await store.registry.touch(formations)
-  for (const {formation, id} of held) await store.instances.lose(formation, id, `executor ${executor} was lost`, now())
+  for (const {formation, id} of held) {
+    const {outcome} = await store.instances.lose(formation, id, `executor ${executor} was lost`, now())
+    if (outcome === 'alive') break
+  }
   log.warn({executor, instances: held.length, formations}, 'executor lost')
   return formations
 }

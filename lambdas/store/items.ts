@@ -4,6 +4,7 @@ import type {Instance} from '#shared/domain/instance.ts'
 import type {Rollout} from '#shared/domain/rollout.ts'
 import {type ItemType, indexPartitions, keys} from './schema.ts'
 import type {Item} from './table.ts'
+import type {RegistryEntry} from './types.ts'
 
 const storeAttributes = ['pk', 'sk', 'gsi1pk', 'gsi1sk', 'type', 'ttl'] as const
 
@@ -35,6 +36,17 @@ export const pendingItem = (instance: Instance): Item => ({
   gsi1pk: indexPartitions.pending(instance.id),
   gsi1sk: `${sortable(instance.createdAt)}#${instance.formation}#${instance.id}`,
 })
+
+/** `body` travels as text: JSON has numbers and depths that DynamoDB refuses. */
+export const announcementItem = ({body, ...entry}: RegistryEntry): Item => ({
+  ...typed('announcement', keys.announcement(entry.formation, entry.service, entry.id), {...entry, body: JSON.stringify(body)}),
+  ...(entry.expiresAt !== undefined && {ttl: ttlOf(entry.expiresAt)}),
+})
+
+export const announcementOf = (item: Item): RegistryEntry => {
+  const {body, ...entry} = domainOf<Omit<RegistryEntry, 'body'> & {readonly body: string}>(item)
+  return {...entry, body: JSON.parse(body) as RegistryEntry['body']}
+}
 
 export const formationOf = (item: Item): Formation => domainOf<Formation>(item, 'destroyedAt')
 export const scaleOf = (item: Item): DesiredScale => domainOf<DesiredScale>(item, 'updatedAt')

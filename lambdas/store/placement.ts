@@ -1,7 +1,7 @@
 // What an instance holds while it is placed — capacity, host ports, an assignment, an announcement — and the writes that take and free it.
 import type {Instance} from '#shared/domain/instance.ts'
 import type {Resources} from '#shared/domain/release.ts'
-import {exists} from './conditions.ts'
+import {type Condition, exists} from './conditions.ts'
 import {keys} from './schema.ts'
 import type {Write} from './table.ts'
 
@@ -30,15 +30,15 @@ export const assignmentsMove = (executor: string): Write => ({
   when: exists,
 })
 
-/** Frees all that a placed instance holds on `executor`; goes into the transaction that ends it. */
-export const freed = (instance: Instance, executor: string): Write[] => [
+/** Frees all that a placed instance holds on `executor`, whose own item (the first) is as `when` says; goes into the transaction that ends it. */
+export const freed = (instance: Instance, executor: string, when: Condition = exists): Write[] => [
   {
     update: keys.executor(executor),
     change: {
       add: {cpuMilliUsed: -instance.resources.cpuMilli, memoryMibUsed: -instance.resources.memoryMib, instances: -1},
       take: {hostPorts: portSet(fixedHostPorts(instance))},
     },
-    when: exists,
+    when,
   },
   {delete: keys.assignment(executor, instance.formation, instance.id)},
   {delete: keys.announcement(instance.formation, instance.service, instance.id)},

@@ -2,7 +2,7 @@
 import type {Endpoint, FormationSnapshot} from '#shared/domain/registry.ts'
 import {all, exists, notOwned} from './conditions.ts'
 import {touchDiscovery} from './discovery.ts'
-import {domainOf, ttlOf, typed} from './items.ts'
+import {announcementItem, announcementOf} from './items.ts'
 import {keys} from './schema.ts'
 import {get, getMany, type Item, query, type Table, write} from './table.ts'
 import type {RegistryEntry, RegistryStore} from './types.ts'
@@ -54,7 +54,7 @@ interface LiveEntry {
 }
 
 const alive = async (table: Table, items: readonly Item[], now: number): Promise<LiveEntry[]> => {
-  const entries = items.map(item => domainOf<RegistryEntry>(item)).filter(entry => entry.expiresAt === undefined || entry.expiresAt > now)
+  const entries = items.map(announcementOf).filter(entry => entry.expiresAt === undefined || entry.expiresAt > now)
   const zones = await zonesAlive(
     table,
     entries.flatMap(entry => (entry.executor === undefined ? [] : [entry.executor])),
@@ -92,8 +92,7 @@ const snapshots =
 const announce =
   (table: Table): RegistryStore['announce'] =>
   async ({formation, service, id, body, expiresAt}) => {
-    const key = keys.announcement(formation, service, id)
-    const item = {...typed('announcement', key, {formation, service, id, body, expiresAt}), ttl: ttlOf(expiresAt)}
+    const item = announcementItem({formation, service, id, body, expiresAt})
     if ((await write(table, {put: item, when: notOwned})) === undefined) return {outcome: 'owned'}
     await touchDiscovery(table, [formation])
     return {outcome: 'ok'}

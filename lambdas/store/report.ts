@@ -3,7 +3,7 @@ import type {InstanceReport} from '#shared/domain/assignment.ts'
 import {endedInstanceKeptMs, type Instance, isTerminal, mayFollow} from '#shared/domain/instance.ts'
 import {all, announcedIs, exists, instanceStill} from './conditions.ts'
 import {touchDiscovery} from './discovery.ts'
-import {instanceOf, ttlOf, typed} from './items.ts'
+import {announcementItem, instanceOf, ttlOf} from './items.ts'
 import {freed} from './placement.ts'
 import {keys} from './schema.ts'
 import {type Change, get, type Table, transact, type Write, write} from './table.ts'
@@ -63,9 +63,8 @@ export const changeTo = (after: Instance, announced: boolean): Change => {
 }
 
 const announcementWrites = (executor: string, after: Instance, was: boolean, is: boolean): Write[] => {
-  const key = keys.announcement(after.formation, after.service, after.id)
-  if (is && after.address !== undefined) return [{put: typed('announcement', key, entryOf(after, executor, after.address))}]
-  return was ? [{delete: key}] : []
+  if (is && after.address !== undefined) return [{put: announcementItem(entryOf(after, executor, after.address))}]
+  return was ? [{delete: keys.announcement(after.formation, after.service, after.id)}] : []
 }
 
 /** What an agent ends by itself must not start again there, even if the agent forgets it: somebody else replaces it from now on. */

@@ -17,6 +17,13 @@ const scalesOf = async (table: Table, formation: string): Promise<DesiredScale[]
 /** What the release was scaled to before its rollout, by service; goes back to that when the rollout fails. */
 const beforeOf = (item: Item): Readonly<Record<string, number>> => (item.before ?? {}) as Readonly<Record<string, number>>
 
+/** A start that was interrupted may have left some of its scales unwritten. */
+const unwritten = (rollout: Item, scales: readonly DesiredScale[]): DesiredScale[] => {
+  const {formation, release, scale} = rolloutOf(rollout)
+  const known = new Set(scales.filter(each => each.release === release).map(each => each.service))
+  return Object.entries(scale).flatMap(([service, desired]) => (known.has(service) ? [] : [{formation, release, service, desired}]))
+}
+
 type Ending = {readonly state: 'finished'} | {readonly state: 'failed'; readonly reason: string}
 
 /** How a scale changes when a rollout ends: the others go when it serves; its own goes back to what it was when it does not. */
@@ -34,7 +41,8 @@ const end = async (table: Table, formation: string, release: number, ending: End
   const rollout = await get(table, key)
   if (rollout === undefined) return {outcome: 'missing'} as const
   const scales = await scalesOf(table, formation)
-  const chunks = transactionsOf(scales.flatMap(scale => scaleEnding(rollout, scale, ending, now)))
+  const completed = ending.state === 'finished' ? unwritten(rollout, scales).map(scale => scaleWrite(scale, now)) : []
+  const chunks = transactionsOf([...completed, ...scales.flatMap(scale => scaleEnding(rollout, scale, ending, now))])
   const last = chunks.pop() ?? []
   const change = {set: {...ending, endedAt: now, ttl: ttlOf(now + endedRolloutKeptMs)}}
   for (const some of chunks) {
@@ -89,6 +97,8 @@ export const createRolloutStore = (table: Table): RolloutStore => ({
     const item = await get(table, keys.rollout(formation, release))
     return item === undefined ? undefined : rolloutOf(item)
   },
+
+  underWay: formation => underWay(table, formation),
 
   finish: (formation, release, now) => end(table, formation, release, {state: 'finished'}, now),
 

@@ -1,6 +1,6 @@
 // Ending an instance from the control plane's side: asking it to stop, and giving it up with its lost executor.
 import {type Instance, isTerminal} from '#shared/domain/instance.ts'
-import {all, exists, instanceStill, instanceUnassigned} from './conditions.ts'
+import {executorIs, exists, instanceStill, instanceUnassigned} from './conditions.ts'
 import {touchDiscovery} from './discovery.ts'
 import {instanceOf} from './items.ts'
 import {assignmentsMove, freed} from './placement.ts'
@@ -10,6 +10,8 @@ import {type Table, transact, write} from './table.ts'
 import type {InstanceStore, Not, Ok} from './types.ts'
 
 type Ended = Ok<{instance: Instance}> | Not<'missing' | 'ended'>
+/** Where the executor is among the writes that lose an instance. */
+const executorAt = 1
 
 const stopPending = async (table: Table, instance: Instance, reason: string, now: number): Promise<Instance | undefined> => {
   const after: Instance = {...instance, state: 'stopped', reason, updatedAt: now, endedAt: now}
@@ -50,24 +52,26 @@ const stop = async (table: Table, {instance}: StoredInstance, reason: string, no
   return {outcome: 'ok', instance: after}
 }
 
-const lose = async (table: Table, {instance}: StoredInstance, reason: string, now: number): Promise<Ended | 'again'> => {
+const lose = async (table: Table, {instance}: StoredInstance, reason: string, now: number): Promise<Ended | Not<'alive'> | 'again'> => {
   const {state, executor} = instance
   if (isTerminal(state)) return {outcome: 'ended'}
   if (executor === undefined) return {outcome: 'missing'}
   const after: Instance = {...instance, state: 'lost', reason, updatedAt: now, endedAt: now}
   const refused = await transact(table, [
-    {update: keys.instance(instance.formation, instance.id), change: changeTo(after, false), when: all(instanceStill(state, executor))},
-    ...freed(instance, executor),
+    {update: keys.instance(instance.formation, instance.id), change: changeTo(after, false), when: instanceStill(state, executor)},
+    ...freed(instance, executor, executorIs('lost')),
   ])
-  return refused === undefined ? {outcome: 'ok', instance: after} : 'again'
+  if (refused === undefined) return {outcome: 'ok', instance: after}
+  // It joined again meanwhile, and this instance may be one that it was given since.
+  return refused.includes(executorAt) ? {outcome: 'alive'} : 'again'
 }
 
-type Step = (table: Table, stored: StoredInstance, reason: string, now: number) => Promise<Ended | 'again'>
+type Step<Outcome> = (table: Table, stored: StoredInstance, reason: string, now: number) => Promise<Outcome | 'again'>
 
 /** Reads the instance and takes one step from there, again when the step lost a race. */
 const stepping =
-  (table: Table, step: Step): InstanceStore['requestStop'] =>
-  async (formation, id, reason, now) => {
+  <Outcome extends Ended | Not<'alive'>>(table: Table, step: Step<Outcome>) =>
+  async (formation: string, id: string, reason: string, now: number): Promise<Outcome | Not<'missing' | 'conflict'>> => {
     for (let tries = 0; tries < raceTriesMax; tries++) {
       const stored = await readInstance(table, formation, id)
       if (stored === undefined) return {outcome: 'missing'}

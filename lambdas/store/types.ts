@@ -80,6 +80,8 @@ export interface RolloutStore {
     now: number,
   ) => Promise<Ok<{rollout: Rollout}> | Not<'missing' | 'destroying' | 'exists' | 'conflict'>>
   readonly get: (formation: string, release: number) => Promise<Rollout | undefined>
+  /** The one that has neither finished nor failed. */
+  readonly underWay: (formation: string) => Promise<Rollout | undefined>
   /** It serves: forgets the scales of all other releases, so that the reconciler ends them. */
   readonly finish: (formation: string, release: number, now: number) => Promise<Ok | Not<'missing' | 'conflict'>>
   /** It does not serve: its release's scale is what it was before; the old ones keep running. */
@@ -127,13 +129,13 @@ export interface InstanceStore {
   ) => Promise<Ok<{instance: Instance}> | Not<'missing' | 'ended' | 'conflict'>>
   /** Takes an agent's report: state, address, announcement. An end frees what the instance held. */
   readonly report: (executor: string, report: InstanceReport, now: number) => Promise<ReportOutcome>
-  /** Gives up a placed instance whose executor is lost, and frees what it held. */
+  /** Gives up a placed instance whose executor is lost, and frees what it held. `alive`: the executor is not lost, or not any more. */
   readonly lose: (
     formation: string,
     id: string,
     reason: string,
     now: number,
-  ) => Promise<Ok<{instance: Instance}> | Not<'missing' | 'ended' | 'conflict'>>
+  ) => Promise<Ok<{instance: Instance}> | Not<'missing' | 'ended' | 'alive' | 'conflict'>>
 }
 
 /** What the store remembers for an executor to run; the release has the rest. */
@@ -152,12 +154,18 @@ export interface AssignedInstance {
 export interface ExecutorStore {
   /**
    * Joins or joins again. One that was lost gives up whatever it still held before it is ready; one that is to be drained stays so.
-   * Its descriptor is replaced.
+   * Its descriptor is replaced. `taken`: it joined with another `key` and is not lost; one that joined without a key can be joined by anybody.
    */
-  readonly join: (descriptor: ExecutorDescriptor, now: number) => Promise<Ok<{executor: Executor}> | Not<'conflict'>>
+  readonly join: (
+    descriptor: ExecutorDescriptor,
+    now: number,
+    key?: string,
+  ) => Promise<Ok<{executor: Executor}> | Not<'taken' | 'conflict'>>
   readonly get: (id: string) => Promise<Executor | undefined>
   /** By id. */
   readonly list: () => Promise<readonly Executor[]>
+  /** Ids of those that drain, with one query; may lag a moment behind. */
+  readonly draining: () => Promise<readonly string[]>
   /** The one small write of an idle sync: its lease lasts `executorLeaseMs` from now. */
   readonly renew: (id: string, now: number) => Promise<Ok<{assignmentVersion: number; state: ExecutorState}> | Not<'missing' | 'lost'>>
   readonly drain: (id: string, now: number) => Promise<Ok<{executor: Executor}> | Not<'missing' | 'lost' | 'conflict'>>

@@ -2,9 +2,6 @@
 import type {Keeper, Place, Shared} from './upstream-connection.ts'
 import {UpstreamConnection} from './upstream-connection.ts'
 
-/** A connection is not kept longer than this without a request: less than the 5 s after which common servers close, so that they seldom close first. */
-export const idleConnectionMsMax = 4_000
-
 /** Who waits for a connection. Exactly one of the two is called, once. */
 export interface Taker {
   readonly onConnection: (connection: UpstreamConnection) => void
@@ -32,12 +29,20 @@ export class Pool implements Keeper {
 
   /** Gives `taker` a connection: one that is idle, unless `fresh`, or a new one; or puts it in line when there are as many as may be. */
   take(taker: Taker, fresh: boolean): void {
-    const kept = fresh ? undefined : this.#idle.pop()
+    const kept = fresh ? undefined : this.#popIdle()
     if (kept !== undefined) {
       kept.expectNothing()
       taker.onConnection(kept)
     } else if (this.#open.size < this.#shared.limits.connectionsPerInstanceMax) this.#connect(taker)
     else this.#queue.add(taker)
+  }
+
+  /** The connection used last, unless even that has been idle for too long: the deadline may just not have been noticed yet. */
+  #popIdle(): UpstreamConnection | undefined {
+    const last = this.#idle.pop()
+    if (last === undefined || last.deadlineAt > this.#shared.deadlines.now()) return last
+    last.destroy(false)
+    return undefined
   }
 
   /** Takes back a wish that was not fulfilled yet. A connection on its way is kept for the next. */
@@ -69,7 +74,7 @@ export class Pool implements Keeper {
     if (next !== undefined) return next.onConnection(connection)
     if (this.#isClosing) return connection.destroy(false)
     this.#idle.push(connection)
-    connection.expectWithin(idleConnectionMsMax)
+    connection.expectWithin(this.#shared.limits.upstreamKeepAliveMs)
   }
 
   onClosed(connection: UpstreamConnection, error: Error | undefined): void {

@@ -19,6 +19,7 @@ import {
 
 export const logLinesPerSyncMax = 2_000
 export const reportsPerSyncMax = 500
+const labelsMax = 64
 
 export const JoinExecutor = z
   .strictObject({
@@ -28,13 +29,26 @@ export const JoinExecutor = z
     domain: z.string().max(64).default('default'),
     network: z.string().max(64).default('default'),
     tags: z.array(z.string().max(64)).max(64).default([]),
-    labels: z.record(z.string().max(64), z.string().max(256)).default({}),
+    labels: z
+      .record(z.string().max(64), z.string().max(256))
+      .refine(all => Object.keys(all).length <= labelsMax, `at most ${labelsMax} labels`)
+      .default({}),
     runtimes: z.array(z.enum(['docker', 'process'])).min(1),
-    cpuMilli: z.int().min(1),
-    memoryMib: z.int().min(1),
-    pricePerHour: z.number().min(0).default(0),
+    cpuMilli: z.int().min(1).max(1_000_000_000),
+    memoryMib: z.int().min(1).max(1_000_000_000_000),
+    pricePerHour: z.number().min(0).max(1_000_000).default(0),
   })
   .meta({id: 'JoinExecutor'})
+export const JoinRequest = z
+  .strictObject({
+    ...JoinExecutor.shape,
+    key: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{43}$/, '32 random bytes as base64url')
+      .optional()
+      .describe('a secret of the agent’s own choice: until its executor is lost, nobody joins under its id without it'),
+  })
+  .meta({id: 'JoinRequest'})
 export const Joined = z.strictObject({executor: ExecutorName, token: z.string(), leaseMs: z.int()}).meta({id: 'Joined'})
 export const Executor = z
   .strictObject({

@@ -58,7 +58,13 @@ export const HealthCheck = z
 export const Placement = {requirements: z.array(Expression).max(requirementsMax), rank: Expression.optional()}
 export const Slug = z.strictObject({sha256: Sha256, bytes: z.int().min(1)})
 export const Scales = z.record(ServiceName, z.int().min(0).max(desiredInstancesMax))
-export const Address = z.strictObject({host: z.string().min(1).max(255), ports: z.record(z.string().regex(/^[0-9]{1,5}$/), Port)})
+const addressPortsMax = 64
+export const Address = z.strictObject({
+  host: z.string().min(1).max(255),
+  ports: z
+    .record(z.string().regex(/^[0-9]{1,5}$/), Port)
+    .refine(all => Object.keys(all).length <= addressPortsMax, `at most ${addressPortsMax} ports`),
+})
 /** Every list travels as `{items: […]}`. */
 export const list = <T extends z.ZodType>(item: T) => z.strictObject({items: z.array(item)})
 

@@ -56,6 +56,19 @@ interface GroupPlan {
 /** Text order, for results that do not depend on the order of listings. */
 const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
+/** With those that an interrupted start of the rollout left unwritten. */
+const completeScales = (scales: readonly DesiredScale[], {formation, release, scale}: Rollout): DesiredScale[] => {
+  const known = new Set(scales.filter(each => each.release === release).map(each => each.service))
+  const missing = Object.entries(scale).filter(([service]) => !known.has(service))
+  return [...scales, ...missing.map(([service, desired]) => ({formation, release, service, desired}))]
+}
+
+/** The rollout as it is wanted by now: who scales its release meanwhile is not waited for in vain. */
+const asScaled = (rollout: Rollout, scales: readonly DesiredScale[]): Rollout => {
+  const own = scales.filter(each => each.release === rollout.release && Object.hasOwn(rollout.scale, each.service))
+  return {...rollout, scale: Object.fromEntries(own.map(each => [each.service, each.desired]))}
+}
+
 const groupsOf = ({scales, instances}: ReconcileView): Group[] => {
   const groups = new Map<string, {release: number; service: string; desired: number; instances: Instance[]}>()
   const group = (release: number, service: string) => {
@@ -118,10 +131,11 @@ const earliest = (times: readonly (number | undefined)[]): {retryAt?: number} =>
 
 /** What to do now. Carrying a plan out and planning again ends with an empty plan once the instances have followed. */
 export const reconcile = (listed: ReconcileView, now: number): Plan => {
-  const view = {...listed, instances: [...listed.instances].sort((a, b) => byText(a.id, b.id))}
+  const rollout = listed.rollouts.find(each => each.state === 'starting')
+  const scales = rollout === undefined ? listed.scales : completeScales(listed.scales, rollout)
+  const view = {...listed, scales, instances: [...listed.instances].sort((a, b) => byText(a.id, b.id))}
   if (view.formation.state === 'destroying') return planDestruction(view)
-  const rollout = view.rollouts.find(each => each.state === 'starting')
-  const decision = rollout === undefined ? undefined : decideRollout(rollout, view.instances, now)
+  const decision = rollout === undefined ? undefined : decideRollout(asScaled(rollout, scales), view.instances, now)
   const waiting = decision?.outcome === 'wait' ? decision.at : undefined
   if (rollout !== undefined && decision !== undefined && decision.outcome !== 'wait')
     return {create: [], stop: [], remove: false, rollout: {release: rollout.release, ...decision}}

@@ -21,6 +21,8 @@ export const rolloutTimeoutMs = 300_000
 export const endedRolloutKeptMs = 30 * 86_400_000
 /** So many failed instances of one service fail a rollout: executors that are broken themselves are not the release's fault. */
 export const rolloutFailuresMax = 3
+/** The same for a service of which nothing ever ran: each of them was started several times. */
+export const hopelessFailuresMax = 2
 /** A service of which nothing ever ran and something failed has until then: users wait for the answer. */
 export const rolloutPatienceMs = 40_000
 /** Running for this long without a change counts as serving: what has no health check “runs” until it ends. */
@@ -47,7 +49,8 @@ const failureReason = (service: string, failed: readonly Instance[]): string => 
 const failureOf = (service: string, instances: readonly Instance[], rollout: Rollout, now: number): string | undefined => {
   const failed = instances.filter(each => each.state === 'failed' && (each.endedAt ?? 0) >= rollout.startedAt)
   if (failed.length === 0) return undefined
-  const hopeless = now >= rollout.startedAt + rolloutPatienceMs && instances.every(each => each.runningAt === undefined)
+  const everRan = instances.some(each => each.runningAt !== undefined)
+  const hopeless = !everRan && (failed.length >= hopelessFailuresMax || now >= rollout.startedAt + rolloutPatienceMs)
   return failed.length >= rolloutFailuresMax || hopeless ? failureReason(service, failed) : undefined
 }
 

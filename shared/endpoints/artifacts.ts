@@ -1,7 +1,6 @@
 // Endpoints of slugs.
-import * as api from '../api.ts'
 import type {Scope} from '../scopes.ts'
-import type {Endpoint} from './endpoint.ts'
+import type {EndpointFacts} from './endpoint.ts'
 
 const admin: readonly Scope[] = ['admin']
 
@@ -12,8 +11,6 @@ export const artifactsEndpoints = {
     function: 'artifacts',
     scopes: admin,
     summary: 'Ask where to upload a slug; tells when it is already stored',
-    request: api.CreateArtifact,
-    response: api.Artifact,
     status: 201,
     idempotency: 'natural',
   },
@@ -23,8 +20,6 @@ export const artifactsEndpoints = {
     function: 'artifacts',
     scopes: ['admin', 'executor'],
     summary: 'Where to download a slug',
-    params: {sha256: api.Sha256},
-    response: api.Artifact,
     status: 200,
   },
-} as const satisfies Record<string, Endpoint>
+} as const satisfies Record<string, EndpointFacts>

@@ -1,10 +1,8 @@
 // Endpoints of executors.
-import * as api from '../api.ts'
 import type {Scope} from '../scopes.ts'
-import type {Endpoint} from './endpoint.ts'
+import type {EndpointFacts} from './endpoint.ts'
 
 const admin: readonly Scope[] = ['admin']
-const executor = {executor: api.ExecutorName}
 
 export const executorsEndpoints = {
   joinExecutor: {
@@ -13,8 +11,6 @@ export const executorsEndpoints = {
     function: 'executors',
     scopes: ['admin', 'join'],
     summary: 'Join an executor and get its credential',
-    request: api.JoinExecutor,
-    response: api.Joined,
     status: 201,
     idempotency: 'natural',
   },
@@ -24,9 +20,6 @@ export const executorsEndpoints = {
     function: 'executors',
     scopes: ['executor'],
     summary: 'Heartbeat: report what changed, learn what to run',
-    params: executor,
-    request: api.Sync,
-    response: api.Synced,
     status: 200,
     idempotency: 'natural',
   },
@@ -36,7 +29,6 @@ export const executorsEndpoints = {
     function: 'executors',
     scopes: admin,
     summary: 'List executors',
-    response: api.list(api.Executor),
     status: 200,
   },
   getExecutor: {
@@ -45,8 +37,6 @@ export const executorsEndpoints = {
     function: 'executors',
     scopes: admin,
     summary: 'Show an executor',
-    params: executor,
-    response: api.Executor,
     status: 200,
   },
   drainExecutor: {
@@ -55,9 +45,6 @@ export const executorsEndpoints = {
     function: 'executors',
     scopes: admin,
     summary: 'Give it nothing new and replace what it runs; or undo',
-    params: executor,
-    request: api.DrainExecutor,
-    response: api.Executor,
     status: 202,
     idempotency: 'keyed',
   },
@@ -67,7 +54,6 @@ export const executorsEndpoints = {
     function: 'executors',
     scopes: admin,
     summary: 'Forget an executor that is lost, and revoke its credential',
-    params: executor,
     status: 204,
   },
-} as const satisfies Record<string, Endpoint>
+} as const satisfies Record<string, EndpointFacts>

@@ -1,10 +1,8 @@
 // Endpoints of formations.
-import * as api from '../api.ts'
 import type {Scope} from '../scopes.ts'
-import type {Endpoint} from './endpoint.ts'
+import type {EndpointFacts} from './endpoint.ts'
 
 const admin: readonly Scope[] = ['admin']
-const formation = {formation: api.FormationName}
 
 export const formationsEndpoints = {
   createFormation: {
@@ -13,8 +11,6 @@ export const formationsEndpoints = {
     function: 'formations',
     scopes: admin,
     summary: 'Create a formation',
-    request: api.CreateFormation,
-    response: api.Formation,
     status: 201,
     idempotency: 'keyed',
   },
@@ -24,7 +20,6 @@ export const formationsEndpoints = {
     function: 'formations',
     scopes: admin,
     summary: 'List formations',
-    response: api.list(api.Formation),
     status: 200,
   },
   getFormation: {
@@ -33,8 +28,6 @@ export const formationsEndpoints = {
     function: 'formations',
     scopes: admin,
     summary: 'Show a formation',
-    params: formation,
-    response: api.Formation,
     status: 200,
   },
   destroyFormation: {
@@ -43,8 +36,6 @@ export const formationsEndpoints = {
     function: 'formations',
     scopes: admin,
     summary: 'Stop everything in a formation, then remove it with its releases and routes',
-    params: formation,
-    response: api.Formation,
     status: 202,
   },
-} as const satisfies Record<string, Endpoint>
+} as const satisfies Record<string, EndpointFacts>

@@ -1,10 +1,8 @@
 // Endpoints of instances and their placement.
-import * as api from '../api.ts'
 import type {Scope} from '../scopes.ts'
-import type {Endpoint} from './endpoint.ts'
+import type {EndpointFacts} from './endpoint.ts'
 
 const admin: readonly Scope[] = ['admin']
-const formation = {formation: api.FormationName}
 
 export const instancesEndpoints = {
   listInstances: {
@@ -13,9 +11,6 @@ export const instancesEndpoints = {
     function: 'formations',
     scopes: admin,
     summary: 'List instances',
-    params: formation,
-    query: api.InstancesQuery,
-    response: api.list(api.Instance),
     status: 200,
   },
   getInstance: {
@@ -24,8 +19,6 @@ export const instancesEndpoints = {
     function: 'formations',
     scopes: admin,
     summary: 'Show an instance',
-    params: {...formation, instance: api.InstanceId},
-    response: api.Instance,
     status: 200,
   },
   spawnInstance: {
@@ -34,9 +27,6 @@ export const instancesEndpoints = {
     function: 'formations',
     scopes: admin,
     summary: 'Start one instance outside the desired scale',
-    params: formation,
-    request: api.SpawnInstance,
-    response: api.Instance,
     status: 201,
     idempotency: 'keyed',
   },
@@ -46,8 +36,6 @@ export const instancesEndpoints = {
     function: 'formations',
     scopes: admin,
     summary: 'Stop an instance; one that scale asks for is replaced',
-    params: {...formation, instance: api.InstanceId},
-    response: api.Instance,
     status: 202,
   },
   explain: {
@@ -56,9 +44,6 @@ export const instancesEndpoints = {
     function: 'formations',
     scopes: admin,
     summary: 'Why an instance, or the next one of a service, fits where',
-    params: {...formation, target: api.ServiceName.or(api.InstanceName).or(api.InstanceId)},
-    query: api.ExplainQuery,
-    response: api.Explanation,
     status: 200,
   },
-} as const satisfies Record<string, Endpoint>
+} as const satisfies Record<string, EndpointFacts>

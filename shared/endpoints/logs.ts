@@ -1,10 +1,8 @@
 // Endpoints of log lines.
-import * as api from '../api.ts'
 import type {Scope} from '../scopes.ts'
-import type {Endpoint} from './endpoint.ts'
+import type {EndpointFacts} from './endpoint.ts'
 
 const admin: readonly Scope[] = ['admin']
-const formation = {formation: api.FormationName}
 
 export const logsEndpoints = {
   getLogs: {
@@ -13,9 +11,6 @@ export const logsEndpoints = {
     function: 'logs',
     scopes: admin,
     summary: 'Log lines of a formation’s instances, oldest first',
-    params: formation,
-    query: api.LogsQuery,
-    response: api.LogPage,
     status: 200,
   },
-} as const satisfies Record<string, Endpoint>
+} as const satisfies Record<string, EndpointFacts>

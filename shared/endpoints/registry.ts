@@ -1,11 +1,8 @@
 // Endpoints of the service registry and its discovery feed.
-import * as api from '../api.ts'
 import {announcementBytesMax} from '../domain/registry.ts'
 import type {Scope} from '../scopes.ts'
-import type {Endpoint} from './endpoint.ts'
+import type {EndpointFacts} from './endpoint.ts'
 
-const formation = {formation: api.FormationName}
-const entry = {formation: api.FormationName, name: api.InstanceName}
 const registry: readonly Scope[] = ['admin', 'registry']
 
 export const registryEndpoints = {
@@ -15,9 +12,6 @@ export const registryEndpoints = {
     function: 'registry',
     scopes: registry,
     summary: 'Everything alive in a formation',
-    params: formation,
-    query: api.RegistryQuery,
-    response: api.Registry,
     status: 200,
   },
   getAnnouncement: {
@@ -26,9 +20,6 @@ export const registryEndpoints = {
     function: 'registry',
     scopes: registry,
     summary: 'One live entry',
-    params: entry,
-    query: api.RegistryQuery,
-    response: api.Announcement,
     status: 200,
   },
   announce: {
@@ -37,11 +28,7 @@ export const registryEndpoints = {
     function: 'registry',
     scopes: registry,
     summary: 'Announce or renew an entry',
-    params: entry,
-    query: api.AnnounceQuery,
-    request: api.Announcement,
     bodyBytesMax: announcementBytesMax,
-    response: api.Announcement,
     status: 200,
   },
   withdraw: {
@@ -50,7 +37,6 @@ export const registryEndpoints = {
     function: 'registry',
     scopes: registry,
     summary: 'Withdraw an entry',
-    params: entry,
     status: 204,
   },
   discover: {
@@ -59,9 +45,7 @@ export const registryEndpoints = {
     function: 'registry',
     scopes: ['admin', 'discovery'],
     summary: 'Versions in, changes out: the feed of router and proxy',
-    request: api.Discover,
-    response: api.Discovered,
     status: 200,
     idempotency: 'natural',
   },
-} as const satisfies Record<string, Endpoint>
+} as const satisfies Record<string, EndpointFacts>

@@ -1,10 +1,8 @@
 // Endpoints of releases and their environment.
-import * as api from '../api.ts'
 import type {Scope} from '../scopes.ts'
-import type {Endpoint} from './endpoint.ts'
+import type {EndpointFacts} from './endpoint.ts'
 
 const admin: readonly Scope[] = ['admin']
-const formation = {formation: api.FormationName}
 
 export const releasesEndpoints = {
   createRelease: {
@@ -13,9 +11,6 @@ export const releasesEndpoints = {
     function: 'formations',
     scopes: admin,
     summary: 'Create the next release; nothing starts yet',
-    params: formation,
-    request: api.CreateRelease,
-    response: api.Release,
     status: 201,
     idempotency: 'keyed',
   },
@@ -25,8 +20,6 @@ export const releasesEndpoints = {
     function: 'formations',
     scopes: admin,
     summary: 'List releases, newest first',
-    params: formation,
-    response: api.list(api.ReleaseSummary),
     status: 200,
   },
   getRelease: {
@@ -35,8 +28,6 @@ export const releasesEndpoints = {
     function: 'formations',
     scopes: admin,
     summary: 'Show a release, by number or `latest`',
-    params: {...formation, release: api.ReleaseParameter},
-    response: api.Release,
     status: 200,
   },
   getEnv: {
@@ -45,8 +36,6 @@ export const releasesEndpoints = {
     function: 'formations',
     scopes: admin,
     summary: 'Show the latest release’s environment',
-    params: formation,
-    response: api.Environment,
     status: 200,
   },
   changeEnv: {
@@ -55,10 +44,7 @@ export const releasesEndpoints = {
     function: 'formations',
     scopes: admin,
     summary: 'Create a release that differs from the latest in its environment',
-    params: formation,
-    request: api.ChangeEnv,
-    response: api.Release,
     status: 201,
     idempotency: 'keyed',
   },
-} as const satisfies Record<string, Endpoint>
+} as const satisfies Record<string, EndpointFacts>

@@ -1,7 +1,6 @@
 // Endpoints of routes.
-import * as api from '../api.ts'
 import type {Scope} from '../scopes.ts'
-import type {Endpoint} from './endpoint.ts'
+import type {EndpointFacts} from './endpoint.ts'
 
 const admin: readonly Scope[] = ['admin']
 
@@ -12,7 +11,6 @@ export const routingEndpoints = {
     function: 'routing',
     scopes: admin,
     summary: 'List routes in order of precedence',
-    response: api.list(api.RouteView),
     status: 200,
   },
   createRoute: {
@@ -21,8 +19,6 @@ export const routingEndpoints = {
     function: 'routing',
     scopes: admin,
     summary: 'Create a route',
-    request: api.CreateRoute,
-    response: api.RouteView,
     status: 201,
     idempotency: 'keyed',
   },
@@ -32,8 +28,6 @@ export const routingEndpoints = {
     function: 'routing',
     scopes: admin,
     summary: 'Show a route',
-    params: {route: api.FormationName},
-    response: api.RouteView,
     status: 200,
   },
   deleteRoute: {
@@ -42,7 +36,6 @@ export const routingEndpoints = {
     function: 'routing',
     scopes: admin,
     summary: 'Remove a route',
-    params: {route: api.FormationName},
     status: 204,
   },
-} as const satisfies Record<string, Endpoint>
+} as const satisfies Record<string, EndpointFacts>

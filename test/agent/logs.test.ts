@@ -1,6 +1,6 @@
 // Following output and keeping it until it is shipped: bounds, dropping, rotation, broken text.
 import assert from 'node:assert/strict'
-import {appendFileSync, existsSync, statSync, writeFileSync} from 'node:fs'
+import {appendFileSync, existsSync, mkdirSync, statSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {test} from 'node:test'
 import fc from 'fast-check'
@@ -51,6 +51,21 @@ test('a tail keeps characters whole over reads, and cuts endless lines', t => {
   assert.equal(it.lines[0], 'grüße 😀')
 })
 
+test('what is not UTF-8 is passed on, and the next agent goes on where this one was', t => {
+  const path = join(temporaryFolder(t), 'out.log')
+  const first = following(path)
+  writeFileSync(path, Buffer.concat([Buffer.from('one\n'), Buffer.alloc(1_000, 0xff)]))
+  first.look()
+  assert.equal(first.tail.offset, 4)
+  const next = following(path, {offset: first.tail.offset})
+  appendFileSync(path, '\ntwo\n')
+  next.look()
+  assert.deepEqual(next.lines, ['\ufffd'.repeat(1_000), 'two'])
+  appendFileSync(path, Buffer.alloc(lineCharactersMax + 1, 0xff))
+  next.look()
+  assert.ok(next.tail.offset > 1_009 && next.tail.offset <= statSync(path).size)
+})
+
 test('a tail reads a bounded amount at once; what is too far behind is counted', t => {
   const path = join(temporaryFolder(t), 'out.log')
   const it = following(path, {readBytesMax: 100})
@@ -69,6 +84,16 @@ test('a file that grew too large is copied and truncated, and followed on', t =>
   appendFileSync(path, 'after\n')
   it.look()
   assert.deepEqual([it.lines.length, it.lines.at(-1)], [21, 'after'])
+})
+
+test('a file that can not be copied, as on a full disk, is truncated all the same', t => {
+  const path = join(temporaryFolder(t), 'out.log')
+  mkdirSync(`${path}.1`)
+  writeFileSync(join(`${path}.1`, 'in the way'), '')
+  const it = following(path, {fileBytesMax: 100})
+  writeFileSync(path, '123456789\n'.repeat(20))
+  assert.doesNotThrow(it.look)
+  assert.deepEqual([it.lines.length, statSync(path).size], [20, 0])
 })
 
 test('a full spool drops the oldest lines of whoever has most, and says how many', () => {

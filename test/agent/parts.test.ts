@@ -1,6 +1,6 @@
-// The agent's smaller parts: environment, built-in types, ports, health checks, state file, settings, lock, cleanup.
+// The agent's smaller parts: environment, built-in types, ports, health checks, state file, settings, cleanup.
 import assert from 'node:assert/strict'
-import {existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync} from 'node:fs'
+import {mkdirSync, mkdtempSync, readdirSync, statSync, utimesSync, writeFileSync} from 'node:fs'
 import {createServer as createHttpServer} from 'node:http'
 import {type AddressInfo, createServer} from 'node:net'
 import {join} from 'node:path'
@@ -11,7 +11,6 @@ import {endedFoldersMax, trimFolders} from '#agent/cleanup.ts'
 import {environmentOf} from '#agent/environment.ts'
 import {carryOut, watchHealth} from '#agent/health.ts'
 import {accepted} from '#agent/instance.ts'
-import {takeLock} from '#agent/lock.ts'
 import {Ports, parsePortRange, portRestMs} from '#agent/ports.ts'
 import {readSettings} from '#agent/settings.ts'
 import {loadState, StateFile} from '#agent/state.ts'
@@ -214,27 +213,17 @@ test('a state that can not be written is told of and does not stop anything; one
   assert.deepEqual(loadState(path), {outcome: 'unreadable', reason: 'schema 99, this agent reads 1'})
 })
 
-test('settings name the variable that is wrong', () => {
+test('settings name the variable that is wrong', async () => {
   const env = {GILLIAM_EXECUTOR: 'here', GILLIAM_API: 'http://api', GILLIAM_AGENT_HOME: '/tmp/home'}
-  const settings = readSettings({...env, GILLIAM_EXECUTOR_ATTRIBUTES: '{"zone":"office","tags":["ssd"]}'}, '/opt/node/bin/node')
+  const settings = await readSettings({...env, GILLIAM_EXECUTOR_ATTRIBUTES: '{"zone":"office","tags":["ssd"]}'}, '/opt/node/bin/node')
   assert.deepEqual([settings.descriptor.zone, settings.descriptor.tags, settings.descriptor.runtimes], ['office', ['ssd'], ['process']])
   assert.ok(settings.environment.path.startsWith('/opt/node/bin:'))
-  const bad = (change: Record<string, string>, message: RegExp) => assert.throws(() => readSettings({...env, ...change}, 'node'), message)
-  bad({GILLIAM_EXECUTOR: ''}, /GILLIAM_EXECUTOR is not set/)
-  bad({GILLIAM_EXECUTOR: 'Not A Name'}, /GILLIAM_EXECUTOR must be lower-case/)
-  bad({GILLIAM_EXECUTOR_ATTRIBUTES: '{'}, /GILLIAM_EXECUTOR_ATTRIBUTES is not JSON/)
-  bad({GILLIAM_EXECUTOR_ATTRIBUTES: '{"zoo":1}'}, /GILLIAM_EXECUTOR_ATTRIBUTES: .*zoo/)
-  bad({GILLIAM_PORT_RANGE: 'all'}, /GILLIAM_PORT_RANGE/)
-})
-
-test('the lock of an agent that died is taken over', t => {
-  const path = join(temporaryFolder(t), 'agent.lock')
-  writeFileSync(path, '999999 1 another-boot\n')
-  const unlock = takeLock(path)
-  assert.match(readFileSync(path, 'utf8'), new RegExp(`^${process.pid} `))
-  assert.throws(() => takeLock(path), new RegExp(`an agent runs here already \\(pid ${process.pid}\\)`))
-  unlock()
-  assert.equal(existsSync(path), false)
+  const bad = (change: Record<string, string>, message: RegExp) => assert.rejects(readSettings({...env, ...change}, 'node'), message)
+  await bad({GILLIAM_EXECUTOR: ''}, /GILLIAM_EXECUTOR is not set/)
+  await bad({GILLIAM_EXECUTOR: 'Not A Name'}, /GILLIAM_EXECUTOR must be lower-case/)
+  await bad({GILLIAM_EXECUTOR_ATTRIBUTES: '{'}, /GILLIAM_EXECUTOR_ATTRIBUTES is not JSON/)
+  await bad({GILLIAM_EXECUTOR_ATTRIBUTES: '{"zoo":1}'}, /GILLIAM_EXECUTOR_ATTRIBUTES: .*zoo/)
+  await bad({GILLIAM_PORT_RANGE: 'all'}, /GILLIAM_PORT_RANGE/)
 })
 
 test('the newest folders of ended instances stay, and all of live ones', async t => {

@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict'
 import {existsSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
-import {test} from 'node:test'
+import {type TestContext, test} from 'node:test'
 import {isAlive, parseStat, readBootId, statOf} from '#agent/runtime/proc.ts'
 import {createProcessRuntime} from '#agent/runtime/process.ts'
-import {temporaryFolder} from './fixtures.ts'
+import {processesOf, temporaryFolder} from './fixtures.ts'
 import {runtimeContract} from './runtime-contract.ts'
+import {until} from './wait.ts'
 
 runtimeContract('process', createProcessRuntime)
 
@@ -29,6 +30,45 @@ test('an agent that looks while a start of its predecessor is under way finds it
     running.kill()
     await running.ended
   }
+})
+
+const startDaemon = async (t: TestContext, id: string, command: string) => {
+  const directory = join(temporaryFolder(t), `crm.users.${id}`)
+  mkdirSync(join(directory, 'run'), {recursive: true})
+  const environment = {PATH: process.env.PATH ?? '', GILLIAM_FORMATION: 'crm', GILLIAM_SERVICE: 'users', GILLIAM_INSTANCE: id}
+  return {directory, running: await createProcessRuntime().start({directory, command, environment})}
+}
+
+test('a daemon that left the group of its start ends with it', async t => {
+  const id = `daemon${process.pid}`
+  const left = await startDaemon(t, id, 'setsid sleep 1000 & while ! test -e go; do sleep 0.01; done')
+  await until(() => processesOf(id).some(pid => statOf(pid)?.processGroup === pid))
+  writeFileSync(join(left.directory, 'run', 'go'), '')
+  assert.deepEqual(await left.running.ended, {code: 0})
+  assert.deepEqual(processesOf(id), [])
+})
+
+test('a daemon is asked to end when its start is, and one that does not listen is killed', async t => {
+  const id = `deaf${process.pid}`
+  const {directory, running} = await startDaemon(
+    t,
+    id,
+    `setsid sh -c 'trap "touch asked" TERM; touch up; while :; do sleep 0.05; done' & wait`,
+  )
+  const run = join(directory, 'run')
+  await until(() => existsSync(join(run, 'up')))
+  running.terminate()
+  await until(() => existsSync(join(run, 'asked')))
+  running.kill()
+  await running.ended
+  assert.deepEqual(processesOf(id), [])
+})
+
+test('a note of the end that is not a number, written by the instance itself, says nothing', async t => {
+  const directory = temporaryFolder(t)
+  claim(directory, 1, `${readBootId()} ${readFileSync('/proc/self/stat', 'utf8').trim().replace(/^\d+/, '4194303')}`)
+  writeFileSync(join(directory, 'control', 'exit.1'), 'garbage\n')
+  assert.deepEqual(await createProcessRuntime().find(directory), {state: 'ended', exit: {}})
 })
 
 test('another process with the same number is not taken for the instance', async t => {

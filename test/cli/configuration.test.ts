@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import {chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {after, before, describe, it} from 'node:test'
-import {bundleCli} from '#cli/bundle.ts'
 import {configDir, readConfig, useStage, writeStage} from '#cli/config.ts'
+import {ensureBundle} from '#local/bundle.ts'
 import {Cli, root} from './cli.ts'
 import {FakeControlPlane, token} from './fake-control-plane.ts'
 
@@ -142,7 +142,7 @@ describe('configuration', () => {
       copyFileSync(join(root, 'cli/gilliam'), join(clone, 'cli/gilliam'))
       copyFileSync(join(root, 'package.json'), join(clone, 'package.json'))
       symlinkSync(process.execPath, join(clone, 'node_modules/.bin/node'))
-      await bundleCli(root, join(clone, 'dist'))
+      await ensureBundle('gilliam', {root, dist: join(clone, 'dist')})
       const started = await cli.start(['routes', '--json'], plane.url, {program: join(clone, 'cli/gilliam')})
       assert.deepEqual([started.code, started.stdout, started.stderr], [0, '{\n  "items": []\n}\n', ''])
     })

@@ -50,8 +50,8 @@ describe('rollouts', () => {
 
   it('fail when one service failed three times, with its reason', () => {
     const now = start + 10_000
-    assert.equal(decideRollout(rollout, [failed('f1'), failed('f2')], now).outcome, 'wait')
     const ran = {runningAt: start}
+    assert.equal(decideRollout(rollout, [failed('f1', ran), failed('f2', ran)], now).outcome, 'wait')
     assert.deepEqual(decideRollout(rollout, [failed('f1', ran), failed('f2', ran), failed('f3', ran)], now), {
       outcome: 'fail',
       reason: 'users: exit code 1 after 5 restarts (3 instances failed)',
@@ -66,6 +66,15 @@ describe('rollouts', () => {
     })
     const mixed = [failed('f1'), of('users', 'a', 'running'), of('users', 'b', 'running')]
     assert.equal(decideRollout(rollout, mixed, start + rolloutPatienceMs).outcome, 'wait', 'others of the service run')
+  })
+
+  it('fail as soon as two failed of a service of which nothing ever ran', () => {
+    assert.deepEqual(decideRollout(rollout, [failed('f1'), failed('f2')], start + 6_000), {
+      outcome: 'fail',
+      reason: 'users: exit code 1 after 5 restarts (2 instances failed)',
+    })
+    const one = of('users', 'a', 'running')
+    assert.equal(decideRollout(rollout, [failed('f1'), failed('f2'), one], start + 6_000).outcome, 'wait')
   })
 
   it('do not count failures from before they began', () => {
@@ -97,5 +106,15 @@ describe('rollouts', () => {
       rollout: {release: 2, outcome: 'finish'},
     })
     assert.equal(reconcile({...view, rollouts: [{...rollout, state: 'failed'}]}, start).rollout, undefined)
+  })
+
+  it('wait for what their release is scaled to by now, and start what an interrupted start left out', () => {
+    const formation = {name: 'crm', state: 'active', createdAt: start, latestRelease: 2, version: 1} as const
+    const asked = {...rollout, scale: {users: 5}}
+    const view = {formation, scales: [], rollouts: [asked], instances: serving, draining: new Set<string>()}
+    const running = serving.filter(each => each.service === 'users').length
+    assert.deepEqual(reconcile(view, start + servingAfterMs).create, [{release: 2, service: 'users', count: 5 - running}])
+    const scales = [{formation: 'crm', release: 2, service: 'users', desired: running}]
+    assert.equal(reconcile({...view, scales}, start + servingAfterMs).rollout?.outcome, 'finish')
   })
 })

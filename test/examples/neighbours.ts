@@ -80,12 +80,13 @@ export const startProxy = async (ports: ReadonlyMap<string, number>): Promise<St
     const port = portOf(url.host)
     if (port === undefined)
       return void outgoing.writeHead(503, {'content-type': 'application/problem+json'}).end('{"detail":"no instance"}')
-    const {method, headers} = incoming
-    const upstream = request({host: '127.0.0.1', port, method, path: url.pathname + url.search, headers}, answer => {
+    const {method} = incoming
+    const {connection: _, ...headers} = incoming.headers
+    const upstream = request({host: '127.0.0.1', port, method, path: url.pathname + url.search, headers, agent: false}, answer => {
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
       answer.pipe(outgoing)
     })
-    upstream.on('error', () => outgoing.writeHead(502).end())
+    upstream.on('error', error => outgoing.writeHead(502).end(JSON.stringify({detail: `${url.host}: ${error.message}`})))
     incoming.pipe(upstream)
   })
   server.on('connect', (incoming, socket) => {

@@ -86,6 +86,37 @@ describe('executors function', () => {
     assert.equal((await call('joinExecutor', {body: {...minimal, runtimes: []}})).body.code, 'invalid_request')
   })
 
+  it('refuses descriptions and addresses that no item could hold', async () => {
+    const labels = Object.fromEntries(Array.from({length: 65}, (_, at) => [`l${at}`, 'v']))
+    for (const more of [{labels}, {pricePerHour: 1e300}, {cpuMilli: 2 ** 53 - 1}])
+      assert.equal((await call('joinExecutor', {body: {...descriptor('huge'), ...more}})).body.code, 'invalid_request')
+    const one = await join()
+    const ports = Object.fromEntries(Array.from({length: 65}, (_, at) => [String(at + 1), at + 1]))
+    const report = {...reportOf('crm', 'web', 'any', 'running', true), address: {host: 'h', ports}}
+    assert.equal((await sync(one, 0, {reports: [report]})).body.code, 'invalid_request')
+  })
+
+  it('lets no other agent join in the place of one that is not lost', async () => {
+    const {token} = {token: await platform.tokenOf('join')}
+    const [own, other] = ['k'.repeat(43), 'x'.repeat(43)]
+    const joinAs = (key?: string) => call('joinExecutor', {token, body: {...descriptor('keyed'), ...(key && {key})}})
+    const first = (await joinAs(own)).body
+    const again = (await joinAs(own)).body
+    assert.equal((await sync(first)).body.code, 'unauthenticated')
+    for (const key of [other, undefined]) assert.equal((await joinAs(key)).body.code, 'executor_taken')
+    assert.equal((await sync(again)).status, 200, 'its credential holds')
+    assert.ok(!JSON.stringify((await call('getExecutor', {params: {executor: 'keyed'}})).body).includes('key'.concat('Hash')))
+    const id = await assign('keyed')
+    platform.clock.now += executorLeaseMs + 1
+    assert.equal((await joinAs(other)).body.code, 'executor_taken', 'not while it may be running what it was given')
+    await platform.store.executors.markLost('keyed', platform.clock.now)
+    const next = (await joinAs(other)).body
+    assert.equal((await sync(next)).status, 200)
+    assert.equal((await platform.store.instances.get('crm', id))?.state, 'lost')
+    assert.equal((await joinAs(own)).body.code, 'executor_taken')
+    assert.equal((await sync(again)).body.code, 'unauthenticated')
+  })
+
   it('takes only the newest credential of an executor that joined twice', async () => {
     const first = await join()
     const other = await join()
@@ -166,17 +197,31 @@ describe('executors function', () => {
 
   it('keeps log lines for whoever asks', async () => {
     const one = await join()
-    const line = {formation: 'crm', service: 'web', id: 'abc', at: 1, stream: 'stdout', text: 'hello'}
-    await sync(one, 0, {logs: [line, {...line, id: 'def', text: 'world'}]})
+    const [first, second] = [await assign(one.executor), await assign(one.executor)]
+    const line = {formation: 'crm', service: 'web', id: first, at: 1, stream: 'stdout', text: 'hello'}
+    await sync(one, 0, {logs: [line, {...line, id: second, text: 'world'}]})
     const params = {formation: 'crm'}
-    assert.deepEqual((await call('getLogs', {params, query: {service: 'web', instance: 'def', limit: '5000'}})).body.items, [
-      {service: 'web', id: 'def', at: 1, stream: 'stdout', text: 'world'},
+    assert.deepEqual((await call('getLogs', {params, query: {service: 'web', instance: second, limit: '5000'}})).body.items, [
+      {service: 'web', id: second, at: 1, stream: 'stdout', text: 'world'},
     ])
     assert.equal((await call('getLogs', {params, query: {limit: '0'}})).body.items.length, 1)
     assert.equal((await call('getLogs', {params, query: {since: 'yesterday'}})).body.code, 'invalid_request')
     assert.equal((await call('getLogs', {params: {formation: 'nowhere'}})).body.code, 'not_found')
     const tooMany = Array.from({length: 2_001}, () => line)
     assert.equal((await sync(one, 0, {logs: tooMany})).body.code, 'invalid_request')
+  })
+
+  it('keeps no lines in the name of instances of others, and the last ones of its own', async () => {
+    const [one, two] = [await join(), await join()]
+    const id = await assign(one.executor)
+    const line = {formation: 'crm', service: 'web', id, at: 1, stream: 'stdout', text: 'forged'}
+    const strange = [line, {...line, id: 'nobody'}, {...line, formation: 'elsewhere'}]
+    assert.equal((await sync(two, 0, {logs: strange})).status, 200)
+    assert.equal((await sync(one, 0, {logs: [{...line, service: 'other'}]})).status, 200)
+    assert.ok(platform.logs.lines.every(({text}) => text !== 'forged'))
+    await sync(one, 0, {reports: [reportOf('crm', 'web', id, 'failed', false)]})
+    await sync(one, 0, {logs: [{...line, text: 'last words'}]})
+    assert.equal(platform.logs.lines.at(-1)?.text, 'last words')
   })
 
   it('sends a lost or unknown executor to join again', async () => {

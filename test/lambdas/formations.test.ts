@@ -220,6 +220,15 @@ describe('formations function', () => {
     assert.equal((await call('createRollout', {params, body: {release: 3}})).body.code, 'not_found')
   })
 
+  it('does not add up the scales of releases that replace each other', async () => {
+    const params = await formation('hasty')
+    for (const number of [1, 2, 3, 4]) {
+      await release(params, {web: serviceDefinition({scale: 2})})
+      assert.deepEqual((await call('createRollout', {params, body: {release: number}})).body.scale, {web: 2}, `release ${number}`)
+      if (number === 1) await platform.store.rollouts.finish('hasty', 1, platform.clock.now)
+    }
+  })
+
   it('spawns, lists, shows and stops instances', async () => {
     const params = await formation('spawn')
     await platform.store.executors.join(descriptor('sole'), platform.clock.now)

@@ -32,6 +32,21 @@ describe('registry function', () => {
     assert.equal((await call('getAnnouncement', {token, params})).body.code, 'not_found')
   })
 
+  it('keeps whatever JSON can say, and refuses what is no text', async () => {
+    const deep = `${'{"a":'.repeat(40)}1${'}'.repeat(40)}`
+    for (const body of ['{"n":12345678901234567890123}', '{"n":1e200,"m":1e-200}', '{"":{"":[]}}', deep, '{"s":"\\u0000"}']) {
+      const reply = await call('announce', {token, params: {formation, name: 'odd.one'}, body})
+      assert.equal(reply.status, 200, reply.text)
+      assert.deepEqual((await call('getAnnouncement', {token, params: {formation, name: 'odd.one'}})).body, JSON.parse(body))
+    }
+    for (const body of ['{"s":"\\ud800"}', '{"\\udc00":1}']) {
+      const reply = await call('announce', {token, params: {formation, name: 'odd.one'}, body})
+      assert.equal(reply.body.code, 'invalid_json')
+      assert.match(reply.body.detail, /surrogate pair/)
+    }
+    assert.equal((await call('withdraw', {token, params: {formation, name: 'odd.one'}})).status, 204)
+  })
+
   it('indents when asked', async () => {
     await announce('users.two', {a: 1})
     const params = {formation}

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import {createServer, type Server, type Socket} from 'node:net'
 import {test} from 'node:test'
+import {promisify} from 'node:util'
 import {limitsDefault} from '#proxy/limits.ts'
 import {type Closer, call, entry, rawCall, startInstance, startRouter, until} from './rig.ts'
 
@@ -172,4 +173,37 @@ test('a stale kept-alive connection costs a GET nothing', async t => {
     server.closeAllConnections()
   }
   assert.equal(requests, 10)
+})
+
+/** Answers the first request of each connection, and ends the connection when a second one comes: the race that every kept-alive connection has. */
+const startForgetful = (t: Closer) =>
+  startRaw(t, socket => {
+    if (socket.bytesWritten > 0) socket.destroy()
+    else socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok')
+  })
+
+test('a kept-alive connection that ends as the request arrives: asked once more, and not held against the instance', async t => {
+  const {port} = await startForgetful(t)
+  const {router} = await routed(t, port)
+  for (let i = 0; i < 6; i++) assert.equal((await call(router.port)).status, 200)
+  const {upstreams} = JSON.parse((await router.admin('/table')).text)
+  assert.deepEqual(
+    upstreams.map(({ejectedForMs}: {ejectedForMs: number}) => ejectedForMs),
+    [0],
+  )
+})
+
+test('a POST does not go out on a connection that has been idle for long', async t => {
+  const {port, server} = await startForgetful(t)
+  const {router} = await startRouter(
+    t,
+    feed => {
+      feed.announce('crm', entry('users', 'a1', port))
+      feed.route(['*', '/', 'users.crm.service'])
+    },
+    {limits: {...limitsDefault, upstreamKeepAliveMs: 50}},
+  )
+  assert.equal((await call(router.port)).status, 200)
+  await until(async () => (await promisify(server.getConnections.bind(server))()) === 0, 'the idle connection is closed')
+  assert.equal((await call(router.port, {method: 'POST', body: 'once only'})).status, 200)
 })

@@ -156,7 +156,7 @@ test('when all instances refuse, the problem says so', async t => {
   assert.equal(answer.problem.code, 'upstream_refused')
   assert.match(
     String(answer.problem.detail),
-    /^Route “route-1”: instance “a[01]\.users\.crm” .*refused the connection \(ECONNREFUSED\).*last of 2 instances/,
+    /^Route “route-1”: instance “a[01]\.users\.crm” .*refused the connection \(ECONNREFUSED\).*last of 2 tries/,
   )
 })
 

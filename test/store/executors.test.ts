@@ -86,6 +86,7 @@ describe('executors', () => {
     assert.equal((await store.executors.drain('drained', now)).outcome, 'ok')
     const renewed = await store.executors.renew('drained', now)
     assert.ok(renewed.outcome === 'ok' && renewed.state === 'draining')
+    assert.deepEqual(await store.executors.draining(), ['drained'])
     await store.formations.create('for-drained', now)
     const instance = pendingInstance('for-drained', 'web', 'one', {}, now)
     await store.instances.spawn(instance)
@@ -93,9 +94,12 @@ describe('executors', () => {
     await joined('drained', now + 1)
     assert.equal((await store.executors.get('drained'))?.state, 'draining', 'joining again does not undo it')
     await store.executors.markLost('drained', later + 1)
+    assert.deepEqual(await store.executors.draining(), [])
     await joined('drained', later + 2)
     assert.equal((await store.executors.get('drained'))?.state, 'draining', 'nor does being lost in between')
+    assert.deepEqual(await store.executors.draining(), ['drained'])
     assert.equal((await store.executors.undrain('drained', now)).outcome, 'ok')
+    assert.deepEqual(await store.executors.draining(), [])
     assert.equal((await store.instances.assign(executor, [instance], now)).assigned.length, 1)
     assert.equal((await store.executors.drain('nobody', now)).outcome, 'missing')
   })
@@ -136,6 +140,34 @@ describe('executors', () => {
     assert.equal((await store.executors.renew('returning', later)).outcome, 'ok')
     const word = await store.instances.report('returning', reportOf('of-returning', 'web', 'i0', 'running', true), later)
     assert.equal(word.outcome, 'fenced')
+  })
+})
+
+describe('an executor that came back', () => {
+  it('keeps what it was given since, whoever still gives up what it had', async () => {
+    const database = await startDatabase()
+    try {
+      const {store} = database
+      await store.formations.create('crm', now)
+      const drafts = ['old', 'new'].map(id => pendingInstance('crm', 'web', id, {}, now))
+      await store.instances.create('crm', 0, drafts)
+      const joined = await store.executors.join(descriptor('host'), now)
+      assert.ok(joined.outcome === 'ok')
+      await store.instances.assign(joined.executor, drafts.slice(0, 1), now)
+      await store.executors.markLost('host', later)
+      // A reconciler saw it lost; before it gives up anything the executor is back and gets work.
+      const back = await store.executors.join(descriptor('host'), later)
+      assert.ok(back.outcome === 'ok')
+      assert.equal((await store.instances.assign(back.executor, drafts.slice(1), later)).assigned.length, 1)
+      for (const {formation, id} of await store.executors.assignments('host')) {
+        assert.equal((await store.instances.lose(formation, id, 'executor host was lost', later)).outcome, 'alive')
+      }
+      assert.equal((await store.instances.get('crm', 'new'))?.state, 'assigned')
+      assert.equal((await store.instances.get('crm', 'old'))?.state, 'lost')
+      assert.equal((await store.executors.get('host'))?.instances, 1)
+    } finally {
+      await database.stop()
+    }
   })
 })
 

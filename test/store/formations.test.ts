@@ -1,7 +1,9 @@
 // Formations, releases, scales and rollouts in the real table.
 import assert from 'node:assert/strict'
 import {after, before, describe, it} from 'node:test'
+import {DeleteCommand} from '@aws-sdk/lib-dynamodb'
 import {releaseBytesMax} from '#lambdas/store/index.ts'
+import {keys} from '#lambdas/store/schema.ts'
 import {startDatabase, type TestDatabase} from './database.ts'
 import {descriptor, pendingInstance, reportOf, serviceDefinition} from './samples.ts'
 
@@ -142,6 +144,16 @@ describe('formations and what they own', () => {
     assert.deepEqual(await releases(), ['3 orders 1', '3 users 9'], 'a superseded rollout leaves nothing behind')
     await rollouts.fail('rolling', 3, 'late', now)
     assert.deepEqual(await releases(), ['3 users 1'], 'a release that ran before goes on as it did')
+  })
+
+  it('ends with every scale a rollout whose start was interrupted', async () => {
+    const {store, client, table} = database
+    const services = Object.fromEntries(Array.from({length: 120}, (_, at) => [`s${at}`, 1]))
+    await store.formations.create('cut', now)
+    await store.rollouts.start('cut', 1, services, now)
+    await client.send(new DeleteCommand({TableName: table, Key: keys.scale('cut', 1, 's119')}))
+    assert.equal((await store.rollouts.finish('cut', 1, now)).outcome, 'ok')
+    assert.equal((await store.scales.list('cut')).length, 120)
   })
 
   it('starts one of two rollouts begun at the same time after the other, and ends one once', async () => {

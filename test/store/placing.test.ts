@@ -1,6 +1,7 @@
 // Instances through their whole life in the real table: created once, assigned once, reported, ended, and everything they held given back.
 import assert from 'node:assert/strict'
 import {after, before, describe, it} from 'node:test'
+import {executorLeaseMs} from '#shared/domain/executor.ts'
 import type {Instance} from '#shared/domain/instance.ts'
 import {startDatabase, type TestDatabase} from './database.ts'
 import {descriptor, pendingInstance, reportOf} from './samples.ts'
@@ -98,6 +99,8 @@ describe('placing instances', () => {
     assert.equal((await store.instances.report('host', reportOf('ends', 'web', 'stops', 'stopped', false), now)).outcome, 'unchanged')
     const failed = {...reportOf('ends', 'web', 'fails', 'failed', false), exitCode: 1, reason: 'exit code 1'}
     assert.equal((await store.instances.report('host', failed, now)).outcome, 'ok')
+    assert.equal((await store.instances.lose('ends', 'lost', 'executor host was lost', now)).outcome, 'alive')
+    assert.equal((await store.executors.markLost('host', now + executorLeaseMs + 1)).outcome, 'ok')
     assert.equal((await store.instances.lose('ends', 'lost', 'executor host was lost', now)).outcome, 'ok')
     assert.equal((await store.instances.lose('ends', 'lost', 'executor host was lost', now)).outcome, 'ended')
     const never = await store.instances.requestStop('ends', 'never', 'not wanted', now)
@@ -122,6 +125,7 @@ describe('placing instances', () => {
     const joined = await store.executors.join(descriptor('racer'), now)
     assert.ok(joined.outcome === 'ok')
     await store.instances.assign(joined.executor, [instance], now)
+    await store.executors.markLost('racer', now + executorLeaseMs + 1)
     await Promise.all([
       store.instances.lose('racing', 'one', 'lost', now),
       store.instances.requestStop('racing', 'one', 'stop', now),

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import {after, before, it} from 'node:test'
 import fc from 'fast-check'
+import {executorLeaseMs} from '#shared/domain/executor.ts'
 import {type Instance, isPlaced, isTerminal} from '#shared/domain/instance.ts'
 import {startDatabase, type TestDatabase} from './database.ts'
 import {descriptor, pendingInstance, reportOf} from './samples.ts'
@@ -31,19 +32,26 @@ const action = fc.oneof(
     }),
   },
   {weight: 1, arbitrary: fc.record({do: fc.constant('stop' as const), at})},
-  {weight: 1, arbitrary: fc.record({do: fc.constant('lose' as const), at})},
+  {weight: 1, arbitrary: fc.record({do: fc.constant('lose' as const), at, executor: side})},
 )
 type Action = typeof action extends fc.Arbitrary<infer T> ? T : never
 
 /** Each run has executors of its own. */
 const on = (formation: string, side: string): string => `${formation}-${side}`
 
+/** An executor is lost and joins again, while somebody gives up one of the instances. */
+const comeBack = async (executor: string, formation: string, id: string): Promise<void> => {
+  const {store} = database
+  await store.executors.markLost(executor, now + executorLeaseMs + 1)
+  await Promise.all([store.instances.lose(formation, id, 'lost', now), store.executors.join(descriptor(executor), now)])
+}
+
 const act = async (instances: readonly Instance[], one: Action): Promise<unknown> => {
   const {store} = database
   const instance = instances[one.at] ?? assert.fail()
   const {formation, service, id} = instance
   if (one.do === 'stop') return store.instances.requestStop(formation, id, 'stop', now)
-  if (one.do === 'lose') return store.instances.lose(formation, id, 'lost', now)
+  if (one.do === 'lose') return comeBack(on(formation, one.executor), formation, id)
   if (one.do === 'report')
     return store.instances.report(on(formation, one.executor), reportOf(formation, service, id, one.state, one.announced), now)
   const seen = (await store.executors.get(on(formation, one.executor))) ?? assert.fail()

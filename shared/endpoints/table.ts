@@ -1,0 +1,27 @@
+// Method, path, function and scopes of every endpoint, without schemas: what the client needs, and light to load. One file per noun beside it.
+import {accessEndpoints} from './access.ts'
+import {artifactsEndpoints} from './artifacts.ts'
+import type {EndpointFacts} from './endpoint.ts'
+import {executorsEndpoints} from './executors.ts'
+import {formationsEndpoints} from './formations.ts'
+import {instancesEndpoints} from './instances.ts'
+import {logsEndpoints} from './logs.ts'
+import {registryEndpoints} from './registry.ts'
+import {releasesEndpoints} from './releases.ts'
+import {routingEndpoints} from './routing.ts'
+import {scaleEndpoints} from './scale.ts'
+
+export const endpointTable = {
+  ...formationsEndpoints,
+  ...releasesEndpoints,
+  ...scaleEndpoints,
+  ...instancesEndpoints,
+  ...executorsEndpoints,
+  ...registryEndpoints,
+  ...routingEndpoints,
+  ...artifactsEndpoints,
+  ...logsEndpoints,
+  ...accessEndpoints,
+} as const satisfies Record<string, EndpointFacts>
+
+export type EndpointName = keyof typeof endpointTable
