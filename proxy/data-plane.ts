@@ -6,6 +6,7 @@ import {compilePattern} from '#shared/patterns.ts'
 import {type AccessLogMode, createAccessLog} from './access-log.ts'
 import {closeAdmin, createAdmin} from './admin.ts'
 import {Attempts} from './attempts.ts'
+import {Candidates} from './candidates.ts'
 import type {Role} from './destination.ts'
 import {Directory} from './directory.ts'
 import {Discovery, type DiscoveryOptions} from './discovery.ts'
@@ -59,8 +60,10 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
     ...(snapshotFile === undefined ? {} : {snapshotFile}),
   })
   const metrics = createMetrics(directory, now)
-  const deadlines = new Deadlines(now, shortestMs(limits))
-  const shared = {limits, deadlines, readBuffer: createReadBuffer()}
+  // A fault of ours ends the connection it happened on, not the process.
+  const onFault = (error: unknown): void => log.error({err: error}, 'a request could not be served')
+  const deadlines = new Deadlines(now, shortestMs(limits), onFault)
+  const shared = {limits, deadlines, readBuffer: createReadBuffer(), onFault}
   const upstreams = new Upstreams(shared)
   const outside = createOutside(shared)
   const date = createHttpDate(now)
@@ -74,10 +77,11 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
   const role =
     options.role === 'router' ? createRouter(() => (directory.loaded ? directory.table : undefined)) : createForwarder(options.outside)
   const self = {role, pseudonym: `gilliam-${role.name}-${randomBytes(6).toString('hex')}`}
-  const attempts = new Attempts(upstreams, {now, random}, metrics)
-  const parts = {self, discovery, attempts, outside, limits, report, draining, now, date}
+  const attempts = new Attempts({now, random}, metrics)
+  const candidates = new Candidates(upstreams)
+  const parts = {self, discovery, candidates, attempts, onFault, outside, limits, report, draining, now, date}
   const tunnels = new Tunnels({...parts, shared, opened: () => metrics.tunnels.inc(), closed: () => metrics.tunnels.dec()})
-  const listener = new Listener({traffic: new Traffic(parts), tunnels, shared, log, date})
+  const listener = new Listener({traffic: new Traffic(parts), tunnels, shared, date})
   const admin = createAdmin({role: role.name, directory, upstreams, metrics, draining, now})
 
   await discovery.start()

@@ -1,7 +1,6 @@
 // The traffic listener: accepts connections, hands requests to whoever serves their kind, answers what can not be a request, drains. Serves nothing itself.
 import type {Server as HttpServer} from 'node:http'
 import {type AddressInfo, createServer, type Server} from 'node:net'
-import type {Logger} from '#shared/log.ts'
 import {problemAnswer} from './answers.ts'
 import {ClientConnection, type ClientOptions} from './http/client-connection.ts'
 import type {Exchange} from './http/exchange.ts'
@@ -17,7 +16,6 @@ export interface ListenerOptions {
   readonly traffic: Traffic
   readonly tunnels: Tunnels
   readonly shared: Shared
-  readonly log: Logger
   readonly date: () => string
 }
 
@@ -28,7 +26,7 @@ export class Listener {
   readonly #connections = new Set<ClientConnection>()
 
   constructor(options: ListenerOptions) {
-    const {limits, deadlines} = options.shared
+    const {limits, deadlines, onFault} = options.shared
     this.#options = options
     const each: ClientOptions = {
       limits,
@@ -36,6 +34,7 @@ export class Listener {
       serve: (exchange, connection) => this.#serve(exchange, connection),
       refuse: (fault, connection) => this.#refuse(fault, connection),
       onClosed: connection => this.#connections.delete(connection),
+      onFault,
     }
     this.server = createServer({noDelay: true, allowHalfOpen: true, highWaterMark}, socket =>
       this.#connections.add(new ClientConnection(socket, each)),
@@ -44,20 +43,10 @@ export class Listener {
   }
 
   #serve(exchange: Exchange, connection: ClientConnection): void {
-    const {tunnels} = this.#options
-    if (exchange.head.method !== 'CONNECT' && tunnels.isOwn(connection)) return tunnels.refuseLoop(exchange)
-    this.#run(exchange, connection).catch((error: unknown) => {
-      // A fault of ours ends the connection, not the process.
-      this.#options.log.error({err: error}, 'a request could not be served')
-      connection.destroy()
-    })
-  }
-
-  async #run(exchange: Exchange, connection: ClientConnection): Promise<void> {
     const {traffic, tunnels} = this.#options
-    if (exchange.head.method === 'CONNECT') return tunnels.connect(exchange, connection)
-    const outcome = await traffic.serve(exchange, connection)
-    if (exchange.framing.webSocket) await tunnels.hold(connection, outcome)
+    if (exchange.head.method === 'CONNECT') tunnels.connect(exchange, connection)
+    else if (tunnels.isOwn(connection)) tunnels.refuseLoop(exchange)
+    else traffic.serve(exchange, connection, outcome => tunnels.hold(connection, outcome))
   }
 
   /** Answers what could not be parsed, and ends the connection. */

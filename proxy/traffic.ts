@@ -1,7 +1,10 @@
-// One HTTP request from its head to its end: decide, find instances, try them, answer, report. Owns the order of these steps.
+// One HTTP request from its head to its end: decide, find instances, try them, answer, report. Owns the order of these steps. Nothing here waits unless it
+// must, and then by callback: a promise per step would cost more than the steps.
 import {problemAnswer} from './answers.ts'
 import type {Attempted, Attempts, Tried} from './attempts.ts'
+import type {Candidates} from './candidates.ts'
 import type {Destination, OutsideDestination, ServiceDestination} from './destination.ts'
+import type {FormationView} from './directory.ts'
 import type {Discovery} from './discovery.ts'
 import {failureOf} from './failures.ts'
 import type {Exchange} from './http/exchange.ts'
@@ -11,11 +14,24 @@ import type {Limits} from './limits.ts'
 import type {Outside} from './outside.ts'
 import {relay} from './relay.ts'
 import type {Entry, Report} from './report.ts'
-import {beginVisit, decide, entryOf, failedProblem, findPlaces, headFor, isProblem, type Problem, type Self, type Visit} from './visit.ts'
+import type {Upstream} from './upstreams.ts'
+import {
+  beginVisit,
+  decide,
+  entryOf,
+  failedProblem,
+  headFor,
+  isProblem,
+  nobodyProblem,
+  type Problem,
+  type Self,
+  type Visit,
+} from './visit.ts'
 
 export interface TrafficOptions {
   readonly self: Self
   readonly discovery: Discovery
+  readonly candidates: Candidates
   readonly attempts: Attempts
   readonly outside: Outside
   readonly limits: Limits
@@ -24,11 +40,12 @@ export interface TrafficOptions {
   readonly now: () => number
   /** The present time as an HTTP date. */
   readonly date: () => string
+  /** Told of a fault of ours. */
+  readonly onFault: (error: unknown) => void
 }
 
 /** How a request ended, beside what its answer shows. */
 export interface End {
-  readonly destination?: Destination
   readonly attempted?: Attempted
   readonly outcome?: Tried
   readonly problem?: Problem
@@ -48,6 +65,48 @@ export const answerWithProblem = (
   exchange.answer(status, text)
 }
 
+/** Tries the instances of a service, as {@link Attempts} says; `done` gets the end, a problem if all failed or there are none. */
+export const tryService = (
+  {discovery, candidates, attempts, onFault}: TrafficOptions,
+  destination: ServiceDestination,
+  request: {method: string; bodyConsumed: () => boolean},
+  tryOne: (upstream: Upstream, settle: (outcome: Tried) => void) => void,
+  done: (end: End) => void,
+): void => {
+  const {address, port} = destination
+  const go = ({loaded, endpoints}: FormationView): void => {
+    const found = candidates.find(endpoints, address, port)
+    if (!found.ok) {
+      done({problem: nobodyProblem(destination, loaded, found.detail)})
+      return
+    }
+    attempts.run(found.upstreams, request, tryOne, attempted => {
+      const {outcome, upstream} = attempted
+      if (outcome.kind !== 'failed') done({attempted, outcome})
+      else done({attempted, outcome, problem: failedProblem(destination, upstream.name, outcome.failure, attempted.attempts)})
+    })
+  }
+  const known = discovery.known(address.formation)
+  if (known !== undefined) go(known)
+  else discovery.find(address.formation).then(go).catch(onFault)
+}
+
+/** The same for a host outside, which is tried once. */
+export const tryOutside = (
+  {outside, limits}: TrafficOptions,
+  destination: OutsideDestination,
+  tryOne: (settle: (outcome: Tried) => void) => void,
+  done: (end: End) => void,
+): void => {
+  const settle = (outcome: Tried): void => {
+    if (outcome.kind !== 'failed') done({outcome})
+    else done({outcome, problem: failedProblem(destination, destination.authority, outcome.failure, 1)})
+  }
+  const refusal = outside.refusal(destination.host)
+  if (refusal === undefined) tryOne(settle)
+  else settle({kind: 'failed', failure: failureOf(refusal, false, limits), sent: false, answerBegun: false})
+}
+
 export class Traffic {
   readonly #options: TrafficOptions
 
@@ -55,51 +114,35 @@ export class Traffic {
     this.#options = options
   }
 
-  /** Serves one request; one for a WebSocket too. Never rejects. Resolves when the answer is over, or the tunnel is. */
-  async serve(exchange: Exchange, client: TunnelEnd): Promise<Tried | undefined> {
-    const {report, now, self} = this.#options
-    const visit = beginVisit(exchange, now)
-    const kind: Entry['kind'] = exchange.framing.webSocket ? 'upgrade' : 'http'
-    const decided = decide(visit, self)
-    const end: End = isProblem(decided) ? {problem: decided} : await this.#deliver(visit, client, decided)
+  /** Serves one request; one for a WebSocket too. `done` is called when the answer is over, or the tunnel has begun. */
+  serve(exchange: Exchange, client: TunnelEnd, done: (outcome: Tried | undefined) => void): void {
+    const visit = beginVisit(exchange, this.#options.now)
+    const decided = decide(visit, this.#options.self)
+    if (isProblem(decided)) {
+      this.#end(visit, undefined, {problem: decided}, done)
+      return
+    }
+    const tryOne = (pool: Pool, settle: (outcome: Tried) => void): void => this.#relay(visit, client, decided, pool, settle)
+    const ended = (end: End): void => this.#end(visit, decided, end, done)
+    if (decided.kind === 'outside') {
+      tryOutside(this.#options, decided, settle => tryOne(this.#options.outside.pool(decided), settle), ended)
+    } else {
+      const request = {method: exchange.head.method, bodyConsumed: () => exchange.bodyTaken}
+      tryService(this.#options, decided, request, ({pool}, settle) => tryOne(pool, settle), ended)
+    }
+  }
+
+  #end(visit: Visit, destination: Destination | undefined, end: End, done: (outcome: Tried | undefined) => void): void {
+    const {report, now} = this.#options
+    const kind: Entry['kind'] = visit.exchange.framing.webSocket ? 'upgrade' : 'http'
     if (end.problem !== undefined) answerWithProblem(visit, end.problem, this.#options)
-    report(entryOf(visit, kind, now, {status: exchange.status, ...end}))
-    return end.outcome
+    report(entryOf(visit, kind, now, destination === undefined ? end : {destination, ...end}))
+    done(end.outcome)
   }
 
-  async #deliver(visit: Visit, client: TunnelEnd, destination: Destination): Promise<End> {
-    if (destination.kind === 'outside') return {destination, ...(await this.#toOutside(visit, client, destination))}
-    return {destination, ...(await this.#toService(visit, client, destination))}
-  }
-
-  async #toService(visit: Visit, client: TunnelEnd, destination: ServiceDestination): Promise<End> {
-    const {attempts, discovery} = this.#options
-    const {exchange} = visit
-    const places = await findPlaces(destination, discovery)
-    if (isProblem(places)) return {problem: places}
-    const {formation} = destination.address
-    const request = {method: exchange.head.method, bodyConsumed: () => exchange.bodyTaken}
-    const attempted = await attempts.run(formation, places, request, ({pool}) => this.#relay(visit, client, destination, pool))
-    const {outcome, upstream} = attempted
-    if (outcome.kind !== 'failed') return {attempted, outcome}
-    return {attempted, outcome, problem: failedProblem(destination, upstream.name, outcome.failure, attempted.attempts)}
-  }
-
-  async #toOutside(visit: Visit, client: TunnelEnd, destination: OutsideDestination): Promise<End> {
-    const {outside, limits} = this.#options
-    const failed = (outcome: Tried & {kind: 'failed'}): End => ({
-      outcome,
-      problem: failedProblem(destination, destination.authority, outcome.failure, 1),
-    })
-    const refusal = outside.refusal(destination.host)
-    if (refusal !== undefined) return failed({kind: 'failed', failure: failureOf(refusal, false, limits), sent: false, answerBegun: false})
-    const outcome = await this.#relay(visit, client, destination, outside.pool(destination))
-    return outcome.kind === 'failed' ? failed(outcome) : {outcome}
-  }
-
-  #relay(visit: Visit, client: TunnelEnd, destination: Destination, pool: Pool): Promise<Tried> {
+  #relay(visit: Visit, client: TunnelEnd, destination: Destination, pool: Pool, settle: (outcome: Tried) => void): void {
     const {self, limits, draining, date} = this.#options
     const options = {limits, head: headFor(visit, destination, self), requestId: visit.requestId, date, draining}
-    return new Promise(resolve => relay(pool, visit.exchange, client, options, resolve))
+    relay(pool, visit.exchange, client, options, settle)
   }
 }

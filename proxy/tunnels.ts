@@ -1,13 +1,13 @@
 // CONNECT: requests that end in a tunnel of raw bytes. Owns connecting, and which tunnels are open, WebSockets included; the bytes are http/tunnel.ts's.
 import type {Tried} from './attempts.ts'
-import type {Destination, OutsideDestination, ServiceDestination} from './destination.ts'
+import type {Destination} from './destination.ts'
 import {failureOf} from './failures.ts'
 import type {ClientConnection} from './http/client-connection.ts'
 import type {Exchange} from './http/exchange.ts'
 import {joinTunnel} from './http/tunnel.ts'
 import {type Place, type Shared, UpstreamConnection} from './http/upstream-connection.ts'
-import {answerWithProblem, type End, type TrafficOptions} from './traffic.ts'
-import {beginVisit, entryOf, failedProblem, findPlaces, isProblem, loopProblem, type Problem, settled} from './visit.ts'
+import {answerWithProblem, type End, type TrafficOptions, tryOutside, tryService} from './traffic.ts'
+import {beginVisit, entryOf, isProblem, loopProblem, type Problem, settled} from './visit.ts'
 
 export interface TunnelOptions extends TrafficOptions {
   readonly shared: Shared
@@ -41,15 +41,25 @@ export class Tunnels {
     answerWithProblem(visit, loopProblem(this.#options.self.role), this.#options)
   }
 
-  /** Serves a CONNECT. Never rejects. Resolves when the tunnel is over. */
-  async connect(exchange: Exchange, client: ClientConnection): Promise<void> {
+  /** Serves a CONNECT. */
+  connect(exchange: Exchange, client: ClientConnection): void {
     const {report, now} = this.#options
     const visit = beginVisit(exchange, now)
     const decided = this.#decide(exchange, client)
-    const end: End = isProblem(decided) ? {problem: decided} : {destination: decided, ...(await this.#connectTo(exchange, client, decided))}
-    if (end.problem !== undefined) answerWithProblem(visit, end.problem, this.#options)
-    report(entryOf(visit, 'connect', now, {status: exchange.status, ...end}))
-    await this.hold(client, end.outcome)
+    const destination = isProblem(decided) ? undefined : decided
+    const done = (end: End): void => {
+      if (end.problem !== undefined) answerWithProblem(visit, end.problem, this.#options)
+      report(entryOf(visit, 'connect', now, destination === undefined ? end : {destination, ...end}))
+      this.hold(client, end.outcome)
+    }
+    if (isProblem(decided)) done({problem: decided})
+    else if (decided.kind === 'outside') {
+      const place = this.#options.outside.place(decided)
+      tryOutside(this.#options, decided, settle => this.#tryOne(exchange, client, place, settle), done)
+    } else {
+      const request = {method: 'GET', bodyConsumed: () => false}
+      tryService(this.#options, decided, request, (upstream, settle) => this.#tryOne(exchange, client, upstream, settle), done)
+    }
   }
 
   #decide(exchange: Exchange, client: ClientConnection): Destination | Problem {
@@ -61,67 +71,52 @@ export class Tunnels {
   }
 
   /** Counts a tunnel for as long as it lasts. */
-  async hold(client: ClientConnection, outcome: Tried | undefined): Promise<void> {
+  hold(client: ClientConnection, outcome: Tried | undefined): void {
     if (outcome?.kind !== 'answered' || outcome.until === undefined) return
     this.#open.add(client)
     this.#options.opened()
-    await outcome.until
-    this.#open.delete(client)
-    this.#options.closed()
+    void outcome.until.then(() => {
+      this.#open.delete(client)
+      this.#options.closed()
+    })
   }
 
-  #connectTo(exchange: Exchange, client: ClientConnection, destination: Destination): Promise<End> {
-    if (destination.kind === 'outside') return this.#tryOutside(exchange, client, destination)
-    return this.#tryService(exchange, client, destination)
-  }
-
-  async #tryService(exchange: Exchange, client: ClientConnection, destination: ServiceDestination): Promise<End> {
-    const {attempts, discovery} = this.#options
-    const places = await findPlaces(destination, discovery)
-    if (isProblem(places)) return {problem: places}
-    const request = {method: 'GET', bodyConsumed: () => false}
-    const attempted = await attempts.run(destination.address.formation, places, request, place => this.#tryOne(exchange, client, place))
-    const {outcome, upstream} = attempted
-    if (outcome.kind !== 'failed') return {attempted, outcome}
-    return {attempted, outcome, problem: failedProblem(destination, upstream.name, outcome.failure, attempted.attempts)}
-  }
-
-  async #tryOutside(exchange: Exchange, client: ClientConnection, destination: OutsideDestination): Promise<End> {
-    const {outside, limits} = this.#options
-    const refusal = outside.refusal(destination.host)
-    if (refusal !== undefined) return {problem: failedProblem(destination, destination.authority, failureOf(refusal, false, limits), 1)}
-    const outcome = await this.#tryOne(exchange, client, outside.place(destination))
-    return outcome.kind === 'failed' ? {outcome, problem: failedProblem(destination, destination.authority, outcome.failure, 1)} : {outcome}
-  }
-
-  #tryOne(exchange: Exchange, client: ClientConnection, place: Place): Promise<Tried> {
+  #tryOne(exchange: Exchange, client: ClientConnection, place: Place, settle: (outcome: Tried) => void): void {
     const {limits, shared} = this.#options
-    if (exchange.gone) return Promise.resolve({kind: 'client_gone'})
-    return new Promise(resolve => {
-      const fail = (error: Error | undefined): void => {
-        exchange.watch(undefined)
-        resolve({kind: 'failed', failure: failureOf(error, false, limits), sent: false, answerBegun: false})
-      }
-      const connection = new UpstreamConnection(place, shared, {
-        onOpen: () => resolve({kind: 'answered', until: this.#begin(exchange, client, connection)}),
-        onIdle: () => undefined,
-        onClosed: (closed, error) => {
-          this.#ownEnds.delete(closed.localPlace)
-          fail(error)
-        },
-      })
-      exchange.watch({
-        onClientGone: () => {
-          resolve({kind: 'client_gone'})
-          connection.abandon()
-        },
-        onClientDrained: () => undefined,
-      })
+    if (exchange.gone) {
+      settle({kind: 'client_gone'})
+      return
+    }
+    let isOver = false
+    let own = ''
+    const end = (outcome: Tried): void => {
+      if (isOver) return
+      isOver = true
+      exchange.watch(undefined)
+      settle(outcome)
+    }
+    const connection = new UpstreamConnection(place, shared, {
+      onOpen: () => {
+        own = connection.localPlace
+        this.#ownEnds.add(own)
+        end({kind: 'answered', until: this.#begin(exchange, client, connection)})
+      },
+      onIdle: () => undefined,
+      onClosed: (_connection, error) => {
+        this.#ownEnds.delete(own)
+        end({kind: 'failed', failure: failureOf(error, false, limits), sent: false, answerBegun: false})
+      },
+    })
+    exchange.watch({
+      onClientGone: () => {
+        connection.abandon()
+        end({kind: 'client_gone'})
+      },
+      onClientDrained: () => undefined,
     })
   }
 
   #begin(exchange: Exchange, client: ClientConnection, instance: UpstreamConnection): Promise<void> {
-    this.#ownEnds.add(instance.localPlace)
     exchange.begin(200, 'HTTP/1.1 200 Connection Established\r\n\r\n', false)
     exchange.becomeTunnel()
     return joinTunnel(client, instance, this.#options.limits.tunnelIdleTimeoutMs)

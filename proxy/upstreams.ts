@@ -55,6 +55,8 @@ export const upstreamIdleMsMax = 60_000
 
 /** All upstreams, by instance and address: an instance that moves or a port that is reused starts with a clean record. */
 export class Upstreams {
+  /** Changes when upstreams are forgotten: whoever holds on to some must ask again. */
+  generation = 0
   readonly #byKey = new Map<string, Upstream>()
   readonly #shared: Shared
 
@@ -82,6 +84,7 @@ export class Upstreams {
     for (const upstream of this.#byKey.values()) {
       if (upstream.inFlight > 0 || now - upstream.lastUsedAt < upstreamIdleMsMax || upstream.ejectedUntil > now) continue
       this.#byKey.delete(upstream.key)
+      this.generation += 1
       upstream.pool.close()
     }
   }

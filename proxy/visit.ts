@@ -3,13 +3,11 @@ import {randomUUID} from 'node:crypto'
 import type {ErrorCode} from '#shared/errors.ts'
 import type {Attempted} from './attempts.ts'
 import type {Decision, Destination, Role, ServiceDestination} from './destination.ts'
-import type {Discovery} from './discovery.ts'
 import type {Failure} from './failures.ts'
 import type {Exchange} from './http/exchange.ts'
 import {firstOf} from './http/head.ts'
 import {acceptableRequestId, forwardedRequest, isLoop, type Way} from './http/rewrite.ts'
 import type {Entry} from './report.ts'
-import {type Place, select} from './select.ts'
 
 /** An answer of our own in the making. */
 export interface Problem {
@@ -68,18 +66,14 @@ export const decide = (visit: Visit, {role, pseudonym}: Self): Destination | Pro
   return settled(role.decide({url: head.target, hosts: framing.host === undefined ? [] : [framing.host]}))
 }
 
-export const isProblem = (value: Destination | Problem | readonly Place[]): value is Problem => 'code' in value
+export const isProblem = (value: Destination | Problem): value is Problem => 'code' in value
 
 const via = (destination: ServiceDestination): string => (destination.route === undefined ? '' : `Route “${destination.route}”: `)
 
-/** The places that can take a request for a service, or the problem to answer with. */
-export const findPlaces = async (destination: ServiceDestination, discovery: Discovery): Promise<readonly Place[] | Problem> => {
-  const {address, port} = destination
-  const {loaded, endpoints} = await discovery.find(address.formation)
-  const selection = select(endpoints, address, port)
-  if (selection.ok) return selection.places
+/** The problem of a request for a service that has nobody to take it. */
+export const nobodyProblem = (destination: ServiceDestination, loaded: boolean, detail: string): Problem => {
   const unknown = loaded ? '' : ' The control plane could not be asked, and nothing is known of this formation yet.'
-  return {code: 'no_instance', detail: `${via(destination)}${selection.detail}${unknown}`, ...placeOf(destination)}
+  return {code: 'no_instance', detail: `${via(destination)}${detail}${unknown}`, ...placeOf(destination)}
 }
 
 /** The problem that a failed attempt ends in. */
@@ -92,30 +86,38 @@ export const failedProblem = (destination: Destination, name: string, failure: F
   return {code, detail: detail.charAt(0).toUpperCase() + detail.slice(1), ...placeOf(destination)}
 }
 
+/** Without the query: queries hold secrets. */
+const pathOf = (target: string): string => {
+  const query = target.indexOf('?')
+  return query < 0 ? target : target.slice(0, query)
+}
+
 /** The report of a visit that is over. */
 export const entryOf = (
   visit: Visit,
   kind: Entry['kind'],
   now: () => number,
-  end: {status: number; destination?: Destination; attempted?: Attempted; problem?: Problem},
+  end: {destination?: Destination; attempted?: Attempted; problem?: Problem},
 ): Entry => {
   const {exchange, requestId, startedAt} = visit
   const {head, framing} = exchange
   const {destination, attempted, problem} = end
+  const service = destination?.kind === 'service' ? destination : undefined
   return {
     kind,
     requestId,
     method: head.method,
     host: framing.host ?? '',
-    path: head.target.split('?', 1)[0] ?? '',
-    status: end.status,
+    path: pathOf(head.target),
+    status: exchange.status,
+    code: problem?.code,
+    detail: problem?.detail,
+    route: service?.route ?? problem?.route,
+    service: service?.address.service,
+    formation: service?.address.formation,
+    instance: attempted?.upstream.name,
     attempts: attempted?.attempts ?? 0,
     durationMs: now() - startedAt,
-    ...(destination === undefined ? {} : placeOf(destination)),
-    ...(attempted === undefined ? {} : {instance: attempted.upstream.name}),
-    ...(problem === undefined
-      ? {}
-      : {code: problem.code, detail: problem.detail, ...(problem.route === undefined ? {} : {route: problem.route})}),
   }
 }
 

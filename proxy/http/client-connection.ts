@@ -31,6 +31,8 @@ export interface ClientOptions {
   /** Answers what can not be a request; `closed` connections are gone. */
   readonly refuse: (fault: Fault, connection: ClientConnection) => void
   readonly onClosed: (connection: ClientConnection) => void
+  /** Told of a fault of ours; the connection it happened on ends. */
+  readonly onFault: (error: unknown) => void
 }
 
 export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
@@ -54,11 +56,11 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
     this.#options = options
     this.outlet = new Outlet(socket)
     this.peer = {address: (socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, ''), port: socket.remotePort ?? 0}
-    socket.on('data', chunk => this.#onData(chunk as Buffer))
-    socket.on('end', () => this.#onEnd())
-    socket.on('drain', () => (this.#tunnel === undefined ? this.#exchange?.drained() : this.#tunnel.drained()))
+    socket.on('data', chunk => this.#guard(() => this.#onData(chunk as Buffer)))
+    socket.on('end', () => this.#guard(() => this.#onEnd()))
+    socket.on('drain', () => this.#guard(() => this.#onDrain()))
     socket.on('error', () => undefined)
-    socket.on('close', () => this.#onClose())
+    socket.on('close', () => this.#guard(() => this.#onClose()))
     options.deadlines.watch(this)
     this.expectWithin(options.limits.keepAliveMs)
   }
@@ -86,9 +88,26 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
     this.expectWithin(halfClosedMs)
   }
 
+  #guard(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.#options.onFault(error)
+      this.#socket.destroy()
+    }
+  }
+
+  #onDrain(): void {
+    if (this.#tunnel === undefined) this.#exchange?.drained()
+    else this.#tunnel.drained()
+  }
+
   #onData(chunk: Buffer): void {
-    if (this.#state === 'tunnel') return this.#tunnel?.data(chunk, 0, chunk.length, true)
-    if (this.#state === 'lingering' || this.#state === 'closed') return
+    if (this.#state === 'tunnel') this.#tunnel?.data(chunk, 0, chunk.length, true)
+    else if (this.#state !== 'lingering' && this.#state !== 'closed') this.#onRequestBytes(chunk)
+  }
+
+  #onRequestBytes(chunk: Buffer): void {
     const isNew = this.#held === undefined
     this.#held = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk])
     if (this.#state === 'head') {
@@ -125,7 +144,8 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
     const framing = isFault(head) ? head : requestFraming(head)
     if (isFault(head) || isFault(framing)) {
       this.#held = undefined
-      return this.#options.refuse(framing as Fault, this)
+      this.#options.refuse(framing as Fault, this)
+      return
     }
     this.#keep(bytes, head.length)
     const exchange = new Exchange(head, framing, this)
@@ -168,7 +188,10 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
   onAnswered(): void {
     const exchange = this.#exchange as Exchange
     this.#exchange = undefined
-    if (exchange.last || !exchange.bodyWhole) return this.end()
+    if (exchange.last || !exchange.bodyWhole) {
+      this.end()
+      return
+    }
     this.#state = 'head'
     this.expectWithin(this.#held === undefined ? this.#options.limits.keepAliveMs : this.#options.limits.headTimeoutMs)
     this.#unpause()

@@ -15,11 +15,13 @@ const tickMsMin = 20
 export class Deadlines {
   readonly now: () => number
   readonly #waiting = new Set<Waiting>()
+  readonly #onFault: (error: unknown) => void
   readonly #timer: NodeJS.Timeout
 
-  /** `shortestMs`: the shortest deadline anybody sets; it is noticed at most a quarter of that too late. */
-  constructor(now: () => number, shortestMs: number) {
+  /** `shortestMs`: the shortest deadline anybody sets; it is noticed at most a quarter of that too late. `onFault` is told of faults of ours. */
+  constructor(now: () => number, shortestMs: number, onFault: (error: unknown) => void) {
     this.now = now
+    this.#onFault = onFault
     this.#timer = setInterval(() => this.#look(), Math.max(tickMsMin, Math.min(tickMsMax, shortestMs / 4)))
     this.#timer.unref()
   }
@@ -34,7 +36,14 @@ export class Deadlines {
 
   #look(): void {
     const now = this.now()
-    for (const waiting of this.#waiting) if (waiting.deadlineAt <= now) waiting.onDeadline()
+    for (const waiting of this.#waiting) {
+      if (waiting.deadlineAt > now) continue
+      try {
+        waiting.onDeadline()
+      } catch (error) {
+        this.#onFault(error)
+      }
+    }
   }
 
   stop(): void {

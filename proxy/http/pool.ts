@@ -71,10 +71,12 @@ export class Pool implements Keeper {
 
   onIdle(connection: UpstreamConnection): void {
     const next = this.#next()
-    if (next !== undefined) return next.onConnection(connection)
-    if (this.#isClosing) return connection.destroy(false)
-    this.#idle.push(connection)
-    connection.expectWithin(this.#shared.limits.upstreamKeepAliveMs)
+    if (next !== undefined) next.onConnection(connection)
+    else if (this.#isClosing) connection.destroy(false)
+    else {
+      this.#idle.push(connection)
+      connection.expectWithin(this.#shared.limits.upstreamKeepAliveMs)
+    }
   }
 
   onClosed(connection: UpstreamConnection, error: Error | undefined): void {

@@ -44,6 +44,8 @@ export interface Shared {
   readonly limits: Limits
   readonly deadlines: Deadlines
   readonly readBuffer: ReadBuffer
+  /** Told of a fault of ours; the connection it happened on ends. */
+  readonly onFault: (error: unknown) => void
 }
 
 type State = 'connecting' | 'idle' | 'awaiting' | 'answering' | 'tunnel' | 'closed'
@@ -85,18 +87,18 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
       noDelay: true,
       allowHalfOpen: true,
       writableHighWaterMark: highWaterMark,
-      onread: {buffer: shared.readBuffer.bytes, callback: (size, bytes) => this.#onRead(bytes as Buffer, size)},
+      onread: {buffer: shared.readBuffer.bytes, callback: (size, bytes) => this.#guard(() => this.#onRead(bytes as Buffer, size)) ?? false},
       ...(lookup === undefined ? {} : {lookup}),
     }
     this.#socket = connect(options)
     this.outlet = new Outlet(this.#socket)
-    this.#socket.on('connect', () => this.#onConnect())
-    this.#socket.on('end', () => this.#onEnd())
-    this.#socket.on('drain', () => (this.#tunnel === undefined ? this.#sink?.onDrained() : this.#tunnel.drained()))
+    this.#socket.on('connect', () => this.#guard(() => this.#onConnect()))
+    this.#socket.on('end', () => this.#guard(() => this.#onEnd()))
+    this.#socket.on('drain', () => this.#guard(() => this.#onDrain()))
     this.#socket.on('error', error => {
       this.#error ??= error
     })
-    this.#socket.on('close', () => this.#onClose())
+    this.#socket.on('close', () => this.#guard(() => this.#onClose()))
     shared.deadlines.watch(this)
     this.expectWithin(shared.limits.connectTimeoutMs, 'CONNECT_TIMEOUT')
   }
@@ -185,10 +187,25 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
     this.#keeper.onOpen(this)
   }
 
+  #guard<T>(work: () => T): T | undefined {
+    try {
+      return work()
+    } catch (error) {
+      this.#shared.onFault(error)
+      this.#socket.destroy()
+      return undefined
+    }
+  }
+
+  #onDrain(): void {
+    if (this.#tunnel === undefined) this.#sink?.onDrained()
+    else this.#tunnel.drained()
+  }
+
   #onEnd(): void {
-    if (this.#state === 'tunnel') return this.#tunnel?.end()
-    if (this.#state === 'answering' && this.#body?.done === false && !this.#isSized) return this.#finish(false)
-    this.destroy(false, this.#state === 'idle' ? undefined : new ExchangeError('CLOSED', 'ended by the other side'))
+    if (this.#state === 'tunnel') this.#tunnel?.end()
+    else if (this.#state === 'answering' && !this.#isSized) this.#finish(false)
+    else this.destroy(false, this.#state === 'idle' ? undefined : new ExchangeError('CLOSED', 'ended by the other side'))
   }
 
   #onClose(): void {

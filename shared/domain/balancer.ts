@@ -22,7 +22,8 @@ const less = <C extends Candidate>(a: C, b: C, now: number): C => {
  * {@link ejectedShareMax} of all are ejected. `random` gives numbers in [0, 1). Undefined when there are none.
  */
 export const pick = <C extends Candidate>(candidates: readonly C[], now: number, random: () => number): C | undefined => {
-  const healthy = candidates.filter(({ejectedUntil}) => ejectedUntil <= now)
+  const isOut = ({ejectedUntil}: C): boolean => ejectedUntil > now
+  const healthy = candidates.some(isOut) ? candidates.filter(one => !isOut(one)) : candidates
   const ejected = candidates.length - healthy.length
   const pool = healthy.length > 0 && ejected <= candidates.length * ejectedShareMax ? healthy : candidates
   const first = Math.floor(random() * pool.length)
