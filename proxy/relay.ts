@@ -33,6 +33,7 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
   readonly #settle: Settle
   #connection: UpstreamConnection | undefined
   #settled = false
+  #headSent = false
   #fresh: boolean
 
   constructor(pool: Pool, exchange: Exchange, client: TunnelEnd, options: RelayOptions, settle: Settle) {
@@ -61,8 +62,12 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
     this.#connection = connection
     connection.ask({method: head.method, webSocket: framing.webSocket}, this)
     connection.outlet.begin(this.#options.head, framing.body.kind === 'chunked')
-    if (this.#exchange.hasBody) this.#exchange.openBody(this)
-    else this.onRequestEnd()
+    if (!this.#exchange.hasBody) this.onRequestEnd()
+    else {
+      this.#exchange.openBody(this)
+      connection.outlet.flush()
+      this.#headSent = true
+    }
   }
 
   onNoConnection(error: Error): void {
@@ -70,7 +75,9 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
   }
 
   onRequestBody(bytes: Buffer, start: number, end: number): void {
-    this.#connection?.outlet.take(bytes, start, end, true)
+    const outlet = this.#connection?.outlet
+    if (this.#headSent) outlet?.hold()
+    outlet?.take(bytes, start, end, true)
   }
 
   onRequestPause(): boolean {

@@ -12,6 +12,7 @@ export class Outlet {
   /** One character per byte. */
   #waiting = ''
   #chunked = false
+  #held = false
 
   constructor(socket: Socket) {
     this.#socket = socket
@@ -55,6 +56,20 @@ export class Outlet {
     const text = this.#waiting
     this.#waiting = ''
     this.#socket.write(text, 'latin1')
+  }
+
+  /**
+   * Holds back what is written from now on until everything that has arrived meanwhile was looked at: an instance may have answered early and closed, and a
+   * write to it would fail before its answer was read.
+   */
+  hold(): void {
+    if (this.#held) return
+    this.#held = true
+    this.#socket.cork()
+    setImmediate(() => {
+      this.#held = false
+      this.#socket.uncork()
+    })
   }
 
   /** Whether to wait for the socket's `drain` before giving more. */

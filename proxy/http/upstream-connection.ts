@@ -52,8 +52,8 @@ type State = 'connecting' | 'idle' | 'awaiting' | 'answering' | 'tunnel' | 'clos
 
 /** Interim answers before one answer; more is a flood (RFC 9110 §15.2). */
 const interimAnswersMax = 16
-/** Small buffers make `drain` tell of every larger write. */
-const highWaterMark = 16_384
+/** Of a request's body waiting to go out; then the client is made to wait. */
+const highWaterMark = 131_072
 
 export class UpstreamConnection implements Waiting, TunnelEnd {
   readonly outlet: Outlet

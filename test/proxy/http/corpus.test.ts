@@ -72,7 +72,10 @@ test('no malformed head reaches an instance; no byte after a malformed body does
     assert.match(answer, /^HTTP\/1\.1 4(?:00|13) |^$/, `${name}: ${answer.slice(0, 100)}`)
   }
   assert.ok(!parrot.received.some(text => /^GET|evil/m.test(text)), parrot.received.join('\n'))
-  assert.ok(parrot.received.every(text => /^POST \/ HTTP\/1\.1\r\nhost: users\.crm\.service\r\n/.test(text)), 'only heads of requests with a body')
+  assert.ok(
+    parrot.received.every(text => /^POST \/ HTTP\/1\.1\r\nhost: users\.crm\.service\r\n/.test(text)),
+    'only heads of requests with a body',
+  )
 })
 
 test('no malformed answer reaches a client as one', async t => {
