@@ -37,6 +37,8 @@ export interface Context {
   /** Aborted when the user wants to stop. */
   readonly signal: AbortSignal
   readonly progress: (text: string) => void
+  /** A line that stays. */
+  readonly say: (text: string) => void
 }
 
 /** What one bootstrap started itself, to be ended again by it. */
@@ -52,7 +54,7 @@ export interface RunningStage {
 
 /** Brings up what is missing and waits until all of it answers; adds to `started` what it started. Throws BootstrapError. */
 export const bringUp = async (context: Context, started: Started): Promise<RunningStage> => {
-  const {options, paths, env, signal, progress} = context
+  const {options, paths, env, signal, progress, say} = context
   await checkPlace(context)
   const bundles = ensureBundles()
   const slug = bundles.proxy.then(packDataPlane)
@@ -65,6 +67,7 @@ export const bringUp = async (context: Context, started: Started): Promise<Runni
     configFolder: configDir(env),
     database: await databaseOf(context),
     now: Date.now,
+    say,
   })
   await ensureTokenFile({client, file: paths.joinToken, name: 'agents of this machine', scope: 'join', now: Date.now})
   await ensureTokenFile({client, file: paths.discoveryToken, name: 'router and proxy', scope: 'discovery', now: Date.now})

@@ -32,13 +32,17 @@ const scaleOf = ({scale}: DeployOptions, manifest: Manifest): Record<string, num
   return wanted
 }
 
-const ensureFormation = async (session: Session, client: Client, formation: string): Promise<void> => {
+const exists = async (client: Client, formation: string): Promise<boolean> => {
   try {
     await client.call('getFormation', {params: {formation}})
-    return
+    return true
   } catch (error) {
-    if (!(error instanceof GilliamError) || error.code !== 'not_found') throw error
+    if (error instanceof GilliamError && error.code === 'not_found') return false
+    throw error
   }
+}
+
+const create = async (session: Session, client: Client, formation: string): Promise<void> => {
   await client.call('createFormation', {body: {name: formation}})
   const {name: stage} = await session.stage()
   await remember(await session.project(), {formation, stage})
@@ -51,15 +55,17 @@ const packAndUpload = async (session: Session, client: Client, manifest: Manifes
   const {say} = session.progress
   const options = {builds: manifest.builds, say, env: session.env, err: session.err, interrupted: session.interrupted}
   return withSlug((await session.project()).dir, options, async slug => {
-    say(`Packed ${slug.files} files, ${size(slug.bytes)} (sha256 ${slug.sha256.slice(0, 12)}).`)
+    say(`Packed ${slug.files} ${slug.files === 1 ? 'file' : 'files'}, ${size(slug.bytes)} (sha256 ${slug.sha256.slice(0, 12)}).`)
     return upload(client, slug, session.interrupted, say)
   })
 }
 
 const release = async (session: Session, client: Client, manifest: Manifest, options: DeployOptions): Promise<Release> => {
   const formation = await session.formation()
-  await ensureFormation(session, client, formation)
+  // Asked before the work, so that a stage that does not answer is told at once; made after it, so that a build that fails leaves nothing.
+  const isThere = await exists(client, formation)
   const slug = await packAndUpload(session, client, manifest)
+  if (!isThere) await create(session, client, formation)
   const author = options.author ?? (await defaultAuthor(session.cwd))
   const made = await client.call('createRelease', {
     params: {formation},
