@@ -32,7 +32,8 @@ test('all candidates answer all of the load', {skip: missing.length === 0 ? fals
   )
   for (const {name, port, pid} of candidates) {
     const before = cpuMsOf(pid)
-    for (const scenario of scenarios.filter(({connections}) => connections > 8)) assert.ok((await runLoad(scenario, port, 1, folder)).requests > 0, `${name}: ${scenario.name}`)
+    for (const scenario of scenarios.filter(({connections}) => connections > 8))
+      assert.ok((await runLoad(scenario, port, 1, folder)).requests > 0, `${name}: ${scenario.name}`)
     assert.ok(cpuMsOf(pid) > before, name)
   }
 })
