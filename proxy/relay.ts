@@ -151,8 +151,8 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
     this.#end({kind: 'answered', until})
   }
 
-  onBody(bytes: Buffer, start: number, end: number, owned: boolean): void {
-    this.#exchange.host.outlet.take(bytes, start, end, owned)
+  onBody(bytes: Buffer, start: number, end: number, owned: boolean): boolean {
+    return this.#exchange.host.outlet.take(bytes, start, end, owned)
   }
 
   onPause(): void {

@@ -52,6 +52,7 @@ const persists = (minor: 0 | 1, {close, keepAlive}: ConnectionOptions): boolean 
 const odd = {
   twoLengths: fault('there is more than one Content-Length'),
   length: fault('Content-Length is not a plain number'),
+  tab: fault('there is a tab beside Content-Length or Transfer-Encoding'),
   both: fault('there are both Content-Length and Transfer-Encoding'),
   coding: fault('Transfer-Encoding is not exactly “chunked”'),
   oldCoding: fault('HTTP/1.0 has no Transfer-Encoding'),
@@ -64,6 +65,12 @@ const odd = {
   bodyless: fault('the status does not allow a body'),
   switched: fault('an upgrade was answered that nobody asked for'),
 }
+
+/** Blanks around these values are spaces, or none: some parsers take a tab for a part of the value. */
+const hasTab = (head: RequestHead | ResponseHead): boolean =>
+  head.fields.some(
+    ({name, start, end}) => (name === 'content-length' || name === 'transfer-encoding') && head.text.slice(start, end).includes('\t'),
+  )
 
 /** Digits without a leading zero that fit a double exactly. */
 const plainNumber = /^(?:0|[1-9][0-9]{0,14})$/
@@ -78,6 +85,7 @@ const declaredLength = (head: RequestHead | ResponseHead): BodyLength | Fault | 
   }
   if (lengths === 0 && codings === 0) return undefined
   if (lengths > 0 && codings > 0) return odd.both
+  if (hasTab(head)) return odd.tab
   if (codings > 0) {
     if (head.minor === 0) return odd.oldCoding
     return codings === 1 && firstOf(head, 'transfer-encoding')?.toLowerCase() === 'chunked' ? chunked : odd.coding

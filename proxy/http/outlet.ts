@@ -24,16 +24,19 @@ export class Outlet {
     this.#chunked = chunked
   }
 
-  /** Adds `bytes[start, end)` to the body. They are copied, unless `owned`: then nobody else will write to them. */
-  take(bytes: Buffer, start: number, end: number, owned: boolean): void {
+  /**
+   * Adds `bytes[start, end)` to the body. They are copied, unless `owned`: then nobody may write to them while they are in use. True when they still are
+   * after the call.
+   */
+  take(bytes: Buffer, start: number, end: number, owned: boolean): boolean {
     const size = end - start
-    if (size === 0) return
+    if (size === 0) return false
     if (this.#chunked) this.#waiting += `${size.toString(16)}${crlf}`
     if (size <= joinedBytesMax) {
       this.#waiting += bytes.toString('latin1', start, end)
       if (this.#chunked) this.#waiting += crlf
       if (this.#waiting.length > joinedBytesMax) this.flush()
-      return
+      return false
     }
     this.#socket.cork()
     this.flush()
@@ -41,6 +44,7 @@ export class Outlet {
     this.#socket.write(owned ? part : Buffer.from(part))
     if (this.#chunked) this.#socket.write(crlf, 'latin1')
     this.#socket.uncork()
+    return owned && this.#socket.writableLength > 0
   }
 
   /** Ends the message's body. */

@@ -10,14 +10,14 @@ import type {Fault} from './fields.ts'
 import {type Asked, type ResponseFraming, responseFraming} from './framing.ts'
 import {isFault, parseResponseHead, type ResponseHead} from './head.ts'
 import {Outlet} from './outlet.ts'
-import type {ReadBuffer} from './read-buffer.ts'
+import {type ReadBuffer, streamReadBytesMin} from './read-buffer.ts'
 import type {TunnelEnd, TunnelSink} from './tunnel.ts'
 
 /** Who gets an answer. The connection calls it in this order: head, body any number of times, end; or failed, once, at any time. */
 export interface AnswerSink {
   readonly onHead: (head: ResponseHead, framing: ResponseFraming) => void
-  /** `owned`: the bytes are the taker’s; else they must be used up before the call returns. */
-  readonly onBody: (bytes: Buffer, start: number, end: number, owned: boolean) => void
+  /** `owned`: the bytes may be kept, true says that they are; else they must be used up before the call returns. */
+  readonly onBody: (bytes: Buffer, start: number, end: number, owned: boolean) => boolean
   /** What has been given so far should go out. */
   readonly onPause: () => void
   readonly onEnd: () => void
@@ -75,6 +75,9 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
   #partial: Buffer | undefined
   #isSized = true
   #paused = false
+  /** Where a stream is read to. */
+  #own: Buffer | undefined
+  #isStreaming = false
   #late: LateCode = 'CONNECT_TIMEOUT'
   #error: Error | undefined
 
@@ -87,7 +90,10 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
       noDelay: true,
       allowHalfOpen: true,
       writableHighWaterMark: highWaterMark,
-      onread: {buffer: shared.readBuffer.bytes, callback: (size, bytes) => this.#guard(() => this.#onRead(bytes as Buffer, size)) ?? false},
+      onread: {
+        buffer: () => this.#nextBuffer(),
+        callback: (size, bytes) => this.#guard(() => this.#onRead(bytes as Buffer, size)) ?? false,
+      },
       ...(lookup === undefined ? {} : {lookup}),
     }
     this.#socket = connect(options)
@@ -218,6 +224,13 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
     this.#tunnel?.closed()
   }
 
+  #nextBuffer(): Buffer {
+    const {readBuffer} = this.#shared
+    if (!this.#isStreaming) return readBuffer.shared
+    this.#own ??= readBuffer.forStream()
+    return this.#own
+  }
+
   /** One read. False pauses the socket. */
   #onRead(buffer: Buffer, size: number): boolean {
     if (this.#state === 'tunnel') this.#tunnel?.data(buffer, 0, size, false)
@@ -279,7 +292,11 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
 
   #readBody(bytes: Buffer, start: number, end: number): void {
     const body = this.#body as BodyReader
-    const next = body.read(bytes, start, end, (from, begin, stop) => this.#sink?.onBody(from, begin, stop, false))
+    const isOwn = bytes === this.#own
+    const next = body.read(bytes, start, end, (from, begin, stop) => {
+      if (this.#sink?.onBody(from, begin, stop, isOwn) === true) this.#own = undefined
+    })
+    this.#isStreaming = end >= streamReadBytesMin
     if (typeof next !== 'number') this.#refuse(next)
     else if (body.done) this.#finish(next === end)
     else this.#sink?.onPause()
@@ -294,6 +311,8 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
     const sink = this.#sink
     this.#sink = undefined
     this.#body = undefined
+    this.#own = undefined
+    this.#isStreaming = false
     this.served += 1
     if (clean && this.#persistent && this.requestSent) {
       this.#state = 'idle'

@@ -26,6 +26,8 @@ export const refusedRequests: Readonly<Record<string, string>> = {
   'gzip, chunked': post('Transfer-Encoding: gzip, chunked\r\n'),
   'chunked twice': post('Transfer-Encoding: chunked, chunked\r\n'),
   'two codings': post('Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n'),
+  'coding and a tab': post('Transfer-Encoding: chunked\t\r\n'),
+  'length and a tab': post('Content-Length:\t5\r\n', 'abcde'),
   identity: post('Transfer-Encoding: identity\r\n', ''),
   xchunked: post('Transfer-Encoding: xchunked\r\n'),
   'quoted coding': post('Transfer-Encoding: "chunked"\r\n'),
@@ -119,7 +121,7 @@ export const refusedRequests: Readonly<Record<string, string>> = {
 /** Requests that are well-formed, however odd; with the body each of them has. */
 export const acceptedRequests: Readonly<Record<string, readonly [text: string, body: string]>> = {
   'an empty line first': [`\r\n${get('')}`, ''],
-  'blanks around a value': [post('Content-Length: \t 3 \t\r\n', 'abc'), 'abc'],
+  'blanks around a value': [post('Content-Length:   3  \r\n', 'abc'), 'abc'],
   'no blank after the colon': [post('content-length:3\r\n', 'abc'), 'abc'],
   'empty value': [get('A:\r\n'), ''],
   'value above ASCII': [get('A: \xe4\r\n'), ''],
