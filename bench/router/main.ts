@@ -45,13 +45,13 @@ const rowOf = (candidate: Candidate, scenario: Scenario, samples: readonly Sampl
 }
 
 const measure = async (candidates: readonly Candidate[], folder: string, {quick, progress}: BenchOptions): Promise<Row[]> => {
-  const [rounds, seconds] = quick ? [1, 2] : [5, 4]
+  const [rounds, seconds, warmUpSeconds] = quick ? [1, 2, 1] : [3, 4, 4]
   const rows: Row[] = []
   for (const scenario of scenarios) {
     const samples = new Map<Candidate, Sample[]>(candidates.map(candidate => [candidate, []]))
     for (let i = 0; i <= rounds; i++) {
       for (const [candidate, taken] of samples) {
-        const one = await sample(candidate, scenario, i === 0 ? 1 : seconds, folder)
+        const one = await sample(candidate, scenario, i === 0 ? warmUpSeconds : seconds, folder)
         // The first round warms up.
         if (i > 0) taken.push(one)
       }

@@ -56,7 +56,7 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
     this.#options = options
     this.outlet = new Outlet(socket)
     this.peer = {address: (socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, ''), port: socket.remotePort ?? 0}
-    socket.on('data', chunk => this.#guard(() => this.#onData(chunk as Buffer)))
+    socket.on('data', chunk => this.#onData(chunk as Buffer))
     socket.on('end', () => this.#guard(() => this.#onEnd()))
     socket.on('drain', () => this.#guard(() => this.#onDrain()))
     socket.on('error', () => undefined)
@@ -92,8 +92,7 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
     try {
       work()
     } catch (error) {
-      this.#options.onFault(error)
-      this.#socket.destroy()
+      this.#fail(error)
     }
   }
 
@@ -103,8 +102,17 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
   }
 
   #onData(chunk: Buffer): void {
-    if (this.#state === 'tunnel') this.#tunnel?.data(chunk, 0, chunk.length, true)
-    else if (this.#state !== 'lingering' && this.#state !== 'closed') this.#onRequestBytes(chunk)
+    try {
+      if (this.#state === 'tunnel') this.#tunnel?.data(chunk, 0, chunk.length, true)
+      else if (this.#state !== 'lingering' && this.#state !== 'closed') this.#onRequestBytes(chunk)
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#options.onFault(error)
+    this.#socket.destroy()
   }
 
   #onRequestBytes(chunk: Buffer): void {

@@ -92,7 +92,7 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
       writableHighWaterMark: highWaterMark,
       onread: {
         buffer: () => this.#nextBuffer(),
-        callback: (size, bytes) => this.#guard(() => this.#onRead(bytes as Buffer, size)) ?? false,
+        callback: (size, bytes) => this.#onRead(bytes as Buffer, size),
       },
       ...(lookup === undefined ? {} : {lookup}),
     }
@@ -193,13 +193,11 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
     this.#keeper.onOpen(this)
   }
 
-  #guard<T>(work: () => T): T | undefined {
+  #guard(work: () => void): void {
     try {
-      return work()
+      work()
     } catch (error) {
-      this.#shared.onFault(error)
-      this.#socket.destroy()
-      return undefined
+      this.#fail(error)
     }
   }
 
@@ -233,20 +231,29 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
 
   /** One read. False pauses the socket. */
   #onRead(buffer: Buffer, size: number): boolean {
-    if (this.#state === 'tunnel') this.#tunnel?.data(buffer, 0, size, false)
-    else if (this.#partial === undefined) this.#read(buffer, size)
-    else if (this.#isWorthReading(buffer, size)) {
-      const whole = Buffer.concat([this.#partial, buffer.subarray(0, size)])
-      this.#partial = undefined
-      this.#read(whole, whole.length)
-    } else this.#partial = Buffer.concat([this.#partial, buffer.subarray(0, size)])
-    return !this.#paused
+    try {
+      if (this.#state === 'tunnel') this.#tunnel?.data(buffer, 0, size, false)
+      else if (this.#partial === undefined) this.#read(buffer, size)
+      else this.#readGrown(this.#partial, buffer.subarray(0, size))
+      return !this.#paused
+    } catch (error) {
+      this.#fail(error)
+      return false
+    }
   }
 
-  /** A head is read again from its start when it grows; only a whole line can make it whole. */
-  #isWorthReading(buffer: Buffer, size: number): boolean {
-    const {headBytesMax} = this.#shared.limits
-    return (this.#partial?.length ?? 0) + size >= headBytesMax || buffer.subarray(0, size).includes(LF)
+  /** A head that comes in pieces is read again from its start; only a whole line can make it whole. */
+  #readGrown(partial: Buffer, more: Buffer): void {
+    const whole = Buffer.concat([partial, more])
+    this.#partial = whole
+    if (whole.length < this.#shared.limits.headBytesMax && !more.includes(LF)) return
+    this.#partial = undefined
+    this.#read(whole, whole.length)
+  }
+
+  #fail(error: unknown): void {
+    this.#shared.onFault(error)
+    this.#socket.destroy()
   }
 
   #read(bytes: Buffer, end: number): void {
