@@ -1,6 +1,6 @@
 // Bodies in transit: where the content is in the bytes that arrive, and where the body ends (RFC 9112 §6, §7.1). Owns the count of one body; copies nothing.
 import {CR, hexValue, LF, tokenByte} from './bytes.ts'
-import {type Fault, type Field, fault, scanFields} from './fields.ts'
+import {type Fault, type Field, fault, type KnownName, scanFields} from './fields.ts'
 import type {BodyLength} from './framing.ts'
 
 /** Takes one run of content, `bytes[start, end)`. */
@@ -47,6 +47,20 @@ const extensionBytesMax = 4_096
 const trailerBytesMax = 8_192
 const trailerFieldsMax = 64
 
+/** What frames and routes a message has no place behind it (RFC 9110 §6.5.1), and some parsers take it for true. */
+const headOnly: ReadonlySet<KnownName> = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
 type State = 'size' | ExtensionState | 'sizeEnd' | 'data' | 'dataCr' | 'dataEnd' | 'trailers' | 'done'
 type ExtensionState = 'nameFirst' | 'name' | 'valueFirst' | 'value' | 'quoted' | 'escaped' | 'quotedEnd'
 type ByteClass = 'token' | 'semicolon' | 'equals' | 'quote' | 'backslash' | 'cr' | 'text' | 'control'
@@ -56,6 +70,7 @@ const odd = {
   extension: fault('a chunk’s extension is malformed'),
   long: fault('chunk extensions are too long', true),
   end: fault('a chunk does not end with CR LF'),
+  trailer: fault('a trailer holds a header that only a head may hold'),
   trailers: fault('the trailers are too large', true),
 }
 
@@ -172,6 +187,7 @@ class ChunkedBody implements BodyReader {
     const known: Field[] = []
     const after = scanFields(whole, from, to, {known, base: 0, fieldsMax: trailerFieldsMax})
     if (after !== undefined && typeof after !== 'number') return after
+    if (known.some(({name}) => headOnly.has(name))) return odd.trailer
     if (after !== undefined) {
       this.#state = 'done'
       this.#partial = undefined

@@ -109,6 +109,8 @@ export const refusedRequests: Readonly<Record<string, string>> = {
   'extension with an open quote': chunks('3;a="b\r\nabc\r\n0\r\n\r\n'),
   'extensions without end': chunks(`3;${'a'.repeat(5_000)}\r\nabc\r\n0\r\n\r\n`),
   'trailer with a blank before the colon': chunks('0\r\nA : b\r\n\r\n'),
+  'trailer with a length': chunks('0\r\nContent-Length: 9\r\n\r\n'),
+  'trailer with Connection': chunks('0\r\nConnection: close\r\n\r\n'),
   'folded trailer': chunks('0\r\nA: b\r\n c\r\n\r\n'),
   'trailers without end': chunks(`0\r\n${'A: b\r\n'.repeat(5_000)}\r\n`),
   // Sizes
@@ -126,10 +128,7 @@ export const acceptedRequests: Readonly<Record<string, readonly [text: string, b
   'empty value': [get('A:\r\n'), ''],
   'value above ASCII': [get('A: \xe4\r\n'), ''],
   'coding in capitals': [post('Transfer-Encoding: CHUNKED\r\n', '3\r\nabc\r\n0\r\n\r\n'), 'abc'],
-  'chunks with extensions and trailers': [
-    chunks('3;a;b=c;d="e;\\"f"\r\nabc\r\n0001\r\nd\r\n0;x\r\nA: b\r\nContent-Length: 9\r\n\r\n'),
-    'abcd',
-  ],
+  'chunks with extensions and trailers': [chunks('3;a;b=c;d="e;\\"f"\r\nabc\r\n0001\r\nd\r\n0;x\r\nA: b\r\n\r\n'), 'abcd'],
   'no host in HTTP/1.0': ['GET / HTTP/1.0\r\n\r\n', ''],
   'absolute-form': ['GET http://y/z HTTP/1.1\r\nHost: x\r\n\r\n', ''],
   'another upgrade': [get('Connection: upgrade\r\nUpgrade: h2c\r\n'), ''],

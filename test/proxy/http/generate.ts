@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 
 const weighted = (common: readonly string[], odd: readonly string[]): fc.Arbitrary<string> =>
-  fc.oneof({weight: 12, arbitrary: fc.constantFrom(...common)}, {weight: 1, arbitrary: fc.constantFrom(...odd)})
+  fc.oneof({weight: 60, arbitrary: fc.constantFrom(...common)}, {weight: 1, arbitrary: fc.constantFrom(...odd)})
 
 const methods = weighted(
   ['GET', 'POST', 'PUT', 'HEAD', 'DELETE', 'OPTIONS', 'M-SEARCH'],
@@ -18,7 +18,7 @@ const versions = weighted(
 )
 const gaps = weighted([' '], ['  ', '\t', '', ' \r'])
 const ends = fc.oneof(
-  {weight: 40, arbitrary: fc.constant('\r\n')},
+  {weight: 200, arbitrary: fc.constant('\r\n')},
   {weight: 1, arbitrary: fc.constantFrom('\n', '\r', '\r\r\n', '\n\r', '')},
 )
 
@@ -64,7 +64,7 @@ const line = (name: fc.Arbitrary<string>, value: fc.Arbitrary<string>): fc.Arbit
 
 const lengthLine = line(lengthNames, lengths)
 const codingLine = line(codingNames, codings)
-const hostLine = fc.constantFrom('Host: x\r\n', 'Host: x\r\n', 'Host: x\r\n', 'Host: x\r\nHost: y\r\n', '', 'Host : x\r\n')
+const hostLine = weighted(['Host: x\r\n'], ['Host: x\r\nHost: y\r\n', '', 'Host : x\r\n'])
 const framingLines = fc.oneof(
   {weight: 4, arbitrary: fc.constant('')},
   {weight: 4, arbitrary: lengthLine},
@@ -96,11 +96,19 @@ const bodies = fc.oneof(
   fc.constant('0\r\n\r\nGET /evil HTTP/1.1\r\nHost: x\r\n\r\n'),
 )
 
+/** Header lines that frame a body, a line end, and the body: usually one that fits them. */
+const framed = fc.oneof(
+  {weight: 2, arbitrary: fc.constantFrom('\r\n', 'Content-Length: 0\r\n\r\n')},
+  {weight: 2, arbitrary: fc.constantFrom('Content-Length: 3\r\n\r\nabc', 'content-length:10\r\n\r\n0\r\n\r\nGET /')},
+  {weight: 4, arbitrary: chunkedBody.map(body => `Transfer-Encoding: chunked\r\n\r\n${body}`)},
+  {weight: 3, arbitrary: fc.tuple(framingLines, ends, bodies).map(parts => parts.join(''))},
+)
+
 const requestHead = fc
-  .tuple(fc.constantFrom('', '', '', '', '\r\n', '\n', '\r'), methods, gaps, targets, gaps, versions, ends)
+  .tuple(weighted([''], ['\r\n', '\n', '\r']), methods, gaps, targets, gaps, versions, ends)
   .map(parts => parts.join(''))
 
-const request = fc.tuple(requestHead, hostLine, plainLines, framingLines, ends, bodies).map(parts => parts.join(''))
+const request = fc.tuple(requestHead, hostLine, plainLines, framed).map(parts => parts.join(''))
 
 const statuses = weighted(
   ['200', '204', '304', '404', '500', '100', '103', '206'],
@@ -108,7 +116,7 @@ const statuses = weighted(
 )
 const reasons = weighted([' OK', ' ', ' Not \xe4', ''], [' a\0', ' a\rb', '\tOK', 'OK', ' a\x7f'])
 const responseHead = fc.tuple(versions, gaps, statuses, reasons, ends).map(parts => parts.join(''))
-const response = fc.tuple(responseHead, plainLines, framingLines, ends, bodies).map(parts => parts.join(''))
+const response = fc.tuple(responseHead, plainLines, framed).map(parts => parts.join(''))
 
 /** Changes a few bytes, anywhere. */
 const mutated = (texts: fc.Arbitrary<string>): fc.Arbitrary<Buffer> =>

@@ -102,7 +102,9 @@ const readingOf = <S>(begun: readonly Begun<S>[], refused: string | undefined): 
     ? {seen: begun.filter(({whole}) => whole).map(({message}) => message)}
     : {seen: begun.map(({message}) => message), refused}
 
-const isWebSocket = ({method, headers}: IncomingMessage): boolean => method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket'
+/** As ours: HTTP/1.0 has no upgrades (RFC 9110 §7.8). */
+const isWebSocket = ({method, headers, httpVersion}: IncomingMessage): boolean =>
+  httpVersion === '1.1' && method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket'
 
 /** What node:http makes of the same bytes. Once it refuses, it tells of bodies no more. */
 export const nodeReadsRequests = async (bytes: Buffer): Promise<Reading<SeenRequest>> => {
