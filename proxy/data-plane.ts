@@ -69,7 +69,7 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
     options.role === 'router' ? createRouter(() => (directory.loaded ? directory.table : undefined)) : createForwarder(options.outside)
   const self = {role, pseudonym: `gilliam-${role.name}-${randomBytes(6).toString('hex')}`}
   const attempts = new Attempts(upstreams, {now, random}, metrics)
-  const parts = {self, discovery, attempts, outside, limits, report, draining, now}
+  const parts = {self, discovery, attempts, outside, limits, report, draining, now, random}
   const tunnels = new Tunnels({...parts, opened: () => metrics.tunnels.inc(), closed: () => metrics.tunnels.dec()})
   const server = createListener({self, traffic: new Traffic(parts), tunnels, limits, log, now})
   const admin = createAdmin({role: role.name, directory, upstreams, metrics, draining, now})

@@ -32,6 +32,7 @@ export interface TrafficOptions {
   readonly report: Report
   readonly draining: () => boolean
   readonly now: () => number
+  readonly random: () => number
 }
 
 /** One request with everything that belongs to it. */
@@ -83,9 +84,9 @@ export class Traffic {
   }
 
   async #toService(exchange: Exchange, destination: ServiceDestination): Promise<End> {
-    const {attempts, discovery} = this.#options
+    const {attempts} = this.#options
     const {visit, body} = exchange
-    const places = await findPlaces(destination, discovery)
+    const places = await findPlaces(visit, destination, this.#options)
     if (isProblem(places)) return {problem: places}
     const {formation} = destination.address
     const request = {method: visit.request.method ?? 'GET', bodyConsumed: () => body.consumed}

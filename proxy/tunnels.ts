@@ -76,7 +76,7 @@ export class Tunnels {
             detail: 'A router does not tunnel; CONNECT is for the proxy.',
           },
         )
-    await this.#run('connect', visit, client, decided, destination => this.#connectTo(client, head, destination))
+    await this.#run('connect', visit, client, decided, destination => this.#connectTo(visit, client, head, destination))
   }
 
   async #run(
@@ -110,18 +110,18 @@ export class Tunnels {
   async #upgradeTo(visit: Visit, client: Socket, head: Buffer, destination: Destination): Promise<End> {
     const {limits, self} = this.#options
     const request = {path: destination.path, headers: headersFor(visit, destination, self), head}
-    if (destination.kind === 'service') return this.#try(destination, place => tryUpgrade(place, client, request, limits))
+    if (destination.kind === 'service') return this.#try(visit, destination, place => tryUpgrade(place, client, request, limits))
     return this.#tryOutside(destination, place => tryUpgrade(place, client, request, limits))
   }
 
-  async #connectTo(client: Socket, head: Buffer, destination: Destination): Promise<End> {
+  async #connectTo(visit: Visit, client: Socket, head: Buffer, destination: Destination): Promise<End> {
     const open = (place: {host: string; port: number}) => this.#tryConnect(place, client, head, destination.kind === 'outside')
-    return destination.kind === 'service' ? this.#try(destination, open) : this.#tryOutside(destination, open)
+    return destination.kind === 'service' ? this.#try(visit, destination, open) : this.#tryOutside(destination, open)
   }
 
-  async #try(destination: ServiceDestination, tryOne: (place: {host: string; port: number}) => Promise<Tried>): Promise<End> {
-    const {attempts, discovery} = this.#options
-    const places = await findPlaces(destination, discovery)
+  async #try(visit: Visit, destination: ServiceDestination, tryOne: (place: {host: string; port: number}) => Promise<Tried>): Promise<End> {
+    const {attempts} = this.#options
+    const places = await findPlaces(visit, destination, this.#options)
     if (isProblem(places)) return {problem: places}
     const request = {method: 'GET', bodyConsumed: () => false}
     const attempted = await attempts.run(destination.address.formation, places, request, tryOne)

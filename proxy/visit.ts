@@ -6,7 +6,7 @@ import type {Attempted} from './attempts.ts'
 import type {Decision, Destination, Role, ServiceDestination} from './destination.ts'
 import type {Discovery} from './discovery.ts'
 import type {Failure} from './failures.ts'
-import {acceptableRequestId, isLoop, requestHeaders, valuesOf} from './headers.ts'
+import {acceptableRequestId, fieldsOf, isLoop, requestHeaders, valuesOf} from './headers.ts'
 import type {Entry} from './report.ts'
 import {type Place, select} from './select.ts'
 
@@ -71,12 +71,16 @@ export const isProblem = (value: Destination | Problem | readonly Place[]): valu
 const via = (destination: ServiceDestination): string => (destination.route === undefined ? '' : `Route “${destination.route}”: `)
 
 /** The places that can take a request for a service, or the problem to answer with. */
-export const findPlaces = async (destination: ServiceDestination, discovery: Discovery): Promise<readonly Place[] | Problem> => {
+export const findPlaces = async (
+  visit: Visit,
+  destination: ServiceDestination,
+  {discovery, random}: {readonly discovery: Discovery; readonly random: () => number},
+): Promise<readonly Place[] | Problem> => {
   const {address, port} = destination
-  const {loaded, endpoints} = await discovery.find(address.formation)
-  const selection = select(endpoints, address, port)
+  const known = await discovery.find(address.formation)
+  const selection = select(known, address, port, {request: fieldsOf(visit.request.rawHeaders), random: random()})
   if (selection.ok) return selection.places
-  const unknown = loaded ? '' : ' The control plane could not be asked, and nothing is known of this formation yet.'
+  const unknown = known.loaded ? '' : ' The control plane could not be asked, and nothing is known of this formation yet.'
   return {code: 'no_instance', detail: `${via(destination)}${selection.detail}${unknown}`, ...placeOf(destination)}
 }
 

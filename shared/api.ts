@@ -28,5 +28,6 @@ export {Announcement, AnnounceQuery, Discover, Discovered, Registry, RegistryQue
 export {ChangeEnv, CreateRelease, Environment, Release, ReleaseSummary} from './api/releases.ts'
 export {CreateRoute, RouteView} from './api/routes.ts'
 export {CreateRollout, Rollout, Scale, SetScale} from './api/scale.ts'
+export {ServiceTraffic, SetTraffic} from './api/traffic.ts'
 
 export const requestBodyBytesMax = 1_048_576

@@ -1,4 +1,4 @@
-// Routes: create, list, show, remove. Which requests a route matches is decided in shared/domain/route.ts.
+// Routes and traffic choices. Routes: create, list, show, remove. Which requests a route matches is decided in shared/domain/route.ts.
 import {type ApiFunction, createFunction} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import {orderRoutes} from '#shared/domain/route.ts'
@@ -6,6 +6,7 @@ import {GilliamError} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
 import {compilePattern} from '#shared/patterns.ts'
 import {createRouteOperation} from './create.ts'
+import {trafficOperations} from './traffic.ts'
 
 export interface RoutingDeps {
   readonly store: Store
@@ -20,6 +21,7 @@ export const createRoutingFunction = ({store, log, now}: RoutingDeps): ApiFuncti
     'routing',
     {store, log, now},
     {
+      ...trafficOperations(store),
       listRoutes: async () => {
         const {ordered, unreadable} = orderRoutes(await store.routes.list(), compilePattern)
         return {items: [...ordered, ...unreadable.map(({route}) => route)]}

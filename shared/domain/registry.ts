@@ -1,4 +1,5 @@
 // Who is alive and where, as the data plane sees it. Pure data.
+import type {Traffic} from './traffic.ts'
 
 /** One callable instance in a formation's snapshot. */
 export interface Endpoint {
@@ -19,6 +20,8 @@ export interface FormationSnapshot {
   readonly formation: string
   readonly version: number
   readonly endpoints: readonly Endpoint[]
+  /** By service: whose owner has chosen which release answers. */
+  readonly traffic: Readonly<Record<string, Traffic>>
 }
 
 /** A rule from domain and path template to a service. */

@@ -5,6 +5,7 @@ import type {EndpointName, endpointTable} from './table.ts'
 
 const executor = {executor: api.ExecutorName}
 const formation = {formation: api.FormationName}
+const service = {...formation, service: api.ServiceName}
 const entry = {formation: api.FormationName, name: api.InstanceName}
 
 export const endpointSchemas = {
@@ -45,6 +46,9 @@ export const endpointSchemas = {
   createRoute: {request: api.CreateRoute, response: api.RouteView},
   getRoute: {params: {route: api.FormationName}, response: api.RouteView},
   deleteRoute: {params: {route: api.FormationName}},
+  getTraffic: {params: service, response: api.ServiceTraffic},
+  setTraffic: {params: service, request: api.SetTraffic, response: api.ServiceTraffic},
+  resetTraffic: {params: service},
   createArtifact: {request: api.CreateArtifact, response: api.Artifact},
   getArtifact: {params: {sha256: api.Sha256}, response: api.Artifact},
   getLogs: {params: formation, query: api.LogsQuery, response: api.LogPage},

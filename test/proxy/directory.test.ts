@@ -21,7 +21,7 @@ const ids = (directory: Directory, formation: string, now: number): string[] => 
 
 test('only what changed is taken in; versions are held', () => {
   const directory = newDirectory()
-  assert.deepEqual(directory.use('crm', 0), {loaded: false, endpoints: []})
+  assert.deepEqual(directory.use('crm', 0), {loaded: false, endpoints: [], traffic: {}})
   const asked = directory.ask(0)
   assert.deepEqual(asked, {formations: {crm: 0}})
   assert.equal(directory.apply(asked, answer({crm: {version: 7, endpoints: [endpoint('users', 'a')]}}), 0), true)
@@ -34,7 +34,7 @@ test('a formation asked for with version 0 and not answered has nobody in it', (
   const directory = newDirectory()
   directory.use('crm', 0)
   directory.apply(directory.ask(0), answer({}), 0)
-  assert.deepEqual(directory.use('crm', 0), {loaded: true, endpoints: []})
+  assert.deepEqual(directory.use('crm', 0), {loaded: true, endpoints: [], traffic: {}})
   assert.equal(directory.apply(directory.ask(1), answer({}), 1), false)
 })
 
