@@ -1,6 +1,7 @@
 // The router's decision: which route a request matches and which service that names. Pure but for reading the current table.
 import {serviceHost} from '#shared/domain/names.ts'
-import {findRoute, type RouteTable, resolveTarget} from '#shared/domain/route-table.ts'
+import {findRoute, type RouteTable} from '#shared/domain/route-table.ts'
+import {resolveTarget} from '#shared/domain/route-target.ts'
 import type {Decision, RequestHead, Role} from './destination.ts'
 import {readTarget} from './request-target.ts'
 
@@ -17,7 +18,7 @@ export const routeRequest = (table: RouteTable, head: RequestHead): Decision => 
     return {ok: false, code: 'no_route', detail: `No route matches ${where} and path “${shown(path)}”. \`gilliam routes\` lists them.`}
   }
   const route = match.route.name
-  const resolved = resolveTarget(match, query)
+  const resolved = resolveTarget(match.route.parsed.target, match.values, query)
   if (!resolved.ok) {
     const target = match.route.route.target
     return {ok: false, code: 'target_invalid', route, detail: `Route “${route}” leads to “${target}”, but ${resolved.message}.`}

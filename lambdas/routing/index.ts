@@ -1,10 +1,9 @@
 // Routes and traffic choices. Routes: create, list, show, remove. Which requests a route matches is decided in shared/domain/route.ts.
 import {type ApiFunction, createFunction} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
-import {orderRoutes} from '#shared/domain/route.ts'
+import {orderRoutes} from '#shared/domain/route-order.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
-import {compilePattern} from '#shared/patterns.ts'
 import {createRouteOperation} from './create.ts'
 import {trafficOperations} from './traffic.ts'
 
@@ -23,7 +22,7 @@ export const createRoutingFunction = ({store, log, now}: RoutingDeps): ApiFuncti
     {
       ...trafficOperations(store),
       listRoutes: async () => {
-        const {ordered, unreadable} = orderRoutes(await store.routes.list(), compilePattern)
+        const {ordered, unreadable} = orderRoutes(await store.routes.list())
         return {items: [...ordered, ...unreadable.map(({route}) => route)]}
       },
       createRoute: createRouteOperation(store),
