@@ -45,14 +45,20 @@ const remove =
     return {outcome: refused === undefined ? 'ok' : 'conflict'}
   }
 
+const find = async (table: Table, name: string): Promise<Route | undefined> => {
+  const item = await get(table, keys.route(name))
+  return item === undefined ? undefined : routeOf(domainOf<StoredRoute>(item))
+}
+
 export const createRouteStore = (table: Table): RouteStore => ({
   create: create(table),
   delete: remove(table),
   list: () => list(table),
+  get: name => find(table, name),
 
-  get: async name => {
-    const item = await get(table, keys.route(name))
-    return item === undefined ? undefined : routeOf(domainOf<StoredRoute>(item))
+  holding: async pattern => {
+    const holder = await get(table, keys.routePattern(pattern))
+    return holder === undefined ? undefined : find(table, holder.route as string)
   },
 
   table: async heldVersion => {

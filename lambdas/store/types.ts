@@ -224,6 +224,8 @@ export interface RouteStore {
     pattern: string,
   ) => Promise<Ok<{route: Route}> | Not<'exists' | 'conflict'> | {readonly outcome: 'overlap'; readonly by: string}>
   readonly get: (name: string) => Promise<Route | undefined>
+  /** The route that holds a pattern. */
+  readonly holding: (pattern: string) => Promise<Route | undefined>
   /** By name. */
   readonly list: () => Promise<readonly Route[]>
   readonly delete: (name: string) => Promise<Ok | Not<'missing' | 'conflict'>>

@@ -1,6 +1,6 @@
 // Which route comes first when several match: the order of precedence as a text, so that sorting many routes costs little. Pure.
 import {type Domain, domainShape, type RouteError, type RouteParts, type RouteText, readRoute} from './route.ts'
-import {isCatchAll, type Piece, segmentsOf, variablesOf} from './template.ts'
+import {isCatchAll, type Piece} from './template.ts'
 
 /** Comes after every kind of segment, so that when one list of segments begins another, the longer comes first. */
 const end = '\uffff'
@@ -8,24 +8,40 @@ const end = '\uffff'
 /** Two characters: the kind of a segment, and how much text it has; more text first. */
 const rank = (kind: number, text = 0): string => String.fromCharCode(kind, 0xfffe - text)
 
+const [textRank, patternRank, variableRank] = [rank(0), rank(2), rank(3)]
+
 /** What kind of segment comes first: text (0), text with variables (1), a pattern (2), a bare variable (3), a catch-all (4). */
-const segmentRank = (segment: readonly Piece[]): string => {
-  const variables = variablesOf(segment)
-  if (variables.length === 0) return textRank
-  const text = segment.reduce((sum, piece) => sum + (typeof piece === 'string' ? piece.length : 0), 0)
-  if (variables.some(isCatchAll)) return rank(4, text)
+const segmentRank = (text: number, variables: number, patterns: number, catchAll: boolean): string => {
+  if (variables === 0) return textRank
+  if (catchAll) return rank(4, text)
   if (text > 0) return rank(1, text)
-  return rank(variables.every(({pattern}) => pattern === undefined) ? 3 : 2)
+  return patterns > 0 ? patternRank : variableRank
 }
 
-const textRank = rank(0)
-
-const ranksOf = (pieces: readonly Piece[], separator: '/' | '.'): string[] => segmentsOf(pieces, separator).map(segmentRank)
-
-/** The ranks of a path; one without variables needs no look at its segments. */
-const pathRanks = (path: readonly Piece[]): string => {
-  const [text] = path
-  return path.length === 1 && typeof text === 'string' ? textRank.repeat(text.split('/').length) : ranksOf(path, '/').join('')
+/** The ranks of all segments, from left to right, in one pass over the pieces. */
+const ranksOf = (pieces: readonly Piece[], separator: '/' | '.'): string[] => {
+  const ranks: string[] = []
+  let [text, variables, patterns, catchAll] = [0, 0, 0, false]
+  for (const piece of pieces) {
+    if (typeof piece !== 'string') {
+      variables += 1
+      if (piece.pattern !== undefined) patterns += 1
+      catchAll ||= isCatchAll(piece)
+      continue
+    }
+    let from = 0
+    for (let at = piece.indexOf(separator); at >= 0; at = piece.indexOf(separator, from)) {
+      ranks.push(segmentRank(text + at - from, variables, patterns, catchAll))
+      text = 0
+      variables = 0
+      patterns = 0
+      catchAll = false
+      from = at + 1
+    }
+    text += piece.length - from
+  }
+  ranks.push(segmentRank(text, variables, patterns, catchAll))
+  return ranks
 }
 
 const domainKinds = {exact: '0', template: '1', under: '1', any: '2'} as const
@@ -43,7 +59,7 @@ export const domainOrder = (domain: Domain): string => `${domainKinds[domain.kin
  * The order of a path within its domain: segment by segment text, text with variables, patterns, bare variables, catch-alls; longer before shorter; then
  * by name.
  */
-export const pathOrder = (path: readonly Piece[], name: string): string => `${pathRanks(path)}${end}${name}`
+export const pathOrder = (path: readonly Piece[], name: string): string => `${ranksOf(path, '/').join('')}${end}${name}`
 
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 

@@ -1,5 +1,6 @@
-// The paths of one domain as a radix tree: text is followed character by character, a variable takes the rest of its segment, and what may leave its
-// segment is tried one by one where the text before it ends. Pure; finds candidates by text alone and asks each route's own matcher for the truth.
+// The paths of one domain: those without variables by their text; the others as a radix tree, in which text is followed character by character, a
+// variable takes the rest of its segment, and what may leave its segment is tried one by one where the text before it ends. Pure; finds candidates by text
+// alone and asks each route's own matcher for the truth.
 import {type Matcher, type Piece, staysInSegment, type Values} from './template.ts'
 
 /** A route's path in the tree. `order` is its place among all routes; the smallest that matches wins. */
@@ -11,8 +12,9 @@ export interface PathRoute {
 interface Node<R> {
   /** The text on the edge that leads here. */
   text: string
-  /** By the first character of their text. */
-  children: Map<number, Node<R>> | undefined
+  /** The first characters of the children's texts, in the order of `children`. */
+  heads: string
+  children: Node<R>[] | undefined
   /** What follows once a variable has taken the rest of its segment. */
   afterSegment: Node<R> | undefined
   /** Routes whose template ends here. */
@@ -23,10 +25,15 @@ interface Node<R> {
   readonly first: number
 }
 
-export type PathTree<R extends PathRoute> = Node<R>
+export interface PathTree<R extends PathRoute> {
+  /** Routes without variables. Found at once, and mostly ahead of everything in the tree, which is not looked at then. */
+  readonly literal: ReadonlyMap<string, R>
+  readonly root: Node<R>
+}
 
 const newNode = <R>(text: string, first: number): Node<R> => ({
   text,
+  heads: '',
   children: undefined,
   afterSegment: undefined,
   ending: undefined,
@@ -45,12 +52,13 @@ const sharedLength = (a: string, b: string): number => {
 const follow = <R>(node: Node<R>, text: string, order: number): Node<R> => {
   let from = node
   for (let left = text; left !== ''; ) {
-    from.children ??= new Map()
-    const code = left.charCodeAt(0)
-    const child = from.children.get(code)
+    from.children ??= []
+    const at = from.heads.indexOf(left.charAt(0))
+    const child = from.children[at]
     if (child === undefined) {
       const made = newNode<R>(left, order)
-      from.children.set(code, made)
+      from.heads += left.charAt(0)
+      from.children.push(made)
       return made
     }
     const shared = sharedLength(child.text, left)
@@ -58,8 +66,9 @@ const follow = <R>(node: Node<R>, text: string, order: number): Node<R> => {
     if (shared < child.text.length) {
       const upper = newNode<R>(child.text.slice(0, shared), child.first)
       child.text = child.text.slice(shared)
-      upper.children = new Map([[child.text.charCodeAt(0), child]])
-      from.children.set(code, upper)
+      upper.heads = child.text.charAt(0)
+      upper.children = [child]
+      from.children[at] = upper
       from = upper
     } else from = child
   }
@@ -92,11 +101,17 @@ const insert = <R extends PathRoute>(root: Node<R>, path: readonly Piece[], rout
   node.ending.push(route)
 }
 
-/** Builds the tree. `routes` come in ascending order. */
+/** Builds the tree. `routes` come in ascending order; of two with the same text the first is the one that can win. */
 export const buildPaths = <R extends PathRoute>(routes: readonly R[], pathOf: (route: R) => readonly Piece[]): PathTree<R> => {
+  const literal = new Map<string, R>()
   const root = newNode<R>('', 0)
-  for (const route of routes) insert(root, pathOf(route), route)
-  return root
+  for (const route of routes) {
+    const path = pathOf(route)
+    const [text] = path
+    if (path.length > 1 || typeof text !== 'string') insert(root, path, route)
+    else if (!literal.has(text)) literal.set(text, route)
+  }
+  return {literal, root}
 }
 
 interface Search<R> {
@@ -122,7 +137,7 @@ const visit = <R extends PathRoute>(node: Node<R>, at: number, search: Search<R>
   const {path} = search
   if (at === path.length) tryAll(node.ending, search)
   else {
-    const child = node.children?.get(path.charCodeAt(at))
+    const child = node.children?.[node.heads.indexOf(path.charAt(at))]
     if (child !== undefined && child.first < search.order && path.startsWith(child.text, at)) visit(child, at + child.text.length, search)
   }
   const {afterSegment} = node
@@ -133,9 +148,13 @@ const visit = <R extends PathRoute>(node: Node<R>, at: number, search: Search<R>
   tryAll(node.open, search)
 }
 
+const none: Values = {}
+
 /** The first route in order of precedence whose path matches. */
-export const findPath = <R extends PathRoute>(tree: PathTree<R>, path: string): {route: R; values: Values} | undefined => {
-  const search: Search<R> = {path, order: Number.POSITIVE_INFINITY, found: undefined}
-  visit(tree, 0, search)
+export const findPath = <R extends PathRoute>({literal, root}: PathTree<R>, path: string): {route: R; values: Values} | undefined => {
+  const exact = literal.get(path)
+  const found = exact === undefined ? undefined : {route: exact, values: none}
+  const search: Search<R> = {path, order: exact?.order ?? Number.POSITIVE_INFINITY, found}
+  visit(root, 0, search)
   return search.found
 }

@@ -67,12 +67,6 @@ const domainMatcher = (domain: Domain, compile: CompilePattern): Matcher => {
   return host => (host.length > suffix.length && host.endsWith(suffix) && !host.startsWith('.') ? none : undefined)
 }
 
-const pathMatcher = ({path}: RouteParts, compile: CompilePattern): Matcher => {
-  const [text = '', ...more] = path
-  if (more.length > 0 || typeof text !== 'string') return lazyMatcher(path, '/', segmentPattern, compile)
-  return path => (path === text ? none : undefined)
-}
-
 /** Checks each regular expression by itself; whole templates were checked when the route was made, and are compiled when first asked. */
 const patternErrors = ({domain, path}: RouteParts, compile: CompilePattern): RouteError[] => {
   const errors: RouteError[] = []
@@ -100,7 +94,14 @@ const readAll = (routes: readonly Route[], compile: CompilePattern): {readable: 
     else {
       const matchDomain = domains.get(parsed.domain) ?? domainMatcher(parsed.domain, compile)
       domains.set(parsed.domain, matchDomain)
-      readable.push({name: route.name, route, parsed, order: 0, matchDomain, matchPath: pathMatcher(parsed, compile)})
+      readable.push({
+        name: route.name,
+        route,
+        parsed,
+        order: 0,
+        matchDomain,
+        matchPath: lazyMatcher(parsed.path, '/', segmentPattern, compile),
+      })
     }
   }
   return {readable, unreadable}

@@ -74,7 +74,8 @@ const redirectForm = 'a redirect is 301, 302, 303, 307 or 308 and a URL or path,
 
 const parseRedirect = (status: number, text: string): Outcome<RedirectTarget> => {
   const [all, scheme, authority = '', path = '', query] = /^(?:(https?:\/\/)([^/?#]+))?([^?#]*)(?:\?([^#]*))?$/.exec(text) ?? []
-  if (all === undefined || text === '' || (scheme === undefined && !text.startsWith('/')) || path.startsWith('//')) return refuse(redirectForm)
+  if (all === undefined || text === '' || (scheme === undefined && !text.startsWith('/')) || path.startsWith('//'))
+    return refuse(redirectForm)
   const host = parseTemplate(authority)
   if (!host.ok) return host
   const example = host.value.map(piece => (typeof piece === 'string' ? piece : 'x')).join('')

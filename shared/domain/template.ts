@@ -91,8 +91,11 @@ export const segmentsOf = (pieces: readonly Piece[], separator: string): readonl
 }
 
 /** The template with variable names erased: two templates of one shape match the same texts. */
-export const shapeOf = (pieces: readonly Piece[]): string =>
-  pieces.map(piece => (typeof piece === 'string' ? piece : piece.pattern === undefined ? '{}' : `{:${piece.pattern}}`)).join('')
+export const shapeOf = (pieces: readonly Piece[]): string => {
+  let shape = ''
+  for (const piece of pieces) shape += typeof piece === 'string' ? piece : piece.pattern === undefined ? '{}' : `{:${piece.pattern}}`
+  return shape
+}
 
 export type Matcher = (text: string) => Values | undefined
 
@@ -100,7 +103,9 @@ export type Matcher = (text: string) => Values | undefined
 export const staysInSegment = ({pattern}: Variable): boolean => pattern === undefined || inSegment.test(pattern)
 
 /** One segment: its text, or the text around its one variable. */
-type Slot = {readonly literal: string} | {readonly before: string; readonly name: string; readonly pattern?: Pattern; readonly after: string}
+type Slot =
+  | {readonly literal: string}
+  | {readonly before: string; readonly name: string; readonly pattern?: Pattern; readonly after: string}
 
 const slotOf = (segment: readonly Piece[], isLast: boolean, compile: CompilePattern): Slot | undefined => {
   const [variable, ...more] = variablesOf(segment)
