@@ -1,16 +1,20 @@
 // Brings the routes of a formation in line with its manifest: creates missing ones, removes those it owns that vanished.
 import type {Client} from '#shared/client.ts'
 import type {RouteText} from '#shared/domain/route.ts'
+import {optionsText, type RouteOptions} from '#shared/domain/route-options.ts'
 import {neutralise} from './safe.ts'
 
-const keyOf = ({domain, path, target}: RouteText): string => JSON.stringify([domain.toLowerCase(), path, target])
+type Wanted = RouteText & {readonly options?: RouteOptions}
+
+const keyOf = ({domain, path, target, options}: Wanted): string =>
+  JSON.stringify([domain.toLowerCase(), path, target, optionsText(options)])
 const sourceOf = ({domain, path}: RouteText): string => `${domain === '*' ? '' : domain}${path}`
 
 /** Old routes go first, so that a changed target does not meet its former self. */
 export const syncRoutes = async (
   client: Client,
   formation: string,
-  wanted: readonly RouteText[],
+  wanted: readonly Wanted[],
   say: (line: string) => void,
 ): Promise<void> => {
   const {items} = await client.call('listRoutes')

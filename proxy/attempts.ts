@@ -20,6 +20,8 @@ export interface Attempted {
 export interface AttemptRequest {
   readonly method: string
   readonly bodyConsumed: () => boolean
+  /** Id of the instance to try first, while it is not passed over. */
+  readonly preferred?: string
 }
 
 /** What happens on the way, for metrics. */
@@ -60,7 +62,7 @@ export class Attempts {
     const untried = new Set(places.map(place => this.#upstreams.of(formation, place)))
     let onceMore = true
     for (let attempts = 1; ; attempts++) {
-      const upstream = pick([...untried], this.#now(), this.#random)
+      const upstream = this.#preferred(untried, request) ?? pick([...untried], this.#now(), this.#random)
       if (upstream === undefined) throw new Error('no instance to try')
       untried.delete(upstream)
       const outcome = await this.#attempt(upstream, tryOne)
@@ -71,6 +73,11 @@ export class Attempts {
       if (outcome.kind !== 'failed' || !this.#mayGoOn(outcome, request, attempts, untried.size)) return {outcome, attempts, upstream}
       this.#events.retried()
     }
+  }
+
+  #preferred(untried: ReadonlySet<Upstream>, {preferred}: AttemptRequest): Upstream | undefined {
+    if (preferred === undefined) return undefined
+    return [...untried].find(({instance, ejectedUntil}) => instance === preferred && ejectedUntil <= this.#now())
   }
 
   async #attempt(upstream: Upstream, tryOne: (upstream: Upstream) => Promise<Tried>): Promise<Tried> {

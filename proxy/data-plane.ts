@@ -1,6 +1,7 @@
 // A running router or proxy, put together of its parts. Owns their start and their end; reads no environment.
 import {randomBytes} from 'node:crypto'
 import type {AddressInfo} from 'node:net'
+import {Buckets} from '#shared/domain/rate-limit.ts'
 import type {Logger} from '#shared/log.ts'
 import {compilePattern} from '#shared/patterns.ts'
 import {type AccessLogMode, createAccessLog} from './access-log.ts'
@@ -66,7 +67,9 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
   let isDraining = false
   const draining = (): boolean => isDraining
   const role =
-    options.role === 'router' ? createRouter(() => (directory.loaded ? directory.table : undefined)) : createForwarder(options.outside)
+    options.role === 'router'
+      ? createRouter(() => (directory.loaded ? directory.table : undefined), {buckets: new Buckets(), now})
+      : createForwarder(options.outside)
   const self = {role, pseudonym: `gilliam-${role.name}-${randomBytes(6).toString('hex')}`}
   const attempts = new Attempts(upstreams, {now, random}, metrics)
   const parts = {self, discovery, attempts, outside, limits, report, draining, now, random}

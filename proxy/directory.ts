@@ -6,6 +6,8 @@ import type {Traffic} from '#shared/domain/traffic.ts'
 import type {OutputOf} from '#shared/endpoints.ts'
 
 export type Discovered = OutputOf<'discover'>
+/** A route as the feed tells it; nobody writes to it. */
+type Told = NonNullable<Discovered['routes']>['routes'][number]
 type FormationState = Discovered['formations'][string]
 /** What is asked of the feed: versions held, 0 for none. */
 export interface Asked {
@@ -180,7 +182,7 @@ export class Directory {
       const choices = traffic === noChoices ? {} : {traffic: structuredClone(traffic) as FormationState['traffic']}
       formations[name] = {version, endpoints: entries.map(entry => ({...entry, ports: {...entry.ports}})), ...choices}
     }
-    const known = [...this.#table.routes, ...this.#table.unreadable].map(({route}) => ({...route}))
+    const known = [...this.#table.routes, ...this.#table.unreadable].map(({route}) => route as Told)
     return {formations, nextPollMs: 0, ...(this.#withRoutes ? {routes: {version: this.#routesVersion, routes: known}} : {})}
   }
 

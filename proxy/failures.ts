@@ -39,6 +39,14 @@ export const failureOf = (error: unknown, sent: boolean, limits: Limits): Failur
     const why = `did not accept a connection within ${seconds(limits.connectTimeoutMs)} (connect timeout)`
     return {code: 'upstream_timeout', why, connection: true, timedOut: false}
   }
+  if (code === 'GILLIAM_TOTAL_TIMEOUT') {
+    return {
+      code: 'upstream_timeout',
+      why: 'did not finish its answer in time (total timeout of the route)',
+      connection: false,
+      timedOut: true,
+    }
+  }
   if (code === 'UND_ERR_HEADERS_TIMEOUT') {
     const why = `did not begin to answer within ${seconds(limits.firstByteTimeoutMs)} (first-byte timeout)`
     return {code: 'upstream_timeout', why, connection: false, timedOut: true}

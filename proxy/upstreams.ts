@@ -8,6 +8,8 @@ import type {Place} from './select.ts'
 export class Upstream {
   readonly key: string
   readonly name: string
+  /** Its instance's id: what {@link name} begins with. */
+  readonly instance: string
   readonly host: string
   readonly port: number
   inFlight = 0
@@ -21,6 +23,7 @@ export class Upstream {
   constructor(key: string, name: string, host: string, port: number, limits: Limits) {
     this.key = key
     this.name = name
+    this.instance = name.slice(0, name.indexOf('.'))
     this.host = host
     this.port = port
     this.#limits = limits

@@ -4,6 +4,7 @@ import type {Operation} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import type {Route} from '#shared/domain/registry.ts'
 import {parseRoute} from '#shared/domain/route.ts'
+import {optionsText} from '#shared/domain/route-options.ts'
 import {GilliamError} from '#shared/errors.ts'
 import {compilePattern} from '#shared/patterns.ts'
 import {nameFor, otherNameFor} from './naming.ts'
@@ -21,7 +22,8 @@ const isSame = (there: Route, wanted: Omit<Route, 'name'>): boolean =>
   there.domain === wanted.domain &&
   there.path === wanted.path &&
   there.target === wanted.target &&
-  there.formation === wanted.formation
+  there.formation === wanted.formation &&
+  optionsText(there.options) === optionsText(wanted.options)
 
 const describe = ({name, domain, path, target}: Route): string => `route “${name}” (${domain}${path} → ${target})`
 

@@ -1,9 +1,8 @@
 // Requests and responses about traffic choices: which release of a service answers.
 import {z} from 'zod'
 import {trafficMatchesMax, trafficReleasesMax, trafficValueCharactersMax, trafficWeightMax} from '../domain/traffic.ts'
-import {HeaderName, ReleaseNumber, ServiceName} from './fields.ts'
+import {CookieName, HeaderName, ReleaseNumber, ServiceName} from './fields.ts'
 
-const CookieName = z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'the name of a cookie')
 const Value = z.string().min(1).max(trafficValueCharactersMax)
 const to = {value: Value.describe('compared as a whole'), release: ReleaseNumber}
 

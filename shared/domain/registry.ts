@@ -1,4 +1,5 @@
 // Who is alive and where, as the data plane sees it. Pure data.
+import type {RouteOptions} from './route-options.ts'
 import type {Traffic} from './traffic.ts'
 
 /** One callable instance in a formation's snapshot. */
@@ -31,10 +32,11 @@ export interface Route {
   readonly domain: string
   /** A path template: `/user/{username}`, `/files/{rest:.*}`. */
   readonly path: string
-  /** `users.crm.service/{username}`: service address template with an optional port, and path template. */
+  /** `users.crm.service/{username}`: service address template with an optional port, and path template; or a redirect. */
   readonly target: string
   /** The formation that owns it, when a manifest made it. */
   readonly formation?: string
+  readonly options?: RouteOptions
 }
 
 export interface RoutingTable {
