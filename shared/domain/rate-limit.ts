@@ -10,13 +10,16 @@ export type Taken =
   | {readonly ok: true; readonly bucket: Bucket}
   | {readonly ok: false; readonly bucket: Bucket; readonly retryAfterMs: number}
 
-/** Takes one token, if there is one. A bucket nobody used before is full. A clock that goes back adds nothing. */
+/** Tokens that arithmetic may swallow. */
+const tolerance = 1e-9
+
+/** Takes one token, if there is one. A bucket nobody used before is full. A clock that goes back adds nothing, now or later. */
 export const take = (limit: RateLimit, before: Bucket | undefined, now: number): Taken => {
   const {requests, perMs, burst = requests} = limit
-  const earned = before === undefined ? 0 : (Math.max(0, now - before.at) * requests) / perMs
-  const tokens = before === undefined ? burst : Math.min(burst, before.tokens + earned)
-  if (tokens >= 1) return {ok: true, bucket: {tokens: tokens - 1, at: now}}
-  return {ok: false, bucket: {tokens, at: now}, retryAfterMs: Math.ceil(((1 - tokens) * perMs) / requests)}
+  const at = Math.max(now, before?.at ?? now)
+  const tokens = before === undefined ? burst : Math.min(burst, before.tokens + ((at - before.at) * requests) / perMs)
+  if (tokens >= 1 - tolerance) return {ok: true, bucket: {tokens: tokens - 1, at}}
+  return {ok: false, bucket: {tokens, at}, retryAfterMs: Math.ceil(((1 - tokens) * perMs) / requests - tolerance)}
 }
 
 /** Buckets kept at once, over all routes; the one unused for longest makes room for a new one. */

@@ -84,6 +84,24 @@ describe('gilliam traffic', () => {
     assert.deepEqual(sent(), [])
   })
 
+  it('creates routes with options as a manifest writes them', async () => {
+    plane.answers.createRoute = call => ({name: 'r', ...call.body})
+    const route = (...args: string[]) => cli.run(['route', '/a', 'users.crm.service', ...args], plane.url)
+    assert.equal((await route('--with', 'hold: 10s', '--with', 'timeouts: {total: 1m}')).code, 0)
+    assert.deepEqual(plane.of('createRoute')[0]?.body.options, {holdMs: 10_000, timeouts: {totalMs: 60_000}})
+    for (const [options, why] of [
+      ['hodl: 10s', /unknown key “hodl”; did you mean “hold”/],
+      ['hold: 10', /duration with its unit/],
+      ['hold: 10m', /hold: .*60000/],
+      ['- x', /must be a map/],
+    ] as const) {
+      const refused = await route('--with', options)
+      assert.equal(refused.code, 2)
+      assert.match(refused.stderr, why)
+    }
+    assert.equal(plane.of('createRoute').length, 1)
+  })
+
   it('says what it does not understand, and sends nothing', async () => {
     for (const args of [
       ['4'],

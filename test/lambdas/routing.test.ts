@@ -64,6 +64,21 @@ describe('routing function', () => {
     assert.equal((await call('createRoute', {body: {...route, name: 'second'}})).body.code, 'route_conflict')
   })
 
+  it('keeps options, tells them to the feed, and calls the same route with others another one', async () => {
+    const route = {path: '/with-options', target: '308 https://www.example.com/'}
+    const options = {timeouts: {totalMs: 1_000}, cors: {origins: ['https://a.example'], credentials: true}, rateLimit: {requests: 5, perMs: 1_000}}
+    const made = await call('createRoute', {body: {...route, options}})
+    assert.deepEqual(made.body.options, options)
+    assert.deepEqual((await call('getRoute', {params: {route: made.body.name}})).body, made.body)
+    const feed = (await call('discover', {body: {formations: {}, routes: 0}})).body.routes.routes
+    assert.deepEqual(feed.find(({name}: {name: string}) => name === made.body.name).options, options)
+    const {rateLimit, ...others} = options
+    assert.equal((await call('createRoute', {body: {...route, options: {rateLimit, ...others}}})).body.name, made.body.name)
+    assert.equal((await call('createRoute', {body: {...route, options: others}})).body.code, 'route_conflict')
+    assert.equal((await call('createRoute', {body: {...route, options: {holdMs: -1}}})).body.code, 'invalid_request')
+    assert.equal((await call('createRoute', {body: {path: '/r', target: '299 /x'}})).body.code, 'invalid_route')
+  })
+
   it('creates one of many that race', async () => {
     const replies = await Promise.all(
       Array.from({length: 6}, (_, index) => call('createRoute', {body: {path: '/race', target: `s${index}.crm.service`}})),

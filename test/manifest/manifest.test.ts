@@ -180,7 +180,7 @@ routes:
       'gilliam.yml:11:17: process “users”: stop_grace must be a duration with its unit (`500ms`, `10s`, `5m`, `1h`), not “10”',
       'gilliam.yml:12:1: manifest: unknown key “routs”; did you mean “routes”?',
       'gilliam.yml:14:5: route “a/b”: target: {x} is in neither domain nor path; they have no variables',
-      "gilliam.yml:15:5: routes: each must be `domain/path: target`, for example 'crm.example.com/user/{username}: users.crm.service/{username}'",
+      "gilliam.yml:15:5: routes: each must be `domain/path: target`, for example 'crm.example.com/user/{username}: users.crm.service/{username}', or with a map of `target` and options after the colon",
       'gilliam.yml:17:5: route “/same” matches the same requests as the one in line 16; keep one',
     ])
   })

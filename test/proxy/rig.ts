@@ -5,6 +5,7 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import {type DataPlane, type DataPlaneOptions, startDataPlane} from '#proxy/data-plane.ts'
 import {limitsDefault} from '#proxy/limits.ts'
 import {createClient} from '#shared/client.ts'
+import type {RouteOptions} from '#shared/domain/route-options.ts'
 import type {Traffic} from '#shared/domain/traffic.ts'
 import {createLogger} from '#shared/log.ts'
 
@@ -109,6 +110,12 @@ export class Feed {
 
   route(...rules: [domain: string, path: string, target: string][]): void {
     const routes = rules.map(([domain, path, target], index) => ({name: `route-${index + 1}`, domain, path, target}))
+    this.#routes = {version: this.#routes.version + 1, routes}
+  }
+
+  /** Routes with options; `route` is for those without. */
+  routeWith(options: RouteOptions, domain: string, path: string, target: string): void {
+    const routes = [...this.#routes.routes, {name: `route-${this.#routes.routes.length + 1}`, domain, path, target, options}]
     this.#routes = {version: this.#routes.version + 1, routes}
   }
 
