@@ -5,6 +5,7 @@ import type {Assignment} from '#shared/domain/assignment.ts'
 export interface ExecutorEnvironment {
   readonly stage: string
   readonly executor: string
+  readonly zone: string
   readonly api: string
   /** Bind address of instances, and where callers reach them. */
   readonly host: string
@@ -54,6 +55,7 @@ export const environmentOf = (
   GILLIAM_STAGE: executor.stage,
   GILLIAM_API: executor.api,
   GILLIAM_EXECUTOR: executor.executor,
+  GILLIAM_ZONE: executor.zone,
   GILLIAM_FORMATION: assignment.formation,
   GILLIAM_SERVICE: assignment.service,
   GILLIAM_INSTANCE: assignment.id,

@@ -71,6 +71,7 @@ export const readSettings = (env: Environment, nodePath: string): Settings => {
     environment: {
       stage: read(env, 'GILLIAM_STAGE', 'local'),
       executor: descriptor.id,
+      zone: descriptor.zone,
       api,
       host,
       ...(proxy === '' ? {} : {proxy}),

@@ -6,7 +6,7 @@ import type {Upstream, Upstreams} from './upstreams.ts'
 
 /** How one attempt ended. `until`: what the instance is busy with after the attempt itself, such as a tunnel. */
 export type Tried =
-  | {readonly kind: 'answered'; readonly until?: Promise<void>}
+  | {readonly kind: 'answered'; readonly status: number; readonly until?: Promise<void>}
   | {readonly kind: 'failed'; readonly failure: Failure; readonly sent: boolean; readonly answerBegun: boolean}
   | {readonly kind: 'client_gone'}
 
@@ -89,7 +89,7 @@ export class Attempts {
     }
     const outcome = await tryOne(upstream)
     if (outcome.kind === 'answered') {
-      upstream.succeeded()
+      if (upstream.answered(outcome.status, this.#now())) this.#events.ejected()
       if (outcome.until !== undefined) {
         void outcome.until.then(release)
         return outcome

@@ -30,6 +30,8 @@ export interface DataPlaneOptions {
   readonly outside: OutsidePolicy
   readonly discover: DiscoveryOptions['discover']
   readonly snapshotFile?: string
+  /** Instances of this zone come first. */
+  readonly zone?: string
   readonly accessLog: AccessLogMode
   readonly limits: Limits
   readonly log: Logger
@@ -57,7 +59,7 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
     ...(snapshotFile === undefined ? {} : {snapshotFile}),
   })
   const metrics = createMetrics(directory, now)
-  const upstreams = new Upstreams(limits)
+  const upstreams = new Upstreams(limits, options.zone)
   const outside = createOutside(limits)
   const accessLog = createAccessLog(log, options.accessLog, {now, random})
   const report: Report = entry => {

@@ -1,9 +1,10 @@
 // What is known of routes and endpoints: which formations are watched, what the feed said of them, and which entries count as alive. No I/O and no clock.
-import type {Endpoint, Route} from '#shared/domain/registry.ts'
+import type {Route} from '#shared/domain/registry.ts'
 import {compileTable, namedFormations, type RouteTable} from '#shared/domain/route-table.ts'
 import type {CompilePattern} from '#shared/domain/template.ts'
 import type {Traffic} from '#shared/domain/traffic.ts'
 import type {OutputOf} from '#shared/endpoints.ts'
+import type {SeenEndpoint} from './select.ts'
 
 export type Discovered = OutputOf<'discover'>
 /** A route as the feed tells it; nobody writes to it. */
@@ -25,7 +26,7 @@ type TrafficChoices = Readonly<Record<string, Traffic>>
 
 interface Watched {
   version: number
-  endpoints: readonly Endpoint[]
+  endpoints: readonly SeenEndpoint[]
   /** By service. */
   traffic: TrafficChoices
   /** Whether the feed, or the snapshot, has told of it. */
@@ -39,15 +40,28 @@ interface Watched {
 
 export interface FormationView {
   readonly loaded: boolean
-  readonly endpoints: readonly Endpoint[]
+  readonly endpoints: readonly SeenEndpoint[]
   readonly traffic: TrafficChoices
 }
 
 const noChoices: TrafficChoices = {}
 const nothing: FormationView = {loaded: false, endpoints: [], traffic: noChoices}
 
-const endpointsOf = (entries: FormationState['endpoints'], now: number): readonly Endpoint[] =>
+type Entries = FormationState['endpoints']
+
+const endpointsOf = (entries: Entries, now: number): readonly SeenEndpoint[] =>
   entries.map(({expiresInMs, ...endpoint}) => (expiresInMs === undefined ? endpoint : {...endpoint, expiresAt: now + expiresInMs}))
+
+const nameOf = ({service, id}: {readonly service: string; readonly id: string}): string => `${service}.${id}`
+
+/** Endpoints with when they appeared: those that were not there before have appeared now. */
+const seen = (endpoints: readonly SeenEndpoint[], before: readonly SeenEndpoint[], now: number): readonly SeenEndpoint[] => {
+  const known = new Map(before.map(endpoint => [nameOf(endpoint), endpoint.since]))
+  return endpoints.map(endpoint => {
+    const since = known.has(nameOf(endpoint)) ? known.get(nameOf(endpoint)) : now
+    return since === undefined ? endpoint : {...endpoint, since}
+  })
+}
 
 export class Directory {
   readonly #formations = new Map<string, Watched>()
@@ -115,6 +129,7 @@ export class Directory {
   #applyFormation(name: string, told: FormationState | undefined, now: number, outageMs: number): boolean {
     const watched = this.#formations.get(name)
     if (watched === undefined) return false
+    const isFirst = !watched.loaded
     watched.loaded = true
     watched.stale = false
     if (told === undefined) {
@@ -123,7 +138,8 @@ export class Directory {
     }
     const changed = watched.version !== told.version || told.endpoints.length > 0 || watched.endpoints.length > 0
     watched.version = told.version
-    watched.endpoints = endpointsOf(told.endpoints, now)
+    const endpoints = endpointsOf(told.endpoints, now)
+    watched.endpoints = isFirst ? endpoints : seen(endpoints, watched.endpoints, now)
     watched.traffic = told.traffic ?? noChoices
     return changed
   }
@@ -176,7 +192,7 @@ export class Directory {
     const formations: Discovered['formations'] = {}
     for (const [name, {loaded, version, endpoints, traffic}] of this.#formations) {
       if (!loaded) continue
-      const entries = endpoints.map(({expiresAt, ...endpoint}) =>
+      const entries = endpoints.map(({expiresAt, since: _, ...endpoint}) =>
         expiresAt === undefined ? endpoint : {...endpoint, expiresInMs: Math.max(0, expiresAt - now)},
       )
       const choices = traffic === noChoices ? {} : {traffic: structuredClone(traffic) as FormationState['traffic']}
@@ -200,5 +216,5 @@ export class Directory {
   }
 }
 
-const extended = (endpoint: Endpoint, ms: number): Endpoint =>
+const extended = (endpoint: SeenEndpoint, ms: number): SeenEndpoint =>
   endpoint.expiresAt === undefined ? endpoint : {...endpoint, expiresAt: endpoint.expiresAt + ms}

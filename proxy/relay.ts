@@ -114,7 +114,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     if (this.#settled) return
     this.#response.end()
-    this.#settle({kind: 'answered'})
+    this.#settle({kind: 'answered', status: this.#response.statusCode})
   }
 
   onResponseError(_controller: Controller, error: Error): void {

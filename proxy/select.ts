@@ -3,9 +3,14 @@ import type {ServiceAddress} from '#shared/domain/names.ts'
 import type {Endpoint} from '#shared/domain/registry.ts'
 import {chooseRelease, type RequestFields, releasesNamed, type Traffic} from '#shared/domain/traffic.ts'
 
+/** An endpoint, and when it appeared; absent for those that were there when we first looked. */
+export interface SeenEndpoint extends Endpoint {
+  readonly since?: number
+}
+
 /** An endpoint and the host port that serves the wanted service port. */
 export interface Place {
-  readonly endpoint: Endpoint
+  readonly endpoint: SeenEndpoint
   readonly port: number
 }
 
@@ -25,7 +30,7 @@ export type Selection = {readonly ok: true; readonly places: readonly Place[]} |
 
 /** What is known of a formation. */
 export interface Known {
-  readonly endpoints: readonly Endpoint[]
+  readonly endpoints: readonly SeenEndpoint[]
   readonly traffic: Readonly<Record<string, Traffic>>
 }
 

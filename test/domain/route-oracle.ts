@@ -1,7 +1,15 @@
 // The routing table as plainly as it can be said: compare every route with every other, try them one after the other. What the compiled one is held to.
 import type {Route} from '#shared/domain/registry.ts'
 import {type Domain, domainShape, labelPattern, type ParsedRoute, parseRoute, segmentPattern} from '#shared/domain/route.ts'
-import {type CompilePattern, compileTemplate, isCatchAll, type Piece, segmentsOf, type Values, variablesOf} from '#shared/domain/template.ts'
+import {
+  type CompilePattern,
+  compileTemplate,
+  isCatchAll,
+  type Piece,
+  segmentsOf,
+  type Values,
+  variablesOf,
+} from '#shared/domain/template.ts'
 
 type Parsed = ParsedRoute & {readonly ok: true}
 type Rank = readonly number[]
@@ -63,7 +71,8 @@ export const ordered = (routes: readonly Route[], compile: CompilePattern): read
 const matchDomain = (domain: Domain, host: string, compile: CompilePattern): Values | undefined => {
   if (domain.kind === 'any') return {}
   if (domain.kind === 'exact') return host === domain.host ? {} : undefined
-  if (domain.kind === 'under') return host.length > domain.suffix.length && host.endsWith(domain.suffix) && !host.startsWith('.') ? {} : undefined
+  if (domain.kind === 'under')
+    return host.length > domain.suffix.length && host.endsWith(domain.suffix) && !host.startsWith('.') ? {} : undefined
   const compiled = compileTemplate(domain.pieces, '.', labelPattern, compile)
   return compiled.ok ? compiled.value(host) : undefined
 }

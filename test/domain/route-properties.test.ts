@@ -11,9 +11,36 @@ import {resolveTarget} from '#shared/domain/route-target.ts'
 import {compilePattern} from '#shared/patterns.ts'
 import {firstMatch, ordered as orderedByOracle} from './route-oracle.ts'
 
-const segments = ['a', 'b', 'ab', 'user', '{v}', '{v:[0-9]+}', '{v:[0-9]*}', '{v:[a-z]+}', 'x-{v}', '{v}.json', '{v:a|b}', '{v}-{v}', 'a{v:.*}b', '']
+const segments = [
+  'a',
+  'b',
+  'ab',
+  'user',
+  '{v}',
+  '{v:[0-9]+}',
+  '{v:[0-9]*}',
+  '{v:[a-z]+}',
+  'x-{v}',
+  '{v}.json',
+  '{v:a|b}',
+  '{v}-{v}',
+  'a{v:.*}b',
+  '',
+]
 const lastSegments = [...segments, '{v:.*}', '{v:.+}', '{v:a.*b}', 'a{v:.*}', '{v}{v:.*}']
-const domains = ['*', 'a.com', 'b.a.com', '*.a.com', '{d}.a.com', '{d:[a-z]}.a.com', '{d:.*}.com', '{d:.*}a.com', 'x-{d}.a.com', '{d}', '*.com']
+const domains = [
+  '*',
+  'a.com',
+  'b.a.com',
+  '*.a.com',
+  '{d}.a.com',
+  '{d:[a-z]}.a.com',
+  '{d:.*}.com',
+  '{d:.*}a.com',
+  'x-{d}.a.com',
+  '{d}',
+  '*.com',
+]
 
 /** Each variable gets a name of its own. */
 const numbered = (text: string): string => {
@@ -78,7 +105,11 @@ test('the table finds the route and the variables that comparing and trying ever
 test('the variables that are found make the path again', () => {
   fc.assert(
     fc.property(pathTemplate, somePath, (template, path) => {
-      const found = findRoute(compileTable([{name: 'r', domain: '*', path: template, target: 'users.crm.service'}], compilePattern), '', path)
+      const found = findRoute(
+        compileTable([{name: 'r', domain: '*', path: template, target: 'users.crm.service'}], compilePattern),
+        '',
+        path,
+      )
       if (found === undefined) return
       const pieces = found.route.parsed.path
       assert.equal(pieces.map(piece => (typeof piece === 'string' ? piece : found.values[piece.name])).join(''), path)

@@ -151,7 +151,17 @@ test('redirects keep path, query and variables, and never lead to a host of the 
 })
 
 test('what is no redirect is refused', () => {
-  for (const target of ['300 /x', '304 /x', '308', '308 ftp://x/', '308 //evil.com', '302 https://{a}b c/', '302 x', '302 https:///x', '302 /x/{nowhere}']) {
+  for (const target of [
+    '300 /x',
+    '304 /x',
+    '308',
+    '308 ftp://x/',
+    '308 //evil.com',
+    '302 https://{a}b c/',
+    '302 x',
+    '302 https:///x',
+    '302 /x/{nowhere}',
+  ]) {
     const table = compileTable([{name: 'r', domain: '*', path: '/', target}], compilePattern)
     assert.equal(table.routes.length, 0, target)
     assert.equal(table.unreadable[0]?.errors[0]?.path, 'target')

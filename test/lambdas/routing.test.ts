@@ -66,7 +66,11 @@ describe('routing function', () => {
 
   it('keeps options, tells them to the feed, and calls the same route with others another one', async () => {
     const route = {path: '/with-options', target: '308 https://www.example.com/'}
-    const options = {timeouts: {totalMs: 1_000}, cors: {origins: ['https://a.example'], credentials: true}, rateLimit: {requests: 5, perMs: 1_000}}
+    const options = {
+      timeouts: {totalMs: 1_000},
+      cors: {origins: ['https://a.example'], credentials: true},
+      rateLimit: {requests: 5, perMs: 1_000},
+    }
     const made = await call('createRoute', {body: {...route, options}})
     assert.deepEqual(made.body.options, options)
     assert.deepEqual((await call('getRoute', {params: {route: made.body.name}})).body, made.body)

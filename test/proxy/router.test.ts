@@ -241,3 +241,19 @@ test('a traffic choice sends requests to a release, from router and proxy alike'
   await until(async () => (await call(router.port)).status === 503, 'only a release nobody runs is named')
   assert.match(String((await call(router.port)).problem.detail), /none of release 9, which its traffic choice names/)
 })
+
+test('an instance that keeps answering that it does not work is passed over', async t => {
+  let asked = 0
+  const broken = await startInstance(t, (_request, response) => {
+    asked += 1
+    response.writeHead(503).end()
+  })
+  const {router} = await startRouter(t, setup => {
+    setup.route(['*', '/', 'web.crm.service'])
+    setup.announce('crm', entry('web', 'a', broken.port), entry('web', 'b', broken.port), entry('web', 'c', broken.port))
+  })
+  for (let i = 0; i < 40; i++) await call(router.port)
+  assert.equal(asked, 40, 'when most are passed over all may be asked')
+  const {upstreams} = JSON.parse((await router.admin('/table')).text) as {upstreams: {ejectedForMs: number}[]}
+  assert.ok(upstreams.some(({ejectedForMs}) => ejectedForMs > 0))
+})
