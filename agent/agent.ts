@@ -268,7 +268,8 @@ export class Agent {
     }
     return {
       healthy: () => then(record => instance.becameHealthy(record, this.#now())),
-      notYet: (reason: string) => then(record => instance.notHealthyYet(record, reason)),
+      // Nothing follows from it before the time to start is over.
+      notYet: (reason: string) => this.#ledger.update(key, record => instance.notHealthyYet(record, reason)),
       unhealthy: (reason: string) => then(record => instance.becameUnhealthy(record, reason)),
     }
   }

@@ -1,5 +1,5 @@
 // Makes the parts of an agent and connects them. Starts nothing and reads no environment.
-import {join} from 'node:path'
+import {dirname, join} from 'node:path'
 import type {Logger} from '#shared/log.ts'
 import {Agent} from './agent.ts'
 import {emptyFolder} from './cleanup.ts'
@@ -47,10 +47,15 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
     api,
     descriptor,
     credentialFile: layout.credential,
+    keyFile: join(dirname(layout.credential), 'key'),
     ...(joinTokenFile === undefined ? {} : {joinTokenFile}),
     onJoined: () => {
       log.info({executor: descriptor.id}, 'joined')
       agent.forgetVersion()
+    },
+    onTaken: () => {
+      log.error({executor: descriptor.id}, 'another agent serves this executor: what runs here is stopped')
+      agent.assign([], 0)
     },
     onUnsaved: error => log.error({err: error}, 'the credential can not be saved: the next agent must join again'),
   })

@@ -1,4 +1,5 @@
 // The agent's one way out: joins, keeps the credential, and makes the calls. Owns when to join again; knows nothing of instances.
+import {randomBytes} from 'node:crypto'
 import {readFileSync} from 'node:fs'
 import {readFile} from 'node:fs/promises'
 import {type Client, createClient} from '#shared/client.ts'
@@ -28,9 +29,13 @@ export interface ConnectionOptions {
   readonly api: string
   readonly descriptor: ExecutorDescriptor
   readonly credentialFile: string
+  /** Holds the secret that proves this agent to be the one that joined; made when it is not there. */
+  readonly keyFile: string
   /** Undefined when the agent relies on the credential it has. */
   readonly joinTokenFile?: string
   readonly onJoined: () => void
+  /** Another agent serves this executor now: whatever runs here was given up. */
+  readonly onTaken: () => void
   /** The credential could not be written: it works until the agent ends. */
   readonly onUnsaved: (error: unknown) => void
 }
@@ -49,6 +54,17 @@ const readCredential = (path: string, executor: string): string | undefined => {
     // None, or damaged: the agent joins and gets another.
     return undefined
   }
+}
+
+const keyBytes = 32
+
+/** The agent's own secret. Written before it is used, so that an answer that was lost does not shut the agent out of its own executor. */
+const readKey = async (path: string): Promise<string> => {
+  const kept = await readFile(path, 'utf8').catch(() => '')
+  if (/^[A-Za-z0-9_-]{43}$/.test(kept)) return kept
+  const key = randomBytes(keyBytes).toString('base64url')
+  await replaceFile(path, key)
+  return key
 }
 
 /** Holds the credential and the client made with it. */
@@ -97,14 +113,17 @@ export class Connection {
   }
 
   async #joinOnce(): Promise<Client> {
-    const {api, descriptor, joinTokenFile, credentialFile, onJoined, onUnsaved} = this.#options
+    const {api, descriptor, joinTokenFile, credentialFile, keyFile, onJoined, onTaken, onUnsaved} = this.#options
     if (joinTokenFile === undefined)
       throw new Error('the credential is refused, and without GILLIAM_JOIN_TOKEN_FILE the executor can not join again')
     const joinToken = (await readFile(joinTokenFile, 'utf8')).trim()
     const {tags, labels, runtimes, ...rest} = descriptor
-    const body = {...rest, tags: [...tags], labels: {...labels}, runtimes: [...runtimes]}
+    const body = {...rest, tags: [...tags], labels: {...labels}, runtimes: [...runtimes], key: await readKey(keyFile)}
     const joiner = createClient({api, token: joinToken})
-    const {token} = await joiner.call('joinExecutor', {body}, {timeoutMs: callTimeoutMs, triesMax: 1})
+    const {token} = await joiner.call('joinExecutor', {body}, {timeoutMs: callTimeoutMs, triesMax: 1}).catch(error => {
+      if (error instanceof GilliamError && error.code === 'executor_taken') onTaken()
+      throw error
+    })
     this.#client = createClient({api, token})
     onJoined()
     await replaceFile(credentialFile, JSON.stringify({executor: descriptor.id, token})).catch(onUnsaved)

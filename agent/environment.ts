@@ -1,5 +1,6 @@
 // Builds the environment of an instance's process. Pure: what is not named here never reaches it, the agent's own credentials above all.
 import type {Assignment} from '#shared/domain/assignment.ts'
+import {isReservedVariable} from '#shared/domain/names.ts'
 
 /** What is the same for every instance of an executor. */
 export interface ExecutorEnvironment {
@@ -14,9 +15,6 @@ export interface ExecutorEnvironment {
   readonly path: string
   readonly lang: string
 }
-
-/** Names the platform sets and a release can not: `PORT`, `PORT_<port>`, `GILLIAM_…`. */
-export const isReserved = (name: string): boolean => /^(?:PORT|PORT_[0-9]+|GILLIAM_.*)$/.test(name)
 
 const proxyVariables = (proxy: string | undefined): Record<string, string> =>
   proxy === undefined
@@ -50,7 +48,7 @@ export const environmentOf = (
   HOME: given.home,
   HOST: executor.host,
   ...proxyVariables(executor.proxy),
-  ...Object.fromEntries(Object.entries(assignment.env).filter(([name]) => !isReserved(name))),
+  ...Object.fromEntries(Object.entries(assignment.env).filter(([name]) => !isReservedVariable(name))),
   ...portVariables(given.ports, given.first),
   GILLIAM_STAGE: executor.stage,
   GILLIAM_API: executor.api,

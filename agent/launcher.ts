@@ -1,5 +1,4 @@
 // Gets one instance from an assignment to a running process: command, slug, folder, ports, environment, start. Decides nothing about when.
-import {spawn} from 'node:child_process'
 import {accessSync, constants, existsSync} from 'node:fs'
 import {mkdir, rename, rm} from 'node:fs/promises'
 import {delimiter, join} from 'node:path'
@@ -10,6 +9,7 @@ import {type ExecutorEnvironment, environmentOf} from './environment.ts'
 import type {InstanceRecord} from './instance.ts'
 import type {Ports} from './ports.ts'
 import type {Running, Runtime} from './runtime/runtime.ts'
+import {copyTree} from './slugs/copy.ts'
 import type {Slugs} from './slugs/slugs.ts'
 
 /** Instances prepared at the same time: copying and starting more at once only makes each slower. */
@@ -44,17 +44,6 @@ const isExecutable = (path: string): boolean => {
 /** Whether a program is on a `PATH`. */
 export const isOnPath = (program: string, path: string): boolean =>
   path.split(delimiter).some(folder => folder !== '' && isExecutable(join(folder, program)))
-
-const copyTree = (from: string, to: string): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const child = spawn('cp', ['-RP', '--', `${from}/.`, to], {stdio: ['ignore', 'ignore', 'pipe']})
-    let complaint = ''
-    child.stderr.on('data', (text: Buffer) => {
-      complaint = `${complaint}${text}`.slice(0, 300)
-    })
-    child.once('error', reject)
-    child.once('close', code => (code === 0 ? resolve() : reject(new Error(`the slug could not be copied: ${complaint.trim()}`))))
-  })
 
 /** Lets {@link launchesMax} tasks run at once. */
 class Gate {

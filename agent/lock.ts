@@ -1,6 +1,7 @@
 // One agent per home: numbered claims in a folder, of which the newest counts. Only one can make the next one, so that of agents that find a dead holder at the
-// same time one follows it. Knows nothing else of the home.
-import {linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+// same time one follows it. A claim is a symbolic link whose target says who made it: never seen half written, and made on a full disk as well. Knows nothing
+// else of the home.
+import {mkdirSync, readdirSync, readlinkSync, rmSync, symlinkSync} from 'node:fs'
 import {join} from 'node:path'
 import {isAlive, readBootId, statOf} from './runtime/proc.ts'
 
@@ -9,7 +10,7 @@ const racesMax = 100
 
 const holderOf = (path: string): number | undefined => {
   try {
-    const [pid, startTicks, bootId] = readFileSync(path, 'utf8').trim().split(' ')
+    const [pid, startTicks, bootId] = readlinkSync(path).split(' ')
     const alive = bootId === readBootId() && startTicks !== undefined && isAlive(Number(pid), startTicks)
     return alive ? Number(pid) : undefined
   } catch {
@@ -24,10 +25,10 @@ const claimsIn = (folder: string): number[] =>
     .filter(Number.isInteger)
     .sort((a, b) => b - a)
 
-/** Whether the claim was made; false when another made it first. A link, so that no claim is ever seen half written. */
-const claim = (mine: string, path: string): boolean => {
+/** Whether the claim was made; false when another made it first. */
+const claim = (text: string, path: string): boolean => {
   try {
-    linkSync(mine, path)
+    symlinkSync(text, path)
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
@@ -35,17 +36,16 @@ const claim = (mine: string, path: string): boolean => {
   }
 }
 
-const follow = (folder: string, mine: string): string => {
+const follow = (folder: string, mine: string): number => {
   for (let races = 0; races < racesMax; races++) {
     // The one before the newest stays as well: who lists the folder meanwhile sees at least one of them.
     const [newest = 0, , ...old] = claimsIn(folder)
     const holder = holderOf(join(folder, String(newest)))
     if (holder !== undefined)
       throw new Error(`an agent runs here already (pid ${holder}): stop it, or give this one another GILLIAM_AGENT_HOME`)
-    const path = join(folder, String(newest + 1))
-    if (!claim(mine, path)) continue
+    if (!claim(mine, join(folder, String(newest + 1)))) continue
     for (const number of old) rmSync(join(folder, String(number)), {force: true})
-    return path
+    return newest + 1
   }
   throw new Error(`${folder} can not be taken: many agents are starting here`)
 }
@@ -53,12 +53,6 @@ const follow = (folder: string, mine: string): string => {
 /** Takes the lock, also over from an agent that died; returns what gives it back. Throws an error that names the holder when one lives. */
 export const takeLock = (folder: string): (() => void) => {
   mkdirSync(folder, {recursive: true, mode: 0o700})
-  const mine = join(folder, `claim-${process.pid}`)
-  try {
-    writeFileSync(mine, `${process.pid} ${statOf(process.pid)?.startTicks} ${readBootId()}\n`, {mode: 0o600})
-    const path = follow(folder, mine)
-    return () => writeFileSync(path, '')
-  } finally {
-    rmSync(mine, {force: true})
-  }
+  const number = follow(folder, `${process.pid} ${statOf(process.pid)?.startTicks} ${readBootId()}`)
+  return () => void claim('nobody', join(folder, String(number + 1)))
 }

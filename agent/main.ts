@@ -2,22 +2,14 @@
 import {createLogger} from '#shared/log.ts'
 import {runAgent} from './run.ts'
 import {createProcessRuntime} from './runtime/process.ts'
-import {readSettings, type Settings} from './settings.ts'
+import {readSettings} from './settings.ts'
 
 const fail = (error: unknown): never => {
   process.stderr.write(`gilliam agent: ${error instanceof Error ? error.message : error}\n`)
   process.exit(1)
 }
 
-const settingsOrFail = (): Settings => {
-  try {
-    return readSettings(process.env, process.execPath)
-  } catch (error) {
-    return fail(error)
-  }
-}
-
-const settings = settingsOrFail()
+const settings = await readSettings(process.env, process.execPath).catch(fail)
 const log = createLogger('agent', {level: settings.logLevel})
 const world = {
   runtime: createProcessRuntime(),

@@ -1,7 +1,6 @@
 // What an agent is told by its environment, checked once at start. Reads nothing but the environment passed in and the machine's size.
 import {availableParallelism, totalmem} from 'node:os'
 import {delimiter, dirname, join, resolve} from 'node:path'
-import {JoinExecutor} from '#shared/api/executors.ts'
 import {type Environment, read, readNumber, required} from '#shared/config.ts'
 import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
 import {isName} from '#shared/domain/names.ts'
@@ -20,23 +19,24 @@ export interface Settings {
   readonly logLevel: string
 }
 
-const Attributes = JoinExecutor.omit({id: true, host: true, runtimes: true}).partial()
-
-const readAttributes = (text: string) => {
+const readAttributes = async (text: string): Promise<Partial<ExecutorDescriptor>> => {
   const name = 'GILLIAM_EXECUTOR_ATTRIBUTES'
+  if (text === '') return {}
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch {
     throw new Error(`${name} is not JSON`)
   }
-  const parsed = Attributes.safeParse(value)
+  // Agents without attributes, most of them, need not load schemas.
+  const {JoinExecutor} = await import('#shared/api/executors.ts')
+  const parsed = JoinExecutor.omit({id: true, host: true, runtimes: true}).partial().safeParse(value)
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues
   throw new Error(`${name}: ${issue?.path.join('.')} ${issue?.message}`)
 }
 
-const readDescriptor = (env: Environment, host: string): ExecutorDescriptor => {
+const readDescriptor = async (env: Environment, host: string): Promise<ExecutorDescriptor> => {
   const id = required(env, 'GILLIAM_EXECUTOR')
   if (!isName(id)) throw new Error(`GILLIAM_EXECUTOR must be lower-case letters, digits and dashes, not “${id}”`)
   return {
@@ -48,17 +48,17 @@ const readDescriptor = (env: Environment, host: string): ExecutorDescriptor => {
     cpuMilli: availableParallelism() * 1_000,
     memoryMib: Math.floor(totalmem() / 1_048_576),
     pricePerHour: 0,
-    ...readAttributes(read(env, 'GILLIAM_EXECUTOR_ATTRIBUTES', '{}')),
+    ...(await readAttributes(read(env, 'GILLIAM_EXECUTOR_ATTRIBUTES'))),
     id,
     host,
     runtimes: ['process'],
   }
 }
 
-/** Reads the settings. `nodePath` is the program the agent runs on: instances find the same one first. Throws an error that names the variable. */
-export const readSettings = (env: Environment, nodePath: string): Settings => {
+/** Reads the settings. `nodePath` is the program the agent runs on: instances find the same one first. Rejects with an error that names the variable. */
+export const readSettings = async (env: Environment, nodePath: string): Promise<Settings> => {
   const host = read(env, 'GILLIAM_EXECUTOR_HOST', '127.0.0.1')
-  const descriptor = readDescriptor(env, host)
+  const descriptor = await readDescriptor(env, host)
   const api = required(env, 'GILLIAM_API')
   const home = resolve(required(env, 'GILLIAM_AGENT_HOME'))
   const proxy = read(env, 'GILLIAM_PROXY')

@@ -11,12 +11,15 @@ const reportsPerCallMax = 200
 const logLinesPerCallMax = 1_000
 const logBytesPerCallMax = 384 * 1_024
 /** Reports that become due within this go together. */
-const debounceMs = 20
+const debounceMs = 5
 /** With nothing to tell, the answer may wait this long for something new; well below the lease and the call’s timeout. */
 const idleHoldMs = 10_000
 const retryBaseMs = 500
 const retryMaxMs = 10_000
 const lastSyncTimeoutMs = 1_000
+/** What the control plane asks for is kept within these: calls end no lease, and are no flood. */
+const syncMsMin = 10
+const syncMsMax = 15_000
 
 export interface SyncOptions {
   readonly agent: Agent
@@ -61,6 +64,9 @@ class Held {
   }
 }
 
+const within = (ms: number, otherwiseMs: number): number =>
+  Number.isFinite(ms) ? Math.min(syncMsMax, Math.max(syncMsMin, ms)) : otherwiseMs
+
 const call = async ({agent, connection, spool, look, busyMs, log}: SyncOptions, hold: (isIdle: boolean) => Held): Promise<number> => {
   look()
   const reports = agent.reports(reportsPerCallMax)
@@ -73,7 +79,8 @@ const call = async ({agent, connection, spool, look, busyMs, log}: SyncOptions, 
     const answer = await connection.sync(request, {signal: held.signal})
     agent.acknowledge(reports)
     if (answer.assignments !== undefined) agent.assign(answer.assignments, answer.assignmentVersion)
-    return spool.isEmpty ? answer.nextSyncMs : Math.min(answer.nextSyncMs, busyMs)
+    const nextSyncMs = within(answer.nextSyncMs, busyMs)
+    return spool.isEmpty ? nextSyncMs : Math.min(nextSyncMs, busyMs)
   } catch (error) {
     if (held.isInterrupted) return 0
     if (!isIndigestible(error) || batch.lines.length === 0) batch.failed()

@@ -4,6 +4,7 @@ import {mkdir, readFile, rename, rm, writeFile} from 'node:fs/promises'
 import {homedir} from 'node:os'
 import {join} from 'node:path'
 import {type Environment, read} from '#shared/config.ts'
+import {closest} from '#shared/domain/closest.ts'
 import {isName} from '#shared/domain/names.ts'
 import {GilliamError} from '#shared/errors.ts'
 
@@ -87,6 +88,15 @@ const writeConfig = async (dir: string, configuration: Configuration): Promise<v
   }
 }
 
+/** What to say of a stage that is not in the configuration. */
+export const noStage = (name: string, {stages}: Configuration): GilliamError => {
+  const near = closest(name, Object.keys(stages))
+  return new GilliamError(
+    'not_found',
+    `No stage “${name}”. ${near === undefined ? '`gilliam stages` lists them.' : `Did you mean “${near}”?`}`,
+  )
+}
+
 /** Adds or replaces a stage; the first one becomes the current one. */
 export const writeStage = async (dir: string, name: string, stage: Stage): Promise<void> => {
   const before = await readConfig(dir)
@@ -96,6 +106,15 @@ export const writeStage = async (dir: string, name: string, stage: Stage): Promi
 /** Makes a stage the current one; it must exist. */
 export const useStage = async (dir: string, name: string): Promise<void> => {
   const before = await readConfig(dir)
-  if (!Object.hasOwn(before.stages, name)) throw new GilliamError('not_found', `No stage “${name}”. \`gilliam stages\` lists them.`)
+  if (!Object.hasOwn(before.stages, name)) throw noStage(name, before)
   await writeConfig(dir, {...before, current: name})
+}
+
+/** Forgets a stage and its token; it must exist. Without the current one, none is current. */
+export const removeStage = async (dir: string, name: string): Promise<void> => {
+  const before = await readConfig(dir)
+  if (!Object.hasOwn(before.stages, name)) throw noStage(name, before)
+  const {current, stages} = before
+  const left = Object.fromEntries(Object.entries(stages).filter(([other]) => other !== name))
+  await writeConfig(dir, {...(current === undefined || current === name ? {} : {current}), stages: left})
 }

@@ -47,6 +47,10 @@ const exits: Partial<Record<ErrorCode, Exit>> = {
   conflict: 'conflict',
   route_conflict: 'conflict',
   formation_destroying: 'conflict',
+  instance_ended: 'conflict',
+  executor_taken: 'conflict',
+  executor_lost: 'conflict',
+  idempotency_in_progress: 'conflict',
 }
 
 /** Which exit an error stands for. */

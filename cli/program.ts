@@ -7,6 +7,7 @@ import {addEnv} from './commands/env.ts'
 import {addExecutor} from './commands/executor.ts'
 import {addExecutors} from './commands/executors.ts'
 import {addExplain} from './commands/explain.ts'
+import {addFormations} from './commands/formations.ts'
 import {addLogs} from './commands/logs.ts'
 import {addPs} from './commands/ps.ts'
 import {addRegistry} from './commands/registry.ts'
@@ -22,9 +23,11 @@ import {addStop} from './commands/stop.ts'
 import {addToken} from './commands/token.ts'
 import {addTraffic} from './commands/traffic.ts'
 import type {World} from './session.ts'
+import {usageMessage} from './usage.ts'
 
 const commands = [
   addCreate,
+  addFormations,
   addDeploy,
   addReleases,
   addRelease,
@@ -49,7 +52,12 @@ const commands = [
 
 /** Errors of usage and output go where `world` says; nothing here ends the process. */
 const configure = (command: Command, world: World): void => {
-  command.exitOverride().configureOutput({writeOut: world.out, writeErr: world.err, getErrHelpWidth: () => world.columns})
+  command.exitOverride().configureOutput({
+    writeOut: world.out,
+    writeErr: world.err,
+    outputError: text => world.err(`${world.paintErr('red', 'gilliam:')} ${usageMessage(command, text)}`),
+    getErrHelpWidth: () => world.columns,
+  })
   command.showSuggestionAfterError(true)
   for (const child of command.commands) configure(child, world)
 }

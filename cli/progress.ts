@@ -1,4 +1,4 @@
-// Progress on stderr: a block that is redrawn on a terminal, plain lines of what changed elsewhere. Owns cursor movement; knows nothing of instances.
+// Progress on stderr: a block that is redrawn on a terminal, plain lines of what changed elsewhere, both bounded. Owns cursor movement; knows nothing of instances.
 
 export interface Progress {
   /** A line that stays. */
@@ -15,8 +15,11 @@ interface Screen {
   readonly columns: number
 }
 
-/** A redrawn block is at most this many lines; the rest is counted. */
+/** A look shows at most this many lines; the rest is counted. */
 export const blockLinesMax = 20
+
+const bounded = (lines: readonly string[]): readonly string[] =>
+  lines.length <= blockLinesMax ? lines : [...lines.slice(0, blockLinesMax - 1), `  … and ${lines.length - blockLinesMax + 1} more`]
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are control sequences
 const sequence = /\u001b\[[0-9;]*m/g
@@ -26,7 +29,7 @@ const cut = (line: string, columns: number): string =>
   line.replace(sequence, '').length <= columns ? line : `${line.replace(sequence, '').slice(0, Math.max(1, columns - 1))}…`
 
 const createBlock = ({err, columns}: Screen): Progress => {
-  let shown: string[] = []
+  let shown: readonly string[] = []
   const clear = () => {
     if (shown.length > 0) err(`\u001b[${shown.length}A\u001b[J`)
   }
@@ -41,8 +44,7 @@ const createBlock = ({err, columns}: Screen): Progress => {
     },
     show: lines => {
       const all = [...lines.values()].map(line => cut(line, columns))
-      const next =
-        all.length <= blockLinesMax ? all : [...all.slice(0, blockLinesMax - 1), `  … and ${all.length - blockLinesMax + 1} more`]
+      const next = bounded(all)
       if (next.join('\n') === shown.join('\n')) return
       clear()
       shown = next
@@ -59,10 +61,9 @@ const createLines = ({err}: Screen): Progress => {
   return {
     say: line => err(`${line}\n`),
     show: lines => {
-      for (const [key, line] of lines) {
-        if (last.get(key) !== line) err(`${line}\n`)
-        last.set(key, line)
-      }
+      const changed = [...lines].filter(([key, line]) => last.get(key) !== line)
+      for (const [key, line] of changed) last.set(key, line)
+      for (const line of bounded(changed.map(([, text]) => text))) err(`${line}\n`)
     },
     end: () => last.clear(),
   }

@@ -16,6 +16,7 @@ const verdictOf = (rollout: Rollout): Verdict => {
 
 const summary = (scale: Readonly<Record<string, number>>): string =>
   Object.entries(scale)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([service, count]) => `${service}=${count}`)
     .join(' ') || 'no services'
 

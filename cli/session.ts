@@ -1,11 +1,10 @@
 // What a command works with: output, the chosen stage and formation, the API client. Chooses by the documented precedence; knows no command.
 
-import {readFile} from 'node:fs/promises'
 import type {Client} from '#shared/client.ts'
 import {type Environment, read} from '#shared/config.ts'
-import {closest} from '#shared/domain/closest.ts'
 import {isName} from '#shared/domain/names.ts'
-import {configDir, readConfig, type Stage} from './config.ts'
+import {configDir, noStage, readConfig, type Stage} from './config.ts'
+import {checkUrl, readToken} from './credentials.ts'
 import {CommandError, Interrupted} from './exit.ts'
 import {createProgress, type Progress} from './progress.ts'
 import {findProject, manifestFormation, type Project} from './project.ts'
@@ -57,6 +56,8 @@ export interface Session extends World {
   readonly sleep: (ms: number) => Promise<void>
 }
 
+export const noStageYet = 'No stage yet. Run ./bootstrap, or `gilliam stages add NAME --api URL --token-file FILE`.'
+
 const once = <T>(make: () => Promise<T>): (() => Promise<T>) => {
   let made: Promise<T> | undefined
   return () => {
@@ -67,27 +68,23 @@ const once = <T>(make: () => Promise<T>): (() => Promise<T>) => {
 
 const tokenOf = async (env: Environment): Promise<string> => {
   const file = read(env, 'GILLIAM_TOKEN_FILE')
-  return read(env, 'GILLIAM_TOKEN') || file === '' ? read(env, 'GILLIAM_TOKEN') : (await readFile(file, 'utf8')).trim()
+  if (read(env, 'GILLIAM_TOKEN') !== '' || file === '') return read(env, 'GILLIAM_TOKEN')
+  return readToken(file, 'GILLIAM_TOKEN_FILE')
 }
 
 /** --stage, GILLIAM_STAGE, .gilliam/, then the current one; GILLIAM_API and GILLIAM_TOKEN override its parts. */
 const chooseStage = async (world: World, options: CommonOptions, project: Project): Promise<ChosenStage> => {
   const api = options.stage === undefined ? read(world.env, 'GILLIAM_API') : ''
+  if (api !== '') checkUrl(api, 'GILLIAM_API')
   const token = options.stage === undefined ? await tokenOf(world.env) : ''
   const named = options.stage ?? (read(world.env, 'GILLIAM_STAGE') || project.remembered.stage)
   if (api !== '' && token !== '') return {name: named ?? 'environment', api, token}
-  const {stages, current} = await readConfig(configDir(world.env))
+  const configuration = await readConfig(configDir(world.env))
+  const {stages, current} = configuration
   const name = named ?? current
-  if (name === undefined)
-    throw new CommandError('usage', 'No stage yet. Run ./bootstrap, or `gilliam stages add NAME --api URL --token-file FILE`.')
+  if (name === undefined || Object.keys(stages).length === 0) throw new CommandError('usage', noStageYet)
   const stage = Object.hasOwn(stages, name) ? stages[name] : undefined
-  if (stage === undefined) {
-    const near = closest(name, Object.keys(stages))
-    throw new CommandError(
-      'notFound',
-      `No stage “${name}”. ${near === undefined ? '`gilliam stages` lists them.' : `Did you mean “${near}”?`}`,
-    )
-  }
+  if (stage === undefined) throw noStage(name, configuration)
   return {...stage, name, ...(api === '' ? {} : {api}), ...(token === '' ? {} : {token})}
 }
 

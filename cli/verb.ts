@@ -1,8 +1,10 @@
 // How a command is declared: the options all share, and the step from commander's arguments to a session. Knows no single command.
 import type {Command} from 'commander'
 import {closest} from '#shared/domain/closest.ts'
+import {isInstanceId, parseInstanceName} from '#shared/domain/names.ts'
 import {CommandError} from './exit.ts'
 import {type CommonOptions, createSession, type Session, type World} from './session.ts'
+import {withSuggestion} from './suggest.ts'
 
 export type Operands = readonly (string | undefined)[]
 
@@ -27,6 +29,8 @@ export const act =
     const session = createSession(world, options as CommonOptions)
     try {
       await task(session, command.args, options as O)
+    } catch (error) {
+      throw await withSuggestion(session, error)
     } finally {
       session.progress.end()
     }
@@ -38,6 +42,13 @@ export const number = (text: string, what: string, min: number, max: number): nu
   if (!(value >= min && value <= max))
     throw new CommandError('usage', `${what} must be a whole number from ${min} to ${max}, not “${text}”.`)
   return value
+}
+
+/** The id in `SERVICE.ID` or `ID`; a usage error otherwise. */
+export const instanceId = (text: string): string => {
+  const id = parseInstanceName(text)?.id ?? text
+  if (!isInstanceId(id)) throw new CommandError('usage', `“${text}” is not an instance: SERVICE.ID as \`gilliam ps\` shows it, or ID.`)
+  return id
 }
 
 /** `svc=n…` → counts by service. */

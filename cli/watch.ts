@@ -39,7 +39,8 @@ const stateOf = (instance: Instance): InstanceState => instance.state as Instanc
 
 const describe = (instance: Instance): string => {
   const reason = instance.reason ?? (instance.exitCode === undefined ? 'no reason reported' : `exit code ${instance.exitCode}`)
-  const code = instance.exitCode === undefined || /exit code/i.test(reason) ? '' : ` (exit code ${instance.exitCode})`
+  // One that was ended because it was not healthy has the exit code of our own signal.
+  const code = instance.exitCode === undefined || /exit code|^not healthy/i.test(reason) ? '' : ` (exit code ${instance.exitCode})`
   return `${neutralise(instance.name)} ${instance.state}: ${neutralise(reason)}${code}`
 }
 
@@ -95,6 +96,8 @@ const explainFailure = async (session: Session, instances: readonly Instance[]):
   const lines: string[] = []
   for (const instance of culprits(instances)) {
     lines.push(describe(instance))
+    if (instance.reason?.includes('ECONNREFUSED'))
+      lines.push('    Nothing listens there: a service listens on $HOST:$PORT, and $PORT differs from instance to instance.')
     if (instance.state === 'pending') lines.push(`    \`gilliam explain ${instance.name}\` shows why, executor by executor`)
     else lines.push(...(await lastLines(session, instance)))
   }

@@ -1,5 +1,5 @@
-// How far each stream reader has come, on disk, so that a restart of the control plane misses no event. Never ahead of what was handled; it may lag a
-// second behind, and events handled twice are harmless to the functions.
+// How far each stream reader has come, on disk, so that a restart of the control plane misses no event. Never ahead of what was handled; it may lag two
+// seconds behind, and events handled twice are harmless to the functions.
 import {mkdirSync} from 'node:fs'
 import {join} from 'node:path'
 import {readJson, replaceFile} from './files.ts'
@@ -12,6 +12,8 @@ export interface Checkpoint {
   readonly set: (shard: string, sequenceNumber: string) => void
   /** Forgets shards that are no longer listed. */
   readonly keep: (shards: readonly string[]) => void
+  /** Writes what changed, if it has not done so for a second. */
+  readonly saveNowAndThen: () => void
   /** Writes what changed. */
   readonly save: () => void
 }
@@ -27,7 +29,7 @@ export const openCheckpoint = async (folder: string, reader: string, stream: str
 
   const save = () => {
     if (!isChanged) return
-    replaceFile(file, `${JSON.stringify({stream, shards: Object.fromEntries(shards)})}\n`)
+    replaceFile(file, `${JSON.stringify({stream, shards: Object.fromEntries(shards)})}\n`, {flush: false})
     isChanged = false
     savedAt = now()
   }
@@ -36,10 +38,12 @@ export const openCheckpoint = async (folder: string, reader: string, stream: str
     set: (shard, sequenceNumber) => {
       shards.set(shard, sequenceNumber)
       isChanged = true
-      if (now() - savedAt >= saveEveryMs) save()
     },
     keep: listed => {
       for (const shard of shards.keys()) if (!listed.includes(shard)) isChanged = shards.delete(shard)
+    },
+    saveNowAndThen: () => {
+      if (now() - savedAt >= saveEveryMs) save()
     },
     save,
   }

@@ -13,6 +13,11 @@ import {stopForeground, stopStage} from './stop.ts'
 const status = createStatusLine(process.stderr)
 const progress = (text: string) => status.show(`${text} …`)
 
+const say = (text: string) => {
+  status.end()
+  process.stderr.write(`${text}\n`)
+}
+
 const watchEveryMs = 1_000
 
 const print = (options: BootstrapOptions, controlPlane: ProcessRecord | undefined): void => {
@@ -91,7 +96,7 @@ const watch = async (context: Context, started: Started, running: RunningStage):
 
 /** Does what the command line asks; answers the exit code. Throws BootstrapError for what one line explains. */
 export const perform = async (options: BootstrapOptions, env: Environment, signal: AbortSignal): Promise<number> => {
-  const context: Context = {options, paths: stagePaths(options.home), env, signal, progress}
+  const context: Context = {options, paths: stagePaths(options.home), env, signal, progress, say}
   try {
     if (options.mode === 'stop') return await stop(context)
     const started: Started = {agents: []}

@@ -3,11 +3,9 @@ import {createHash} from 'node:crypto'
 import {mkdir, readFile} from 'node:fs/promises'
 import {dirname} from 'node:path'
 import {readConfig, type Stage, writeStage} from '#cli/config.ts'
-import {createStore} from '#lambdas/store/index.ts'
 import {type Client, createClient} from '#shared/client.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {Scope} from '#shared/scopes.ts'
-import {connectDynamoDB} from './dynamodb.ts'
 import {replaceFile} from './files.ts'
 
 const tokenTtlMs = 365 * 86_400_000
@@ -21,14 +19,20 @@ export interface AdminOptions {
   readonly configFolder: string
   readonly database: {readonly endpoint: string; readonly table: string; readonly ownCredentials: boolean}
   readonly now: () => number
+  /** Tells the user something that is no failure. */
+  readonly say: (text: string) => void
 }
 
 /** Answers a client with the user's admin token, made directly in the store when the CLI's configuration has none that works, and written there. */
-export const adminClient = async ({stage, urls, configFolder, database, now}: AdminOptions): Promise<Client> => {
+export const adminClient = async ({stage, urls, configFolder, database, now, say}: AdminOptions): Promise<Client> => {
   const before = (await readConfig(configFolder)).stages[stage]
   const isKnown = before !== undefined && before.api === urls.api && (await isAccepted(urls.api, before.token))
   const token = isKnown ? before.token : await mintAdmin(database, stage, now)
   if (!isKnown || before.router !== urls.router || before.proxy !== urls.proxy) await writeStage(configFolder, stage, {...urls, token})
+  if (before !== undefined && before.api !== urls.api)
+    say(
+      `\`gilliam\` knew a stage “${stage}” at ${before.api}, and now means this one by that name; --stage NAME gives this one a name of its own`,
+    )
   return createClient({api: urls.api, token})
 }
 
@@ -43,6 +47,8 @@ const isAccepted = async (api: string, token: string): Promise<boolean> => {
 }
 
 const mintAdmin = async (database: AdminOptions['database'], stage: string, now: () => number): Promise<string> => {
+  // Needed once per stage, and heavy.
+  const [{createStore}, {connectDynamoDB}] = await Promise.all([import('#lambdas/store/index.ts'), import('./dynamodb.ts')])
   const dynamo = connectDynamoDB(database.endpoint, () => undefined, database.ownCredentials)
   try {
     const store = createStore({client: dynamo.client, table: database.table})

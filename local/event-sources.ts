@@ -9,11 +9,14 @@ import type {Logger} from '#shared/log.ts'
 import {type Loop, startLoop} from '#shared/loop.ts'
 import {type Checkpoint, openCheckpoint} from './checkpoints.ts'
 import {ShardReader, type StreamRecord} from './shards.ts'
+import {StreamReads} from './stream-reads.ts'
 
 const idlePollMsDefault = 200
 const recordsPerBatchMax = 100
 /** Tries of one batch; then it is logged and left to the next tick, which looks at everything. */
 const batchTriesMax = 8
+/** After a batch a consumer rests as long as that took, at most this long: what happens meanwhile goes together, and others get their turn. */
+const restMsMax = 200
 const retryBaseMs = 100
 const retryMaxMs = 5_000
 
@@ -54,13 +57,15 @@ export const startEventSources = async (options: EventSourceOptions): Promise<Ev
   const checkpoints = new Map<string, Checkpoint>()
   const positions = new Map<string, number>()
   const loops: Loop[] = []
+  const reads = new StreamReads(options.streams)
   for (const consumer of options.consumers) {
     const checkpoint = await openCheckpoint(options.checkpoints, consumer.name, stream, options.now)
     checkpoints.set(consumer.name, checkpoint)
-    loops.push(consume(consumer, stream, checkpoint, options, position => positions.set(consumer.name, position)))
+    loops.push(consume(consumer, {stream, checkpoint, reads}, options, position => positions.set(consumer.name, position)))
   }
   return {
     poke: () => {
+      reads.written()
       for (const loop of loops) loop.wake()
     },
     position: () => (positions.size < options.consumers.length ? 0 : Math.min(...positions.values())),
@@ -73,21 +78,31 @@ export const startEventSources = async (options: EventSourceOptions): Promise<Ev
 
 const consume = (
   consumer: Consumer,
-  stream: string,
-  checkpoint: Checkpoint,
+  {stream, checkpoint, reads}: {readonly stream: string; readonly checkpoint: Checkpoint; readonly reads: StreamReads},
   options: EventSourceOptions,
   reached: (position: number) => void,
 ): Loop => {
   const log = options.log.child({consumer: consumer.name})
   const idlePollMs = options.idlePollMs ?? idlePollMsDefault
-  const reader = new ShardReader({client: options.streams, stream, checkpoint, from: options.from ?? 'TRIM_HORIZON', now: options.now})
+  const reader = new ShardReader({
+    client: options.streams,
+    reads,
+    stream,
+    checkpoint,
+    from: options.from ?? 'TRIM_HORIZON',
+    now: options.now,
+  })
   return startLoop(
     async signal => {
+      let workedMs = 0
       const isMore = await reader.pass(async records => {
+        const startedAt = performance.now()
         await deliver(consumer, records.filter(isOf(consumer.types)), stream, signal, log)
+        workedMs += performance.now() - startedAt
         reached(Number(records.at(-1)?.dynamodb?.SequenceNumber ?? 0))
       })
-      if (!isMore) checkpoint.save()
+      checkpoint.saveNowAndThen()
+      if (workedMs > 1) await sleep(Math.min(workedMs, restMsMax), undefined, {signal})
       return isMore ? 0 : idlePollMs
     },
     {intervalMs: idlePollMs, backoffMaxMs: retryMaxMs, onError: error => log.warn({err: error}, 'the stream can not be read')},

@@ -3,11 +3,14 @@ import {randomBytes} from 'node:crypto'
 import {renameSync, rmSync, writeFileSync} from 'node:fs'
 import {readFile} from 'node:fs/promises'
 
-/** Replaces `file` by `text`, mode 0600. Synchronous: what it records has just happened and must not be lost to an interleaving. */
-export const replaceFile = (file: string, text: string): void => {
+/**
+ * Replaces `file` by `text`, mode 0600. Synchronous: what it records has just happened and must not be lost to an interleaving. Without `flush` it does not
+ * wait for the disk: after a power failure the file may be an old one, or unreadable.
+ */
+export const replaceFile = (file: string, text: string, {flush = true} = {}): void => {
   const temporary = `${file}.${randomBytes(6).toString('hex')}`
   try {
-    writeFileSync(temporary, text, {mode: 0o600, flag: 'wx', flush: true})
+    writeFileSync(temporary, text, {mode: 0o600, flag: 'wx', flush})
     renameSync(temporary, file)
   } catch (error) {
     rmSync(temporary, {force: true})

@@ -50,20 +50,21 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
   const invoke = async (request: IncomingMessage, response: ServerResponse, path: string, query: string, requestId: string) => {
     const method = request.method ?? ''
     const found = match(method, path)
-    if (found.outcome === 'missing') return answer(response, requestId, 'not_found', `no endpoint ${path}; GET /v1/openapi.json lists them`)
+    if (found.outcome === 'missing')
+      return answer(response, requestId, 'not_found', `There is no endpoint ${path}; GET /v1/openapi.json lists them.`)
     if (found.outcome === 'malformed')
-      return answer(response, requestId, 'invalid_request', `“${found.segment}” in the path is not valid percent-encoding`)
+      return answer(response, requestId, 'invalid_request', `“${found.segment}” in the path is not valid percent-encoding.`)
     if (found.outcome === 'method') {
       const allow = found.allowed.join(', ')
-      return answer(response, requestId, 'method_not_allowed', `${path} takes ${allow}, not ${method}`, {allow})
+      return answer(response, requestId, 'method_not_allowed', `${path} takes ${allow}, not ${method}.`, {allow})
     }
     const body = await readBody(request, requestBodyBytesMax)
-    if (body === undefined) return answer(response, requestId, 'too_large', `the body is larger than ${requestBodyBytesMax} bytes`)
+    if (body === undefined) return answer(response, requestId, 'too_large', `The body is larger than ${requestBodyBytesMax} bytes.`)
     const {route, pathParameters} = found
     const event = toEvent({request, path, query, body, routeKey: route.routeKey, pathParameters, requestId, now: options.now()})
     const result = await withTimeout(options.functions[route.function](event, endOf(response)), functionTimeoutMs)
     if (result === undefined)
-      return answer(response, requestId, 'unavailable', `no answer within ${functionTimeoutMs / 1_000} s; try again`)
+      return answer(response, requestId, 'unavailable', `No answer within ${functionTimeoutMs / 1_000} s; try again.`)
     writeResult(result, response, draining)
   }
 
@@ -76,7 +77,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       if (request.destroyed && !request.complete) return response.destroy()
       options.log.error({err: error, requestId, method: request.method, path}, 'request failed')
       if (response.headersSent) return response.destroy()
-      answer(response, requestId, 'internal', `something broke here; the log has it as ${requestId}`)
+      answer(response, requestId, 'internal', `Something broke here; the log has it as ${requestId}.`)
     })
   })
   server.headersTimeout = headersTimeoutMs

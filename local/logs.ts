@@ -5,7 +5,7 @@ import {join} from 'node:path'
 import type {LogLine} from '#shared/domain/assignment.ts'
 import {isName} from '#shared/domain/names.ts'
 import {GilliamError} from '#shared/errors.ts'
-import type {LogPage, LogQuery, LogStore} from '#shared/ports.ts'
+import {type LogPage, type LogQuery, type LogStore, logPageBytesMax} from '#shared/ports.ts'
 import {appendLines, endOf, limitSegments, listSegments, readLines, type Segment} from './log-segments.ts'
 
 export interface LogLimits {
@@ -88,9 +88,12 @@ const wanted = (text: string, query: LogQuery): Omit<LogLine, 'formation'> | und
 const newest = (folder: string, segments: readonly Segment[], query: LogQuery): LogPage => {
   const items: Omit<LogLine, 'formation'>[] = []
   let scanned = 0
+  let bytes = 0
   for (const segment of segments.toReversed()) {
     for (const {text} of readLines(folder, segment, segment.start).reverse()) {
       const line = wanted(text, query)
+      if (line !== undefined) bytes += Buffer.byteLength(text)
+      if (bytes > logPageBytesMax) return {items: items.reverse(), cursor: String(endOf(segments))}
       if (line !== undefined) items.push(line)
       scanned += 1
       if (items.length >= query.limit || scanned >= scannedLinesMax) return {items: items.reverse(), cursor: String(endOf(segments))}
@@ -103,10 +106,13 @@ const after = (folder: string, segments: readonly Segment[], query: LogQuery, cu
   const items: Omit<LogLine, 'formation'>[] = []
   let at = Math.min(cursor, endOf(segments))
   let scanned = 0
+  let bytes = 0
   for (const segment of segments) {
     if (segment.start + segment.bytes <= at) continue
     for (const {text, end} of readLines(folder, segment, at)) {
       const line = wanted(text, query)
+      if (line !== undefined) bytes += Buffer.byteLength(text)
+      if (bytes > logPageBytesMax) return {items, cursor: String(at)}
       if (line !== undefined) items.push(line)
       at = end
       scanned += 1

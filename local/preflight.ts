@@ -1,5 +1,6 @@
 // Everything that can be known to be wrong before anything is started, each as one line that says what to do.
-import {accessSync, constants, mkdirSync} from 'node:fs'
+import {accessSync, constants, existsSync, mkdirSync, statSync} from 'node:fs'
+import {dirname} from 'node:path'
 import {type Environment, read} from '#shared/config.ts'
 import {findDynoxide} from './database.ts'
 import {findListener, type Listener} from './listeners.ts'
@@ -38,10 +39,20 @@ export const checkMachine = ({nodeVersion, platform, dynoxide, endpoint}: Machin
     )
 }
 
+/** Folders that are missing, from the top. Node's own recursion never ends below one that says ENOENT to everything, as /proc does. */
+const makeFolder = (path: string): void => {
+  if (existsSync(path)) {
+    if (!statSync(path).isDirectory()) throw Object.assign(new Error(`${path} is no folder`), {code: 'ENOTDIR'})
+    return
+  }
+  makeFolder(dirname(path))
+  mkdirSync(path, {mode: 0o700})
+}
+
 /** Makes the home folder. Throws BootstrapError when it can not be written. */
 export const prepareHome = ({home}: StagePaths): void => {
   try {
-    mkdirSync(home, {recursive: true, mode: 0o700})
+    makeFolder(home)
     accessSync(home, constants.W_OK | constants.X_OK)
   } catch (error) {
     const {code} = error as NodeJS.ErrnoException

@@ -3,21 +3,22 @@
 import {
   DescribeStreamCommand,
   type DynamoDBStreamsClient,
-  GetRecordsCommand,
   GetShardIteratorCommand,
   type Shard,
   type _Record as StreamRecord,
 } from '@aws-sdk/client-dynamodb-streams'
 import type {Checkpoint} from './checkpoints.ts'
+import type {StreamReads} from './stream-reads.ts'
 
 export type {StreamRecord}
 
-/** Records asked for at once. */
-const recordsPerReadMax = 1_000
+/** Fewer records than this in one read are all there are, as a rule; the next look finds what is not. */
+const recordsWithMoreMin = 100
 const listEveryMs = 30_000
 
 export interface ShardReaderOptions {
   readonly client: DynamoDBStreamsClient
+  readonly reads: StreamReads
   readonly stream: string
   readonly checkpoint: Checkpoint
   /** Where to begin in a shard without a checkpoint. */
@@ -80,14 +81,15 @@ export class ShardReader {
     const id = idOf(shard)
     const iterator = this.#iterators.get(id) ?? (await this.#begin(shard))
     if (iterator === undefined) return false
-    const answer = await this.#options.client.send(new GetRecordsCommand({ShardIterator: iterator, Limit: recordsPerReadMax}))
+    const {reads, checkpoint, from} = this.#options
+    const answer = await reads.read(`${id} ${checkpoint.get(id) ?? from}`, iterator)
     const records = answer.Records ?? []
     if (records.length > 0) await take(records)
     const last = records.at(-1)?.dynamodb?.SequenceNumber
-    if (last !== undefined) this.#options.checkpoint.set(id, last)
+    if (last !== undefined) checkpoint.set(id, last)
     if (answer.NextShardIterator !== undefined) {
       this.#iterators.set(id, answer.NextShardIterator)
-      return records.length > 0
+      return records.length >= recordsWithMoreMin
     }
     this.#iterators.delete(id)
     this.#ended.add(id)

@@ -4,7 +4,7 @@ import {configDir} from '#cli/config.ts'
 import type {Client} from '#shared/client.ts'
 import {type Environment, read} from '#shared/config.ts'
 import {transfer} from '#shared/exchange.ts'
-import {packDataPlane} from './bundle.ts'
+import {ensureBundles} from './bundle.ts'
 import {adminClient, ensureTokenFile} from './credentials.ts'
 import {findDatabase, stopDatabase} from './database.ts'
 import {readJson, replaceFile} from './files.ts'
@@ -12,6 +12,7 @@ import {BootstrapError, type BootstrapOptions, type StageSettings, urlOf} from '
 import type {StagePaths} from './paths.ts'
 import {checkMachine, checkPorts, prepareHome, thisMachine} from './preflight.ts'
 import {lastError, type ProcessRecord} from './processes.ts'
+import {packDataPlane} from './slug.ts'
 import {
   executorIds,
   findAgent,
@@ -36,6 +37,8 @@ export interface Context {
   /** Aborted when the user wants to stop. */
   readonly signal: AbortSignal
   readonly progress: (text: string) => void
+  /** A line that stays. */
+  readonly say: (text: string) => void
 }
 
 /** What one bootstrap started itself, to be ended again by it. */
@@ -51,11 +54,12 @@ export interface RunningStage {
 
 /** Brings up what is missing and waits until all of it answers; adds to `started` what it started. Throws BootstrapError. */
 export const bringUp = async (context: Context, started: Started): Promise<RunningStage> => {
-  const {options, paths, env, signal, progress} = context
+  const {options, paths, env, signal, progress, say} = context
   await checkPlace(context)
-  const slug = packDataPlane()
+  const bundles = ensureBundles()
+  const slug = bundles.proxy.then(packDataPlane)
   slug.catch(() => undefined)
-  const controlPlane = await ensureControlPlane(context, started)
+  const controlPlane = await ensureControlPlane(context, started, bundles['control-plane'])
   signal.throwIfAborted()
   const client = await adminClient({
     stage: options.stage,
@@ -63,15 +67,18 @@ export const bringUp = async (context: Context, started: Started): Promise<Runni
     configFolder: configDir(env),
     database: await databaseOf(context),
     now: Date.now,
+    say,
   })
   await ensureTokenFile({client, file: paths.joinToken, name: 'agents of this machine', scope: 'join', now: Date.now})
   await ensureTokenFile({client, file: paths.discoveryToken, name: 'router and proxy', scope: 'discovery', now: Date.now})
   progress('agent')
+  await bundles.agent
   const agents = await ensureAgents(context, started)
   await waitForAgents(context, client, agents)
   progress('router and proxy')
   await ensureDataPlane(client, options, paths, await slug)
   await waitForDataPlane(context, client)
+  await Promise.all(Object.values(bundles))
   return {client, controlPlane}
 }
 
@@ -112,9 +119,14 @@ const checkSettings = async (options: BootstrapOptions, paths: StagePaths): Prom
   }
 }
 
-const ensureControlPlane = async ({options, paths, env, progress}: Context, started: Started): Promise<ProcessRecord> => {
+const ensureControlPlane = async (
+  {options, paths, env, progress}: Context,
+  started: Started,
+  program: Promise<unknown>,
+): Promise<ProcessRecord> => {
   const running = await findControlPlane(paths)
   progress('control plane')
+  await program
   if (running === undefined) started.controlPlane = await startControlPlane(options, paths, env)
   else await waitForHealth(running, options, paths)
   replaceFile(paths.stage, `${JSON.stringify(settingsOf(options), null, 2)}\n`)

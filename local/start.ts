@@ -2,16 +2,13 @@
 import {mkdir} from 'node:fs/promises'
 import {dirname} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
-import {fileURLToPath} from 'node:url'
 import {createClient} from '#shared/client.ts'
 import type {Environment} from '#shared/config.ts'
+import {bundleOf} from './bundle.ts'
 import {stopDatabase} from './database.ts'
 import {BootstrapError, type BootstrapOptions, urlOf} from './options.ts'
 import type {StagePaths} from './paths.ts'
 import {endProcess, findProcess, isAlive, lastError, type ProcessRecord, startProcess} from './processes.ts'
-
-const controlPlaneProgram = fileURLToPath(new URL('main.ts', import.meta.url))
-const agentProgram = fileURLToPath(new URL('../agent/main.ts', import.meta.url))
 
 /** node:sqlite warns of itself. A small young generation (MiB) saves some 20 MB per process, for a little more work collecting it. */
 const nodeFlags = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=4']
@@ -32,7 +29,7 @@ export const executorIds = (agents: number): readonly string[] =>
 export const findControlPlane = (paths: StagePaths): Promise<ProcessRecord | undefined> => findProcess(paths.controlPlanePid, paths.home)
 
 export const findAgent = (paths: StagePaths, executor: string): Promise<ProcessRecord | undefined> =>
-  findProcess(paths.agent(executor).pid, agentProgram)
+  findProcess(paths.agent(executor).pid, paths.agent(executor).home)
 
 /** What a process of ours inherits: nothing of the platform, no secrets, no proxies. */
 const inherited = (env: Environment): Record<string, string | undefined> => ({
@@ -54,7 +51,7 @@ export const startControlPlane = async (options: BootstrapOptions, paths: StageP
   const {home, stage, apiPort} = options
   const record = await startProcess({
     command: process.execPath,
-    args: [...nodeFlags, controlPlaneProgram, '--home', home, '--stage', stage, '--api-port', String(apiPort)],
+    args: [...nodeFlags, bundleOf('control-plane'), '--home', home, '--stage', stage, '--api-port', String(apiPort)],
     env: {
       ...inherited(env),
       ...databaseVariables(env),
@@ -103,7 +100,8 @@ export const startAgent = async (
   const first = hostPorts.first + index * share
   return startProcess({
     command: process.execPath,
-    args: [...nodeFlags, agentProgram],
+    // It takes no arguments; its home tells it from others in a list of processes.
+    args: [...nodeFlags, bundleOf('agent'), own.home],
     env: {
       ...inherited(env),
       GILLIAM_STAGE: options.stage,

@@ -11,9 +11,9 @@ import {type ServiceDefinition, stopGraceMsDefault} from '#shared/domain/release
 import type {OutputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
 import {transfer} from '#shared/exchange.ts'
-import {bundleName, type Slug} from './bundle.ts'
 import {BootstrapError, type StageSettings} from './options.ts'
 import type {StagePaths} from './paths.ts'
+import {bundleName, type Slug} from './slug.ts'
 
 export const platformFormation = 'gilliam'
 export const dataPlaneServices = ['router', 'proxy'] as const

@@ -59,7 +59,7 @@ export class Tunnels {
   /** Serves a WebSocket handshake. Never rejects. */
   async upgrade(request: IncomingMessage, client: Socket, head: Buffer): Promise<void> {
     const visit = beginVisit(request, this.#options.now)
-    const decided = decide(visit, this.#options.self)
+    const decided = decide(visit, this.#options.self, true)
     await this.#run('upgrade', visit, client, decided, destination => this.#upgradeTo(visit, client, head, destination))
   }
 

@@ -36,12 +36,16 @@ const switchProtocols = (
   return splice(client, instance, limits.tunnelIdleTimeoutMs)
 }
 
-const relayRefusal = (client: Socket, answer: IncomingMessage): void => {
+const relayRefusal = (client: Socket, answer: IncomingMessage, limits: Limits): void => {
   const headers = [...endToEnd(answer.rawHeaders, new Set(['content-length'])), 'connection', 'close']
   client.write(rawHead(answer.statusCode ?? 502, answer.statusMessage ?? '', headers), 'latin1')
   answer.on('error', () => client.destroy())
   answer.pipe(client)
+  answer.setTimeout(limits.idleTimeoutMs, () => client.destroy())
   client.once('finish', () => client.destroy())
+  client.once('close', () => answer.destroy())
+  // What the client sends now is dropped; reading it is how its end is noticed.
+  client.resume()
 }
 
 const exchange = (instance: Socket, client: Socket, request: UpgradeRequest, limits: Limits): Promise<Tried & {status?: number}> =>
@@ -74,7 +78,7 @@ const exchange = (instance: Socket, client: Socket, request: UpgradeRequest, lim
     })
     outgoing.on('response', answer => {
       answered()
-      relayRefusal(client, answer)
+      relayRefusal(client, answer, limits)
       resolve({kind: 'answered', status: answer.statusCode ?? 502})
     })
     outgoing.end()

@@ -64,10 +64,22 @@ export const settled = (decision: Decision): Destination | Problem => {
   return problem
 }
 
+/** A body we can not pass on as it was meant: in another coding than chunked (RFC 9112 §6.1), or with a WebSocket handshake. */
+const bodyProblem = ({headers}: IncomingMessage, isUpgrade: boolean): Problem | undefined => {
+  const {'transfer-encoding': coding, 'content-length': length = '0'} = headers
+  if (isUpgrade && (coding !== undefined || Number(length) !== 0)) {
+    return {code: 'invalid_request', detail: 'A WebSocket handshake has no body.'}
+  }
+  if (coding === undefined || coding.toLowerCase() === 'chunked') return undefined
+  return {code: 'invalid_request', detail: `The only transfer coding understood here is chunked, not “${coding.slice(0, 100)}”.`}
+}
+
 /** Where the request goes, or the problem to answer with. Loops are found before anything else. */
-export const decide = (visit: Visit, {role, pseudonym}: Self): Destination | Problem => {
+export const decide = (visit: Visit, {role, pseudonym}: Self, isUpgrade = false): Destination | Problem => {
   const {rawHeaders, url = '', method = ''} = visit.request
   if (isLoop(rawHeaders, pseudonym)) return loopProblem(role)
+  const unreadable = bodyProblem(visit.request, isUpgrade)
+  if (unreadable !== undefined) return unreadable
   const {proto} = clientOf(visit.request)
   const client = {proto, key: clientKey(visit.request)}
   return settled(role.decide({url, method, hosts: valuesOf(rawHeaders, 'host'), fields: fieldsOf(rawHeaders), client}))

@@ -4,8 +4,8 @@ export {Artifact, CreateArtifact, slugBytesMax} from './api/artifacts.ts'
 export {
   DrainExecutor,
   Executor,
-  JoinExecutor,
   Joined,
+  JoinRequest,
   Sync,
   Synced,
 } from './api/executors.ts'

@@ -18,6 +18,7 @@ export const errorCodes = {
   formation_destroying: {status: 409, means: 'The formation is being destroyed; wait, then create it again.'},
   route_conflict: {status: 409, means: 'Another route already matches exactly the same domain and path.'},
   instance_ended: {status: 409, means: 'The instance has ended; nothing can be done to it any more.'},
+  executor_taken: {status: 409, means: 'Another agent has joined under this id, and its executor is not lost.'},
   executor_lost: {status: 409, means: 'The executor has no lease; it must join again.'},
   idempotency_in_progress: {status: 409, means: 'A request with the same Idempotency-Key is being worked on; try again in a moment.'},
   slug_missing: {status: 409, means: 'The release names a slug that was not uploaded.'},

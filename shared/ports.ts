@@ -1,4 +1,4 @@
-// What the functions need that each home provides in its own way: blobs (S3, files) and log lines (CloudWatch, files). Types only.
+// What the functions need that each home provides in its own way: blobs (S3, files) and log lines (CloudWatch, files). Types and limits only.
 import type {LogLine} from './domain/assignment.ts'
 
 /** Slugs by content. */
@@ -19,9 +19,12 @@ export interface LogQuery {
   readonly since?: number
   /** Of an earlier page; lines after it. An unreadable one throws GilliamError invalid_request. */
   readonly cursor?: string
-  /** Lines, at most. With neither `since` nor `cursor`, the newest ones. */
+  /** Lines, at most; fewer when they have more than `logPageBytesMax`. With neither `since` nor `cursor`, the newest ones. */
   readonly limit: number
 }
+
+/** One page of lines, in bytes as JSON: an answer of a Lambda function has 6 MB at most. The rest comes with the next page. */
+export const logPageBytesMax = 4 * 1_048_576
 
 export interface LogPage {
   /** Oldest first. */

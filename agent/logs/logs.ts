@@ -75,10 +75,12 @@ export class Logs {
   }
 
   #lookAt(key: string): void {
-    try {
-      for (const tail of Object.values(this.#following.get(key)?.tails ?? {})) tail.look(this.#buffer)
-    } catch (error) {
-      this.#onError(error, key)
+    for (const tail of Object.values(this.#following.get(key)?.tails ?? {})) {
+      try {
+        tail.look(this.#buffer)
+      } catch (error) {
+        this.#onError(error, key)
+      }
     }
   }
 }

@@ -1,5 +1,5 @@
 // Follows one file that a process appends to: new lines out, bounded reads, and truncation when the file grows too large. Ships nothing itself.
-import {closeSync, copyFileSync, openSync, readSync, statSync, truncateSync} from 'node:fs'
+import {closeSync, copyFileSync, openSync, readSync, rmSync, statSync, truncateSync} from 'node:fs'
 import {StringDecoder} from 'node:string_decoder'
 
 /** A file this large is copied to `<file>.1` and truncated once it has been read. */
@@ -118,7 +118,12 @@ export class Tail {
   // The writer has the file open for appending, so it must stay the same file. What is written between copy and truncation is lost.
   #rotate(): void {
     const {path} = this.#options
-    copyFileSync(path, `${path}.1`)
+    try {
+      copyFileSync(path, `${path}.1`)
+    } catch {
+      // A full disk, most likely: what was read needs no copy, and truncating is what makes room.
+      rmSync(`${path}.1`, {force: true, recursive: true})
+    }
     truncateSync(path)
     this.#restart()
   }

@@ -1,9 +1,21 @@
 // Runs instances as processes: each in a session and process group of its own, under a small shell that outlives the agent and notes how it ended.
 //
 // `<directory>/control/pid.<n>` belongs to start n: whoever creates it first (O_EXCL) decides whether that start ever runs, the shell by writing who it
-// is, or a later agent by writing `revoked`. So an agent that died at any moment leaves either a process that can be found or one that can not begin.
+// is, or a later agent by making it a link to `revoked`. So an agent that died at any moment leaves either a process that can be found or one that can not begin.
 import {spawn} from 'node:child_process'
-import {closeSync, type FSWatcher, mkdirSync, openSync, readdirSync, readFileSync, unlinkSync, watch, writeFileSync} from 'node:fs'
+import {
+  closeSync,
+  type FSWatcher,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  unlinkSync,
+  watch,
+} from 'node:fs'
 import {basename, join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import type {Exit} from '../instance.ts'
@@ -57,6 +69,7 @@ const marksOf = (directory: string): string[] => {
 
 const readNote = (path: string): string | undefined => {
   try {
+    if (lstatSync(path).isSymbolicLink()) return readlinkSync(path)
     const text = readFileSync(path, 'latin1')
     // A line without its end is still being written.
     return text.endsWith('\n') ? text.trim() : undefined
@@ -172,9 +185,10 @@ const claimed = async (path: string): Promise<string | undefined> => {
   return undefined
 }
 
+// A link whose target says it: there at once or not at all, and on a full disk as well. An empty claim would hide the start before it.
 const revoke = (control: string, start: number): void => {
   try {
-    writeFileSync(join(control, `pid.${start}`), `${revoked}\n`, {flag: 'wx'})
+    symlinkSync(revoked, join(control, `pid.${start}`))
   } catch (error) {
     // It was claimed a moment ago.
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error

@@ -14,8 +14,8 @@ interface Fault {
 }
 
 const faults: readonly Fault[] = [
-  {scenario: 'control plane', command: /local\/main\.ts/, bootstrapAgain: true},
-  {scenario: 'agent', command: /agent\/main\.ts/, bootstrapAgain: true},
+  {scenario: 'control plane', command: /control-plane\.mjs/, bootstrapAgain: true},
+  {scenario: 'agent', command: /agent\.mjs/, bootstrapAgain: true},
   {scenario: 'router', command: /^(?!.*sh -c).*node.*\.mjs router/, bootstrapAgain: false},
   {scenario: 'dynoxide', command: /dynoxide/, bootstrapAgain: false},
 ]

@@ -13,9 +13,9 @@ const idleMs = 10_000
 
 /** The platform's own processes by what they are, and the instances' as one group. */
 const roles = [
-  ['control plane', /local\/main\.ts/],
+  ['control plane', /control-plane\.mjs/],
   ['dynoxide', /dynoxide/],
-  ['agent', /agent\/main\.ts/],
+  ['agent', /agent\.mjs/],
   ['router', /^(?!.*sh -c).*node.*\.mjs router/],
   ['proxy', /^(?!.*sh -c).*node.*\.mjs proxy/],
   ['instance', /python3.*server\.py/],

@@ -2,6 +2,7 @@
 import {basename} from 'node:path'
 import type {Command} from 'commander'
 import {isName} from '#shared/domain/names.ts'
+import {GilliamError} from '#shared/errors.ts'
 import {CommandError} from '../exit.ts'
 import {manifestFormation, remember} from '../project.ts'
 import type {Session, World} from '../session.ts'
@@ -21,7 +22,13 @@ const nameFor = async (session: Session, operand: string | undefined): Promise<s
 const create = async (session: Session, operand: string | undefined): Promise<void> => {
   const name = await nameFor(session, operand)
   const {name: stage} = await session.stage()
-  const formation = await (await session.client()).call('createFormation', {body: {name}})
+  const formation = await (await session.client()).call('createFormation', {body: {name}}).catch((error: unknown) => {
+    if (!(error instanceof GilliamError) || error.code !== 'already_exists') throw error
+    throw new GilliamError(
+      error.code,
+      `${error.message}\nTo work with it, add -f ${name} to a command, or \`formation: ${name}\` to gilliam.yml.`,
+    )
+  })
   await remember(await session.project(), {formation: name, stage})
   session.print(`${formation.name}\n`, formation)
   session.progress.say(`Created formation ${formation.name} on stage ${stage}.`)

@@ -51,7 +51,7 @@ const packAndUpload = async (session: Session, client: Client, manifest: Manifes
   const {say} = session.progress
   const options = {builds: manifest.builds, say, env: session.env, err: session.err, interrupted: session.interrupted}
   return withSlug((await session.project()).dir, options, async slug => {
-    say(`Packed ${slug.files} files, ${size(slug.bytes)} (sha256 ${slug.sha256.slice(0, 12)}).`)
+    say(`Packed ${slug.files} ${slug.files === 1 ? 'file' : 'files'}, ${size(slug.bytes)} (sha256 ${slug.sha256.slice(0, 12)}).`)
     return upload(client, slug, session.interrupted, say)
   })
 }

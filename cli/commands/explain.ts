@@ -1,10 +1,11 @@
 // `gilliam explain TARGET`: where an instance, or the next one of a service, may run, and what is in the way elsewhere.
 import type {Command} from 'commander'
 import type {OutputOf} from '#shared/endpoints.ts'
+import {GilliamError} from '#shared/errors.ts'
 import {cores, table} from '../render.ts'
 import {neutralise} from '../safe.ts'
 import type {Session, World} from '../session.ts'
-import {act, number, verb} from '../verb.ts'
+import {act, checkServices, instanceId, number, verb} from '../verb.ts'
 
 type Explanation = OutputOf<'explain'>
 
@@ -27,9 +28,15 @@ const describe = (explanation: Explanation, session: Session): string => {
 }
 
 const explain = async (session: Session, target: string, release: string | undefined): Promise<void> => {
+  if (target.includes('.')) instanceId(target)
   const formation = await session.formation()
-  const query = release === undefined ? {} : {release: String(number(release, 'A release', 1, 999_999_999))}
-  const explanation = await (await session.client()).call('explain', {params: {formation, target}, query})
+  const query: {release?: string} = release === undefined ? {} : {release: String(number(release, 'A release', 1, 999_999_999))}
+  const explanation = await (await session.client()).call('explain', {params: {formation, target}, query}).catch(async (error: unknown) => {
+    // Neither an instance nor a service: told as everywhere else, with the service that was probably meant.
+    if (error instanceof GilliamError && error.errors?.some(({path}) => path === 'service'))
+      await checkServices(session, [target], query.release)
+    throw error
+  })
   session.print(describe(explanation, session), explanation)
 }
 

@@ -1,12 +1,11 @@
 // `gilliam logs`: what instances wrote, oldest first; with -f also what they go on writing.
 import type {Command} from 'commander'
-import {parseInstanceName} from '#shared/domain/names.ts'
 import type {OutputOf} from '#shared/endpoints.ts'
 import {parseDuration} from '#shared/manifest/units.ts'
 import {CommandError, Interrupted} from '../exit.ts'
 import {neutralise} from '../safe.ts'
 import type {Session, World} from '../session.ts'
-import {act, checkServices, number, verb} from '../verb.ts'
+import {act, checkServices, instanceId, number, verb} from '../verb.ts'
 
 type Line = OutputOf<'getLogs'>['items'][number]
 
@@ -29,7 +28,7 @@ const sinceOf = (session: Session, text: string): string => {
 
 const queryOf = (session: Session, options: LogsOptions) => {
   const {service, since, lines} = options
-  const instance = options.instance === undefined ? undefined : (parseInstanceName(options.instance)?.id ?? options.instance)
+  const instance = options.instance === undefined ? undefined : instanceId(options.instance)
   const limit = lines ?? (since === undefined ? undefined : String(linesMax))
   return {
     ...(service === undefined ? {} : {service}),
@@ -47,6 +46,9 @@ const lineText = (session: Session, line: Line): string => {
   return `${session.paintOut('dim', `${at} ${neutralise(`${line.service}.${line.id}`)}`)} ${mark} ${text}\n`
 }
 
+/** Lines arrive by executor and batch; within one answer they are put in order. */
+const oldestFirst = (lines: readonly Line[]): Line[] => lines.toSorted((a, b) => a.at - b.at)
+
 const follow = async (session: Session, formation: string, options: LogsOptions, from: string): Promise<void> => {
   const {service, instance} = queryOf(session, options)
   const filter = {...(service === undefined ? {} : {service}), ...(instance === undefined ? {} : {instance})}
@@ -54,7 +56,7 @@ const follow = async (session: Session, formation: string, options: LogsOptions,
   let cursor = from
   for (;;) {
     const page = await client.call('getLogs', {params: {formation}, query: {...filter, cursor, limit: String(linesMax)}})
-    for (const line of page.items) session.out(session.json ? `${JSON.stringify(line)}\n` : lineText(session, line))
+    for (const line of oldestFirst(page.items)) session.out(session.json ? `${JSON.stringify(line)}\n` : lineText(session, line))
     cursor = page.cursor
     if (page.items.length < linesMax) await session.sleep(followEveryMs)
   }
@@ -66,10 +68,12 @@ const logs = async (session: Session, options: LogsOptions): Promise<void> => {
   const page = await (await session.client()).call('getLogs', {params: {formation}, query})
   if (page.items.length === 0 && options.service !== undefined) await checkServices(session, [options.service])
   if (options.follow !== true) {
-    session.print(page.items.map(line => lineText(session, line)).join(''), {items: page.items})
+    const items = oldestFirst(page.items)
+    session.print(items.map(line => lineText(session, line)).join(''), {items})
+    if (items.length === 0) session.progress.say('No log lines.')
     return
   }
-  for (const line of page.items) session.out(session.json ? `${JSON.stringify(line)}\n` : lineText(session, line))
+  for (const line of oldestFirst(page.items)) session.out(session.json ? `${JSON.stringify(line)}\n` : lineText(session, line))
   try {
     await follow(session, formation, options, page.cursor)
   } catch (error) {

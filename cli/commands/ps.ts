@@ -36,7 +36,7 @@ const ps = async (session: Session, all: boolean): Promise<void> => {
     address(instance),
     instance.restarts,
     age(now - instance.createdAt),
-    instance.reason,
+    instance.reason ?? (instance.origin === 'spawn' ? 'spawned' : undefined),
   ])
   const headings = ['name', 'release', 'state', 'executor', 'address', 'restarts', 'age', 'reason']
   session.print(table(headings, rows, session.paintOut), {items: sorted.map(instance => item(instance, now))})

@@ -1,12 +1,11 @@
 // `gilliam stop INSTANCE`: ends one instance; one that scale asks for is replaced.
 import type {Command} from 'commander'
-import {parseInstanceName} from '#shared/domain/names.ts'
 import type {Session, World} from '../session.ts'
-import {act, verb} from '../verb.ts'
+import {act, instanceId, verb} from '../verb.ts'
 
 const stop = async (session: Session, operand: string): Promise<void> => {
   const formation = await session.formation()
-  const instance = parseInstanceName(operand)?.id ?? operand
+  const instance = instanceId(operand)
   const stopped = await (await session.client()).call('stopInstance', {params: {formation, instance}})
   const replaced = stopped.origin === 'scale' ? ' Scale asks for it, so another one takes its place.' : ''
   session.progress.say(`${stopped.name} is ${stopped.state}.${replaced}`)

@@ -18,9 +18,14 @@ const scopeOf = (text: string): Scope => {
   return scope
 }
 
+/** The API’s limits. */
+const ttlMsMin = 60_000
+const ttlMsMax = 366 * 86_400_000
+
 const secondsOf = (text: string): number => {
   const ms = parseDuration(text)
   if (ms === undefined) throw new CommandError('usage', `“${text}” is not a duration with its unit, such as 12h or 30d.`)
+  if (ms < ttlMsMin || ms > ttlMsMax) throw new CommandError('usage', `A token lives from 1m to 366d, not ${text}.`)
   return Math.round(ms / 1_000)
 }
 
@@ -52,6 +57,8 @@ const list = async (session: Session): Promise<void> => {
 }
 
 const revoke = async (session: Session, token: string): Promise<void> => {
+  if (!/^[0-9a-f]{16}$/.test(token))
+    throw new CommandError('usage', `“${token}” is not a token’s id: 16 hexadecimal digits, as \`gilliam token list\` shows them.`)
   await (await session.client()).call('revokeToken', {params: {token}})
   session.progress.say(`Revoked token ${token}.`)
   session.print('', {id: token})
@@ -62,7 +69,7 @@ export const addToken = (program: Command, world: World): void => {
   verb(group, 'create', 'Create a token; with -f bound to a formation')
     .argument('<name>', 'what it is for')
     .requiredOption('--scope <scope>', scopes.join(', '))
-    .option('--ttl <duration>', 'how long it lives; 30d by default')
+    .option('--ttl <duration>', 'how long it lives, from 1m to 366d; 30d by default')
     .action(act<CreateOptions>(world, (session, [name = ''], options) => create(session, name, options)))
   verb(group, 'list', 'List tokens, without their secrets').action(act(world, list))
   verb(group, 'revoke', 'Revoke a token at once')

@@ -37,8 +37,15 @@ const find = async (store: Store, id: string): Promise<Executor> => {
   return executor
 }
 
-const join = async (store: Store, descriptor: ExecutorDescriptor, now: number) => {
-  const joined = await store.executors.join(descriptor, now)
+const taken = (id: string): GilliamError =>
+  new GilliamError(
+    'executor_taken',
+    `Executor “${id}” belongs to another agent, and is not lost. Give this agent another id; or stop the other one, and join ${executorLeaseMs / 1_000} s later.`,
+  )
+
+const join = async (store: Store, {key, ...descriptor}: ExecutorDescriptor & {readonly key?: string | undefined}, now: number) => {
+  const joined = await store.executors.join(descriptor, now, key)
+  if (joined.outcome === 'taken') throw taken(descriptor.id)
   if (joined.outcome === 'conflict') throw tryAgain(descriptor.id)
   const credential = await store.tokens.createForExecutor(descriptor.id, executorTokenTtlMs, now)
   if (credential.outcome !== 'ok') throw tryAgain(descriptor.id)

@@ -33,22 +33,39 @@ const unreachableCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMED
 const unreachableNames = new Set([
   'TimeoutError',
   'ThrottlingException',
+  // Thrown only after all tries met other transactions on the same items.
+  'TransactionConflictException',
+  'TransactionInProgressException',
   'ProvisionedThroughputExceededException',
   'RequestLimitExceeded',
   'InternalServerError',
   'ServiceUnavailable',
 ])
 
+const busyCodes = new Set(['None', 'TransactionConflict', 'ThrottlingError', 'ProvisionedThroughputExceeded'])
+
+/** A transaction that was cancelled by nothing but others, every time it was tried. */
+const isConflict = (error: Error): boolean =>
+  error.name === 'TransactionCanceledException' &&
+  'CancellationReasons' in error &&
+  Array.isArray(error.CancellationReasons) &&
+  error.CancellationReasons.every(({Code}: {Code?: string}) => busyCodes.has(Code ?? 'None'))
+
 /** Whether an error of an AWS client means “not now” rather than “never”: its names and Node’s socket codes. */
 const isUnreachable = (error: Error): boolean =>
-  unreachableNames.has(error.name) || ('code' in error && typeof error.code === 'string' && unreachableCodes.has(error.code))
+  unreachableNames.has(error.name) ||
+  isConflict(error) ||
+  ('code' in error && typeof error.code === 'string' && unreachableCodes.has(error.code))
 
 const expected = (error: unknown, exchange: Exchange, log: Logger): GilliamError => {
   if (error instanceof GilliamError) return error
   const fields = {requestId: exchange.requestId, endpoint: exchange.name, err: error}
   if (error instanceof Error && isUnreachable(error)) {
-    log.warn(fields, 'database out of reach')
-    return new GilliamError('unavailable', 'The control plane can not reach its database right now; try again.')
+    log.warn(fields, 'database out of reach, or busy')
+    return new GilliamError(
+      'unavailable',
+      'The control plane can not reach its database right now, or too many want to change the same thing; try again.',
+    )
   }
   log.error(fields, 'request failed')
   return new GilliamError('internal', `Something of ours went wrong; the log has it under request ${exchange.requestId}.`)

@@ -1,6 +1,5 @@
 // The reconciler: called with changes of the table and with the clock, turns desired scale and rollouts into instances created and stopped.
 import type {DynamoDBBatchResponse, DynamoDBRecord} from 'aws-lambda'
-import type {Executor} from '#shared/domain/executor.ts'
 import {type ReconcilerEvent, subjectOf} from './events.ts'
 import {type ReconcilerDeps, reconcileFormation} from './formation.ts'
 import {loseExecutors} from './leases.ts'
@@ -11,9 +10,6 @@ export type {ReconcilerDeps} from './formation.ts'
 /** How often a tick looks at every formation, in case an event was lost; other ticks look at leases only. */
 const everythingEveryMs = 10_000
 
-const drainingOf = (executors: readonly Executor[]): ReadonlySet<string> =>
-  new Set(executors.filter(each => each.state === 'draining').map(each => each.id))
-
 /** Formations that each record is about; an executor stands for those it runs instances of. */
 const formationsOf = async ({store}: ReconcilerDeps, record: DynamoDBRecord): Promise<readonly string[]> => {
   const {formation, executor} = subjectOf(record)
@@ -22,10 +18,11 @@ const formationsOf = async ({store}: ReconcilerDeps, record: DynamoDBRecord): Pr
 }
 
 /** Reconciles each formation once; one that fails does not keep the others waiting. Answers those that failed. */
-const reconcileAll = async (deps: ReconcilerDeps, formations: Iterable<string>, executors: readonly Executor[]): Promise<Set<string>> => {
-  const draining = drainingOf(executors)
+const reconcileAll = async (deps: ReconcilerDeps, formations: ReadonlySet<string>): Promise<Set<string>> => {
   const failed = new Set<string>()
-  for (const formation of new Set(formations)) {
+  if (formations.size === 0) return failed
+  const draining = new Set(await deps.store.executors.draining())
+  for (const formation of formations) {
     try {
       await reconcileFormation(deps, formation, draining)
     } catch (error) {
@@ -38,9 +35,7 @@ const reconcileAll = async (deps: ReconcilerDeps, formations: Iterable<string>, 
 
 const onRecords = async (deps: ReconcilerDeps, records: readonly DynamoDBRecord[]): Promise<DynamoDBBatchResponse> => {
   const subjects = await Promise.all(records.map(async record => ({record, formations: await formationsOf(deps, record)})))
-  const formations = subjects.flatMap(each => each.formations)
-  if (formations.length === 0) return {batchItemFailures: []}
-  const failed = await reconcileAll(deps, formations, await deps.store.executors.list())
+  const failed = await reconcileAll(deps, new Set(subjects.flatMap(each => each.formations)))
   // The stream is read again from the first record named.
   const first = subjects.find(each => each.formations.some(formation => failed.has(formation)))
   const itemIdentifier = first?.record.dynamodb?.SequenceNumber
@@ -55,18 +50,17 @@ export const createReconcilerFunction = (deps: ReconcilerDeps): ((event: Reconci
   let everythingAt = Number.NEGATIVE_INFINITY
 
   const onTick = async (): Promise<ReadonlySet<string>> => {
-    const executors = await deps.store.executors.list()
-    const formations = new Set(await loseExecutors(deps, executors))
+    const formations = new Set(await loseExecutors(deps, await deps.store.executors.list()))
     const everything = deps.now() - everythingAt >= everythingEveryMs
     if (everything) for (const {name} of await deps.store.formations.list()) formations.add(name)
-    const failed = await reconcileAll(deps, formations, executors)
+    const failed = await reconcileAll(deps, formations)
     if (everything && failed.size === 0) everythingAt = deps.now()
     return failed
   }
 
   return async event => {
     if ('Records' in event) return onRecords(deps, event.Records)
-    const failed = 'tick' in event ? await onTick() : await reconcileAll(deps, [event.wake], await deps.store.executors.list())
+    const failed = 'tick' in event ? await onTick() : await reconcileAll(deps, new Set([event.wake]))
     if (failed.size > 0) throw new Error(`not reconciled: ${[...failed].join(', ')}`)
     return {batchItemFailures: []}
   }

@@ -10,5 +10,5 @@ export const handler = createRegistryFunction({
   store: createStore({client: createClient({}), table: required(env, 'GILLIAM_TABLE')}),
   log: createLogger('registry', {level: read(env, 'GILLIAM_LOG_LEVEL', 'info')}),
   now: Date.now,
-  nextPollMs: 2_000,
+  nextPollMs: 1_000,
 })

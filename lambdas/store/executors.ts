@@ -1,19 +1,26 @@
 // Executors: what they are and hold (one item), and their lease (another, the only one an idle sync writes).
+import {createHash} from 'node:crypto'
 import {type Executor, type ExecutorDescriptor, type ExecutorState, executorLeaseMs} from '#shared/domain/executor.ts'
-import {all, credentialIs, executorEmpty, executorIs, executorNotLost, exists, leaseOver, notExists} from './conditions.ts'
+import {agentIs, all, credentialIs, executorEmpty, executorIs, executorNotLost, exists, leaseOver, notExists} from './conditions.ts'
 import {touchDiscovery} from './discovery.ts'
 import {domainOf, typed} from './items.ts'
-import {executorPartitions, keys} from './schema.ts'
+import {executorPartitions, indexPartitions, keys} from './schema.ts'
 import {loseInstance} from './stop.ts'
-import {get, type Item, pause, query, type Table, transact, type Write, write} from './table.ts'
+import {type Change, get, type Item, pause, query, type Table, transact, type Write, write} from './table.ts'
 import type {AssignedInstance, ExecutorStore} from './types.ts'
 
 const joinTriesMax = 5
 const forgetTriesMax = 5
 
-/** `drained`: an operator wants it drained; outlives its being lost. `tokenHash` names its one credential. */
+/** `drained`: an operator wants it drained; outlives its being lost. `tokenHash` names its one credential, `keyHash` the agent that joined. */
 const executorOf = (item: Item, lease: Item): Executor => {
-  const {hostPorts, ...fields} = domainOf<Executor & {hostPorts?: ReadonlySet<number>}>(item, 'drained', 'stateChangedAt', 'tokenHash')
+  const {hostPorts, ...fields} = domainOf<Executor & {hostPorts?: ReadonlySet<number>}>(
+    item,
+    'drained',
+    'stateChangedAt',
+    'tokenHash',
+    'keyHash',
+  )
   const {leaseExpiresAt, assignmentVersion} = domainOf<Pick<Executor, 'leaseExpiresAt' | 'assignmentVersion'>>(lease)
   return {...fields, leaseExpiresAt, assignmentVersion, hostPorts: [...(hostPorts ?? [])].sort((a, b) => a - b)}
 }
@@ -22,33 +29,47 @@ interface Seen {
   readonly executor: Executor
   readonly drained: boolean
   readonly tokenHash: string | undefined
+  readonly keyHash: string | undefined
 }
+
+/** A key has 256 random bits, so a plain hash is enough to keep it by. */
+const hashOf = (key: string | undefined): string | undefined =>
+  key === undefined ? undefined : createHash('sha256').update(key).digest('hex')
 
 const findBoth = async (table: Table, id: string): Promise<Seen | undefined> => {
   const [item, lease] = await Promise.all([get(table, keys.executor(id)), get(table, keys.lease(id))])
   if (item === undefined || lease === undefined) return undefined
-  return {executor: executorOf(item, lease), drained: item.drained === true, tokenHash: item.tokenHash as string | undefined}
+  const [tokenHash, keyHash] = [item.tokenHash, item.keyHash] as (string | undefined)[]
+  return {executor: executorOf(item, lease), drained: item.drained === true, tokenHash, keyHash}
 }
 
 const find = async (table: Table, id: string): Promise<Executor | undefined> => (await findBoth(table, id))?.executor
 
 const leaseFields = (state: ExecutorState, now: number) => ({state, leaseExpiresAt: now + executorLeaseMs})
 
-const firstJoin = (descriptor: ExecutorDescriptor, now: number): Write[] => {
+/** The change of an executor's item that brings it into a state: the sparse index lists those that drain. */
+const inState = (id: string, state: ExecutorState, set: Item): Change =>
+  state === 'draining'
+    ? {set: {...set, state, gsi1pk: indexPartitions.draining, gsi1sk: id}}
+    : {set: {...set, state}, remove: ['gsi1pk', 'gsi1sk']}
+
+const firstJoin = (descriptor: ExecutorDescriptor, keyHash: string | undefined, now: number): Write[] => {
   const usage = {cpuMilliUsed: 0, memoryMibUsed: 0, instances: 0}
   const {id} = descriptor
   return [
-    {put: typed('executor', keys.executor(id), {...descriptor, ...usage, state: 'ready', joinedAt: now}), when: notExists},
+    {put: typed('executor', keys.executor(id), {...descriptor, ...usage, keyHash, state: 'ready', joinedAt: now}), when: notExists},
     {put: typed('lease', keys.lease(id), {id, ...leaseFields('ready', now), assignmentVersion: 1}), when: notExists},
   ]
 }
 
 /** Joins again from the state it was seen in; a lost one is ready again, or draining if it was to be drained. */
-const nextJoin = (descriptor: ExecutorDescriptor, seen: Seen, now: number): Write[] => {
+const nextJoin = (descriptor: ExecutorDescriptor, keyHash: string | undefined, seen: Seen, now: number): Write[] => {
   const {id} = descriptor
   const state = seen.drained ? 'draining' : 'ready'
+  const {set, remove = []} = inState(id, state, {...descriptor, keyHash, joinedAt: now})
+  const change = {set, remove: keyHash === undefined ? [...remove, 'keyHash'] : remove}
   return [
-    {update: keys.executor(id), change: {set: {...descriptor, state, joinedAt: now}}, when: executorIs(seen.executor.state)},
+    {update: keys.executor(id), change, when: all(executorIs(seen.executor.state), agentIs(seen.keyHash))},
     {update: keys.lease(id), change: {set: leaseFields(state, now), add: {assignmentVersion: 1}}, when: exists},
   ]
 }
@@ -69,12 +90,15 @@ const giveUp = async (table: Table, executor: string, now: number): Promise<void
 
 const join =
   (table: Table): ExecutorStore['join'] =>
-  async (descriptor, now) => {
+  async (descriptor, now, key) => {
     const {id} = descriptor
+    const keyHash = hashOf(key)
     for (let tries = 0; tries < joinTriesMax; tries++) {
       const seen = await findBoth(table, id)
       if (seen?.executor.state === 'lost') await giveUp(table, id, now)
-      const refused = await transact(table, seen === undefined ? firstJoin(descriptor, now) : nextJoin(descriptor, seen, now))
+      else if (seen?.keyHash !== undefined && seen.keyHash !== keyHash) return {outcome: 'taken'}
+      const writes = seen === undefined ? firstJoin(descriptor, keyHash, now) : nextJoin(descriptor, keyHash, seen, now)
+      const refused = await transact(table, writes)
       const joined = refused === undefined ? await find(table, id) : undefined
       if (joined !== undefined) return {outcome: 'ok', executor: joined}
     }
@@ -88,7 +112,7 @@ const move = async (table: Table, id: string, from: ExecutorState, to: ExecutorS
   if (seen.state === 'lost') return {outcome: 'lost'} as const
   if (seen.state === to) return {outcome: 'ok', executor: seen} as const
   const refused = await transact(table, [
-    {update: keys.executor(id), change: {set: {state: to, drained: to === 'draining', stateChangedAt: now}}, when: executorIs(from)},
+    {update: keys.executor(id), change: inState(id, to, {drained: to === 'draining', stateChangedAt: now}), when: executorIs(from)},
     {update: keys.lease(id), change: {set: {state: to}}, when: executorNotLost},
   ])
   return refused === undefined ? ({outcome: 'ok', executor: {...seen, state: to}} as const) : ({outcome: 'conflict'} as const)
@@ -99,7 +123,7 @@ const markLost =
   async (id, now) => {
     const refused = await transact(table, [
       {update: keys.lease(id), change: {set: {state: 'lost'}}, when: all(executorNotLost, leaseOver(now))},
-      {update: keys.executor(id), change: {set: {state: 'lost', stateChangedAt: now}}, when: exists},
+      {update: keys.executor(id), change: inState(id, 'lost', {stateChangedAt: now}), when: exists},
     ])
     if (refused === undefined) return {outcome: 'ok'}
     return {outcome: refused.includes(1) ? 'missing' : 'conflict'}
@@ -150,6 +174,7 @@ export const createExecutorStore = (table: Table): ExecutorStore => ({
   join: join(table),
   get: id => find(table, id),
   list: () => list(table),
+  draining: async () => (await query(table, indexPartitions.draining, {index: 'gsi1'})).map(item => item.id as string),
   renew: renew(table),
   drain: (id, now) => move(table, id, 'ready', 'draining', now),
   undrain: (id, now) => move(table, id, 'draining', 'ready', now),

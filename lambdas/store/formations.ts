@@ -5,7 +5,7 @@ import {exists, formationDestroying, notExists} from './conditions.ts'
 import {touchDiscovery} from './discovery.ts'
 import {formationItem, formationOf, instanceOf, rolloutOf, scaleOf} from './items.ts'
 import {indexPartitions, keys} from './schema.ts'
-import {deleteMany, get, type Item, type Key, query, type Table, write} from './table.ts'
+import {deleteMany, get, type Item, type Key, query, type Table, transact, write} from './table.ts'
 import type {FormationStore, FormationView, RouteStore} from './types.ts'
 
 const viewOf = (items: readonly Item[]): FormationView | undefined => {
@@ -52,8 +52,9 @@ export const createFormationStore = (table: Table, routes: RouteStore): Formatio
 
     create: async (name, now) => {
       const formation: Formation = {name, state: 'active', createdAt: now, latestRelease: 0, version: 0}
-      const done = await write(table, {put: formationItem(formation), when: notExists})
-      if (done !== undefined) return {outcome: 'ok', formation}
+      // A transaction, though it is one write: when its answer is lost, asking again finds it done instead of somebody's formation.
+      const refused = await transact(table, [{put: formationItem(formation), when: notExists}])
+      if (refused === undefined) return {outcome: 'ok', formation}
       return {outcome: (await find(name))?.state === 'destroying' ? 'destroying' : 'exists'}
     },
 

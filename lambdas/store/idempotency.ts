@@ -1,4 +1,5 @@
 // Idempotency keys: a repeated request gets the first one's answer for a day, and never runs twice at once.
+import {randomUUID} from 'node:crypto'
 import {exists, keyFree} from './conditions.ts'
 import {ttlOf, typed} from './items.ts'
 import {keys} from './schema.ts'
@@ -21,11 +22,14 @@ const begin =
   (table: Table): IdempotencyStore['begin'] =>
   async (tokenId, key, fingerprint, now) => {
     const expiresAt = now + idempotencyKeptMs
-    const fields = {fingerprint, expiresAt, lockedUntil: now + idempotencyLockMs}
+    // Tells this begin from others when its answer was lost and the database is asked again.
+    const begun = randomUUID()
+    const fields = {fingerprint, begun, expiresAt, lockedUntil: now + idempotencyLockMs}
     const item = {...typed('idempotency', keys.idempotency(tokenId, key), fields), ttl: ttlOf(expiresAt)}
     for (let tries = 0; tries < beginTriesMax; tries++) {
       if ((await write(table, {put: item, when: keyFree(now)})) !== undefined) return {outcome: 'started'}
       const held = await get(table, keys.idempotency(tokenId, key))
+      if (held?.begun === begun) return {outcome: 'started'}
       if (held !== undefined) return outcomeOf(held, fingerprint)
     }
     return {outcome: 'in_progress'}

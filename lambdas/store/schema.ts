@@ -7,7 +7,7 @@ export const tableSchema = {
   ttlAttribute: 'ttl',
   streamView: 'NEW_AND_OLD_IMAGES',
   indexes: {
-    /** Sparse: only items with `gsi1pk`. Pending instances; formations; tokens. */
+    /** Sparse: only items with `gsi1pk`. Pending instances; formations; tokens; draining executors. */
     gsi1: {partitionKey: 'gsi1pk', sortKey: 'gsi1sk'},
   },
 } as const
@@ -80,6 +80,7 @@ export const indexPartitions = {
   pending: (instance: string) => `PENDING#${shardOf(instance, pendingShards)}`,
   formations: 'FORMATIONS',
   tokens: 'TOKENS',
+  draining: 'DRAINING',
 } as const
 
 /** All partitions of the pending instances, and of the executors. */

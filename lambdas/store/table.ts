@@ -106,12 +106,14 @@ const transactItem = (name: string, write: Write) => {
   return {ConditionCheck: {TableName: name, Key: {...write.check}, ...conditionInput(write.when), ConditionExpression: write.when.text}}
 }
 
+const busyCodes: ReadonlySet<string> = new Set(['TransactionConflict', 'ThrottlingError', 'ProvisionedThroughputExceeded'])
+
 /** Whether others were writing the same items at that moment: nothing was written, and trying again may do. */
 const isConflict = (error: unknown): boolean => {
   if (error instanceof TransactionConflictException) return true
   if (!(error instanceof TransactionCanceledException)) return false
   const codes = (error.CancellationReasons ?? []).map(reason => reason.Code)
-  return !codes.includes('ConditionalCheckFailed') && codes.some(code => code === 'TransactionConflict' || code === 'ThrottlingError')
+  return !codes.includes('ConditionalCheckFailed') && codes.some(code => busyCodes.has(code ?? ''))
 }
 
 /** Runs `write` again after a growing, jittered pause while it meets other transactions on the same items; throws the conflict after ten tries. */

@@ -155,12 +155,18 @@ export interface AssignedInstance {
 export interface ExecutorStore {
   /**
    * Joins or joins again. One that was lost gives up whatever it still held before it is ready; one that is to be drained stays so.
-   * Its descriptor is replaced.
+   * Its descriptor is replaced. `taken`: it joined with another `key` and is not lost; one that joined without a key can be joined by anybody.
    */
-  readonly join: (descriptor: ExecutorDescriptor, now: number) => Promise<Ok<{executor: Executor}> | Not<'conflict'>>
+  readonly join: (
+    descriptor: ExecutorDescriptor,
+    now: number,
+    key?: string,
+  ) => Promise<Ok<{executor: Executor}> | Not<'taken' | 'conflict'>>
   readonly get: (id: string) => Promise<Executor | undefined>
   /** By id. */
   readonly list: () => Promise<readonly Executor[]>
+  /** Ids of those that drain, with one query; may lag a moment behind. */
+  readonly draining: () => Promise<readonly string[]>
   /** The one small write of an idle sync: its lease lasts `executorLeaseMs` from now. */
   readonly renew: (id: string, now: number) => Promise<Ok<{assignmentVersion: number; state: ExecutorState}> | Not<'missing' | 'lost'>>
   readonly drain: (id: string, now: number) => Promise<Ok<{executor: Executor}> | Not<'missing' | 'lost' | 'conflict'>>

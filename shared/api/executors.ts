@@ -39,6 +39,16 @@ export const JoinExecutor = z
     pricePerHour: z.number().min(0).max(1_000_000).default(0),
   })
   .meta({id: 'JoinExecutor'})
+export const JoinRequest = z
+  .strictObject({
+    ...JoinExecutor.shape,
+    key: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{43}$/, '32 random bytes as base64url')
+      .optional()
+      .describe('a secret of the agent’s own choice: until its executor is lost, nobody joins under its id without it'),
+  })
+  .meta({id: 'JoinRequest'})
 export const Joined = z.strictObject({executor: ExecutorName, token: z.string(), leaseMs: z.int()}).meta({id: 'Joined'})
 export const Executor = z
   .strictObject({

@@ -14,6 +14,9 @@ export const isServiceName = (text: string): boolean => label.test(text.startsWi
 /** An instance id: 1–40 lower-case letters, digits and dashes. Ours are ten random characters; announcers outside the platform choose theirs. */
 export const isInstanceId = (text: string): boolean => /^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/.test(text)
 
+/** Environment variables that the platform sets and a release can not: `PORT`, `PORT_<port>`, `GILLIAM_…`. */
+export const isReservedVariable = (name: string): boolean => /^(?:PORT|PORT_[0-9]+|GILLIAM_.*)$/.test(name)
+
 /** `<service>.<id>`: what `ps` shows and the registry is keyed by. */
 export const instanceName = (service: string, id: string): string => `${service}.${id}`
 

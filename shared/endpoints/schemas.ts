@@ -31,7 +31,7 @@ export const endpointSchemas = {
     query: api.ExplainQuery,
     response: api.Explanation,
   },
-  joinExecutor: {request: api.JoinExecutor, response: api.Joined},
+  joinExecutor: {request: api.JoinRequest, response: api.Joined},
   syncExecutor: {params: executor, request: api.Sync, response: api.Synced},
   listExecutors: {response: api.list(api.Executor)},
   getExecutor: {params: executor, response: api.Executor},

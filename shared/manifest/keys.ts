@@ -1,6 +1,6 @@
 // Every key a manifest may have, as tables: meaning and reader. docs/manifest.md is tested against them. How values become a release is in service.ts.
 import {isName, isServiceName} from '#shared/domain/names.ts'
-import {flag, group, list, quantity, record, text, textThat, variable, wholeNumber} from './reading.ts'
+import {flag, group, list, quantity, record, text, textThat, variables, wholeNumber} from './reading.ts'
 import {readRoutes} from './routes.ts'
 import {parseCpu, parseDuration, parseMemory, parsePort} from './units.ts'
 
@@ -32,7 +32,7 @@ const shared = {
     about: 'ports callers use; `HOST:SERVICE` fixes the port on the executor',
     read: list(quantity(parsePort, "a port from 1 to 65535 (`80`), or `'8080:80'` for a fixed host port")),
   },
-  env: {about: 'environment variables', read: record(variable)},
+  env: {about: 'environment variables', read: variables},
   scale: {about: 'instances at the first deploy', read: wholeNumber},
   health: {about: 'how an instance shows that it serves', read: group(healthKeys)},
   resources: {about: 'what one instance reserves', read: group(resourceKeys)},
@@ -53,7 +53,7 @@ export const auxiliaryKeys = {
 
 export const manifestKeys = {
   formation: {about: 'the formation it is deployed to', read: textThat(isName, name)},
-  env: {about: 'environment variables of every service; a service’s own win', read: record(variable)},
+  env: {about: 'environment variables of every service; a service’s own win', read: variables},
   processes: {about: 'your services, by name', read: record(group(processKeys), key => `process “${key}”`)},
   auxiliary: {about: 'backing services, by name', read: record(group(auxiliaryKeys), key => `auxiliary “${key}”`)},
   routes: {about: 'routes from domain and path to a service', read: readRoutes},

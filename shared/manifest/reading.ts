@@ -1,5 +1,6 @@
 // Readers of single manifest values: each checks a value's shape, reports what is wrong where, and returns plain data. Knows no manifest key.
 import {closest} from '#shared/domain/closest.ts'
+import {isReservedVariable} from '#shared/domain/names.ts'
 import type {Place, Problem, Value} from './source.ts'
 
 /** Problems are collected, so that one run shows all of them. */
@@ -88,6 +89,15 @@ export const variable: Read<string> = (value, reading, what) =>
   value.kind === 'scalar' && value.value !== null
     ? value.text
     : refuse(value, reading, what, 'a text, number, `true` or `false` (write "" for an empty one)')
+
+/** Environment variables, except those that only the platform sets: they would be without effect. */
+export const variables: Read<Readonly<Record<string, string>>> = (given, reading, what) => {
+  if (given.kind === 'map')
+    for (const [name, {at}] of given.entries)
+      if (isReservedVariable(name))
+        reading.problem(at, `${what}: ${name} is set by Gilliam (PORT…, GILLIAM_…); remove it or choose another name`)
+  return record(variable)(given, reading, what)
+}
 
 /** A map of known keys; others are refused with the nearest known one. Keys that start with `free` are passed over. */
 export const readFields = <F extends Fields>(

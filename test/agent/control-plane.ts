@@ -18,6 +18,8 @@ export class ControlPlane {
   #token = ''
   /** Answers everything with this status, when set. */
   broken: number | undefined
+  /** Another agent has joined under the id. */
+  taken = false
   nextSyncMs = 100
   readonly joins: unknown[] = []
   syncs = 0
@@ -83,6 +85,8 @@ export class ControlPlane {
     }
     if (url.startsWith('/blobs/')) return this.#blob(url.slice(7), response)
     if (this.broken !== undefined) return send(this.broken, {})
+    if (url === '/v1/executors' && this.taken)
+      return send(409, {type: '', title: '', status: 409, code: 'executor_taken', detail: 'another agent has it'})
     if (url === '/v1/executors') {
       this.joins.push(body)
       this.#token = `executor-token-${++this.#tokens}`

@@ -24,6 +24,22 @@ describe('agent faults', {concurrency: 3}, () => {
     assert.ok(!processesOf('e1').includes(leader as number))
   })
 
+  it('an agent that can not write a byte adopts what runs, and so does the next one', async t => {
+    const here = await machine(t)
+    here.plane.assign(assignment('e2'))
+    await here.start()
+    await here.plane.reported('e2', report => report.state === 'running')
+    const pids = processesOf('e2')
+    for (let round = 0; round < 2; round++) {
+      await here.end('SIGKILL')
+      await here.start({}, 'ulimit -f 0')
+      await until(() => here.output().includes('the state can not be saved'), here.output)
+    }
+    await here.end('SIGKILL')
+    await here.start()
+    assert.deepEqual(processesOf('e2'), pids)
+  })
+
   it('an agent killed while it starts an instance neither forgets nor doubles it', async t => {
     const here = await machine(t)
     const ids = Array.from({length: 6}, (_, n) => `f${n}`)
@@ -39,6 +55,20 @@ describe('agent faults', {concurrency: 3}, () => {
       sleepers.every(count => count === sleepers[0] && count <= 3),
       `processes of each: ${sleepers}`,
     )
+  })
+
+  it('a control plane that asks for nonsense is not flooded', async t => {
+    const here = await machine(t)
+    for (const nonsense of ['soon', -5, 1e13] as unknown as number[]) {
+      here.plane.nextSyncMs = nonsense
+      await here.start()
+      const before = here.plane.syncs
+      const startedAt = performance.now()
+      await until(() => here.plane.syncs >= before + 2 || performance.now() - startedAt > 500)
+      const perSecond = ((here.plane.syncs - before) / (performance.now() - startedAt)) * 1_000
+      assert.ok(perSecond <= 150, `${perSecond} calls per second when asked to wait ${nonsense} ms`)
+      await here.end('SIGKILL')
+    }
   })
 
   it('SIGTERM leaves instances running; SIGUSR2 stops them, and they start again under the same id', async t => {
@@ -71,7 +101,10 @@ describe('agent faults', {concurrency: 3}, () => {
     const state = `${here.home}/state.json`
     writeFileSync(state, readFileSync(state, 'utf8').replace(/"bootId":"[^"]*"/, '"bootId":"another"'))
     const control = `${here.home}/instances/crm.users.m1/control`
-    const note = `${control}/${readdirSync(control).find(name => name.startsWith('pid.'))}`
+    const note = `${control}/${readdirSync(control)
+      .filter(name => name.startsWith('pid.'))
+      .sort()
+      .at(-1)}`
     writeFileSync(note, readFileSync(note, 'utf8').replace(/^\S+/, 'another'))
     await here.start()
     await until(() => ports().length === 2)
@@ -90,12 +123,28 @@ describe('agent faults', {concurrency: 3}, () => {
     await here.end('SIGKILL')
     const restarted = here.start()
     await until(() => here.output().includes('sync failed'))
-    assert.ok(processesOf('i1').includes(pids[0] as number))
+    assert.ok(processesOf('i1').some(pid => pids.includes(pid)))
     writeFileSync(`${here.home}/instances/crm.users.i1/run/die`, '')
     await until(() => here.output().includes('exit code 4'))
     here.plane.broken = undefined
     await restarted
     await here.plane.reported('i1', report => report.restarts === 1 && report.state === 'running')
+  })
+
+  it('an agent in whose place another has joined stops what it runs; it proves to be the same by its key', async t => {
+    const here = await machine(t)
+    here.plane.assign(assignment('k1'))
+    await here.start()
+    await here.plane.reported('k1', report => report.state === 'running')
+    here.plane.refuseCredential()
+    await until(() => here.plane.joins.length === 2)
+    const keys = here.plane.joins.map(body => (body as {key?: string}).key)
+    assert.match(keys[0] ?? '', /^[A-Za-z0-9_-]{43}$/)
+    assert.equal(keys[0], keys[1])
+    assert.ok(!here.output().includes(keys[0] ?? ''), 'nothing logs it')
+    here.plane.taken = true
+    here.plane.refuseCredential()
+    await until(() => processesOf('k1').length === 0)
   })
 
   it('a refused credential is answered by joining again, as the same executor', async t => {

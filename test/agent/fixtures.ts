@@ -92,8 +92,8 @@ export interface Machine {
   readonly plane: ControlPlane
   readonly home: string
   readonly agent: () => ChildProcess
-  /** Starts an agent (again) and waits for its first sync. */
-  readonly start: (environment?: Record<string, string>) => Promise<void>
+  /** Starts an agent (again), after the shell command `before`, and waits for its first sync. */
+  readonly start: (environment?: Record<string, string>, before?: string) => Promise<void>
   /** Ends the agent with a signal and waits until it is gone; returns its exit code. */
   readonly end: (signal: NodeJS.Signals) => Promise<number | null>
   readonly output: () => string
@@ -119,9 +119,9 @@ export const machine = async (t: TestContext): Promise<Machine> => {
     ending.kill(signal)
     return gone
   }
-  const start = async (environment: Record<string, string> = {}): Promise<void> => {
+  const start = async (environment: Record<string, string> = {}, before = ':'): Promise<void> => {
     const syncs = plane.syncs
-    child = spawn(process.execPath, ['agent/main.ts'], {
+    child = spawn('/bin/sh', ['-c', `${before}; exec "$0" agent/main.ts`, process.execPath], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         PATH: process.env.PATH ?? '',

@@ -1,6 +1,6 @@
 // Following output and keeping it until it is shipped: bounds, dropping, rotation, broken text.
 import assert from 'node:assert/strict'
-import {appendFileSync, existsSync, statSync, writeFileSync} from 'node:fs'
+import {appendFileSync, existsSync, mkdirSync, statSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {test} from 'node:test'
 import fc from 'fast-check'
@@ -84,6 +84,16 @@ test('a file that grew too large is copied and truncated, and followed on', t =>
   appendFileSync(path, 'after\n')
   it.look()
   assert.deepEqual([it.lines.length, it.lines.at(-1)], [21, 'after'])
+})
+
+test('a file that can not be copied, as on a full disk, is truncated all the same', t => {
+  const path = join(temporaryFolder(t), 'out.log')
+  mkdirSync(`${path}.1`)
+  writeFileSync(join(`${path}.1`, 'in the way'), '')
+  const it = following(path, {fileBytesMax: 100})
+  writeFileSync(path, '123456789\n'.repeat(20))
+  assert.doesNotThrow(it.look)
+  assert.deepEqual([it.lines.length, statSync(path).size], [20, 0])
 })
 
 test('a full spool drops the oldest lines of whoever has most, and says how many', () => {

@@ -214,17 +214,17 @@ test('a state that can not be written is told of and does not stop anything; one
   assert.deepEqual(loadState(path), {outcome: 'unreadable', reason: 'schema 99, this agent reads 1'})
 })
 
-test('settings name the variable that is wrong', () => {
+test('settings name the variable that is wrong', async () => {
   const env = {GILLIAM_EXECUTOR: 'here', GILLIAM_API: 'http://api', GILLIAM_AGENT_HOME: '/tmp/home'}
-  const settings = readSettings({...env, GILLIAM_EXECUTOR_ATTRIBUTES: '{"zone":"office","tags":["ssd"]}'}, '/opt/node/bin/node')
+  const settings = await readSettings({...env, GILLIAM_EXECUTOR_ATTRIBUTES: '{"zone":"office","tags":["ssd"]}'}, '/opt/node/bin/node')
   assert.deepEqual([settings.descriptor.zone, settings.descriptor.tags, settings.descriptor.runtimes], ['office', ['ssd'], ['process']])
   assert.ok(settings.environment.path.startsWith('/opt/node/bin:'))
-  const bad = (change: Record<string, string>, message: RegExp) => assert.throws(() => readSettings({...env, ...change}, 'node'), message)
-  bad({GILLIAM_EXECUTOR: ''}, /GILLIAM_EXECUTOR is not set/)
-  bad({GILLIAM_EXECUTOR: 'Not A Name'}, /GILLIAM_EXECUTOR must be lower-case/)
-  bad({GILLIAM_EXECUTOR_ATTRIBUTES: '{'}, /GILLIAM_EXECUTOR_ATTRIBUTES is not JSON/)
-  bad({GILLIAM_EXECUTOR_ATTRIBUTES: '{"zoo":1}'}, /GILLIAM_EXECUTOR_ATTRIBUTES: .*zoo/)
-  bad({GILLIAM_PORT_RANGE: 'all'}, /GILLIAM_PORT_RANGE/)
+  const bad = (change: Record<string, string>, message: RegExp) => assert.rejects(readSettings({...env, ...change}, 'node'), message)
+  await bad({GILLIAM_EXECUTOR: ''}, /GILLIAM_EXECUTOR is not set/)
+  await bad({GILLIAM_EXECUTOR: 'Not A Name'}, /GILLIAM_EXECUTOR must be lower-case/)
+  await bad({GILLIAM_EXECUTOR_ATTRIBUTES: '{'}, /GILLIAM_EXECUTOR_ATTRIBUTES is not JSON/)
+  await bad({GILLIAM_EXECUTOR_ATTRIBUTES: '{"zoo":1}'}, /GILLIAM_EXECUTOR_ATTRIBUTES: .*zoo/)
+  await bad({GILLIAM_PORT_RANGE: 'all'}, /GILLIAM_PORT_RANGE/)
 })
 
 test('the newest folders of ended instances stay, and all of live ones', async t => {

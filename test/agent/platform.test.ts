@@ -38,7 +38,7 @@ const startHere = async (t: TestContext) => {
     GILLIAM_JOIN_TOKEN_FILE: join(home, 'join'),
     PATH: process.env.PATH,
   }
-  const agent = await runAgent(readSettings(environment, process.execPath), {
+  const agent = await runAgent(await readSettings(environment, process.execPath), {
     runtime: createProcessRuntime(),
     log,
     now: () => performance.now(),

@@ -6,7 +6,7 @@ import {after, before, beforeEach, describe, it} from 'node:test'
 import {GilliamError} from '#shared/errors.ts'
 import {Cli} from './cli.ts'
 import {FakeControlPlane} from './fake-control-plane.ts'
-import {at, formation, instance, release} from './samples.ts'
+import {at, formation, instance, release, rollout} from './samples.ts'
 
 describe('gilliam', () => {
   let cli: Cli
@@ -62,7 +62,8 @@ describe('gilliam', () => {
       }
       const cwd = cli.project('taken', {})
       const {code, stderr} = await cli.run(['create', 'crm'], plane.url, {cwd})
-      assert.deepEqual([code, stderr], [5, 'gilliam: There is a formation “crm” already.\n'])
+      assert.equal(code, 5)
+      assert.match(stderr, /^gilliam: There is a formation “crm” already\.\nTo work with it, add -f crm/)
       assert.equal(existsSync(join(cwd, '.gilliam')), false)
     })
   })
@@ -116,9 +117,17 @@ describe('gilliam', () => {
     plane.answers.getRollout = () => {
       throw new GilliamError('not_found', 'never')
     }
+    const counts = {desired: 2, waiting: 0, failed: 0}
+    plane.answers.getScale = () => ({
+      items: [
+        {release: 2, service: 'users', running: 2, ...counts},
+        {release: 2, service: 'web', running: 1, ...counts},
+        {release: 1, service: 'web', running: 7, ...counts},
+      ],
+    })
     assert.equal(
       (await inCrm('releases')).stdout,
-      'RELEASE  CREATED  AUTHOR  MESSAGE  SERVICES\n      2  1m ago   Ada     second   users web\n',
+      'RELEASE  RUNNING  CREATED  AUTHOR  MESSAGE  SERVICES\n      2        3  1m ago   Ada     second   users web\n',
     )
     plane.answers.getRelease = () => release({author: 'Ada', env: {A: '1'}, slug: {sha256: 'a'.repeat(64), bytes: 5}})
     assert.equal(
@@ -142,10 +151,10 @@ describe('gilliam', () => {
   })
 
   it('env: shows, sets and unsets by scope, one release for all scopes', async () => {
-    plane.answers.getEnv = () => ({release: 3, env: {A: '1'}, services: {users: {B: 'two words'}, web: {}}})
+    plane.answers.getEnv = () => ({release: 3, env: {A: '1'}, services: {users: {B: 'two words'}, web: {B: 'x'}}})
     plane.answers.changeEnv = () => release({release: 3 + plane.of('changeEnv').length})
     plane.answers.getScale = () => ({items: []})
-    assert.equal((await inCrm('env')).stdout, 'A=1\nusers:B=two words\n')
+    assert.equal((await inCrm('env')).stdout, 'A=1\nusers:B=two words\nweb:B=x\n')
     const set = await inCrm('env', 'set', 'A=1=2', 'users:B=', 'users:C=x', '-m', 'why', '--author', 'me')
     assert.deepEqual([set.code, set.stdout], [0, 'release 4\n'])
     assert.match(set.stderr, /Nothing was restarted/)
@@ -155,7 +164,7 @@ describe('gilliam', () => {
       plane.of('changeEnv').map(call => call.body),
       [
         {set: {A: '1=2'}, services: {users: {set: {B: '', C: 'x'}}}, message: 'why', author: 'me'},
-        {unset: ['A'], services: {web: {unset: ['B']}}, author: 'me'},
+        {unset: ['A'], services: {web: {unset: ['B']}}, message: 'Unset A, web:B', author: 'me'},
       ],
     )
     assert.ok(plane.of('changeEnv').every(call => call.headers['idempotency-key'] !== undefined))
@@ -164,6 +173,57 @@ describe('gilliam', () => {
     assert.equal((await inCrm('env', 'set', 'constructor:A=x')).code, 4)
     const typo = await inCrm('env', 'set', 'usres:A=x')
     assert.deepEqual([typo.code, typo.stderr], [4, 'gilliam: Release 3 of crm has no service “usres”. Did you mean “users”?\n'])
+  })
+
+  it('env: makes no release when nothing would change, unless the last one still has to be brought up', async () => {
+    plane.answers.getEnv = () => ({release: 3, env: {GREETING: 'hi'}, services: {users: {B: '2'}}})
+    plane.answers.getRollout = () => rollout({state: 'finished'})
+    plane.answers.changeEnv = () => release({release: 4})
+    const same = await inCrm('env', 'set', 'GREETING=hi', 'users:B=2')
+    assert.deepEqual([same.code, same.stdout], [0, 'release 3\n'])
+    assert.match(same.stderr, /Nothing to change: release 3 of crm has these values already/)
+    const typo = await inCrm('env', 'unset', 'GRETING')
+    assert.deepEqual([typo.code, typo.stderr], [4, 'gilliam: Release 3 of crm has no variable GRETING. Did you mean GREETING?\n'])
+    const reserved = await inCrm('env', 'set', 'users:PORT=80')
+    assert.deepEqual([reserved.code, /^gilliam: PORT is set by Gilliam/.test(reserved.stderr)], [2, true])
+    assert.equal(plane.of('changeEnv').length, 0)
+    plane.answers.getRollout = () => rollout({state: 'failed'})
+    assert.equal((await inCrm('env', 'set', 'GREETING=hi', '--no-rollout')).stdout, 'release 4\n')
+    assert.equal(plane.of('changeEnv')[0]?.body.message, 'Set GREETING')
+  })
+
+  it('formations: lists those of the stage', async () => {
+    plane.answers.listFormations = () => ({items: [{...formation('crm'), createdAt: Date.now() - 5_000}]})
+    assert.equal((await run('formations')).stdout, 'NAME  STATE   LATEST RELEASE  AGE\ncrm   active               3  5s\n')
+    assert.deepEqual(items((await run('formations', '--json')).stdout)[0]?.name, 'crm')
+  })
+
+  it('tells what was probably meant by a name that does not exist, or where to look', async () => {
+    const missing = (what: string) => () => {
+      throw new GilliamError('not_found', `There is no ${what}.`)
+    }
+    plane.answers.listFormations = () => ({items: [formation('gilliam'), formation('crm'), formation('shop')]})
+    plane.answers.listInstances = missing('formation “crn”; create it first (or `gilliam create crn`)')
+    const near = await run('ps', '-f', 'crn')
+    assert.equal(near.code, 4)
+    assert.match(near.stderr, /^gilliam: There is no formation “crn”.*\nDid you mean the formation “crm”\?\n$/)
+    plane.answers.listInstances = missing('formation “payments”')
+    assert.match((await run('ps', '-f', 'payments')).stderr, /\n`gilliam formations` lists what there is\.\n$/)
+    plane.answers.deleteRoute = missing('route “usr”')
+    plane.answers.listRoutes = () => ({items: [{name: 'user', domain: '*', path: '/', target: 'users.crm.service/'}]})
+    assert.match((await run('route', 'rm', 'usr')).stderr, /Did you mean the route “user”\?/)
+    plane.answers.stopInstance = missing('instance “aaaaaaaaab” in formation “crm”')
+    plane.answers.listInstances = () => ({items: [instance()]})
+    assert.match((await inCrm('stop', 'users.aaaaaaaaab')).stderr, /Did you mean the instance “aaaaaaaaaa”\?/)
+    plane.answers.listInstances = missing('thing')
+    assert.equal((await inCrm('stop', 'users.aaaaaaaaab')).stderr, 'gilliam: There is no instance “aaaaaaaaab” in formation “crm”.\n')
+    const form = await inCrm('stop', 'a.b.c')
+    assert.deepEqual([form.code, /“a\.b\.c” is not an instance: SERVICE\.ID/.test(form.stderr)], [2, true])
+    plane.answers.explain = () => {
+      throw new GilliamError('invalid_request', 'no service “usrs”', [{path: 'service', message: 'no such service'}])
+    }
+    const service = await inCrm('explain', 'usrs')
+    assert.deepEqual([service.code, service.stderr], [4, 'gilliam: Release 3 of crm has no service “usrs”. Did you mean “users”?\n'])
   })
 
   it('scale: shows, sets without waiting, and waits until exactly that many run', async () => {

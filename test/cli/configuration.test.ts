@@ -1,10 +1,10 @@
 // Stages: the configuration file's safety, which stage and token a command takes, and the launcher that starts it all.
 import assert from 'node:assert/strict'
-import {chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync} from 'node:fs'
+import {chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {after, before, describe, it} from 'node:test'
-import {bundleCli} from '#cli/bundle.ts'
-import {configDir, readConfig, useStage, writeStage} from '#cli/config.ts'
+import {configDir, readConfig, removeStage, useStage, writeStage} from '#cli/config.ts'
+import {ensureBundle} from '#local/bundle.ts'
 import {Cli, root} from './cli.ts'
 import {FakeControlPlane, token} from './fake-control-plane.ts'
 
@@ -37,7 +37,11 @@ describe('configuration', () => {
     assert.deepEqual(await readConfig(dir), {current: 'local', stages: {local: stage, prod: {...stage, api: 'https://api.example.com'}}})
     await useStage(dir, 'prod')
     assert.equal((await readConfig(dir)).current, 'prod')
-    await assert.rejects(useStage(dir, 'other'), /No stage “other”/)
+    await assert.rejects(useStage(dir, 'other'), /No stage “other”\. `gilliam stages` lists them/)
+    await assert.rejects(useStage(dir, 'prd'), /No stage “prd”\. Did you mean “prod”\?/)
+    await assert.rejects(removeStage(dir, 'prd'), /Did you mean “prod”/)
+    await removeStage(dir, 'prod')
+    assert.deepEqual(await readConfig(dir), {stages: {local: stage}})
     assert.deepEqual(await readConfig(join(cli.folder, 'nothing')), {stages: {}})
   })
 
@@ -92,18 +96,40 @@ describe('configuration', () => {
   it('ends with 3 when nobody answers or the token is not accepted', async () => {
     const away = await cli.run(['ps', '-f', 'crm'], 'http://127.0.0.1:1')
     assert.equal(away.code, 3)
-    assert.match(away.stderr, /Can not reach the control plane at http:\/\/127\.0\.0\.1:1/)
+    assert.match(
+      away.stderr,
+      /Can not reach the control plane at http:\/\/127\.0\.0\.1:1: .*\nNothing listens there\. `\.\/bootstrap --detach` starts/,
+    )
     const refused = await cli.run(['ps', '-f', 'crm'], undefined, {env: {GILLIAM_API: plane.url, GILLIAM_TOKEN: 'wrong'}})
     assert.equal(refused.code, 3)
-    assert.match(refused.stderr, /No such token\.\nThe stage’s token may have ended/)
+    assert.match(refused.stderr, /No such token\.\nThe token is the one of GILLIAM_TOKEN/)
+    const dir = join(cli.folder, 'ended')
+    await writeStage(dir, 'local', {api: plane.url, token: 'wrong'})
+    const ended = await cli.run(['ps', '-f', 'crm'], undefined, {env: {GILLIAM_CONFIG: dir}})
+    assert.match(ended.stderr, /No such token\.\nThe stage’s token may have ended/)
+  })
+
+  it('ends with 2 when what the environment says can not be used', async () => {
+    const url = await cli.run(['routes'], '127.0.0.1:7100')
+    assert.deepEqual(
+      [url.code, url.stderr],
+      [2, 'gilliam: GILLIAM_API must be a URL that starts with http:// or https://, not “127.0.0.1:7100”.\n'],
+    )
+    const file = await cli.run(['routes'], undefined, {env: {GILLIAM_API: plane.url, GILLIAM_TOKEN_FILE: '/nowhere'}})
+    assert.equal(file.code, 2)
+    assert.match(file.stderr, /^gilliam: GILLIAM_TOKEN_FILE: can not read the token: /)
   })
 
   it('ends with 2 and a suggestion for what it does not know', async () => {
     for (const [args, hint] of [
       [['deploi'], /Did you mean deploy\?/],
       [['deploy', '--mesage', 'x'], /Did you mean --message\?/],
-      [['stages', 'ad', 'x'], /./],
-      [['ps', 'extra'], /too many arguments/],
+      [['stages', 'ad', 'x'], /^gilliam: too many arguments .*\nDid you mean `gilliam stages add`\?\n$/],
+      [['env', 'ste', 'A=1'], /Did you mean `gilliam env set`\?/],
+      [['routes', 'rm', 'x'], /Did you mean `gilliam route rm`\?/],
+      [['registry', 'anounce', 'crm', 'a.b'], /Did you mean `gilliam registry announce`\?/],
+      [['logs', '-f', 'crm'], /-f follows; the formation is --formation NAME/],
+      [['ps', 'extra'], /too many arguments .*\n`gilliam ps --help` shows how it is used\.\n$/],
       [['stop'], /missing required argument/],
     ] as const) {
       const {code, stderr} = await cli.run(args, plane.url)
@@ -142,7 +168,9 @@ describe('configuration', () => {
       copyFileSync(join(root, 'cli/gilliam'), join(clone, 'cli/gilliam'))
       copyFileSync(join(root, 'package.json'), join(clone, 'package.json'))
       symlinkSync(process.execPath, join(clone, 'node_modules/.bin/node'))
-      await bundleCli(root, join(clone, 'dist'))
+      // A bundle's time is in whole milliseconds: what was written in the same one would count as newer.
+      for (const path of ['cli/gilliam', 'cli', 'shared', 'package.json']) utimesSync(join(clone, path), 1, 1)
+      await ensureBundle('gilliam', {root, dist: join(clone, 'dist')})
       const started = await cli.start(['routes', '--json'], plane.url, {program: join(clone, 'cli/gilliam')})
       assert.deepEqual([started.code, started.stdout, started.stderr], [0, '{\n  "items": []\n}\n', ''])
     })

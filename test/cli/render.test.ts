@@ -58,6 +58,9 @@ describe('progress', () => {
     )
     progress.say('done')
     assert.deepEqual(written, ['a starts\n', 'b starts\n', 'a runs\n', 'done\n'])
+    progress.show(new Map(Array.from({length: 100}, (_, n) => [String(n), `line ${n}`])))
+    assert.equal(written.length, 4 + blockLinesMax)
+    assert.equal(written.at(-1), '  … and 81 more\n')
   })
 
   it('on a terminal redraws its own lines, cut to the width, and never more than a screenful', () => {

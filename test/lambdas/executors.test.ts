@@ -96,6 +96,27 @@ describe('executors function', () => {
     assert.equal((await sync(one, 0, {reports: [report]})).body.code, 'invalid_request')
   })
 
+  it('lets no other agent join in the place of one that is not lost', async () => {
+    const {token} = {token: await platform.tokenOf('join')}
+    const [own, other] = ['k'.repeat(43), 'x'.repeat(43)]
+    const joinAs = (key?: string) => call('joinExecutor', {token, body: {...descriptor('keyed'), ...(key && {key})}})
+    const first = (await joinAs(own)).body
+    const again = (await joinAs(own)).body
+    assert.equal((await sync(first)).body.code, 'unauthenticated')
+    for (const key of [other, undefined]) assert.equal((await joinAs(key)).body.code, 'executor_taken')
+    assert.equal((await sync(again)).status, 200, 'its credential holds')
+    assert.ok(!JSON.stringify((await call('getExecutor', {params: {executor: 'keyed'}})).body).includes('key'.concat('Hash')))
+    const id = await assign('keyed')
+    platform.clock.now += executorLeaseMs + 1
+    assert.equal((await joinAs(other)).body.code, 'executor_taken', 'not while it may be running what it was given')
+    await platform.store.executors.markLost('keyed', platform.clock.now)
+    const next = (await joinAs(other)).body
+    assert.equal((await sync(next)).status, 200)
+    assert.equal((await platform.store.instances.get('crm', id))?.state, 'lost')
+    assert.equal((await joinAs(own)).body.code, 'executor_taken')
+    assert.equal((await sync(again)).body.code, 'unauthenticated')
+  })
+
   it('takes only the newest credential of an executor that joined twice', async () => {
     const first = await join()
     const other = await join()

@@ -279,6 +279,15 @@ describe('a database out of order', () => {
     const {body, headers} = await platform.call('listFormations')
     assert.equal(body.code, 'unavailable')
     assert.equal(headers['retry-after'], '1')
+    const cancelled = (...codes: string[]) =>
+      Object.assign(new Error('cancelled'), {
+        name: 'TransactionCanceledException',
+        CancellationReasons: codes.map(Code => ({Code})),
+      })
+    fault.error = cancelled('None', 'TransactionConflict')
+    assert.equal((await platform.call('listFormations')).body.code, 'unavailable', 'others were faster every time')
+    fault.error = cancelled('None', 'ValidationError')
+    assert.equal((await platform.call('listFormations')).body.code, 'internal')
     fault.error = undefined
   })
 

@@ -106,3 +106,24 @@ test('refuses a cursor that is none', async () => {
   const {logs} = await open()
   await assert.rejects(logs.read({formation: 'crm', limit: 1, cursor: 'x'}), /“x” is not a cursor/)
 })
+
+test('gives no page more bytes than an answer may have, and loses no line by it', async () => {
+  const {logs} = await open()
+  const long = 'x'.repeat(16_000)
+  await logs.append(Array.from({length: 600}, (_, at) => line(`${at} ${long}`)))
+  const bytesOf = (page: object) => Buffer.byteLength(JSON.stringify(page))
+  const newest = await logs.read({formation: 'crm', limit: 1_000})
+  assert.ok(bytesOf(newest) < 5_000_000 && texts(newest).at(-1)?.startsWith('599 '))
+  const seen: string[] = []
+  for (let cursor = '0'; ; ) {
+    const page = await logs.read({formation: 'crm', limit: 1_000, cursor})
+    assert.ok(bytesOf(page) < 5_000_000)
+    if (page.items.length === 0) break
+    seen.push(...texts(page).map(text => text.split(' ')[0] ?? ''))
+    cursor = page.cursor
+  }
+  assert.deepEqual(
+    seen,
+    Array.from({length: 600}, (_, at) => String(at)),
+  )
+})

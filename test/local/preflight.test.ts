@@ -77,6 +77,7 @@ test('refuses a home it can not write', async () => {
     await run(script, ['--detach', '--home', join(file, 'below')]),
     /can not write to the home folder .*a-file\/below \(ENOTDIR\); .* --home/,
   )
+  refused(await run(script, ['--detach', '--home', '/proc/gilliam']), /can not write to the home folder \/proc\/gilliam \(ENOENT\)/)
 })
 
 test('refuses a machine without the database, with another system, or an old Node', () => {

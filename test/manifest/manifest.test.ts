@@ -36,6 +36,14 @@ describe('a manifest', () => {
     assert.deepEqual(parse('processes: {a: {script: x}}'), {env: {}, services: {a: defaults}, builds: [], routes: []})
   })
 
+  it('refuses variables that only the platform sets, and no others', () => {
+    assert.deepEqual(problems('env: {GILLIAM_API: x}\nprocesses:\n  a: {script: x, env: {PORT: 80, PORT_80: 1, PORTAL: 1, PORT_X: 2}}\n'), [
+      'gilliam.yml:1:7: manifest: env: GILLIAM_API is set by Gilliam (PORT…, GILLIAM_…); remove it or choose another name',
+      'gilliam.yml:3:24: process “a”: env: PORT is set by Gilliam (PORT…, GILLIAM_…); remove it or choose another name',
+      'gilliam.yml:3:34: process “a”: env: PORT_80 is set by Gilliam (PORT…, GILLIAM_…); remove it or choose another name',
+    ])
+  })
+
   it('reads every key', () => {
     const text = `
 formation: crm

@@ -59,7 +59,7 @@ describe('platform: executors and outsiders', () => {
     const lost = (await on(second)).map(one => one.name)
     assert.ok(lost.length > 0)
     const inSecond = (text: string): boolean => text.includes(`/agents/${second}`)
-    const agent = stage.processes().filter(one => /agent\/main\.ts/.test(one.command) && inSecond(one.environment))
+    const agent = stage.processes().filter(one => /agent\.mjs/.test(one.command) && inSecond(one.environment))
     assert.equal(agent.length, 1)
     for (const {pid} of agent) process.kill(pid, 'SIGKILL')
     await until('it to be lost', async () => (await stateOf(second)) === 'lost', lostWithinMs)

@@ -60,7 +60,7 @@ describe('platform: faults', () => {
     const instances = await names()
     const pids = pidsOf(instances)
     const failures = await underLoad(async () => {
-      kill('the agent', stage.pids(/agent\/main\.ts/))
+      kill('the agent', stage.pids(/agent\.mjs/))
       await stage.start()
       await until('the executor to sync', async () => (await stage.items<{state: string}>(['executors']))[0]?.state === 'ready')
     })

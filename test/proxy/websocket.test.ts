@@ -73,6 +73,19 @@ test('a refused upgrade is relayed and nothing can follow it', async t => {
   assert.equal(others, 0)
 })
 
+test('a client that leaves during a refusal ends the connection to the instance', async t => {
+  let closed = false
+  const {port} = await startInstance(t, (request, response) => {
+    request.socket.once('close', () => (closed = true))
+    response.writeHead(403).write('it goes on')
+  })
+  const {router} = await routed(t, port)
+  const client = connect(router.port, '127.0.0.1', () => client.write(handshake('/chat/a')))
+  await once(client, 'data')
+  client.resetAndDestroy()
+  await until(() => closed, 'the instance noticed')
+})
+
 test('upgrades that can not be made are answered with problems', async t => {
   const {router} = await routed(t, await closedPort())
   const cases: [string, RegExp][] = [

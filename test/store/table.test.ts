@@ -162,6 +162,7 @@ describe('what requests cost', () => {
       assert.deepEqual(await commands(() => store.formations.load('crm')), ['QueryCommand'])
       assert.deepEqual(await commands(() => store.routes.table(0)), ['GetItemCommand'])
       assert.deepEqual(await commands(() => store.tokens.authenticate('gil_admin_x', now)), ['GetItemCommand'])
+      assert.deepEqual(await commands(() => store.executors.draining()), ['QueryCommand'])
       assert.deepEqual(await commands(() => store.executors.list()), Array(8).fill('QueryCommand'))
       assert.deepEqual(await commands(() => store.instances.pending()), Array(4).fill('QueryCommand'))
     } finally {
