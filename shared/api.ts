@@ -27,7 +27,7 @@ export {LogPage, LogsQuery} from './api/logs.ts'
 export {Announcement, AnnounceQuery, Discover, Discovered, Registry, RegistryQuery} from './api/registry.ts'
 export {ChangeEnv, CreateRelease, Environment, Release, ReleaseSummary} from './api/releases.ts'
 export {RouteOptions} from './api/route-options.ts'
-export {CreateRoute, RouteView} from './api/routes.ts'
+export {ChangeRoute, CreateRoute, RouteView} from './api/routes.ts'
 export {CreateRollout, Rollout, Scale, SetScale} from './api/scale.ts'
 export {ServiceTraffic, SetTraffic} from './api/traffic.ts'
 

@@ -10,7 +10,7 @@ import {compilePattern} from '#shared/patterns.ts'
 import {nameFor, otherNameFor} from './naming.ts'
 
 /** The canonical pattern; throws invalid_route with every fault. */
-const patternOf = (route: Pick<Route, 'domain' | 'path' | 'target'>): string => {
+export const patternOf = (route: Pick<Route, 'domain' | 'path' | 'target'>): string => {
   const parsed = parseRoute(route, compilePattern)
   if (parsed.ok) return parsed.pattern
   const [first] = parsed.errors

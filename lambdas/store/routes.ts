@@ -45,6 +45,16 @@ const remove =
     return {outcome: refused === undefined ? 'ok' : 'conflict'}
   }
 
+/** Readers of the table see the old or the new one, and never none. */
+const change =
+  (table: Table): RouteStore['change'] =>
+  async (name, {target, options}) => {
+    const moves = {set: {target, ...(options !== undefined && {options})}, ...(options === undefined && {remove: ['options']})}
+    const refused = await transact(table, [{update: keys.route(name), change: moves, when: exists}, tableMoves])
+    const route = refused === undefined ? await find(table, name) : undefined
+    return route === undefined ? {outcome: 'missing'} : {outcome: 'ok', route}
+  }
+
 const find = async (table: Table, name: string): Promise<Route | undefined> => {
   const item = await get(table, keys.route(name))
   return item === undefined ? undefined : routeOf(domainOf<StoredRoute>(item))
@@ -52,6 +62,7 @@ const find = async (table: Table, name: string): Promise<Route | undefined> => {
 
 export const createRouteStore = (table: Table): RouteStore => ({
   create: create(table),
+  change: change(table),
   delete: remove(table),
   list: () => list(table),
   get: name => find(table, name),

@@ -234,6 +234,8 @@ export interface RouteStore {
   readonly holding: (pattern: string) => Promise<Route | undefined>
   /** By name. */
   readonly list: () => Promise<readonly Route[]>
+  /** Its name, domain and path stay. */
+  readonly change: (name: string, to: Pick<Route, 'target' | 'options'>) => Promise<Ok<{route: Route}> | Not<'missing'>>
   readonly delete: (name: string) => Promise<Ok | Not<'missing' | 'conflict'>>
   /** The whole table, or undefined when `heldVersion` is current. */
   readonly table: (heldVersion: number) => Promise<RoutingTable | undefined>

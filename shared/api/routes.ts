@@ -24,3 +24,9 @@ export const CreateRoute = z
     options: RouteOptions.optional(),
   })
   .meta({id: 'CreateRoute'})
+export const ChangeRoute = z
+  .strictObject({
+    target: z.string().min(1).max(1_024),
+    options: RouteOptions.optional().describe('replace the present ones; none when absent'),
+  })
+  .meta({id: 'ChangeRoute'})

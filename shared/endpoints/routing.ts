@@ -31,6 +31,14 @@ export const routingEndpoints = {
     summary: 'Show a route',
     status: 200,
   },
+  changeRoute: {
+    method: 'PUT',
+    path: '/v1/routes/{route}',
+    function: 'routing',
+    scopes: admin,
+    summary: 'Change where a route leads, and its options, in one step',
+    status: 200,
+  },
   deleteRoute: {
     method: 'DELETE',
     path: '/v1/routes/{route}',

@@ -45,6 +45,7 @@ export const endpointSchemas = {
   listRoutes: {response: api.list(api.RouteView)},
   createRoute: {request: api.CreateRoute, response: api.RouteView},
   getRoute: {params: {route: api.FormationName}, response: api.RouteView},
+  changeRoute: {params: {route: api.FormationName}, request: api.ChangeRoute, response: api.RouteView},
   deleteRoute: {params: {route: api.FormationName}},
   getTraffic: {params: service, response: api.ServiceTraffic},
   setTraffic: {params: service, request: api.SetTraffic, response: api.ServiceTraffic},

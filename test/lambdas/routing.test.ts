@@ -83,6 +83,19 @@ describe('routing function', () => {
     assert.equal((await call('createRoute', {body: {path: '/r', target: '299 /x'}})).body.code, 'invalid_route')
   })
 
+  it('changes target and options in one step, and checks them like new ones', async () => {
+    const {name} = (await call('createRoute', {body: {path: '/change/{id}', target: 'users.crm.service/{id}', options: {holdMs: 5}}})).body
+    const table = async () => (await call('discover', {body: {formations: {}, routes: 0}})).body.routes
+    const {version} = await table()
+    const changed = await call('changeRoute', {params: {route: name}, body: {target: '302 /new/{id}', options: {sticky: 'sid'}}})
+    assert.deepEqual(changed.body, {name, domain: '*', path: '/change/{id}', target: '302 /new/{id}', options: {sticky: 'sid'}})
+    assert.equal((await table()).version, version + 1)
+    assert.equal((await call('changeRoute', {params: {route: name}, body: {target: 'users.crm.service'}})).body.options, undefined)
+    assert.equal((await call('changeRoute', {params: {route: name}, body: {target: 'x.crm.service/{other}'}})).body.code, 'invalid_route')
+    assert.equal((await call('changeRoute', {params: {route: 'nowhere'}, body: {target: 'x.crm.service'}})).body.code, 'not_found')
+    assert.equal((await call('createRoute', {body: {path: '/change/{x}', target: 'users.crm.service'}})).body.code, 'route_conflict')
+  })
+
   it('creates one of many that race', async () => {
     const replies = await Promise.all(
       Array.from({length: 6}, (_, index) => call('createRoute', {body: {path: '/race', target: `s${index}.crm.service`}})),
