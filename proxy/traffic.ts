@@ -95,7 +95,9 @@ export class Traffic {
     const places = await findPlaces(visit, destination, this.#options)
     if (isProblem(places)) return {problem: places}
     const {formation} = destination.address
-    const {totalMs} = destination.handling?.timeouts ?? {}
+    const {bodyBytesMax, timeouts} = destination.handling ?? {}
+    if (bodyBytesMax !== undefined) body.bytesMax = bodyBytesMax
+    const totalMs = timeouts?.totalMs
     const deadline = totalMs === undefined ? undefined : AbortSignal.timeout(Math.max(1, visit.startedAt + totalMs - this.#options.now()))
     const preferred = destination.handling?.sticky?.instance
     const request = {

@@ -59,6 +59,8 @@ test('more than the limit is refused by key, with the time to wait; too long a b
   assert.ok(Number(refused.headers['retry-after']) > 1_000)
   const large = await ask('carol', 'x'.repeat(11))
   assert.deepEqual([large.status, large.problem.code], [413, 'too_large'])
+  const head = 'POST /a HTTP/1.1\r\nhost: a\r\nx-user: dora\r\ntransfer-encoding: chunked\r\n\r\n'
+  assert.match(await rawCall(router.port, `${head}6\r\nhello \r\n6\r\nworld!\r\n0\r\n\r\n`), /^HTTP\/1\.1 413 /)
 })
 
 test('a sticky session stays with its instance while that lives', async t => {
