@@ -1,6 +1,7 @@
 // The three things `./bootstrap` can do with a stage: start it and return, start and watch it, stop it. Writes results to standard output and progress to
 // standard error.
 import {existsSync} from 'node:fs'
+import {homedir} from 'node:os'
 import {setTimeout as sleep} from 'node:timers/promises'
 import type {Environment} from '#shared/config.ts'
 import {BootstrapError, type BootstrapOptions, urlOf} from './options.ts'
@@ -18,6 +19,9 @@ const say = (text: string) => {
   process.stderr.write(`${text}\n`)
 }
 
+/** As people write it: `~` for their own folder. */
+const shown = (folder: string): string => (folder.startsWith(`${homedir()}/`) ? `~${folder.slice(homedir().length)}` : folder)
+
 const watchEveryMs = 1_000
 
 const print = (options: BootstrapOptions, controlPlane: ProcessRecord | undefined): void => {
@@ -29,7 +33,7 @@ const print = (options: BootstrapOptions, controlPlane: ProcessRecord | undefine
     return
   }
   process.stdout.write(
-    `Stage “${stage}” is up.\n  control plane  ${api}\n  router         ${router}\n  proxy          ${proxy}\n  state          ${home}\n`,
+    `Stage “${stage}” is up.\n  control plane  ${api}\n  router         ${router}\n  proxy          ${proxy}\n  state          ${shown(home)}\n`,
   )
 }
 
@@ -63,7 +67,9 @@ const stop = async (context: Context): Promise<number> => {
     const wasRunning = await stopStage(paths, progress)
     status.end()
     process.stderr.write(
-      wasRunning ? `Stage “${options.stage}” is stopped; its state is in ${options.home}\n` : `nothing runs in ${options.home}\n`,
+      wasRunning
+        ? `Stage “${options.stage}” is stopped; its state is in ${shown(options.home)}\n`
+        : `nothing runs in ${shown(options.home)}\n`,
     )
     if (options.json) print(options, undefined)
     return 0

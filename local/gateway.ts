@@ -12,8 +12,8 @@ import {compileRoutes} from './gateway-routes.ts'
 
 /** How long a function may take, as API Gateway's own limit is. */
 const functionTimeoutMs = 29_000
-const headersTimeoutMs = 15_000
-const requestTimeoutMs = 600_000
+/** Of connections, in milliseconds. */
+const timeouts = {headersTimeout: 15_000, requestTimeout: 600_000, keepAliveTimeout: 60_000}
 const drainTimeoutMs = 5_000
 const droppedBytesMax = 16 * 1_048_576
 
@@ -80,9 +80,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       answer(response, requestId, 'internal', `Something broke here; the log has it as ${requestId}.`)
     })
   })
-  server.headersTimeout = headersTimeoutMs
-  server.requestTimeout = requestTimeoutMs
-  server.keepAliveTimeout = 60_000
+  Object.assign(server, timeouts)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(options.port, '127.0.0.1', resolve)

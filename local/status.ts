@@ -18,8 +18,8 @@ export const describeStage = async (client: Client): Promise<string> => {
     const waiting = instances.length - running
     return [
       `${ready} of ${executors.items.length} executors ready`,
-      `${formations.items.length} formations`,
-      `${running} instances running${waiting === 0 ? '' : `, ${waiting} not yet or no more`}`,
+      `${formations.items.length} ${formations.items.length === 1 ? 'formation' : 'formations'}`,
+      `${running} ${running === 1 ? 'instance' : 'instances'} running${waiting === 0 ? '' : `, ${waiting} not yet or no more`}`,
     ].join(' · ')
   } catch (error) {
     return `the control plane does not answer (${(error as Error).message})`

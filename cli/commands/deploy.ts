@@ -32,13 +32,17 @@ const scaleOf = ({scale}: DeployOptions, manifest: Manifest): Record<string, num
   return wanted
 }
 
-const ensureFormation = async (session: Session, client: Client, formation: string): Promise<void> => {
+const exists = async (client: Client, formation: string): Promise<boolean> => {
   try {
     await client.call('getFormation', {params: {formation}})
-    return
+    return true
   } catch (error) {
-    if (!(error instanceof GilliamError) || error.code !== 'not_found') throw error
+    if (error instanceof GilliamError && error.code === 'not_found') return false
+    throw error
   }
+}
+
+const create = async (session: Session, client: Client, formation: string): Promise<void> => {
   await client.call('createFormation', {body: {name: formation}})
   const {name: stage} = await session.stage()
   await remember(await session.project(), {formation, stage})
@@ -58,8 +62,10 @@ const packAndUpload = async (session: Session, client: Client, manifest: Manifes
 
 const release = async (session: Session, client: Client, manifest: Manifest, options: DeployOptions): Promise<Release> => {
   const formation = await session.formation()
-  await ensureFormation(session, client, formation)
+  // Asked before the work, so that a stage that does not answer is told at once; made after it, so that a build that fails leaves nothing.
+  const isThere = await exists(client, formation)
   const slug = await packAndUpload(session, client, manifest)
+  if (!isThere) await create(session, client, formation)
   const author = options.author ?? (await defaultAuthor(session.cwd))
   const made = await client.call('createRelease', {
     params: {formation},

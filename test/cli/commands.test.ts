@@ -217,13 +217,15 @@ describe('gilliam', () => {
     assert.match((await inCrm('stop', 'users.aaaaaaaaab')).stderr, /Did you mean the instance “aaaaaaaaaa”\?/)
     plane.answers.listInstances = missing('thing')
     assert.equal((await inCrm('stop', 'users.aaaaaaaaab')).stderr, 'gilliam: There is no instance “aaaaaaaaab” in formation “crm”.\n')
+    const service = await inCrm('stop', 'users')
+    assert.deepEqual([service.code, /“users” is a service.* `gilliam scale users=0` stops all of it/.test(service.stderr)], [4, true])
     const form = await inCrm('stop', 'a.b.c')
     assert.deepEqual([form.code, /“a\.b\.c” is not an instance: SERVICE\.ID/.test(form.stderr)], [2, true])
     plane.answers.explain = () => {
       throw new GilliamError('invalid_request', 'no service “usrs”', [{path: 'service', message: 'no such service'}])
     }
-    const service = await inCrm('explain', 'usrs')
-    assert.deepEqual([service.code, service.stderr], [4, 'gilliam: Release 3 of crm has no service “usrs”. Did you mean “users”?\n'])
+    const explained = await inCrm('explain', 'usrs')
+    assert.deepEqual([explained.code, explained.stderr], [4, 'gilliam: Release 3 of crm has no service “usrs”. Did you mean “users”?\n'])
   })
 
   it('scale: shows, sets without waiting, and waits until exactly that many run', async () => {

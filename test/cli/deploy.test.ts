@@ -135,8 +135,13 @@ describe('gilliam deploy', () => {
     }
     const {code, stderr} = await deploy('--no-scale')
     assert.equal(code, 0)
-    assert.match(stderr, /^Created formation crm on stage environment\.\n/)
+    assert.match(stderr, /^Created formation crm on stage environment\.\n/m)
     assert.ok(existsSync(join(cwd, '.gilliam/state.json')))
+    isThere = false
+    plane.calls.length = 0
+    const broken = cli.project('never-built', {'gilliam.yml': 'formation: crm\nprocesses: {a: {script: x, build: exit 3}}\n'})
+    assert.equal((await cli.run(['deploy'], plane.url, {cwd: broken})).code, 1)
+    assert.deepEqual([plane.of('createFormation').length, existsSync(join(broken, '.gilliam'))], [0, false])
   })
 
   it('removes routes of the formation that vanished, and leaves those of others', async () => {
