@@ -6,6 +6,7 @@ import {type Matcher, type Piece, staysInSegment, type Values} from './template.
 /** A route's path in the tree. `order` is its place among all routes; the smallest that matches wins. */
 export interface PathRoute {
   readonly order: number
+  /** Not asked when the path has no variables. */
   readonly matchPath: Matcher
 }
 

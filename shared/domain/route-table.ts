@@ -16,7 +16,7 @@ import {buildPaths, findPath, type PathTree} from './route-paths.ts'
 import {formationNamed} from './route-target.ts'
 import {type CompilePattern, lazyMatcher, type Matcher, type Values} from './template.ts'
 
-/** A route ready to match. `matchDomain` gets a lower-case host without port, `matchPath` a path from `normalisePath`. */
+/** A route ready to match. `matchDomain` gets a lower-case host without port, `matchPath`, for paths with variables, one from `normalisePath`. */
 export interface CompiledRoute {
   readonly name: string
   readonly route: Route
@@ -47,6 +47,9 @@ export interface RouteTable {
 }
 
 const none: Values = {}
+/** Of paths without variables, which are found by their text. */
+const matchesByText: Matcher = () => undefined
+const noErrors: readonly RouteError[] = []
 
 const remembering = <T>(read: (text: string) => T): ((text: string) => T) => {
   const known = new Map<string, T>()
@@ -68,7 +71,8 @@ const domainMatcher = (domain: Domain, compile: CompilePattern): Matcher => {
 }
 
 /** Checks each regular expression by itself; whole templates were checked when the route was made, and are compiled when first asked. */
-const patternErrors = ({domain, path}: RouteParts, compile: CompilePattern): RouteError[] => {
+const patternErrors = ({domain, path}: RouteParts, compile: CompilePattern): readonly RouteError[] => {
+  if (path.length === 1 && domain.kind !== 'template') return noErrors
   const errors: RouteError[] = []
   const check = (where: 'domain' | 'path', pieces: RouteParts['path']): void => {
     for (const piece of pieces) {
@@ -94,14 +98,8 @@ const readAll = (routes: readonly Route[], compile: CompilePattern): {readable: 
     else {
       const matchDomain = domains.get(parsed.domain) ?? domainMatcher(parsed.domain, compile)
       domains.set(parsed.domain, matchDomain)
-      readable.push({
-        name: route.name,
-        route,
-        parsed,
-        order: 0,
-        matchDomain,
-        matchPath: lazyMatcher(parsed.path, '/', segmentPattern, compile),
-      })
+      const matchPath = parsed.path.length === 1 ? matchesByText : lazyMatcher(parsed.path, '/', segmentPattern, compile)
+      readable.push({name: route.name, route, parsed, order: 0, matchDomain, matchPath})
     }
   }
   return {readable, unreadable}

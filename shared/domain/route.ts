@@ -22,14 +22,15 @@ export interface RouteError {
   readonly path: 'domain' | 'path' | 'target'
   readonly message: string
 }
-/** A route taken apart. `pattern` is canonical: see {@link parseRoute}. */
+/** A route taken apart. */
 export interface RouteParts {
-  readonly pattern: string
   readonly domain: Domain
   readonly path: readonly Piece[]
   readonly target: Target
 }
-export type ParsedRoute = ({readonly ok: true} & RouteParts) | {readonly ok: false; readonly errors: readonly RouteError[]}
+export type ParsedRoute =
+  | ({readonly ok: true; readonly pattern: string} & RouteParts)
+  | {readonly ok: false; readonly errors: readonly RouteError[]}
 
 const refuse = (message: string) => ({ok: false, message}) as const
 const found = <T>(value: T) => ({ok: true, value}) as const
@@ -114,31 +115,34 @@ export interface PartReaders {
 }
 export const partReaders: PartReaders = {domain: parseDomain, target: parseTarget}
 
-/**
- * Reads a route without its regular expressions. `pattern` is canonical: two routes with equal patterns match exactly the same requests (variable names do
- * not count), so only one may exist. All errors are returned, with the field they belong to.
- */
-export const readRoute = (route: RouteText, readers = partReaders): ParsedRoute => {
+type ReadRoute = ({readonly ok: true} & RouteParts) | {readonly ok: false; readonly errors: readonly RouteError[]}
+
+/** Reads a route without its regular expressions, for tables of routes that were checked when they were made. Every error has the field it belongs to. */
+export const readRoute = (route: RouteText, readers = partReaders): ReadRoute => {
   const domain = readers.domain(route.domain)
   const path = parsePath(route.path, segmentPattern)
   const target = readers.target(route.target)
+  if (domain.ok && path.ok && target.ok) {
+    const errors = checkVariables(domain.value, path.value, target.value)
+    return errors.length > 0 ? {ok: false, errors} : {ok: true, domain: domain.value, path: path.value, target: target.value}
+  }
   const errors: RouteError[] = []
   if (!domain.ok) errors.push({path: 'domain', message: domain.message})
   if (!path.ok) errors.push({path: 'path', message: path.message})
   if (!target.ok) errors.push({path: 'target', message: target.message})
-  if (!domain.ok || !path.ok || !target.ok) return {ok: false, errors}
-  for (const error of checkVariables(domain.value, path.value, target.value)) errors.push(error)
-  const pattern = `${domainShape(domain.value)}${shapeOf(path.value)}`
-  if (pattern.length > routePatternBytesMax)
-    errors.push({path: 'path', message: `domain and path together are longer than ${routePatternBytesMax} characters`})
-  if (errors.length > 0) return {ok: false, errors}
-  return {ok: true, pattern, domain: domain.value, path: path.value, target: target.value}
+  return {ok: false, errors}
 }
 
-/** The same with its regular expressions checked. `compile` is `compilePattern` of shared/patterns.ts. */
+/**
+ * Reads a route and checks its regular expressions. `pattern` is canonical: two routes with equal patterns match exactly the same requests (variable names
+ * do not count), so only one may exist. `compile` is `compilePattern` of shared/patterns.ts.
+ */
 export const parseRoute = (route: RouteText, compile: CompilePattern): ParsedRoute => {
   const parsed = readRoute(route)
   if (!parsed.ok) return parsed
   const errors = checkPatterns(parsed.domain, parsed.path, compile)
-  return errors.length > 0 ? {ok: false, errors} : parsed
+  const pattern = `${domainShape(parsed.domain)}${shapeOf(parsed.path)}`
+  if (pattern.length > routePatternBytesMax)
+    errors.push({path: 'path', message: `domain and path together are longer than ${routePatternBytesMax} characters`})
+  return errors.length > 0 ? {ok: false, errors} : {...parsed, pattern}
 }
