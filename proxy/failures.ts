@@ -4,7 +4,10 @@ import type {Limits} from './limits.ts'
 
 /** One failed attempt. */
 export interface Failure {
-  readonly code: Extract<ErrorCode, 'upstream_refused' | 'upstream_broken' | 'upstream_timeout' | 'no_such_host' | 'host_forbidden' | 'too_large'>
+  readonly code: Extract<
+    ErrorCode,
+    'upstream_refused' | 'upstream_broken' | 'upstream_timeout' | 'no_such_host' | 'host_forbidden' | 'too_large'
+  >
   /** Ends a sentence that begins with the instance's name. */
   readonly why: string
   /** The connection itself failed: the instance is passed over for a while. */
