@@ -18,7 +18,7 @@ const roles = [
   ['agent', /agent\.mjs/],
   ['router', /^(?!.*sh -c).*node.*\.mjs router/],
   ['proxy', /^(?!.*sh -c).*node.*\.mjs proxy/],
-  ['instance', /python3.*server\.py/],
+  ['instance', /^\S*python3? .*server\.py/],
 ] as const
 
 const memoryRows = async (stage: Stage, scenario: string): Promise<Row[]> => {
@@ -67,7 +67,14 @@ const measure = async (agents: number, instances: number, requests: number): Pro
   try {
     await stage.start('--agents', String(agents))
     const project = join(stage.folder, 'fifty')
-    await execute('node', [join(root, 'examples/fifty/generate.ts'), project, '--services', '50', '--instances', String(instances)])
+    await execute(process.execPath, [
+      join(root, 'examples/fifty/generate.ts'),
+      project,
+      '--services',
+      '50',
+      '--instances',
+      String(instances),
+    ])
     const started = performance.now()
     await stage.must(['deploy'], project)
     const allRunningSeconds = round((performance.now() - started) / 1_000, 1)

@@ -27,7 +27,7 @@ const firstAnswer = async (started: number, ask: () => Promise<{status: number; 
 const bareSpawn = async (project: string): Promise<number> => {
   const port = await freePort()
   const started = performance.now()
-  const child = spawn('node', [join(project, 'server.mjs')], {env: {PATH: process.env.PATH, PORT: String(port)}, stdio: 'ignore'})
+  const child = spawn(process.execPath, [join(project, 'server.mjs')], {env: {PATH: process.env.PATH, PORT: String(port)}, stdio: 'ignore'})
   try {
     return await firstAnswer(
       started,
