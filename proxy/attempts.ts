@@ -6,7 +6,7 @@ import type {Upstream, Upstreams} from './upstreams.ts'
 
 /** How one attempt ended. `until`: what the instance is busy with after the attempt itself, such as a tunnel. */
 export type Tried =
-  | {readonly kind: 'answered'; readonly until?: Promise<void>}
+  | {readonly kind: 'answered'; readonly status: number; readonly until?: Promise<void>}
   | {readonly kind: 'failed'; readonly failure: Failure; readonly sent: boolean; readonly answerBegun: boolean}
   | {readonly kind: 'client_gone'}
 
@@ -20,6 +20,8 @@ export interface Attempted {
 export interface AttemptRequest {
   readonly method: string
   readonly bodyConsumed: () => boolean
+  /** Id of the instance to try first, while it is not passed over. */
+  readonly preferred?: string
 }
 
 /** What happens on the way, for metrics. */
@@ -60,7 +62,7 @@ export class Attempts {
     const untried = new Set(places.map(place => this.#upstreams.of(formation, place)))
     let onceMore = true
     for (let attempts = 1; ; attempts++) {
-      const upstream = pick([...untried], this.#now(), this.#random)
+      const upstream = this.#preferred(untried, request) ?? pick([...untried], this.#now(), this.#random)
       if (upstream === undefined) throw new Error('no instance to try')
       untried.delete(upstream)
       const outcome = await this.#attempt(upstream, tryOne)
@@ -73,6 +75,11 @@ export class Attempts {
     }
   }
 
+  #preferred(untried: ReadonlySet<Upstream>, {preferred}: AttemptRequest): Upstream | undefined {
+    if (preferred === undefined) return undefined
+    return [...untried].find(({instance, ejectedUntil}) => instance === preferred && ejectedUntil <= this.#now())
+  }
+
   async #attempt(upstream: Upstream, tryOne: (upstream: Upstream) => Promise<Tried>): Promise<Tried> {
     upstream.inFlight += 1
     upstream.lastUsedAt = this.#now()
@@ -82,7 +89,7 @@ export class Attempts {
     }
     const outcome = await tryOne(upstream)
     if (outcome.kind === 'answered') {
-      upstream.succeeded()
+      if (upstream.answered(outcome.status, this.#now())) this.#events.ejected()
       if (outcome.until !== undefined) {
         void outcome.until.then(release)
         return outcome

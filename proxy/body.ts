@@ -8,6 +8,8 @@ export class RequestBody {
   readonly #request: IncomingMessage
   readonly #onFirstRead: () => void
   #consumed = false
+  /** Longest the body may be, in bytes; what is longer breaks the attempt off. */
+  bytesMax = Number.POSITIVE_INFINITY
 
   /** `onFirstRead` runs before the first byte is asked for: the place to send 100 Continue. */
   constructor(request: IncomingMessage, onFirstRead: () => void) {
@@ -30,6 +32,11 @@ export class RequestBody {
   async *#read(): AsyncGenerator<Buffer> {
     this.#consumed = true
     this.#onFirstRead()
-    for await (const chunk of this.#request.iterator({destroyOnReturn: false})) yield chunk as Buffer
+    let bytes = 0
+    for await (const chunk of this.#request.iterator({destroyOnReturn: false})) {
+      bytes += (chunk as Buffer).length
+      if (bytes > this.bytesMax) throw Object.assign(new Error('the body is too long'), {code: 'GILLIAM_BODY_TOO_LARGE'})
+      yield chunk as Buffer
+    }
   }
 }

@@ -1,6 +1,7 @@
 // A running router or proxy, put together of its parts. Owns their start and their end; reads no environment.
 import {randomBytes} from 'node:crypto'
 import type {AddressInfo} from 'node:net'
+import {Buckets} from '#shared/domain/rate-limit.ts'
 import type {Logger} from '#shared/log.ts'
 import {compilePattern} from '#shared/patterns.ts'
 import {type AccessLogMode, createAccessLog} from './access-log.ts'
@@ -29,6 +30,8 @@ export interface DataPlaneOptions {
   readonly outside: OutsidePolicy
   readonly discover: DiscoveryOptions['discover']
   readonly snapshotFile?: string
+  /** Instances of this zone come first. */
+  readonly zone?: string
   readonly accessLog: AccessLogMode
   readonly limits: Limits
   readonly log: Logger
@@ -56,7 +59,7 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
     ...(snapshotFile === undefined ? {} : {snapshotFile}),
   })
   const metrics = createMetrics(directory, now)
-  const upstreams = new Upstreams(limits)
+  const upstreams = new Upstreams(limits, options.zone)
   const outside = createOutside(limits)
   const accessLog = createAccessLog(log, options.accessLog, {now, random})
   const report: Report = entry => {
@@ -66,10 +69,12 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
   let isDraining = false
   const draining = (): boolean => isDraining
   const role =
-    options.role === 'router' ? createRouter(() => (directory.loaded ? directory.table : undefined)) : createForwarder(options.outside)
+    options.role === 'router'
+      ? createRouter(() => (directory.loaded ? directory.table : undefined), {buckets: new Buckets(), now})
+      : createForwarder(options.outside)
   const self = {role, pseudonym: `gilliam-${role.name}-${randomBytes(6).toString('hex')}`}
   const attempts = new Attempts(upstreams, {now, random}, metrics)
-  const parts = {self, discovery, attempts, outside, limits, report, draining, now}
+  const parts = {self, discovery, attempts, outside, limits, report, draining, now, random}
   const tunnels = new Tunnels({...parts, opened: () => metrics.tunnels.inc(), closed: () => metrics.tunnels.dec()})
   const server = createListener({self, traffic: new Traffic(parts), tunnels, limits, log, now})
   const admin = createAdmin({role: role.name, directory, upstreams, metrics, draining, now})

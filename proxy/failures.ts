@@ -4,7 +4,10 @@ import type {Limits} from './limits.ts'
 
 /** One failed attempt. */
 export interface Failure {
-  readonly code: Extract<ErrorCode, 'upstream_refused' | 'upstream_broken' | 'upstream_timeout' | 'no_such_host' | 'host_forbidden'>
+  readonly code: Extract<
+    ErrorCode,
+    'upstream_refused' | 'upstream_broken' | 'upstream_timeout' | 'no_such_host' | 'host_forbidden' | 'too_large'
+  >
   /** Ends a sentence that begins with the instance's name. */
   readonly why: string
   /** The connection itself failed: the instance is passed over for a while. */
@@ -38,6 +41,17 @@ export const failureOf = (error: unknown, sent: boolean, limits: Limits): Failur
   if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'ETIMEDOUT') {
     const why = `did not accept a connection within ${seconds(limits.connectTimeoutMs)} (connect timeout)`
     return {code: 'upstream_timeout', why, connection: true, timedOut: false}
+  }
+  if (code === 'GILLIAM_BODY_TOO_LARGE') {
+    return {code: 'too_large', why: 'was being sent a body that is longer than the route takes', connection: false, timedOut: false}
+  }
+  if (code === 'GILLIAM_TOTAL_TIMEOUT') {
+    return {
+      code: 'upstream_timeout',
+      why: 'did not finish its answer in time (total timeout of the route)',
+      connection: false,
+      timedOut: true,
+    }
   }
   if (code === 'UND_ERR_HEADERS_TIMEOUT') {
     const why = `did not begin to answer within ${seconds(limits.firstByteTimeoutMs)} (first-byte timeout)`

@@ -1,4 +1,6 @@
 // Headers on their way through: what is for one connection only is taken off, what tells of the way is put on. Pure, on flat name-value lists.
+import {cookieOf} from '#shared/domain/cookies.ts'
+import type {RequestFields} from '#shared/domain/traffic.ts'
 
 /** Meant for one connection (RFC 9110 §7.6.1), or for this proxy (§11.7). Whatever `Connection` names is dropped too. */
 const hopByHop: ReadonlySet<string> = new Set([
@@ -22,6 +24,12 @@ export const valuesOf = (headers: FlatHeaders, name: string): readonly string[] 
   for (let i = 0; i + 1 < headers.length; i += 2) if (headers[i]?.toLowerCase() === name) values.push(headers[i + 1] as string)
   return values
 }
+
+/** A request's headers and cookies by name, as traffic choices ask for them. Of several values the first counts. */
+export const fieldsOf = (headers: FlatHeaders): RequestFields => ({
+  header: name => valuesOf(headers, name)[0],
+  cookie: name => cookieOf(valuesOf(headers, 'cookie'), name),
+})
 
 /** Every header but hop-by-hop ones and those in `dropped` (lower case). */
 export const endToEnd = (headers: FlatHeaders, dropped: ReadonlySet<string> = new Set()): string[] => {

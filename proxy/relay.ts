@@ -2,6 +2,7 @@
 import type {ServerResponse} from 'node:http'
 import type {Readable} from 'node:stream'
 import type {Dispatcher} from 'undici'
+import {edited, type HeaderEdit} from '#shared/domain/header-edit.ts'
 import type {Tried} from './attempts.ts'
 import {failureOf} from './failures.ts'
 import {endToEnd, valuesOf} from './headers.ts'
@@ -23,6 +24,10 @@ export interface RelayOptions {
   readonly requestId: string
   /** Whether to end the client's connection after this answer. */
   readonly lastOnConnection: () => boolean
+  /** Fires when the whole exchange has taken too long. */
+  readonly deadline?: AbortSignal
+  /** What becomes of the answer's headers. */
+  readonly edit?: HeaderEdit
 }
 
 type Controller = Dispatcher.DispatchController
@@ -43,11 +48,23 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#options = options
     this.#resolve = resolve
     response.on('close', this.#onClose)
+    options.deadline?.addEventListener('abort', this.#onDeadline)
+  }
+
+  readonly #onDeadline = (): void => this.late()
+
+  /** The whole exchange has taken too long. */
+  late(): void {
+    if (this.#settled) return
+    const late = Object.assign(new Error('the whole exchange took too long'), {code: 'GILLIAM_TOTAL_TIMEOUT'})
+    this.fail(late)
+    this.#controller?.abort(late)
   }
 
   #settle(outcome: Tried): void {
     if (this.#settled) return
     this.#settled = true
+    this.#options.deadline?.removeEventListener('abort', this.#onDeadline)
     this.#response.off('close', this.#onClose)
     this.#resolve(outcome)
   }
@@ -59,6 +76,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   fail(error: unknown): void {
+    if (this.#settled) return
     const response = this.#response
     if (response.destroyed) {
       this.#settle({kind: 'client_gone'})
@@ -71,14 +89,16 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onRequestStart(controller: Controller): void {
-    if (this.#settled) controller.abort(new Error('the client closed its connection'))
+    if (this.#settled) controller.abort(new Error('nobody waits for this answer any more'))
     else this.#controller = controller
   }
 
   onResponseStart(controller: Controller, status: number, _headers: unknown, statusText?: string): void {
     if (status < 200) return
-    const {requestId, lastOnConnection} = this.#options
-    const headers = endToEnd(flat(controller.rawHeaders))
+    if (this.#settled) return
+    const {requestId, lastOnConnection, edit} = this.#options
+    const sent = endToEnd(flat(controller.rawHeaders))
+    const headers = edit === undefined ? sent : edited(sent, edit)
     this.#response.sendDate = valuesOf(headers, 'date').length === 0
     if (valuesOf(headers, 'x-request-id').length === 0) headers.push('x-request-id', requestId)
     if (lastOnConnection()) headers.push('connection', 'close')
@@ -86,14 +106,15 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
-    if (this.#response.write(chunk)) return
+    if (this.#settled || this.#response.write(chunk)) return
     controller.pause()
     this.#response.once('drain', () => controller.resume())
   }
 
   onResponseEnd(): void {
+    if (this.#settled) return
     this.#response.end()
-    this.#settle({kind: 'answered'})
+    this.#settle({kind: 'answered', status: this.#response.statusCode})
   }
 
   onResponseError(_controller: Controller, error: Error): void {
@@ -109,6 +130,10 @@ export const relay = (dispatcher: Dispatcher, request: RelayRequest, response: S
       return
     }
     const exchange = new Exchange(response, options, resolve)
+    if (options.deadline?.aborted === true) {
+      exchange.late()
+      return
+    }
     const {firstByteTimeoutMs: headersTimeout, idleTimeoutMs: bodyTimeout} = options.limits
     const method = request.method as Dispatcher.HttpMethod
     try {

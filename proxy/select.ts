@@ -1,10 +1,16 @@
-// Which of a formation's endpoints can take a request: service, instance and port. Pure; who of them gets it is the balancer's choice.
+// Which of a formation's endpoints can take a request: service, instance, port and release. Pure; who of them gets it is the balancer's choice.
 import type {ServiceAddress} from '#shared/domain/names.ts'
 import type {Endpoint} from '#shared/domain/registry.ts'
+import {chooseRelease, type RequestFields, releasesNamed, type Traffic} from '#shared/domain/traffic.ts'
+
+/** An endpoint, and when it appeared; absent for those that were there when we first looked. */
+export interface SeenEndpoint extends Endpoint {
+  readonly since?: number
+}
 
 /** An endpoint and the host port that serves the wanted service port. */
 export interface Place {
-  readonly endpoint: Endpoint
+  readonly endpoint: SeenEndpoint
   readonly port: number
 }
 
@@ -22,8 +28,37 @@ export const hostPortOf = (ports: Readonly<Record<string, number>>, wanted = def
 
 export type Selection = {readonly ok: true; readonly places: readonly Place[]} | {readonly ok: false; readonly detail: string}
 
-/** The places that serve an address, or why there are none. */
-export const select = (endpoints: readonly Endpoint[], address: ServiceAddress, wantedPort: number | undefined): Selection => {
+/** What is known of a formation. */
+export interface Known {
+  readonly endpoints: readonly SeenEndpoint[]
+  readonly traffic: Readonly<Record<string, Traffic>>
+}
+
+/** What a request has to do with the choice. */
+export interface Asking {
+  readonly request: RequestFields
+  /** Id of the instance that the client's session sticks to. */
+  readonly session?: string
+  /** A number in [0, 1). */
+  readonly random: number
+}
+
+/** The places of the release that the service's traffic choice gives the request to; none when no release it names is alive. */
+const ofChosenRelease = (places: readonly Place[], traffic: Traffic, {request, session, random}: Asking): readonly Place[] => {
+  const live = new Set(places.map(({endpoint}) => endpoint.release))
+  const held = session === undefined ? undefined : places.find(({endpoint}) => endpoint.id === session)?.endpoint.release
+  const release = chooseRelease(traffic, request, {isLive: each => live.has(each), random, ...(held !== undefined && {session: held})})
+  return release === undefined ? [] : places.filter(({endpoint}) => endpoint.release === release)
+}
+
+const noRelease = ({service, formation}: ServiceAddress, traffic: Traffic): string => {
+  const named = releasesNamed(traffic).join(', ')
+  const how = `\`gilliam traffic ${service}\` shows and changes it`
+  return `Service “${service}” of formation “${formation}” has live instances, but none of release ${named}, which its traffic choice names; ${how}.`
+}
+
+/** The places that serve an address, or why there are none. An address that names an instance means that one, whatever its release. */
+export const select = ({endpoints, traffic}: Known, address: ServiceAddress, wantedPort: number | undefined, asking: Asking): Selection => {
   const {service, formation, instance} = address
   const ofService = endpoints.filter(endpoint => endpoint.service === service)
   if (ofService.length === 0) return {ok: false, detail: `Service “${service}” of formation “${formation}” has no live instance.`}
@@ -34,7 +69,11 @@ export const select = (endpoints: readonly Endpoint[], address: ServiceAddress, 
     const port = hostPortOf(endpoint.ports, wantedPort)
     if (port !== undefined) places.push({endpoint, port})
   }
-  if (places.length > 0) return {ok: true, places}
+  const choice = instance === undefined && Object.hasOwn(traffic, service) ? traffic[service] : undefined
+  if (places.length > 0) {
+    const chosen = choice === undefined ? places : ofChosenRelease(places, choice, asking)
+    return chosen.length > 0 || choice === undefined ? {ok: true, places: chosen} : {ok: false, detail: noRelease(address, choice)}
+  }
   const known = [...new Set(wanted.flatMap(({ports}) => Object.keys(ports)))]
   const has = known.length === 0 ? 'no ports' : `port ${known.join(', ')}`
   return {ok: false, detail: `Service “${service}” of formation “${formation}” has ${has}, not ${wantedPort ?? defaultPort}.`}

@@ -1,11 +1,12 @@
 // One HTTP request from its head to its end: decide, find instances, try them, answer, report. Owns the order of these steps.
 import type {IncomingMessage, ServerResponse} from 'node:http'
-import {answerProblem} from './answers.ts'
+import {answerBare, answerProblem} from './answers.ts'
 import type {Attempted, Attempts, Tried} from './attempts.ts'
 import {RequestBody} from './body.ts'
 import type {Destination, OutsideDestination, ServiceDestination} from './destination.ts'
 import type {Discovery} from './discovery.ts'
 import {failureOf} from './failures.ts'
+import {answerEdit, limitsOf} from './handling.ts'
 import type {Limits} from './limits.ts'
 import type {Outside} from './outside.ts'
 import {relay} from './relay.ts'
@@ -32,6 +33,7 @@ export interface TrafficOptions {
   readonly report: Report
   readonly draining: () => boolean
   readonly now: () => number
+  readonly random: () => number
 }
 
 /** One request with everything that belongs to it. */
@@ -78,18 +80,32 @@ export class Traffic {
   }
 
   async #deliver(exchange: Exchange, destination: Destination): Promise<End> {
+    if (destination.kind === 'answer') {
+      const {status, headers} = destination
+      answerBare(exchange.response, status, headers, exchange.visit.requestId, this.#options.draining() || this.#unread(exchange))
+      return {destination}
+    }
     const end = destination.kind === 'outside' ? await this.#toOutside(exchange, destination) : await this.#toService(exchange, destination)
     return {destination, ...end}
   }
 
   async #toService(exchange: Exchange, destination: ServiceDestination): Promise<End> {
-    const {attempts, discovery} = this.#options
+    const {attempts} = this.#options
     const {visit, body} = exchange
-    const places = await findPlaces(destination, discovery)
+    const places = await findPlaces(visit, destination, this.#options)
     if (isProblem(places)) return {problem: places}
     const {formation} = destination.address
-    const request = {method: visit.request.method ?? 'GET', bodyConsumed: () => body.consumed}
-    const attempted = await attempts.run(formation, places, request, ({dispatcher}) => this.#relay(exchange, destination, dispatcher))
+    const {bodyBytesMax, timeouts} = destination.handling ?? {}
+    if (bodyBytesMax !== undefined) body.bytesMax = bodyBytesMax
+    const totalMs = timeouts?.totalMs
+    const deadline = totalMs === undefined ? undefined : AbortSignal.timeout(Math.max(1, visit.startedAt + totalMs - this.#options.now()))
+    const preferred = destination.handling?.sticky?.instance
+    const request = {
+      method: visit.request.method ?? 'GET',
+      bodyConsumed: () => body.consumed,
+      ...(preferred === undefined ? {} : {preferred}),
+    }
+    const attempted = await attempts.run(formation, places, request, upstream => this.#relay(exchange, destination, upstream, {deadline}))
     const {outcome, upstream} = attempted
     if (outcome.kind !== 'failed') return {attempted}
     return {attempted, problem: failedProblem(destination, upstream.name, outcome.failure, attempted.attempts)}
@@ -99,20 +115,31 @@ export class Traffic {
     const {outside, limits} = this.#options
     try {
       outside.check(destination.host)
-      const outcome = await this.#relay(exchange, destination, outside.dispatcher, `http://${destination.host}:${destination.port}`)
+      const outcome = await this.#relay(exchange, destination, outside, {origin: `http://${destination.host}:${destination.port}`})
       return outcome.kind === 'failed' ? {problem: failedProblem(destination, destination.authority, outcome.failure, 1)} : {}
     } catch (error) {
       return {problem: failedProblem(destination, destination.authority, failureOf(error, false, limits), 1)}
     }
   }
 
-  #relay(exchange: Exchange, destination: Destination, dispatcher: Parameters<typeof relay>[0], origin?: string): Promise<Tried> {
+  #relay(
+    exchange: Exchange,
+    destination: ServiceDestination | OutsideDestination,
+    upstream: {readonly dispatcher: Parameters<typeof relay>[0]; readonly instance?: string},
+    {origin, deadline}: {readonly origin?: string; readonly deadline?: AbortSignal | undefined} = {},
+  ): Promise<Tried> {
     const {visit, body, response} = exchange
     const {self, limits, draining} = this.#options
     const headers = headersFor(visit, destination, self)
     const request = {method: visit.request.method ?? 'GET', path: destination.path, headers, body: body.open()}
-    const lastOnConnection = (): boolean => draining() || this.#unread(exchange)
-    const options = {limits, requestId: visit.requestId, lastOnConnection}
-    return relay(dispatcher, origin === undefined ? request : {...request, origin}, response, options)
+    const handling = destination.kind === 'service' ? destination.handling : undefined
+    const options = {
+      limits: handling === undefined ? limits : limitsOf(handling, limits),
+      requestId: visit.requestId,
+      lastOnConnection: (): boolean => draining() || this.#unread(exchange),
+      ...(deadline === undefined ? {} : {deadline}),
+      ...(handling === undefined ? {} : {edit: answerEdit(handling, upstream.instance)}),
+    }
+    return relay(upstream.dispatcher, origin === undefined ? request : {...request, origin}, response, options)
   }
 }

@@ -1,7 +1,7 @@
 // WebSocket upgrades and CONNECT: requests that end in a tunnel. Owns the open tunnels and their end; bytes are tunnel.ts's and upgrade.ts's business.
 import type {IncomingMessage} from 'node:http'
 import type {Socket} from 'node:net'
-import {answerProblemRaw} from './answers.ts'
+import {answerBareRaw, answerProblemRaw} from './answers.ts'
 import type {Attempted, Tried} from './attempts.ts'
 import type {Destination, OutsideDestination, ServiceDestination} from './destination.ts'
 import {failureOf} from './failures.ts'
@@ -76,7 +76,7 @@ export class Tunnels {
             detail: 'A router does not tunnel; CONNECT is for the proxy.',
           },
         )
-    await this.#run('connect', visit, client, decided, destination => this.#connectTo(client, head, destination))
+    await this.#run('connect', visit, client, decided, destination => this.#connectTo(visit, client, head, destination))
   }
 
   async #run(
@@ -84,10 +84,15 @@ export class Tunnels {
     visit: Visit,
     client: Socket,
     decided: Destination | Problem,
-    deliver: (destination: Destination) => Promise<End>,
+    deliver: (destination: ServiceDestination | OutsideDestination) => Promise<End>,
   ): Promise<void> {
     const {report, now} = this.#options
     client.on('error', () => client.destroy())
+    if (!isProblem(decided) && decided.kind === 'answer') {
+      answerBareRaw(client, decided.status, decided.headers, visit.requestId)
+      report(entryOf(visit, kind, now, {status: decided.status, destination: decided}))
+      return
+    }
     const end: End = isProblem(decided) ? {problem: decided} : {destination: decided, ...(await deliver(decided))}
     const {problem, outcome} = end
     if (problem !== undefined) {
@@ -107,21 +112,21 @@ export class Tunnels {
     this.#options.closed()
   }
 
-  async #upgradeTo(visit: Visit, client: Socket, head: Buffer, destination: Destination): Promise<End> {
+  async #upgradeTo(visit: Visit, client: Socket, head: Buffer, destination: ServiceDestination | OutsideDestination): Promise<End> {
     const {limits, self} = this.#options
     const request = {path: destination.path, headers: headersFor(visit, destination, self), head}
-    if (destination.kind === 'service') return this.#try(destination, place => tryUpgrade(place, client, request, limits))
+    if (destination.kind === 'service') return this.#try(visit, destination, place => tryUpgrade(place, client, request, limits))
     return this.#tryOutside(destination, place => tryUpgrade(place, client, request, limits))
   }
 
-  async #connectTo(client: Socket, head: Buffer, destination: Destination): Promise<End> {
+  async #connectTo(visit: Visit, client: Socket, head: Buffer, destination: ServiceDestination | OutsideDestination): Promise<End> {
     const open = (place: {host: string; port: number}) => this.#tryConnect(place, client, head, destination.kind === 'outside')
-    return destination.kind === 'service' ? this.#try(destination, open) : this.#tryOutside(destination, open)
+    return destination.kind === 'service' ? this.#try(visit, destination, open) : this.#tryOutside(destination, open)
   }
 
-  async #try(destination: ServiceDestination, tryOne: (place: {host: string; port: number}) => Promise<Tried>): Promise<End> {
-    const {attempts, discovery} = this.#options
-    const places = await findPlaces(destination, discovery)
+  async #try(visit: Visit, destination: ServiceDestination, tryOne: (place: {host: string; port: number}) => Promise<Tried>): Promise<End> {
+    const {attempts} = this.#options
+    const places = await findPlaces(visit, destination, this.#options)
     if (isProblem(places)) return {problem: places}
     const request = {method: 'GET', bodyConsumed: () => false}
     const attempted = await attempts.run(destination.address.formation, places, request, tryOne)

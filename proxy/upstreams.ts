@@ -1,6 +1,6 @@
 // The instances we talk to: pooled connections and what the balancer knows of each. Owns their lives; which one is picked is shared/domain/balancer.ts.
 import {type Dispatcher, Pool} from 'undici'
-import {ejectionMs} from '#shared/domain/balancer.ts'
+import {ejectionMs, errorsInARowMax, isInstanceError} from '#shared/domain/balancer.ts'
 import type {Limits} from './limits.ts'
 import type {Place} from './select.ts'
 
@@ -8,21 +8,29 @@ import type {Place} from './select.ts'
 export class Upstream {
   readonly key: string
   readonly name: string
+  /** Its instance's id: what {@link name} begins with. */
+  readonly instance: string
   readonly host: string
   readonly port: number
   inFlight = 0
   ejectedUntil = 0
   lastUsedAt = 0
+  /** When it appeared in the feed; 0 when it was there from the start. */
+  since = 0
+  readonly near: boolean
   #failures = 0
+  #errors = 0
   #brokenBefore = false
   #pool: Pool | undefined
   readonly #limits: Limits
 
-  constructor(key: string, name: string, host: string, port: number, limits: Limits) {
+  constructor(key: string, name: string, place: {host: string; port: number; near: boolean}, limits: Limits) {
     this.key = key
     this.name = name
-    this.host = host
-    this.port = port
+    this.instance = name.slice(0, name.indexOf('.'))
+    this.host = place.host
+    this.port = place.port
+    this.near = place.near
     this.#limits = limits
   }
 
@@ -40,10 +48,20 @@ export class Upstream {
     return this.#pool
   }
 
-  succeeded(): void {
-    this.#failures = 0
+  /** It answered; true when that was one error too many in a row. */
+  answered(status: number, now: number): boolean {
     this.#brokenBefore = false
-    this.ejectedUntil = 0
+    if (!isInstanceError(status)) {
+      this.#failures = 0
+      this.#errors = 0
+      this.ejectedUntil = 0
+      return false
+    }
+    this.#errors += 1
+    if (this.#errors < errorsInARowMax) return false
+    this.#errors = 0
+    this.connectionFailed(now)
+    return true
   }
 
   /** A connection was refused or broken: passed over for a few seconds, longer when it repeats. */
@@ -80,9 +98,12 @@ export const upstreamIdleMsMax = 60_000
 export class Upstreams {
   readonly #byKey = new Map<string, Upstream>()
   readonly #limits: Limits
+  readonly #zone: string | undefined
 
-  constructor(limits: Limits) {
+  /** Instances of `zone` are near; without one, none is. */
+  constructor(limits: Limits, zone?: string) {
     this.#limits = limits
+    this.#zone = zone
   }
 
   of(formation: string, place: Place): Upstream {
@@ -90,9 +111,10 @@ export class Upstreams {
     const name = `${endpoint.id}.${endpoint.service}.${formation}`
     const key = `${name}@${endpoint.host}:${port}`
     const known = this.#byKey.get(key)
-    if (known !== undefined) return known
-    const upstream = new Upstream(key, name, endpoint.host, port, this.#limits)
-    this.#byKey.set(key, upstream)
+    const near = this.#zone !== undefined && endpoint.zone === this.#zone
+    const upstream = known ?? new Upstream(key, name, {host: endpoint.host, port, near}, this.#limits)
+    if (known === undefined) this.#byKey.set(key, upstream)
+    upstream.since = endpoint.since ?? 0
     return upstream
   }
 

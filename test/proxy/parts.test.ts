@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import {test} from 'node:test'
 import {createAccessLog, linesPerSecondMax} from '#proxy/access-log.ts'
 import {failureOf} from '#proxy/failures.ts'
-import {endToEnd, isLoop, requestHeaders} from '#proxy/headers.ts'
+import {endToEnd, fieldsOf, isLoop, requestHeaders} from '#proxy/headers.ts'
 import {limitsDefault} from '#proxy/limits.ts'
 import type {Entry} from '#proxy/report.ts'
 import {readAuthority, readTarget} from '#proxy/request-target.ts'
-import {hostPortOf, select} from '#proxy/select.ts'
+import {hostPortOf, type Known, select} from '#proxy/select.ts'
 import {createLogger} from '#shared/log.ts'
 import {compilePattern} from '#shared/patterns.ts'
 
@@ -98,8 +98,26 @@ test('80 stands for the lowest port when a service has no port 80', () => {
   assert.equal(hostPortOf({'9000': 2}, 9000), 2)
   assert.equal(hostPortOf({'9000': 2}, 443), undefined)
   assert.equal(hostPortOf({}), undefined)
-  const selection = select([{service: 'users', id: 'a', host: 'h', ports: {}}], {service: 'users', formation: 'crm'}, undefined)
+  const known = {endpoints: [{service: 'users', id: 'a', host: 'h', ports: {}}], traffic: {}}
+  const selection = select(known, {service: 'users', formation: 'crm'}, undefined, {request: fieldsOf([]), random: 0})
   assert.deepEqual(selection, {ok: false, detail: 'Service “users” of formation “crm” has no ports, not 80.'})
+})
+
+test('a traffic choice picks the release, unless the address names an instance', () => {
+  const endpoint = (id: string, release?: number) => ({service: 'web', id, host: 'h', ports: {'80': 1}, ...(release && {release})})
+  const endpoints = [endpoint('a', 3), endpoint('b', 3), endpoint('c', 4), endpoint('outside')]
+  const matches = [{header: 'x-canary', value: '1', release: 4}]
+  const known = {endpoints, traffic: {web: {weights: {'3': 1}, matches}, other: {weights: {'9': 1}, matches: []}}}
+  const address = {service: 'web', formation: 'crm'}
+  const ids = (headers: string[], more: {instance?: string} = {}, traffic: Known['traffic'] = known.traffic) => {
+    const selection = select({endpoints, traffic}, {...address, ...more}, undefined, {request: fieldsOf(headers), random: 0})
+    return selection.ok ? selection.places.map(place => place.endpoint.id).join(' ') : selection.detail
+  }
+  assert.equal(ids([]), 'a b')
+  assert.equal(ids(['X-Canary', '1']), 'c')
+  assert.equal(ids([], {instance: 'c'}), 'c')
+  assert.equal(ids([], {}, {}), 'a b c outside')
+  assert.match(ids([], {}, {web: {weights: {'8': 1}, matches: []}}), /none of release 8, which its traffic choice names/)
 })
 
 test('failures are named', () => {
