@@ -6,6 +6,7 @@ import {isReservedVariable} from '#shared/domain/names.ts'
 export interface ExecutorEnvironment {
   readonly stage: string
   readonly executor: string
+  readonly zone: string
   readonly api: string
   /** Bind address of instances, and where callers reach them. */
   readonly host: string
@@ -52,6 +53,7 @@ export const environmentOf = (
   GILLIAM_STAGE: executor.stage,
   GILLIAM_API: executor.api,
   GILLIAM_EXECUTOR: executor.executor,
+  GILLIAM_ZONE: executor.zone,
   GILLIAM_FORMATION: assignment.formation,
   GILLIAM_SERVICE: assignment.service,
   GILLIAM_INSTANCE: assignment.id,

@@ -71,6 +71,7 @@ export const readSettings = async (env: Environment, nodePath: string): Promise<
     environment: {
       stage: read(env, 'GILLIAM_STAGE', 'local'),
       executor: descriptor.id,
+      zone: descriptor.zone,
       api,
       host,
       ...(proxy === '' ? {} : {proxy}),

@@ -21,6 +21,7 @@ import {addSpawn} from './commands/spawn.ts'
 import {addStages} from './commands/stages.ts'
 import {addStop} from './commands/stop.ts'
 import {addToken} from './commands/token.ts'
+import {addTraffic} from './commands/traffic.ts'
 import type {World} from './session.ts'
 import {usageMessage} from './usage.ts'
 
@@ -32,6 +33,7 @@ const commands = [
   addRelease,
   addEnv,
   addScale,
+  addTraffic,
   addSpawn,
   addPs,
   addStop,

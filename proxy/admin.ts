@@ -28,7 +28,10 @@ const tableOf = ({role, directory, upstreams, now}: AdminOptions): unknown => ({
     unreadable: directory.table.unreadable,
   },
   formations: Object.fromEntries(
-    [...directory.formations].map(([name, {version, loaded, named, endpoints}]) => [name, {version, loaded, named, endpoints}]),
+    [...directory.formations].map(([name, {version, loaded, named, endpoints, traffic}]) => [
+      name,
+      {version, loaded, named, endpoints, traffic},
+    ]),
   ),
   upstreams: upstreams.all.map(({name, host, port, inFlight, ejectedUntil}) => ({
     name,

@@ -5,7 +5,7 @@ import type {Upstream} from './upstreams.ts'
 
 /** How one attempt ended. `until`: what the instance is busy with after the attempt itself, such as a tunnel. */
 export type Tried =
-  | {readonly kind: 'answered'; readonly until?: Promise<void>}
+  | {readonly kind: 'answered'; readonly status: number; readonly until?: Promise<void>}
   | {readonly kind: 'failed'; readonly failure: Failure; readonly sent: boolean; readonly answerBegun: boolean}
   | {readonly kind: 'client_gone'}
 
@@ -19,6 +19,8 @@ export interface Attempted {
 export interface AttemptRequest {
   readonly method: string
   readonly bodyConsumed: () => boolean
+  /** Id of the instance to try first, while it is not passed over. */
+  readonly preferred?: string | undefined
 }
 
 /** What happens on the way, for metrics. */
@@ -56,7 +58,7 @@ export class Attempts {
     let onceMore = true
     let attempts = 0
     const next = (): void => {
-      const upstream = pick(untried, this.#now(), this.#random)
+      const upstream = this.#preferred(untried, request) ?? pick(untried, this.#now(), this.#random)
       if (upstream === undefined) throw new Error('no instance to try')
       attempts += 1
       this.#attempt(upstream, tryOne, outcome => {
@@ -77,6 +79,11 @@ export class Attempts {
     next()
   }
 
+  #preferred(untried: readonly Upstream[], {preferred}: AttemptRequest): Upstream | undefined {
+    if (preferred === undefined) return undefined
+    return untried.find(({instance, ejectedUntil}) => instance === preferred && ejectedUntil <= this.#now())
+  }
+
   #attempt(upstream: Upstream, tryOne: TryOne, settle: (outcome: Tried) => void): void {
     upstream.inFlight += 1
     upstream.lastUsedAt = this.#now()
@@ -93,7 +100,7 @@ export class Attempts {
       upstream.lastUsedAt = this.#now()
     }
     if (outcome.kind === 'answered') {
-      upstream.succeeded()
+      if (upstream.answered(outcome.status, this.#now())) this.#events.ejected()
       if (outcome.until === undefined) release()
       else void outcome.until.then(release)
       return

@@ -1,6 +1,7 @@
 // A running router or proxy, put together of its parts. Owns their start and their end; reads no environment.
 import {randomBytes} from 'node:crypto'
 import type {AddressInfo} from 'node:net'
+import {Buckets} from '#shared/domain/rate-limit.ts'
 import type {Logger} from '#shared/log.ts'
 import {compilePattern} from '#shared/patterns.ts'
 import {type AccessLogMode, createAccessLog} from './access-log.ts'
@@ -33,6 +34,8 @@ export interface DataPlaneOptions {
   readonly outside: OutsidePolicy
   readonly discover: DiscoveryOptions['discover']
   readonly snapshotFile?: string
+  /** Instances of this zone come first. */
+  readonly zone?: string
   readonly accessLog: AccessLogMode
   readonly limits: Limits
   readonly log: Logger
@@ -64,7 +67,7 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
   const onFault = (error: unknown): void => log.error({err: error}, 'a request could not be served')
   const deadlines = new Deadlines(now, shortestMs(limits), onFault)
   const shared = {limits, deadlines, readBuffer: createReadBuffer(), onFault}
-  const upstreams = new Upstreams(shared)
+  const upstreams = new Upstreams(shared, options.zone)
   const outside = createOutside(shared)
   const date = createHttpDate(now)
   const accessLog = createAccessLog(log, options.accessLog, {now, random})
@@ -75,11 +78,13 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
   let isDraining = false
   const draining = (): boolean => isDraining
   const role =
-    options.role === 'router' ? createRouter(() => (directory.loaded ? directory.table : undefined)) : createForwarder(options.outside)
+    options.role === 'router'
+      ? createRouter(() => (directory.loaded ? directory.table : undefined), {buckets: new Buckets(), now})
+      : createForwarder(options.outside)
   const self = {role, pseudonym: `gilliam-${role.name}-${randomBytes(6).toString('hex')}`}
   const attempts = new Attempts({now, random}, metrics)
   const candidates = new Candidates(upstreams)
-  const parts = {self, discovery, candidates, attempts, onFault, outside, limits, report, draining, now, date}
+  const parts = {self, discovery, candidates, attempts, onFault, outside, limits, report, draining, now, random, date}
   const tunnels = new Tunnels({...parts, shared, opened: () => metrics.tunnels.inc(), closed: () => metrics.tunnels.dec()})
   const listener = new Listener({traffic: new Traffic(parts), tunnels, shared, date})
   const admin = createAdmin({role: role.name, directory, upstreams, metrics, draining, now})

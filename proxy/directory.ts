@@ -1,10 +1,15 @@
 // What is known of routes and endpoints: which formations are watched, what the feed said of them, and which entries count as alive. No I/O and no clock.
-import type {Endpoint, Route} from '#shared/domain/registry.ts'
+import type {Route} from '#shared/domain/registry.ts'
 import {compileTable, namedFormations, type RouteTable} from '#shared/domain/route-table.ts'
 import type {CompilePattern} from '#shared/domain/template.ts'
+import type {Traffic} from '#shared/domain/traffic.ts'
 import type {OutputOf} from '#shared/endpoints.ts'
+import type {SeenEndpoint} from './select.ts'
 
 export type Discovered = OutputOf<'discover'>
+/** A route as the feed tells it; nobody writes to it. */
+type Told = NonNullable<Discovered['routes']>['routes'][number]
+type FormationState = Discovered['formations'][string]
 /** What is asked of the feed: versions held, 0 for none. */
 export interface Asked {
   formations: Record<string, number>
@@ -17,9 +22,13 @@ export const formationsMax = 1_000
 export const forgetAfterMs = 600_000
 export const forgetEmptyAfterMs = 60_000
 
+type TrafficChoices = Readonly<Record<string, Traffic>>
+
 interface Watched {
   version: number
-  endpoints: readonly Endpoint[]
+  endpoints: readonly SeenEndpoint[]
+  /** By service. */
+  traffic: TrafficChoices
   /** Whether the feed, or the snapshot, has told of it. */
   loaded: boolean
   /** Held from before this process: asked for anew, whatever its version. */
@@ -31,13 +40,28 @@ interface Watched {
 
 export interface FormationView {
   readonly loaded: boolean
-  readonly endpoints: readonly Endpoint[]
+  readonly endpoints: readonly SeenEndpoint[]
+  readonly traffic: TrafficChoices
 }
 
-const nothing: FormationView = {loaded: false, endpoints: []}
+const noChoices: TrafficChoices = {}
+const nothing: FormationView = {loaded: false, endpoints: [], traffic: noChoices}
 
-const endpointsOf = (entries: Discovered['formations'][string]['endpoints'], now: number): readonly Endpoint[] =>
+type Entries = FormationState['endpoints']
+
+const endpointsOf = (entries: Entries, now: number): readonly SeenEndpoint[] =>
   entries.map(({expiresInMs, ...endpoint}) => (expiresInMs === undefined ? endpoint : {...endpoint, expiresAt: now + expiresInMs}))
+
+const nameOf = ({service, id}: {readonly service: string; readonly id: string}): string => `${service}.${id}`
+
+/** Endpoints with when they appeared: those that were not there before have appeared now. */
+const seen = (endpoints: readonly SeenEndpoint[], before: readonly SeenEndpoint[], now: number): readonly SeenEndpoint[] => {
+  const known = new Map(before.map(endpoint => [nameOf(endpoint), endpoint.since]))
+  return endpoints.map(endpoint => {
+    const since = known.has(nameOf(endpoint)) ? known.get(nameOf(endpoint)) : now
+    return since === undefined ? endpoint : {...endpoint, since}
+  })
+}
 
 export class Directory {
   readonly #formations = new Map<string, Watched>()
@@ -102,9 +126,10 @@ export class Directory {
     return changed
   }
 
-  #applyFormation(name: string, told: Discovered['formations'][string] | undefined, now: number, outageMs: number): boolean {
+  #applyFormation(name: string, told: FormationState | undefined, now: number, outageMs: number): boolean {
     const watched = this.#formations.get(name)
     if (watched === undefined) return false
+    const isFirst = !watched.loaded
     watched.loaded = true
     watched.stale = false
     if (told === undefined) {
@@ -113,7 +138,9 @@ export class Directory {
     }
     const changed = watched.version !== told.version || told.endpoints.length > 0 || watched.endpoints.length > 0
     watched.version = told.version
-    watched.endpoints = endpointsOf(told.endpoints, now)
+    const endpoints = endpointsOf(told.endpoints, now)
+    watched.endpoints = isFirst ? endpoints : seen(endpoints, watched.endpoints, now)
+    watched.traffic = told.traffic ?? noChoices
     return changed
   }
 
@@ -135,16 +162,17 @@ export class Directory {
     const watched = this.#formations.get(name) ?? this.#watch(name, now, false)
     if (watched === undefined) return nothing
     watched.lastUsedAt = now
-    const {loaded, endpoints} = watched
-    if (this.outOfReach || !endpoints.some(({expiresAt}) => expiresAt !== undefined && expiresAt <= now)) return {loaded, endpoints}
-    return {loaded, endpoints: endpoints.filter(({expiresAt}) => expiresAt === undefined || expiresAt > now)}
+    const {loaded, endpoints, traffic} = watched
+    if (this.outOfReach || !endpoints.some(({expiresAt}) => expiresAt !== undefined && expiresAt <= now))
+      return {loaded, endpoints, traffic}
+    return {loaded, traffic, endpoints: endpoints.filter(({expiresAt}) => expiresAt === undefined || expiresAt > now)}
   }
 
   #watch(name: string, now: number, named: boolean): Watched | undefined {
     const known = this.#formations.get(name)
     if (known !== undefined) return known
     if (this.#formations.size >= formationsMax && !this.#makeRoom()) return undefined
-    const watched: Watched = {version: 0, endpoints: [], loaded: false, stale: false, named, lastUsedAt: now}
+    const watched: Watched = {version: 0, endpoints: [], traffic: noChoices, loaded: false, stale: false, named, lastUsedAt: now}
     this.#formations.set(name, watched)
     return watched
   }
@@ -162,14 +190,15 @@ export class Directory {
   /** Everything known, in the feed's own shape. */
   snapshot(now: number): Discovered {
     const formations: Discovered['formations'] = {}
-    for (const [name, {loaded, version, endpoints}] of this.#formations) {
+    for (const [name, {loaded, version, endpoints, traffic}] of this.#formations) {
       if (!loaded) continue
-      const entries = endpoints.map(({expiresAt, ...endpoint}) =>
+      const entries = endpoints.map(({expiresAt, since: _, ...endpoint}) =>
         expiresAt === undefined ? endpoint : {...endpoint, expiresInMs: Math.max(0, expiresAt - now)},
       )
-      formations[name] = {version, endpoints: entries.map(entry => ({...entry, ports: {...entry.ports}}))}
+      const choices = traffic === noChoices ? {} : {traffic: structuredClone(traffic) as FormationState['traffic']}
+      formations[name] = {version, endpoints: entries.map(entry => ({...entry, ports: {...entry.ports}})), ...choices}
     }
-    const known = [...this.#table.routes, ...this.#table.unreadable].map(({route}) => ({...route}))
+    const known = [...this.#table.routes, ...this.#table.unreadable].map(({route}) => route as Told)
     return {formations, nextPollMs: 0, ...(this.#withRoutes ? {routes: {version: this.#routesVersion, routes: known}} : {})}
   }
 
@@ -179,12 +208,13 @@ export class Directory {
     this.#routesStale = true
     for (const [name, told] of Object.entries(snapshot.formations)) {
       const watched = this.#watch(name, now, false)
-      if (watched !== undefined)
-        Object.assign(watched, {version: told.version, endpoints: endpointsOf(told.endpoints, now), loaded: true, stale: true})
+      if (watched === undefined) continue
+      const {version, traffic = noChoices} = told
+      Object.assign(watched, {version, traffic, endpoints: endpointsOf(told.endpoints, now), loaded: true, stale: true})
     }
     this.loaded = true
   }
 }
 
-const extended = (endpoint: Endpoint, ms: number): Endpoint =>
+const extended = (endpoint: SeenEndpoint, ms: number): SeenEndpoint =>
   endpoint.expiresAt === undefined ? endpoint : {...endpoint, expiresAt: endpoint.expiresAt + ms}

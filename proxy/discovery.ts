@@ -9,6 +9,8 @@ import {readSnapshot, SnapshotWriter} from './snapshot.ts'
 export const idleHoldMs = 10_000
 /** Longest a request waits for the first word of an unknown formation. */
 export const firstWordWaitMsMax = 2_000
+/** Requests that wait for a change at once; more are not held. */
+export const heldRequestsMax = 10_000
 /** Polls are at least this far apart, however many requests ask. */
 export const pollSpacingMsMin = 50
 /** After a failed poll, requests for unknown formations are not worth another one for this long. */
@@ -33,6 +35,8 @@ export class Discovery {
   readonly #directory: Directory
   readonly #writer: SnapshotWriter | undefined
   readonly #waiting = new Map<string, Set<() => void>>()
+  /** Requests that are held until anything changes. */
+  readonly #holding = new Set<() => void>()
   #loop: Loop | undefined
   /** Ends a poll that may be held back. */
   #held: AbortController | undefined
@@ -84,7 +88,10 @@ export class Discovery {
           ? await discover(asked, signal)
           : await discover({...asked, holdMs: idleHoldMs}, AbortSignal.any([signal, held.signal]))
       if (this.#directory.outOfReach && this.#directory.lastAnswerAt !== undefined) log.info('the control plane answers again')
-      if (this.#directory.apply(asked, answer, now())) this.#writer?.touch()
+      if (this.#directory.apply(asked, answer, now())) {
+        this.#writer?.touch()
+        this.#tellHolding()
+      }
       const pollMs = Math.min(pollMsMax, Math.max(pollMsMin, answer.nextPollMs))
       return [...this.#directory.formations.values()].some(({loaded}) => !loaded) ? pollSpacingMsMin : pollMs
     } catch (error) {
@@ -95,6 +102,24 @@ export class Discovery {
     } finally {
       this.#release(Object.keys(asked.formations))
     }
+  }
+
+  #tellHolding(): void {
+    for (const resolve of [...this.#holding]) resolve()
+  }
+
+  /** Resolves when the feed has told of a change, or after `timeoutMs`; false, at once, when {@link heldRequestsMax} wait already. */
+  changed(timeoutMs: number): Promise<boolean> {
+    if (this.#holding.size >= heldRequestsMax) return Promise.resolve(false)
+    return new Promise(resolve => {
+      const done = (): void => {
+        clearTimeout(timer)
+        this.#holding.delete(done)
+        resolve(true)
+      }
+      const timer = setTimeout(done, timeoutMs)
+      this.#holding.add(done)
+    })
   }
 
   /** Whether the control plane answers and has told of everything asked for. */
@@ -145,6 +170,7 @@ export class Discovery {
   async stop(): Promise<void> {
     await this.#loop?.stop()
     this.#release([...this.#waiting.keys()])
+    this.#tellHolding()
     await this.#writer?.flush()
   }
 }

@@ -4,7 +4,10 @@ import type {Limits} from './limits.ts'
 
 /** One failed attempt. */
 export interface Failure {
-  readonly code: Extract<ErrorCode, 'upstream_refused' | 'upstream_broken' | 'upstream_timeout' | 'no_such_host' | 'host_forbidden'>
+  readonly code: Extract<
+    ErrorCode,
+    'upstream_refused' | 'upstream_broken' | 'upstream_timeout' | 'no_such_host' | 'host_forbidden' | 'too_large'
+  >
   /** Ends a sentence that begins with the instance's name. */
   readonly why: string
   /** The connection itself failed: the instance is passed over for a while. */
@@ -30,11 +33,11 @@ export class ForbiddenHostError extends Error {
 const seconds = (ms: number): string => `${ms / 1_000} s`
 
 /** Which of our timeouts ran out. */
-export type LateCode = 'CONNECT_TIMEOUT' | 'FIRST_BYTE_TIMEOUT' | 'IDLE_TIMEOUT'
+export type LateCode = 'CONNECT_TIMEOUT' | 'FIRST_BYTE_TIMEOUT' | 'IDLE_TIMEOUT' | 'TOTAL_TIMEOUT'
 
 /** What our own HTTP engine finds wrong with the other side. `CLOSED`: the connection ended before the answer did. */
 export class ExchangeError extends Error {
-  readonly code: LateCode | 'CLOSED' | 'NOT_HTTP'
+  readonly code: LateCode | 'CLOSED' | 'NOT_HTTP' | 'BODY_TOO_LARGE'
 
   constructor(code: ExchangeError['code'], message: string) {
     super(message)
@@ -51,6 +54,13 @@ export const failureOf = (error: unknown, sent: boolean, limits: Limits): Failur
   if (code === 'CONNECT_TIMEOUT' || code === 'ETIMEDOUT') {
     const why = `did not accept a connection within ${seconds(limits.connectTimeoutMs)} (connect timeout)`
     return {code: 'upstream_timeout', why, connection: true, timedOut: false}
+  }
+  if (code === 'BODY_TOO_LARGE') {
+    return {code: 'too_large', why: 'was being sent a body that is longer than the route takes', connection: false, timedOut: false}
+  }
+  if (code === 'TOTAL_TIMEOUT') {
+    const why = 'did not finish its answer in time (total timeout of the route)'
+    return {code: 'upstream_timeout', why, connection: false, timedOut: true}
   }
   if (code === 'FIRST_BYTE_TIMEOUT') {
     const why = `did not begin to answer within ${seconds(limits.firstByteTimeoutMs)} (first-byte timeout)`

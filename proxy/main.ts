@@ -53,6 +53,7 @@ const main = async (): Promise<void> => {
   const env: Environment = process.env
   const log = createLogger(role, {level: read(env, 'GILLIAM_LOG_LEVEL', 'info')})
   const snapshotFile = read(env, 'GILLIAM_SNAPSHOT')
+  const zone = read(env, 'GILLIAM_ZONE')
   const plane = await startDataPlane({
     role,
     host: env.HOST ?? '127.0.0.1',
@@ -62,6 +63,7 @@ const main = async (): Promise<void> => {
     accessLog: oneOf<AccessLogMode>(env, 'GILLIAM_ACCESS_LOG', accessLogModes, 'sample'),
     discover: createDiscover(env),
     ...(snapshotFile === '' ? {} : {snapshotFile}),
+    ...(zone === '' ? {} : {zone}),
     limits: limitsDefault,
     log,
     now: Date.now,

@@ -1,6 +1,7 @@
 // One HTTP exchange with one instance: sends the request, passes the answer back, with backpressure both ways. Knows nothing of routes and retries, but for
 // one: a kept connection that turns out to be closed says nothing about the instance.
 import {isIdempotent} from '#shared/domain/balancer.ts'
+import type {HeaderEdit} from '#shared/domain/header-edit.ts'
 import type {Tried} from './attempts.ts'
 import {ExchangeError, failureOf} from './failures.ts'
 import type {BodySink, ClientWatcher, Exchange} from './http/exchange.ts'
@@ -21,6 +22,13 @@ export interface RelayOptions {
   /** The present time as an HTTP date. */
   readonly date: () => string
   readonly draining: () => boolean
+  /** When the whole exchange has taken too long, in milliseconds since the epoch. */
+  readonly endsAt?: number | undefined
+  /** Longest the request's body may be. */
+  readonly bodyBytesMax?: number | undefined
+  /** What becomes of the answer's headers. */
+  readonly edit?: HeaderEdit | undefined
+  readonly now: () => number
 }
 
 type Settle = (outcome: Tried) => void
@@ -35,6 +43,9 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
   #settled = false
   #headSent = false
   #fresh: boolean
+  #bodyBytes = 0
+  #timer: NodeJS.Timeout | undefined
+  readonly connectTimeoutMs: number
 
   constructor(pool: Pool, exchange: Exchange, client: TunnelEnd, options: RelayOptions, settle: Settle) {
     this.#pool = pool
@@ -42,17 +53,24 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
     this.#client = client
     this.#options = options
     this.#settle = settle
+    this.connectTimeoutMs = options.limits.connectTimeoutMs
     this.#fresh = exchange.framing.webSocket
   }
 
   start(): void {
+    const {endsAt, now} = this.#options
     this.#exchange.watch(this)
+    if (endsAt !== undefined) {
+      const late = (): void => this.#breakOff(new ExchangeError('TOTAL_TIMEOUT', 'the whole exchange took too long'))
+      this.#timer = setTimeout(late, Math.max(0, endsAt - now()))
+    }
     this.#pool.take(this, this.#fresh)
   }
 
   #end(outcome: Tried): void {
     if (this.#settled) return
     this.#settled = true
+    clearTimeout(this.#timer)
     this.#exchange.watch(undefined)
     this.#settle(outcome)
   }
@@ -75,6 +93,11 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
   }
 
   onRequestBody(bytes: Buffer, start: number, end: number): void {
+    this.#bodyBytes += end - start
+    if (this.#bodyBytes > (this.#options.bodyBytesMax ?? Number.POSITIVE_INFINITY)) {
+      this.#breakOff(new ExchangeError('BODY_TOO_LARGE', 'the body is too long'))
+      return
+    }
     const outlet = this.#connection?.outlet
     if (this.#headSent) outlet?.hold()
     outlet?.take(bytes, start, end, true)
@@ -99,6 +122,18 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
     connection.requestSent = true
     connection.outlet.finish()
     if (!this.#exchange.answerBegun) connection.expectWithin(this.#options.limits.firstByteTimeoutMs, 'FIRST_BYTE_TIMEOUT')
+  }
+
+  /** Ends the exchange by our own decision. */
+  #breakOff(error: ExchangeError): void {
+    if (this.#settled) return
+    const {answerBegun} = this.#exchange
+    const sent = this.#connection !== undefined
+    this.#pool.cancel(this)
+    this.#connection?.abandon()
+    this.#connection = undefined
+    this.#end({kind: 'failed', failure: failureOf(error, sent, this.#options.limits), sent, answerBegun})
+    if (answerBegun) this.#exchange.host.destroy()
   }
 
   onRequestBroken(): void {
@@ -136,6 +171,7 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
       date: this.#options.date(),
       framing: unsized ? (isOld ? 'close' : 'chunked') : 'asIs',
       connection,
+      edit: this.#options.edit,
     }
     exchange.begin(head.status, forwardedAnswer(head, framing, way), way.framing === 'chunked')
     if (isSwitch) this.#switch()
@@ -148,7 +184,7 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
     this.#pool.detach(instance)
     this.#exchange.becomeTunnel()
     const until = joinTunnel(this.#client, instance, this.#options.limits.tunnelIdleTimeoutMs)
-    this.#end({kind: 'answered', until})
+    this.#end({kind: 'answered', status: 101, until})
   }
 
   onBody(bytes: Buffer, start: number, end: number, owned: boolean): boolean {
@@ -167,7 +203,7 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
 
   onEnd(): void {
     this.#connection = undefined
-    this.#end({kind: 'answered'})
+    this.#end({kind: 'answered', status: this.#exchange.status})
     this.#exchange.finish()
   }
 

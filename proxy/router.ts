@@ -1,13 +1,16 @@
-// The router's decision: which route a request matches and which service that names. Pure but for reading the current table.
+// The router's decision: which route a request matches, what its options make of it, and which service it names. Pure but for reading the current table and
+// counting what is limited.
 import {serviceHost} from '#shared/domain/names.ts'
-import {findRoute, type RouteTable, resolveTarget} from '#shared/domain/route-table.ts'
+import {findRoute, type RouteTable} from '#shared/domain/route-table.ts'
+import {resolveTarget} from '#shared/domain/route-target.ts'
 import type {Decision, RequestHead, Role} from './destination.ts'
+import {type Counting, decideEarly, handlingOf} from './handling.ts'
 import {readTarget} from './request-target.ts'
 
 const shown = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)}…` : text)
 
 /** Decides one request against one table. */
-export const routeRequest = (table: RouteTable, head: RequestHead): Decision => {
+export const routeRequest = (table: RouteTable, head: RequestHead, counting: Counting): Decision => {
   const read = readTarget(head.url, head.hosts)
   if (!read.ok) return {ok: false, code: 'invalid_request', detail: `Can not route this request: ${read.detail}.`}
   const {host, path, query} = read.target
@@ -16,15 +19,21 @@ export const routeRequest = (table: RouteTable, head: RequestHead): Decision => 
     const where = host === '' ? 'no host' : `host “${host}”`
     return {ok: false, code: 'no_route', detail: `No route matches ${where} and path “${shown(path)}”. \`gilliam routes\` lists them.`}
   }
-  const route = match.route.name
-  const resolved = resolveTarget(match, query)
+  const {name: route, route: stored} = match.route
+  const early = stored.options === undefined ? undefined : decideEarly(stored.options, head, read.target, route, counting)
+  if (early !== undefined) return early
+  const resolved = resolveTarget(match.route.parsed.target, match.values, query)
   if (!resolved.ok) {
-    const target = match.route.route.target
-    return {ok: false, code: 'target_invalid', route, detail: `Route “${route}” leads to “${target}”, but ${resolved.message}.`}
+    return {ok: false, code: 'target_invalid', route, detail: `Route “${route}” leads to “${stored.target}”, but ${resolved.message}.`}
+  }
+  if (resolved.value.kind === 'redirect') {
+    const {status, location} = resolved.value
+    return {ok: true, destination: {kind: 'answer', status, headers: ['location', location], route}}
   }
   const {address, port, path: targetPath} = resolved.value
   const authority = `${serviceHost(address)}${port === undefined || port === 80 ? '' : `:${port}`}`
-  return {ok: true, destination: {kind: 'service', address, ...(port === undefined ? {} : {port}), path: targetPath, authority, route}}
+  const destination = {kind: 'service', address, ...(port === undefined ? {} : {port}), path: targetPath, authority, route} as const
+  return {ok: true, destination: stored.options === undefined ? destination : {...destination, handling: handlingOf(stored.options, head)}}
 }
 
 const notLoaded: Decision = {
@@ -34,11 +43,11 @@ const notLoaded: Decision = {
 }
 
 /** The router role over a table that may be swapped at any time; undefined until the first one is there. */
-export const createRouter = (table: () => RouteTable | undefined): Role => ({
+export const createRouter = (table: () => RouteTable | undefined, counting: Counting): Role => ({
   name: 'router',
   decide: head => {
     const current = table()
-    return current === undefined ? notLoaded : routeRequest(current, head)
+    return current === undefined ? notLoaded : routeRequest(current, head, counting)
   },
   forwardsClient: true,
 })

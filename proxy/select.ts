@@ -1,10 +1,16 @@
-// Which of a formation's endpoints can take a request: service, instance and port. Pure; who of them gets it is the balancer's choice.
+// Which of a formation's endpoints can take a request: service, instance, port and release. Pure; who of them gets it is the balancer's choice.
 import type {ServiceAddress} from '#shared/domain/names.ts'
 import type {Endpoint} from '#shared/domain/registry.ts'
+import {chooseRelease, type RequestFields, releasesNamed, type Traffic} from '#shared/domain/traffic.ts'
+
+/** An endpoint, and when it appeared; absent for those that were there when we first looked. */
+export interface SeenEndpoint extends Endpoint {
+  readonly since?: number
+}
 
 /** An endpoint and the host port that serves the wanted service port. */
 export interface Place {
-  readonly endpoint: Endpoint
+  readonly endpoint: SeenEndpoint
   readonly port: number
 }
 
@@ -22,9 +28,50 @@ export const hostPortOf = (ports: Readonly<Record<string, number>>, wanted = def
 
 export type Selection = {readonly ok: true; readonly places: readonly Place[]} | {readonly ok: false; readonly detail: string}
 
-/** The places that serve an address, or why there are none. */
-export const select = (endpoints: readonly Endpoint[], address: ServiceAddress, wantedPort: number | undefined): Selection => {
-  const {service, formation, instance} = address
+/** What is known of a formation. */
+export interface Known {
+  readonly endpoints: readonly SeenEndpoint[]
+  readonly traffic: Readonly<Record<string, Traffic>>
+}
+
+/** What a request has to do with the choice. */
+export interface Asking {
+  readonly request: RequestFields
+  /** Id of the instance that the client's session sticks to. */
+  readonly session?: string
+  /** A number in [0, 1). */
+  readonly random: number
+}
+
+/** The release that a traffic choice gives the request to; undefined when no release it names is alive. */
+export const releaseFor = (places: readonly Place[], traffic: Traffic, {request, session, random}: Asking): number | undefined => {
+  const live = new Set(places.map(({endpoint}) => endpoint.release))
+  const held = session === undefined ? undefined : places.find(({endpoint}) => endpoint.id === session)?.endpoint.release
+  return chooseRelease(traffic, request, {isLive: each => live.has(each), random, ...(held !== undefined && {session: held})})
+}
+
+const noRelease = ({service, formation}: ServiceAddress, traffic: Traffic): string => {
+  const named = releasesNamed(traffic).join(', ')
+  const how = `\`gilliam traffic ${service}\` shows and changes it`
+  return `Service “${service}” of formation “${formation}” has live instances, but none of release ${named}, which its traffic choice names; ${how}.`
+}
+
+/** The traffic choice that holds for an address. One that names an instance means that one, whatever its release. */
+export const choiceFor = (traffic: Known['traffic'], {service, instance}: ServiceAddress): Traffic | undefined =>
+  instance === undefined && Object.hasOwn(traffic, service) ? traffic[service] : undefined
+
+/** Those of `places` that run a release, or why there are none. */
+export const ofRelease = (places: readonly Place[], release: number | undefined, address: ServiceAddress, choice: Traffic): Selection => {
+  const chosen = release === undefined ? [] : places.filter(({endpoint}) => endpoint.release === release)
+  return chosen.length > 0 ? {ok: true, places: chosen} : {ok: false, detail: noRelease(address, choice)}
+}
+
+/** The places that serve an address, of all releases, or why there are none. */
+export const placesOf = (
+  endpoints: Known['endpoints'],
+  {service, formation, instance}: ServiceAddress,
+  wantedPort: number | undefined,
+): Selection => {
   const ofService = endpoints.filter(endpoint => endpoint.service === service)
   if (ofService.length === 0) return {ok: false, detail: `Service “${service}” of formation “${formation}” has no live instance.`}
   const wanted = instance === undefined ? ofService : ofService.filter(({id}) => id === instance)

@@ -6,7 +6,7 @@ import type {ClientConnection} from './http/client-connection.ts'
 import type {Exchange} from './http/exchange.ts'
 import {joinTunnel} from './http/tunnel.ts'
 import {type Place, type Shared, UpstreamConnection} from './http/upstream-connection.ts'
-import {answerWithProblem, type End, type TrafficOptions, tryOutside, tryService} from './traffic.ts'
+import {answerByItself, answerWithProblem, type End, type TrafficOptions, tryOutside, tryService} from './traffic.ts'
 import {beginVisit, entryOf, isProblem, loopProblem, type Problem, settled} from './visit.ts'
 
 export interface TunnelOptions extends TrafficOptions {
@@ -53,12 +53,15 @@ export class Tunnels {
       this.hold(client, end.outcome)
     }
     if (isProblem(decided)) done({problem: decided})
-    else if (decided.kind === 'outside') {
+    else if (decided.kind === 'answer') {
+      answerByItself(visit, decided, this.#options)
+      done({})
+    } else if (decided.kind === 'outside') {
       const place = this.#options.outside.place(decided)
       tryOutside(this.#options, decided, settle => this.#tryOne(exchange, client, place, settle), done)
     } else {
       const request = {method: 'GET', bodyConsumed: () => false}
-      tryService(this.#options, decided, request, (upstream, settle) => this.#tryOne(exchange, client, upstream, settle), done)
+      tryService(this.#options, visit, decided, request, (upstream, settle) => this.#tryOne(exchange, client, upstream, settle), done)
     }
   }
 
@@ -99,7 +102,7 @@ export class Tunnels {
       onOpen: () => {
         own = connection.localPlace
         this.#ownEnds.add(own)
-        end({kind: 'answered', until: this.#begin(exchange, client, connection)})
+        end({kind: 'answered', status: 200, until: this.#begin(exchange, client, connection)})
       },
       onIdle: () => undefined,
       onClosed: (_connection, error) => {

@@ -1,5 +1,5 @@
 // The instances we talk to: pooled connections and what the balancer knows of each. Owns their lives; which one is picked is shared/domain/balancer.ts.
-import {ejectionMs} from '#shared/domain/balancer.ts'
+import {ejectionMs, errorsInARowMax, isInstanceError} from '#shared/domain/balancer.ts'
 import {Pool} from './http/pool.ts'
 import type {Shared} from './http/upstream-connection.ts'
 import type {Place} from './select.ts'
@@ -8,28 +8,46 @@ import type {Place} from './select.ts'
 export class Upstream {
   readonly key: string
   readonly name: string
+  /** Its instance's id: what {@link name} begins with. */
+  readonly instance: string
   readonly host: string
   readonly port: number
   inFlight = 0
   ejectedUntil = 0
   lastUsedAt = 0
+  /** When it appeared in the feed; 0 when it was there from the start. */
+  since = 0
+  readonly near: boolean
   #failures = 0
+  #errors = 0
   #brokenBefore = false
   /** Connections for HTTP requests, opened as needed and kept alive. */
   readonly pool: Pool
 
-  constructor(key: string, name: string, place: {host: string; port: number}, shared: Shared) {
+  constructor(key: string, name: string, place: {host: string; port: number; near: boolean}, shared: Shared) {
     this.key = key
     this.name = name
+    this.instance = name.slice(0, name.indexOf('.'))
     this.host = place.host
     this.port = place.port
+    this.near = place.near
     this.pool = new Pool(place, shared)
   }
 
-  succeeded(): void {
-    this.#failures = 0
+  /** It answered; true when that was one error too many in a row. */
+  answered(status: number, now: number): boolean {
     this.#brokenBefore = false
-    this.ejectedUntil = 0
+    if (!isInstanceError(status)) {
+      this.#failures = 0
+      this.#errors = 0
+      this.ejectedUntil = 0
+      return false
+    }
+    this.#errors += 1
+    if (this.#errors < errorsInARowMax) return false
+    this.#errors = 0
+    this.connectionFailed(now)
+    return true
   }
 
   /** A connection was refused or broken: passed over for a few seconds, longer when it repeats. */
@@ -59,9 +77,12 @@ export class Upstreams {
   generation = 0
   readonly #byKey = new Map<string, Upstream>()
   readonly #shared: Shared
+  readonly #zone: string | undefined
 
-  constructor(shared: Shared) {
+  /** Instances of `zone` are near; without one, none is. */
+  constructor(shared: Shared, zone?: string) {
     this.#shared = shared
+    this.#zone = zone
   }
 
   of(formation: string, place: Place): Upstream {
@@ -69,9 +90,10 @@ export class Upstreams {
     const name = `${endpoint.id}.${endpoint.service}.${formation}`
     const key = `${name}@${endpoint.host}:${port}`
     const known = this.#byKey.get(key)
-    if (known !== undefined) return known
-    const upstream = new Upstream(key, name, {host: endpoint.host, port}, this.#shared)
-    this.#byKey.set(key, upstream)
+    const near = this.#zone !== undefined && endpoint.zone === this.#zone
+    const upstream = known ?? new Upstream(key, name, {host: endpoint.host, port, near}, this.#shared)
+    if (known === undefined) this.#byKey.set(key, upstream)
+    upstream.since = endpoint.since ?? 0
     return upstream
   }
 

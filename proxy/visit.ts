@@ -2,11 +2,11 @@
 import {randomUUID} from 'node:crypto'
 import type {ErrorCode} from '#shared/errors.ts'
 import type {Attempted} from './attempts.ts'
-import type {Decision, Destination, Role, ServiceDestination} from './destination.ts'
+import type {Decision, Destination, OutsideDestination, Role, ServiceDestination} from './destination.ts'
 import type {Failure} from './failures.ts'
 import type {Exchange} from './http/exchange.ts'
-import {firstOf} from './http/head.ts'
-import {acceptableRequestId, forwardedRequest, isLoop, type Way} from './http/rewrite.ts'
+import {firstOf, valuesOf} from './http/head.ts'
+import {acceptableRequestId, fieldsOf, forwardedRequest, isLoop, type Way} from './http/rewrite.ts'
 import type {Entry} from './report.ts'
 
 /** An answer of our own in the making. */
@@ -16,6 +16,8 @@ export interface Problem {
   readonly route?: string
   readonly service?: string
   readonly formation?: string
+  /** On the answer, names and values in turn. */
+  readonly headers?: readonly string[]
 }
 
 /** What is known of a request from its head. */
@@ -35,6 +37,7 @@ export const beginVisit = (exchange: Exchange, now: () => number): Visit => ({
 /** What the destination adds to a problem document and a report. */
 export const placeOf = (destination: Destination): {service?: string; formation?: string; route?: string} => {
   if (destination.kind === 'outside') return {}
+  if (destination.kind === 'answer') return {route: destination.route}
   const {address, route} = destination
   return {service: address.service, formation: address.formation, ...(route === undefined ? {} : {route})}
 }
@@ -55,15 +58,16 @@ export const loopProblem = (role: Role): Problem => ({
 /** A decision as destination or problem. */
 export const settled = (decision: Decision): Destination | Problem => {
   if (decision.ok) return decision.destination
-  const {code, detail, route} = decision
-  return route === undefined ? {code, detail} : {code, detail, route}
+  const {ok: _, ...problem} = decision
+  return problem
 }
 
 /** Where the request goes, or the problem to answer with. Loops are found before anything else. */
 export const decide = (visit: Visit, {role, pseudonym}: Self): Destination | Problem => {
   const {head, framing} = visit.exchange
   if (isLoop(head, pseudonym)) return loopProblem(role)
-  return settled(role.decide({url: head.target, hosts: framing.host === undefined ? [] : [framing.host]}))
+  const hosts = framing.host === undefined ? [] : [framing.host]
+  return settled(role.decide({url: head.target, method: head.method, hosts, fields: fieldsOf(head), client: new Asker(visit.exchange)}))
 }
 
 export const isProblem = (value: Destination | Problem): value is Problem => 'code' in value
@@ -79,7 +83,7 @@ export const nobodyProblem = (destination: ServiceDestination, loaded: boolean, 
 /** The problem that a failed attempt ends in. */
 export const failedProblem = (destination: Destination, name: string, failure: Failure, attempts: number): Problem => {
   const tries = attempts > 1 ? ` It was the last of ${attempts} tries.` : ''
-  if (destination.kind === 'outside') return {code: failure.code, detail: `“${name}” ${failure.why}.`}
+  if (destination.kind !== 'service') return {code: failure.code, detail: `“${name}” ${failure.why}.`}
   const code = failure.code === 'no_such_host' || failure.code === 'host_forbidden' ? 'upstream_refused' : failure.code
   const {service, formation} = destination.address
   const detail = `${via(destination)}instance “${name}” of service “${service}” in formation “${formation}” ${failure.why}.${tries}`
@@ -103,6 +107,7 @@ export const entryOf = (
   const {head, framing} = exchange
   const {destination, attempted, problem} = end
   const service = destination?.kind === 'service' ? destination : undefined
+  const route = destination?.kind === 'outside' ? undefined : destination?.route
   return {
     kind,
     requestId,
@@ -112,7 +117,7 @@ export const entryOf = (
     status: exchange.status,
     code: problem?.code,
     detail: problem?.detail,
-    route: service?.route ?? problem?.route,
+    route: route ?? problem?.route,
     service: service?.address.service,
     formation: service?.address.formation,
     instance: attempted?.upstream.name,
@@ -132,10 +137,44 @@ const clientOf = ({head, framing, host}: Exchange): Way['client'] & {} => {
   return {address, host: framing.host ?? '', proto}
 }
 
+/** An IPv6 address stands for its /64, which one client has to itself (RFC 4291 §2.5.1). */
+const networkOf = (address: string): string => {
+  if (!address.includes(':')) return address
+  const [head = '', tail] = address.split('::')
+  const before = head.split(':')
+  const zeros = tail === undefined ? [] : Array.from({length: Math.max(0, 8 - before.length - tail.split(':').length)}, () => '0')
+  return [...before, ...zeros, ...(tail?.split(':') ?? [])].slice(0, 4).join(':')
+}
+
+/** Whom rate limits count a request to: the peer, or whom a load balancer on a private network says it came from. */
+const clientKey = ({head, host}: Exchange): string => {
+  const {address} = host.peer
+  const told = isTrusted(address) ? valuesOf(head, 'x-forwarded-for').at(-1)?.split(',').at(-1)?.trim() : undefined
+  return networkOf(told === undefined || told === '' || told.length > 45 ? address : told)
+}
+
+/** Who asks, worked out when a route's options want to know. */
+class Asker {
+  readonly #exchange: Exchange
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange
+  }
+
+  get key(): string {
+    return clientKey(this.#exchange)
+  }
+
+  get proto(): string {
+    return clientOf(this.#exchange).proto
+  }
+}
+
 /** The head of the request as the instance gets it. */
-export const headFor = (visit: Visit, destination: Destination, {role, pseudonym}: Self): string => {
+export const headFor = (visit: Visit, destination: ServiceDestination | OutsideDestination, {role, pseudonym}: Self): string => {
   const {exchange, requestId} = visit
   const {path, authority} = destination
-  const way = {path, authority, requestId, pseudonym}
+  const edit = destination.kind === 'service' ? destination.handling?.requestEdit : undefined
+  const way = {path, authority, requestId, pseudonym, edit}
   return forwardedRequest(exchange.head, exchange.framing, role.forwardsClient ? {...way, client: clientOf(exchange)} : way)
 }

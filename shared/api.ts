@@ -26,7 +26,9 @@ export {ExplainQuery, Explanation, Instance, InstancesQuery, SpawnInstance} from
 export {LogPage, LogsQuery} from './api/logs.ts'
 export {Announcement, AnnounceQuery, Discover, Discovered, Registry, RegistryQuery} from './api/registry.ts'
 export {ChangeEnv, CreateRelease, Environment, Release, ReleaseSummary} from './api/releases.ts'
-export {CreateRoute, RouteView} from './api/routes.ts'
+export {RouteOptions} from './api/route-options.ts'
+export {ChangeRoute, CreateRoute, RouteView} from './api/routes.ts'
 export {CreateRollout, Rollout, Scale, SetScale} from './api/scale.ts'
+export {ServiceTraffic, SetTraffic} from './api/traffic.ts'
 
 export const requestBodyBytesMax = 1_048_576

@@ -16,6 +16,7 @@ export const variables = {
   GILLIAM_PROXY: 'URL of the forward proxy that instances get as HTTP_PROXY',
   GILLIAM_PORT_RANGE: 'Host ports an agent gives to instances: `FIRST-LAST`; 20000-29999 by default',
   GILLIAM_SNAPSHOT: 'File in which router or proxy keeps its last good table',
+  GILLIAM_ZONE: 'Zone of the executor an instance runs on; router and proxy take instances of their own zone first',
   GILLIAM_PROXY_OUTSIDE: 'Whether the proxy passes requests for ordinary hosts: `allow` (default) or `forbid`',
   GILLIAM_ACCESS_LOG: 'Which requests router and proxy log: `off`, `errors`, `sample` (default: errors and 1 % of the rest) or `all`',
   GILLIAM_LOG_LEVEL: 'pino level; `info` by default',

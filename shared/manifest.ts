@@ -5,10 +5,10 @@ import {CreateRelease} from './api.ts'
 import {closest} from './domain/closest.ts'
 import {isServiceName} from './domain/names.ts'
 import type {ServiceDefinition, ServiceKind} from './domain/release.ts'
-import type {RouteText} from './domain/route.ts'
 import {checkRank, checkRequirement, type ExpressionCheck} from './expressions.ts'
 import {freeKeyPrefix, manifestKeys} from './manifest/keys.ts'
 import {collect, type FieldValues, readFields} from './manifest/reading.ts'
+import type {ManifestRoute} from './manifest/routes.ts'
 import {type ServiceValues, serviceOf} from './manifest/service.ts'
 import {type MapValue, type Place, type Problem, readSource, type Value} from './manifest/source.ts'
 
@@ -20,7 +20,7 @@ export interface Manifest {
   readonly services: Readonly<Record<string, ServiceDefinition>>
   /** Build commands in the order of the manifest, each text once. */
   readonly builds: readonly string[]
-  readonly routes: readonly RouteText[]
+  readonly routes: readonly ManifestRoute[]
 }
 
 export type ParsedManifest = {readonly ok: true; readonly manifest: Manifest} | {readonly ok: false; readonly problems: readonly Problem[]}

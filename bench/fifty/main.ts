@@ -18,7 +18,7 @@ const roles = [
   ['agent', /agent\.mjs/],
   ['router', /^(?!.*sh -c).*node.*\.mjs router/],
   ['proxy', /^(?!.*sh -c).*node.*\.mjs proxy/],
-  ['instance', /^python3 .*server\.py/],
+  ['instance', /^\S*python3? .*server\.py/],
 ] as const
 
 const memoryRows = async (stage: Stage, scenario: string): Promise<Row[]> => {

@@ -127,14 +127,15 @@ backend back
   return {name: 'haproxy', port, pid: await processes.start('haproxy', ['-db', '-q', '-f', file], port)}
 }
 
-/** The program as it is deployed, with a thousand routes, two releases, metrics and the access log. */
+/** The program as it is deployed, with a thousand routes, two weighted releases, metrics and the access log. */
 const startGilliam = async (
   processes: Processes,
   feed: Feed,
   [port, adminPort]: readonly [number, number],
   upstream: readonly [number, number],
 ): Promise<Candidate> => {
-  feed.announce('crm', entry('users', 'r1a', upstream[0]), entry('users', 'r2a', upstream[1]))
+  feed.announce('crm', entry('users', 'r1a', upstream[0], {release: 1}), entry('users', 'r2a', upstream[1], {release: 2}))
+  feed.traffic('crm', {users: {weights: {1: 50, 2: 50}, matches: []}})
   const routes = Array.from({length: routesCount}, (_, index): [string, string, string] => [
     `s${index}.example.com`,
     '/{rest:.*}',

@@ -7,9 +7,10 @@ import type {Endpoint, FormationSnapshot} from '#shared/domain/registry.ts'
 const presentEndpoint = ({expiresAt, ...endpoint}: Endpoint, now: number) =>
   expiresAt === undefined ? endpoint : {...endpoint, expiresInMs: Math.max(0, expiresAt - now)}
 
-const presentSnapshot = ({version, endpoints}: FormationSnapshot, now: number) => ({
+const presentSnapshot = ({version, endpoints, traffic}: FormationSnapshot, now: number) => ({
   version,
   endpoints: endpoints.map(endpoint => presentEndpoint(endpoint, now)),
+  ...(Object.keys(traffic).length === 0 ? {} : {traffic}),
 })
 
 export const discoverOperation =

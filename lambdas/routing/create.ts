@@ -4,12 +4,13 @@ import type {Operation} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import type {Route} from '#shared/domain/registry.ts'
 import {parseRoute} from '#shared/domain/route.ts'
+import {optionsText} from '#shared/domain/route-options.ts'
 import {GilliamError} from '#shared/errors.ts'
 import {compilePattern} from '#shared/patterns.ts'
 import {nameFor, otherNameFor} from './naming.ts'
 
 /** The canonical pattern; throws invalid_route with every fault. */
-const patternOf = (route: Pick<Route, 'domain' | 'path' | 'target'>): string => {
+export const patternOf = (route: Pick<Route, 'domain' | 'path' | 'target'>): string => {
   const parsed = parseRoute(route, compilePattern)
   if (parsed.ok) return parsed.pattern
   const [first] = parsed.errors
@@ -17,12 +18,12 @@ const patternOf = (route: Pick<Route, 'domain' | 'path' | 'target'>): string => 
 }
 
 /** Whether creating `wanted` again would change nothing. */
-const isSame = (there: Route | undefined, wanted: Omit<Route, 'name'>): boolean =>
-  there !== undefined &&
+const isSame = (there: Route, wanted: Omit<Route, 'name'>): boolean =>
   there.domain === wanted.domain &&
   there.path === wanted.path &&
   there.target === wanted.target &&
-  there.formation === wanted.formation
+  there.formation === wanted.formation &&
+  optionsText(there.options) === optionsText(wanted.options)
 
 const describe = ({name, domain, path, target}: Route): string => `route “${name}” (${domain}${path} → ${target})`
 
@@ -43,17 +44,14 @@ const tryName = async (store: Pick<Store, 'routes'>, route: Route, pattern: stri
   throw new GilliamError('route_conflict', `${route.domain}${route.path} is matched by ${what} already; remove that one first.`)
 }
 
-/** The route that says the same already, if there is one: deploying a manifest again is no conflict. */
-const findSame = async (store: Pick<Store, 'routes'>, wanted: Omit<Route, 'name'>, name: string | undefined): Promise<Route | undefined> =>
-  (await store.routes.list()).find(route => isSame(route, wanted) && (name === undefined || name === route.name))
-
 export const createRouteOperation =
   (store: Pick<Store, 'routes' | 'formations'>): Operation<'createRoute'> =>
   async ({body: {name, ...route}}) => {
     const pattern = patternOf(route)
     if (route.formation !== undefined) await findActive(store, route.formation)
-    const same = await findSame(store, route, name)
-    if (same !== undefined) return same
+    // Deploying a manifest again is no conflict: the route that says the same already is the answer.
+    const holder = await store.routes.holding(pattern)
+    if (holder !== undefined && isSame(holder, route) && (name === undefined || name === holder.name)) return holder
     const first = await tryName(store, {...route, name: name ?? nameFor(route.domain, route.path)}, pattern)
     if (first.kind === 'ok') return first.route
     if (name !== undefined) throw first.error

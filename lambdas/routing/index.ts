@@ -1,11 +1,11 @@
-// Routes: create, list, show, remove. Which requests a route matches is decided in shared/domain/route.ts.
+// Routes and traffic choices. Routes: create, list, show, change, remove. Which requests a route matches is decided in shared/domain/route.ts.
 import {type ApiFunction, createFunction} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
-import {orderRoutes} from '#shared/domain/route.ts'
+import {orderRoutes} from '#shared/domain/route-order.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
-import {compilePattern} from '#shared/patterns.ts'
-import {createRouteOperation} from './create.ts'
+import {createRouteOperation, patternOf} from './create.ts'
+import {trafficOperations} from './traffic.ts'
 
 export interface RoutingDeps {
   readonly store: Store
@@ -20,8 +20,9 @@ export const createRoutingFunction = ({store, log, now}: RoutingDeps): ApiFuncti
     'routing',
     {store, log, now},
     {
+      ...trafficOperations(store),
       listRoutes: async () => {
-        const {ordered, unreadable} = orderRoutes(await store.routes.list(), compilePattern)
+        const {ordered, unreadable} = orderRoutes(await store.routes.list())
         return {items: [...ordered, ...unreadable.map(({route}) => route)]}
       },
       createRoute: createRouteOperation(store),
@@ -29,6 +30,14 @@ export const createRoutingFunction = ({store, log, now}: RoutingDeps): ApiFuncti
         const route = await store.routes.get(params.route)
         if (route === undefined) throw noRoute(params.route)
         return route
+      },
+      changeRoute: async ({params, body}) => {
+        const route = await store.routes.get(params.route)
+        if (route === undefined) throw noRoute(params.route)
+        patternOf({...route, ...body})
+        const changed = await store.routes.change(params.route, body)
+        if (changed.outcome === 'missing') throw noRoute(params.route)
+        return changed.route
       },
       deleteRoute: async ({params}) => {
         const {outcome} = await store.routes.delete(params.route)

@@ -11,6 +11,7 @@ import {createRouteStore} from './routes.ts'
 import {createScaleStore} from './scales.ts'
 import type {Table} from './table.ts'
 import {createTokenStore} from './tokens.ts'
+import {createTrafficStore} from './traffic.ts'
 import type {Store} from './types.ts'
 import {createWatchStore} from './watch.ts'
 
@@ -32,6 +33,7 @@ export const createStore = ({client, table: name}: {client: Table['client']; tab
     instances: createInstanceStore(table),
     executors: createExecutorStore(table),
     registry: createRegistryStore(table),
+    traffic: createTrafficStore(table),
     routes,
     tokens: createTokenStore(table),
     artifacts: createArtifactStore(table),

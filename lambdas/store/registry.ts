@@ -5,6 +5,7 @@ import {touchDiscovery} from './discovery.ts'
 import {announcementItem, announcementOf} from './items.ts'
 import {keys} from './schema.ts'
 import {get, getMany, type Item, query, type Table, write} from './table.ts'
+import {trafficOf} from './traffic.ts'
 import type {RegistryEntry, RegistryStore} from './types.ts'
 
 /** The port callers use when an announcement has one `port` and no `ports`. */
@@ -69,6 +70,18 @@ const alive = async (table: Table, items: readonly Item[], now: number): Promise
 const liveEntries = async (table: Table, formation: string, now: number): Promise<LiveEntry[]> =>
   alive(table, await query(table, keys.discovery(formation).pk, {prefix: 'ANNOUNCEMENT#'}), now)
 
+/** Entries and traffic choices in one query. */
+const snapshotOf = async (table: Table, formation: string, version: number, now: number): Promise<FormationSnapshot> => {
+  const items = await query(table, keys.discovery(formation).pk)
+  const entries = await alive(
+    table,
+    items.filter(({type}) => type === 'announcement'),
+    now,
+  )
+  const endpoints = entries.flatMap(({entry, zone}) => endpointOf(entry, zone) ?? [])
+  return {formation, version, endpoints, traffic: trafficOf(items)}
+}
+
 const snapshots =
   (table: Table): RegistryStore['snapshots'] =>
   async (held, now) => {
@@ -80,13 +93,7 @@ const snapshots =
     )
     const versions = new Map(items.map(item => [item.formation as string, item.version as number]))
     const changed = formations.filter(formation => (versions.get(formation) ?? 0) !== held[formation])
-    return Promise.all(
-      changed.map(async (formation): Promise<FormationSnapshot> => {
-        const entries = await liveEntries(table, formation, now)
-        const endpoints = entries.flatMap(({entry, zone}) => endpointOf(entry, zone) ?? [])
-        return {formation, version: versions.get(formation) ?? 0, endpoints}
-      }),
-    )
+    return Promise.all(changed.map(formation => snapshotOf(table, formation, versions.get(formation) ?? 0, now)))
   }
 
 const announce =

@@ -2,10 +2,12 @@
 import type {DesiredScale} from '#shared/domain/formation.ts'
 import {endedRolloutKeptMs, type Rollout, rolloutTimeoutMs} from '#shared/domain/rollout.ts'
 import {all, formationActive, formationAtVersion, noRolloutStarting, rolloutStarting} from './conditions.ts'
+import {discoveryMoves} from './discovery.ts'
 import {formationOf, rolloutOf, scaleOf, ttlOf, typed} from './items.ts'
 import {activeFormationMoves, scaleWrite} from './scales.ts'
 import {keys} from './schema.ts'
 import {get, type Item, pause, query, type Table, transact, transactionsOf, type Write} from './table.ts'
+import {trafficKeys} from './traffic.ts'
 import type {RolloutStore} from './types.ts'
 
 /** Each lost race is another change of the same formation. */
@@ -35,21 +37,30 @@ const scaleEnding = (rollout: Item, scale: DesiredScale, {state}: Ending, now: n
   return [{delete: keys.scale(scale.formation, scale.release, scale.service)}]
 }
 
-/** Changes the scales and ends the rollout with the last of them, only while it is under way. */
+/** Choices between releases have nothing to choose from once one release has replaced the others. */
+const trafficEnding = async (table: Table, formation: string, {state}: Ending): Promise<Write[]> =>
+  state === 'failed' ? [] : (await trafficKeys(table, formation)).map(key => ({delete: key}))
+
+/**
+ * Changes the scales and ends the rollout with the last of them, only while it is under way. Traffic choices go first: whoever is interrupted in between
+ * repeats it all, and until then every release runs.
+ */
 const end = async (table: Table, formation: string, release: number, ending: Ending, now: number) => {
   const key = keys.rollout(formation, release)
   const rollout = await get(table, key)
   if (rollout === undefined) return {outcome: 'missing'} as const
   const scales = await scalesOf(table, formation)
   const completed = ending.state === 'finished' ? unwritten(rollout, scales).map(scale => scaleWrite(scale, now)) : []
-  const chunks = transactionsOf([...completed, ...scales.flatMap(scale => scaleEnding(rollout, scale, ending, now))])
+  const choices = await trafficEnding(table, formation, ending)
+  const chunks = transactionsOf([...choices, ...completed, ...scales.flatMap(scale => scaleEnding(rollout, scale, ending, now))])
   const last = chunks.pop() ?? []
   const change = {set: {...ending, endedAt: now, ttl: ttlOf(now + endedRolloutKeptMs)}}
   for (const some of chunks) {
     const refused = await transact(table, [activeFormationMoves(formation), {check: key, when: rolloutStarting}, ...some])
     if (refused !== undefined) return {outcome: 'conflict'} as const
   }
-  const refused = await transact(table, [activeFormationMoves(formation), {update: key, change, when: rolloutStarting}, ...last])
+  const told = ending.state === 'failed' ? [] : [discoveryMoves(formation)]
+  const refused = await transact(table, [activeFormationMoves(formation), {update: key, change, when: rolloutStarting}, ...told, ...last])
   return {outcome: refused === undefined ? 'ok' : 'conflict'} as const
 }
 

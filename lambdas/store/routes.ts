@@ -45,14 +45,31 @@ const remove =
     return {outcome: refused === undefined ? 'ok' : 'conflict'}
   }
 
+/** Readers of the table see the old or the new one, and never none. */
+const change =
+  (table: Table): RouteStore['change'] =>
+  async (name, {target, options}) => {
+    const moves = {set: {target, ...(options !== undefined && {options})}, ...(options === undefined && {remove: ['options']})}
+    const refused = await transact(table, [{update: keys.route(name), change: moves, when: exists}, tableMoves])
+    const route = refused === undefined ? await find(table, name) : undefined
+    return route === undefined ? {outcome: 'missing'} : {outcome: 'ok', route}
+  }
+
+const find = async (table: Table, name: string): Promise<Route | undefined> => {
+  const item = await get(table, keys.route(name))
+  return item === undefined ? undefined : routeOf(domainOf<StoredRoute>(item))
+}
+
 export const createRouteStore = (table: Table): RouteStore => ({
   create: create(table),
+  change: change(table),
   delete: remove(table),
   list: () => list(table),
+  get: name => find(table, name),
 
-  get: async name => {
-    const item = await get(table, keys.route(name))
-    return item === undefined ? undefined : routeOf(domainOf<StoredRoute>(item))
+  holding: async pattern => {
+    const holder = await get(table, keys.routePattern(pattern))
+    return holder === undefined ? undefined : find(table, holder.route as string)
   },
 
   table: async heldVersion => {

@@ -34,6 +34,7 @@ export type ItemType =
   | 'instance'
   | 'discovery'
   | 'announcement'
+  | 'traffic'
   | 'executor'
   | 'lease'
   | 'assignment'
@@ -55,6 +56,8 @@ export const keys = {
   rollout: (formation: string, release: number) => ({pk: `F#${formation}`, sk: `ROLLOUT#${releaseDigits(release)}`}),
   instance: (formation: string, id: string) => ({pk: `F#${formation}`, sk: `INSTANCE#${id}`}),
   announcement: (formation: string, service: string, id: string) => ({pk: `D#${formation}`, sk: `ANNOUNCEMENT#${service}.${id}`}),
+  /** Beside announcements: one query has all that readers of the feed get. */
+  traffic: (formation: string, service: string) => ({pk: `D#${formation}`, sk: `TRAFFIC#${service}`}),
   discovery: (formation: string) => ({pk: `D#${formation}`, sk: 'VERSION'}),
   /** What changes rarely: descriptor, state, usage. */
   executor: (executor: string) => ({pk: `X#${shardOf(executor, executorShards)}`, sk: `EXECUTOR#${executor}`}),

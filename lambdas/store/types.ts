@@ -6,6 +6,7 @@ import type {Instance} from '#shared/domain/instance.ts'
 import type {FormationSnapshot, Route, RoutingTable} from '#shared/domain/registry.ts'
 import type {PortDefinition, Release, Resources} from '#shared/domain/release.ts'
 import type {Rollout} from '#shared/domain/rollout.ts'
+import type {Traffic} from '#shared/domain/traffic.ts'
 import type {Principal, Scope} from '#shared/scopes.ts'
 
 /**
@@ -82,7 +83,7 @@ export interface RolloutStore {
   readonly get: (formation: string, release: number) => Promise<Rollout | undefined>
   /** The one that has neither finished nor failed. */
   readonly underWay: (formation: string) => Promise<Rollout | undefined>
-  /** It serves: forgets the scales of all other releases, so that the reconciler ends them. */
+  /** It serves: forgets the scales of all other releases, so that the reconciler ends them, and the traffic choices between them. */
   readonly finish: (formation: string, release: number, now: number) => Promise<Ok | Not<'missing' | 'conflict'>>
   /** It does not serve: its release's scale is what it was before; the old ones keep running. */
   readonly fail: (formation: string, release: number, reason: string, now: number) => Promise<Ok | Not<'missing' | 'conflict'>>
@@ -211,6 +212,14 @@ export interface RegistryStore {
   readonly snapshots: (held: Readonly<Record<string, number>>, now: number) => Promise<readonly FormationSnapshot[]>
 }
 
+export interface TrafficStore {
+  /** The last one set holds. Readers of the feed are told in the same step. */
+  readonly set: (formation: string, service: string, traffic: Traffic) => Promise<Ok | Not<'missing' | 'destroying'>>
+  readonly get: (formation: string, service: string) => Promise<Traffic | undefined>
+  /** Resetting what is not set is `ok`. */
+  readonly reset: (formation: string, service: string) => Promise<Ok>
+}
+
 export interface RouteStore {
   /**
    * `pattern` is domain and path without what does not matter for matching (names of variables): two routes may not share it.
@@ -221,8 +230,12 @@ export interface RouteStore {
     pattern: string,
   ) => Promise<Ok<{route: Route}> | Not<'exists' | 'conflict'> | {readonly outcome: 'overlap'; readonly by: string}>
   readonly get: (name: string) => Promise<Route | undefined>
+  /** The route that holds a pattern. */
+  readonly holding: (pattern: string) => Promise<Route | undefined>
   /** By name. */
   readonly list: () => Promise<readonly Route[]>
+  /** Its name, domain and path stay. */
+  readonly change: (name: string, to: Pick<Route, 'target' | 'options'>) => Promise<Ok<{route: Route}> | Not<'missing'>>
   readonly delete: (name: string) => Promise<Ok | Not<'missing' | 'conflict'>>
   /** The whole table, or undefined when `heldVersion` is current. */
   readonly table: (heldVersion: number) => Promise<RoutingTable | undefined>
@@ -315,6 +328,7 @@ export interface Store {
   readonly instances: InstanceStore
   readonly executors: ExecutorStore
   readonly registry: RegistryStore
+  readonly traffic: TrafficStore
   readonly routes: RouteStore
   readonly tokens: TokenStore
   readonly artifacts: ArtifactStore

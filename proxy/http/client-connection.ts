@@ -175,7 +175,7 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
     if (this.#state === 'body' && exchange.bodyWhole) {
       this.#state = 'busy'
       this.deadlineAt = Number.POSITIVE_INFINITY
-    } else if (exchange.pauseFeed()) {
+    } else if (this.#state === 'body' && exchange.pauseFeed()) {
       this.deadlineAt = Number.POSITIVE_INFINITY
       this.#pause()
     }

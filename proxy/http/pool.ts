@@ -6,6 +6,8 @@ import {UpstreamConnection} from './upstream-connection.ts'
 export interface Taker {
   readonly onConnection: (connection: UpstreamConnection) => void
   readonly onNoConnection: (error: Error) => void
+  /** How long a connection may take to open. */
+  readonly connectTimeoutMs: number
 }
 
 export class Pool implements Keeper {
@@ -60,6 +62,7 @@ export class Pool implements Keeper {
     const connection = new UpstreamConnection(this.#place, this.#shared, this)
     this.#open.add(connection)
     this.#opening.set(connection, taker)
+    connection.expectWithin(taker.connectTimeoutMs, 'CONNECT_TIMEOUT')
   }
 
   onOpen(connection: UpstreamConnection): void {

@@ -29,6 +29,11 @@ export const InstanceName = z
   .string()
   .refine(text => parseInstanceName(text) !== undefined, 'of the form SERVICE.INSTANCE')
   .meta({id: 'InstanceName'})
+export const HeaderName = z
+  .string()
+  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'the name of a header')
+  .toLowerCase()
+export const CookieName = z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'the name of a cookie')
 export const Port = z.int().min(1).max(65_535)
 export const At = z.int().nonnegative().describe('milliseconds since the epoch')
 export const EnvName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'letters, digits and underscores, not starting with a digit')

@@ -2,6 +2,7 @@
 import {z} from 'zod'
 import {FormationName, HoldMs, InstanceId, InstanceName, Port, ReleaseNumber, ServiceName} from './fields.ts'
 import {RouteView} from './routes.ts'
+import {Traffic} from './traffic.ts'
 
 export const Announcement = z
   .record(z.string(), z.unknown())
@@ -28,9 +29,14 @@ export const Discover = z
     holdMs: HoldMs,
   })
   .meta({id: 'Discover'})
+const FormationState = z.strictObject({
+  version: z.int(),
+  endpoints: z.array(Endpoint),
+  traffic: z.record(ServiceName, Traffic).optional().describe('services whose owner has chosen which release answers'),
+})
 export const Discovered = z
   .strictObject({
-    formations: z.record(FormationName, z.strictObject({version: z.int(), endpoints: z.array(Endpoint)})).describe('those that changed'),
+    formations: z.record(FormationName, FormationState).describe('those that changed'),
     routes: z
       .strictObject({version: z.int(), routes: z.array(RouteView)})
       .optional()

@@ -1,4 +1,6 @@
 // Who is alive and where, as the data plane sees it. Pure data.
+import type {RouteOptions} from './route-options.ts'
+import type {Traffic} from './traffic.ts'
 
 /** One callable instance in a formation's snapshot. */
 export interface Endpoint {
@@ -19,6 +21,8 @@ export interface FormationSnapshot {
   readonly formation: string
   readonly version: number
   readonly endpoints: readonly Endpoint[]
+  /** By service: whose owner has chosen which release answers. */
+  readonly traffic: Readonly<Record<string, Traffic>>
 }
 
 /** A rule from domain and path template to a service. */
@@ -28,10 +32,11 @@ export interface Route {
   readonly domain: string
   /** A path template: `/user/{username}`, `/files/{rest:.*}`. */
   readonly path: string
-  /** `users.crm.service/{username}`: service address template with an optional port, and path template. */
+  /** `users.crm.service/{username}`: service address template with an optional port, and path template; or a redirect. */
   readonly target: string
   /** The formation that owns it, when a manifest made it. */
   readonly formation?: string
+  readonly options?: RouteOptions
 }
 
 export interface RoutingTable {

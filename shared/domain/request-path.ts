@@ -9,7 +9,8 @@ const upperEscapes = (text: string): string =>
 const percentByte = (char: string): string => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
 
 /** Whether a path has a `.` or `..` segment (RFC 3986 §3.3). */
-export const hasDotSegment = (path: string): boolean => path.split('/').some(segment => segment === '.' || segment === '..')
+export const hasDotSegment = (path: string): boolean =>
+  (path.startsWith('.') || path.includes('/.')) && path.split('/').some(segment => segment === '.' || segment === '..')
 
 /** Resolves `.` and `..` segments (RFC 3986 §5.2.4); never climbs above the root. */
 const removeDotSegments = (path: string): string => {
@@ -41,6 +42,7 @@ export const normalisePath = (path: string): string | undefined => {
 
 /** The same for literal text of a template, which may hold any Unicode text; undefined when it can not be a path. */
 export const normaliseLiteral = (text: string): string | undefined => {
+  if (/^[A-Za-z0-9\-._~!$&'()*+,;=:@/]*$/.test(text)) return text
   if (!text.isWellFormed() || /[\s?#\\]/.test(text) || /%(?![0-9a-fA-F]{2})/.test(text)) return undefined
   return upperEscapes(encodeURI(text).replaceAll('%25', '%'))
 }

@@ -1,80 +1,142 @@
 // The compiled routing table: built when routes change, asked on every request. Pure; swapped as one reference by whoever serves from it.
-import {isName, parseServiceAddress, type ServiceAddress} from './names.ts'
 import type {Route} from './registry.ts'
-import {asQueryValue, hasDotSegment} from './request-path.ts'
-import {compareRoutes, labelPattern, type ParsedRoute, parseRoute, type RouteError, segmentPattern, type Target} from './route.ts'
-import {type CompilePattern, compileTemplate, type Outcome, type Piece, type Values} from './template.ts'
+import {
+  type Domain,
+  labelPattern,
+  type PartReaders,
+  partReaders,
+  piecesOfDomain,
+  type RouteError,
+  type RouteParts,
+  readRoute,
+  segmentPattern,
+} from './route.ts'
+import {domainOrder, inOrder} from './route-order.ts'
+import {buildPaths, findPath, type PathTree} from './route-paths.ts'
+import {formationNamed} from './route-target.ts'
+import {type CompilePattern, lazyMatcher, type Matcher, type Values} from './template.ts'
 
-type Matcher = (text: string) => Values | undefined
-
-/** A route ready to match. `matchDomain` gets a lower-case host without port, `matchPath` a path from `normalisePath`. */
+/** A route ready to match. `matchDomain` gets a lower-case host without port, `matchPath`, for paths with variables, one from `normalisePath`. */
 export interface CompiledRoute {
   readonly name: string
   readonly route: Route
-  readonly parsed: ParsedRoute & {readonly ok: true}
+  readonly parsed: RouteParts
+  /** Its place among all routes: smaller ones are tried first. Set while the table is compiled. */
+  order: number
   readonly matchDomain: Matcher
   readonly matchPath: Matcher
+}
+
+/** The routes of all domains that match the same hosts. */
+interface DomainPaths {
+  readonly domain: Domain
+  readonly matches: (host: string) => boolean
+  readonly paths: PathTree<CompiledRoute>
 }
 
 export interface RouteTable {
   /** Every readable route in the order of precedence. */
   readonly routes: readonly CompiledRoute[]
   readonly unreadable: readonly {readonly route: Route; readonly errors: readonly RouteError[]}[]
-  /** Exact domains; then, in order, those with wildcards and variables; then any. */
-  readonly exact: ReadonlyMap<string, readonly CompiledRoute[]>
-  readonly patterned: readonly CompiledRoute[]
-  readonly any: readonly CompiledRoute[]
+  readonly exact: ReadonlyMap<string, PathTree<CompiledRoute>>
+  /** Domains with wildcards and variables by the text that ends them, from a dot on, or `''`; each list in order of precedence. */
+  readonly patterned: ReadonlyMap<string, readonly (DomainPaths & {readonly order: string})[]>
+  /** Dots in the longest key of `patterned`: no more of a host's endings are looked up. */
+  readonly dotsMax: number
+  readonly any: PathTree<CompiledRoute> | undefined
 }
 
 const none: Values = {}
+/** Of paths without variables, which are found by their text. */
+const matchesByText: Matcher = () => undefined
+const noErrors: readonly RouteError[] = []
 
-const domainMatcher = (parsed: CompiledRoute['parsed'], compile: CompilePattern): Outcome<Matcher> => {
-  const {domain} = parsed
-  if (domain.kind === 'any') return {ok: true, value: () => none}
-  if (domain.kind === 'exact') return {ok: true, value: host => (host === domain.host ? none : undefined)}
-  if (domain.kind === 'template') return compileTemplate(domain.pieces, '.', labelPattern, compile)
-  const {suffix} = domain
-  return {ok: true, value: host => (host.length > suffix.length && host.endsWith(suffix) && !host.startsWith('.') ? none : undefined)}
+const remembering = <T>(read: (text: string) => T): ((text: string) => T) => {
+  const known = new Map<string, T>()
+  return text => {
+    const before = known.get(text)
+    if (before !== undefined) return before
+    const value = read(text)
+    known.set(text, value)
+    return value
+  }
 }
 
-const compileRoute = (
-  route: Route,
-  compile: CompilePattern,
-): {ok: true; value: CompiledRoute} | {ok: false; errors: readonly RouteError[]} => {
-  const parsed = parseRoute(route, compile)
-  if (!parsed.ok) return parsed
-  const matchDomain = domainMatcher(parsed, compile)
-  const matchPath = compileTemplate(parsed.path, '/', segmentPattern, compile)
-  if (!matchDomain.ok) return {ok: false, errors: [{path: 'domain', message: matchDomain.message}]}
-  if (!matchPath.ok) return {ok: false, errors: [{path: 'path', message: matchPath.message}]}
-  return {ok: true, value: {name: route.name, route, parsed, matchDomain: matchDomain.value, matchPath: matchPath.value}}
+const domainMatcher = (domain: Domain, compile: CompilePattern): Matcher => {
+  if (domain.kind === 'any') return () => none
+  if (domain.kind === 'exact') return host => (host === domain.host ? none : undefined)
+  if (domain.kind === 'template') return lazyMatcher(domain.pieces, '.', labelPattern, compile)
+  const {suffix} = domain
+  return host => (host.length > suffix.length && host.endsWith(suffix) && !host.startsWith('.') ? none : undefined)
+}
+
+/** Checks each regular expression by itself; whole templates were checked when the route was made, and are compiled when first asked. */
+const patternErrors = ({domain, path}: RouteParts, compile: CompilePattern): readonly RouteError[] => {
+  if (path.length === 1 && domain.kind !== 'template') return noErrors
+  const errors: RouteError[] = []
+  const check = (where: 'domain' | 'path', pieces: RouteParts['path']): void => {
+    for (const piece of pieces) {
+      if (typeof piece === 'string' || piece.pattern === undefined) continue
+      const compiled = compile(piece.pattern)
+      if (!compiled.ok) errors.push({path: where, message: `the pattern of {${piece.name}}: ${compiled.message}`})
+    }
+  }
+  check('domain', piecesOfDomain(domain))
+  check('path', path)
+  return errors
+}
+
+const readAll = (routes: readonly Route[], compile: CompilePattern): {readable: CompiledRoute[]; unreadable: RouteTable['unreadable']} => {
+  const readers: PartReaders = {domain: remembering(partReaders.domain), target: remembering(partReaders.target)}
+  const domains = new Map<Domain, Matcher>()
+  const readable: CompiledRoute[] = []
+  const unreadable: {route: Route; errors: readonly RouteError[]}[] = []
+  for (const route of routes) {
+    const parsed = readRoute(route, readers)
+    const errors = parsed.ok ? patternErrors(parsed, compile) : parsed.errors
+    if (!parsed.ok || errors.length > 0) unreadable.push({route, errors})
+    else {
+      const matchDomain = domains.get(parsed.domain) ?? domainMatcher(parsed.domain, compile)
+      domains.set(parsed.domain, matchDomain)
+      const matchPath = parsed.path.length === 1 ? matchesByText : lazyMatcher(parsed.path, '/', segmentPattern, compile)
+      readable.push({name: route.name, route, parsed, order: 0, matchDomain, matchPath})
+    }
+  }
+  return {readable, unreadable}
+}
+
+/** The text every matching host ends with, from a dot on; `''` when there is no such. */
+const endingOf = (domain: Domain): string => {
+  if (domain.kind === 'under') return domain.suffix
+  const last = domain.kind === 'template' ? domain.pieces.at(-1) : undefined
+  return typeof last === 'string' && last.includes('.') ? last.slice(last.indexOf('.')) : ''
 }
 
 /** Compiles routes. One that can not be read is left out and listed, so that it never takes the others down. */
 export const compileTable = (routes: readonly Route[], compile: CompilePattern): RouteTable => {
-  const readable: CompiledRoute[] = []
-  const unreadable: {route: Route; errors: readonly RouteError[]}[] = []
-  for (const route of routes) {
-    const compiled = compileRoute(route, compile)
-    if (compiled.ok) readable.push(compiled.value)
-    else unreadable.push({route, errors: compiled.errors})
+  const {readable, unreadable} = readAll(routes, remembering(compile))
+  const ordered: CompiledRoute[] = []
+  const exact = new Map<string, PathTree<CompiledRoute>>()
+  const patterned = new Map<string, (DomainPaths & {order: string})[]>()
+  let any: PathTree<CompiledRoute> | undefined
+  for (const group of inOrder(readable)) {
+    const [first] = group
+    if (first === undefined) continue
+    for (const route of group) route.order = ordered.push(route)
+    const {matchDomain} = first
+    const {domain} = first.parsed
+    const paths = buildPaths(group, route => route.parsed.path)
+    if (domain.kind === 'any') any = paths
+    else if (domain.kind === 'exact') exact.set(domain.host, paths)
+    else {
+      const ending = endingOf(domain)
+      const same = patterned.get(ending) ?? []
+      same.push({domain, paths, order: domainOrder(domain), matches: host => matchDomain(host) !== undefined})
+      patterned.set(ending, same)
+    }
   }
-  const ordered = readable.toSorted(compareRoutes)
-  const exact = new Map<string, CompiledRoute[]>()
-  for (const compiled of ordered) {
-    const {domain} = compiled.parsed
-    if (domain.kind !== 'exact') continue
-    const same = exact.get(domain.host)
-    if (same === undefined) exact.set(domain.host, [compiled])
-    else same.push(compiled)
-  }
-  return {
-    routes: ordered,
-    unreadable,
-    exact,
-    patterned: ordered.filter(({parsed}) => parsed.domain.kind === 'under' || parsed.domain.kind === 'template'),
-    any: ordered.filter(({parsed}) => parsed.domain.kind === 'any'),
-  }
+  const dotsMax = [...patterned.keys()].reduce((max, ending) => Math.max(max, ending.split('.').length - 1), 0)
+  return {routes: ordered, unreadable, exact, patterned, dotsMax, any}
 }
 
 export interface RouteMatch {
@@ -82,66 +144,40 @@ export interface RouteMatch {
   readonly values: Values
 }
 
-const firstMatch = (routes: readonly CompiledRoute[], host: string, path: string): RouteMatch | undefined => {
-  for (const route of routes) {
-    const inDomain = route.matchDomain(host)
-    if (inDomain === undefined) continue
-    const inPath = route.matchPath(path)
-    if (inPath !== undefined) return {route, values: {...inDomain, ...inPath}}
+const matchIn = (paths: PathTree<CompiledRoute> | undefined, host: string, path: string): RouteMatch | undefined => {
+  const found = paths === undefined ? undefined : findPath(paths, path)
+  if (found === undefined) return undefined
+  const {route, values} = found
+  return route.parsed.domain.kind === 'template' ? {route, values: {...route.matchDomain(host), ...values}} : found
+}
+
+/** Patterned domains that may match, by the endings of `host`, in order of precedence. */
+const candidates = ({patterned, dotsMax}: RouteTable, host: string): readonly DomainPaths[] => {
+  const lists = [patterned.get('') ?? []]
+  for (let dots = 0, at = host.lastIndexOf('.'); at >= 0 && dots < dotsMax; dots++) {
+    const list = patterned.get(host.slice(at))
+    if (list !== undefined) lists.push(list)
+    at = at === 0 ? -1 : host.lastIndexOf('.', at - 1)
   }
-  return undefined
+  const all = lists.flat()
+  return all.length < 2 ? all : all.sort((a, b) => (a.order < b.order ? -1 : 1))
 }
 
 /** The first route in order of precedence whose domain and path both match. `host` from `hostOf`, `path` from `normalisePath`. */
-export const findRoute = (table: RouteTable, host: string, path: string): RouteMatch | undefined =>
-  firstMatch(table.exact.get(host) ?? [], host, path) ?? firstMatch(table.patterned, host, path) ?? firstMatch(table.any, host, path)
-
-/** Where a matched request goes. `path` starts with `/` and carries the query. */
-export interface ResolvedTarget {
-  readonly address: ServiceAddress
-  readonly port?: number
-  readonly path: string
-}
-
-const render = (pieces: readonly Piece[], values: Values, encode: (value: string) => string): string =>
-  pieces.map(piece => (typeof piece === 'string' ? piece : encode(values[piece.name] ?? ''))).join('')
-
-const hostValue = /^[A-Za-z0-9_-]+$/
-
-const resolveAddress = (target: Target, values: Values): Outcome<ServiceAddress> => {
-  for (const piece of target.host) {
-    if (typeof piece === 'string' || hostValue.test(values[piece.name] ?? '')) continue
-    return {ok: false, message: `{${piece.name}} is “${values[piece.name]}”, which can not be part of a service address`}
+export const findRoute = (table: RouteTable, host: string, path: string): RouteMatch | undefined => {
+  const exact = matchIn(table.exact.get(host), host, path)
+  if (exact !== undefined) return exact
+  if (table.patterned.size > 0) {
+    for (const {matches, paths} of candidates(table, host)) {
+      const match = matches(host) ? matchIn(paths, host, path) : undefined
+      if (match !== undefined) return match
+    }
   }
-  const host = render(target.host, values, value => value)
-  const address = parseServiceAddress(host)
-  return address === undefined ? {ok: false, message: `“${host}” is not a service address`} : {ok: true, value: address}
-}
-
-/**
- * Fills a match's variables into its target. Values are untrusted: in the host they must make valid names; in the path they stay percent-encoded and may
- * not make `.` or `..` segments; in the query their separators are escaped. `query` is the request's, without `?`, and comes after the target's own.
- */
-export const resolveTarget = ({route, values}: RouteMatch, query: string | undefined): Outcome<ResolvedTarget> => {
-  const {target} = route.parsed
-  const address = resolveAddress(target, values)
-  if (!address.ok) return address
-  const path = render(target.path, values, value => value)
-  if (hasDotSegment(path)) return {ok: false, message: 'the variables make a “.” or “..” segment in the target’s path'}
-  const own = target.query === undefined ? undefined : render(target.query, values, asQueryValue)
-  const queries = [own, query].filter(text => text !== undefined && text !== '')
-  const resolved = {address: address.value, path: queries.length === 0 ? path : `${path}?${queries.join('&')}`}
-  return {ok: true, value: target.port === undefined ? resolved : {...resolved, port: target.port}}
+  return matchIn(table.any, host, path)
 }
 
 /** Formations that targets name literally: what a router watches without being asked. */
 export const namedFormations = (table: RouteTable): ReadonlySet<string> => {
-  const names = new Set<string>()
-  for (const {parsed} of table.routes) {
-    const last = parsed.target.host.at(-1)
-    const labels = typeof last === 'string' ? last.toLowerCase().split('.') : []
-    const formation = labels.length >= 3 ? labels.at(-2) : undefined
-    if (formation !== undefined && isName(formation)) names.add(formation)
-  }
-  return names
+  const names = table.routes.map(({parsed}) => formationNamed(parsed.target)).filter(name => name !== undefined)
+  return new Set(names)
 }

@@ -91,27 +91,44 @@ export const segmentsOf = (pieces: readonly Piece[], separator: string): readonl
 }
 
 /** The template with variable names erased: two templates of one shape match the same texts. */
-export const shapeOf = (pieces: readonly Piece[]): string =>
-  pieces.map(piece => (typeof piece === 'string' ? piece : piece.pattern === undefined ? '{}' : `{:${piece.pattern}}`)).join('')
+export const shapeOf = (pieces: readonly Piece[]): string => {
+  let shape = ''
+  for (const piece of pieces) shape += typeof piece === 'string' ? piece : piece.pattern === undefined ? '{}' : `{:${piece.pattern}}`
+  return shape
+}
 
-type Matcher = (text: string) => Values | undefined
-type Slot = {readonly literal: string} | {readonly name: string; readonly pattern?: Pattern}
+export type Matcher = (text: string) => Values | undefined
 
-/** Matches segment by segment, or undefined when a segment mixes text and variables or may span several. A catch-all may come last. */
+/** Whether whatever a variable matches stays between two separators. */
+export const staysInSegment = ({pattern}: Variable): boolean => pattern === undefined || inSegment.test(pattern)
+
+/** One segment: its text, or the text around its one variable. */
+type Slot =
+  | {readonly literal: string}
+  | {readonly before: string; readonly name: string; readonly pattern?: Pattern; readonly after: string}
+
+const slotOf = (segment: readonly Piece[], isLast: boolean, compile: CompilePattern): Slot | undefined => {
+  const [variable, ...more] = variablesOf(segment)
+  if (variable === undefined) return {literal: segment.join('')}
+  if (more.length > 0 || !(staysInSegment(variable) || (isLast && isCatchAll(variable)))) return undefined
+  const at = segment.indexOf(variable)
+  const around = {before: segment.slice(0, at).join(''), name: variable.name, after: segment.slice(at + 1).join('')}
+  if (variable.pattern === undefined) return around
+  const compiled = compile(variable.pattern)
+  return compiled.ok ? {...around, pattern: compiled.pattern} : undefined
+}
+
+/** Matches segment by segment; undefined when a segment has several variables or one that may leave it. A catch-all may come last. */
 const segmentSlots = (segments: readonly (readonly Piece[])[], compile: CompilePattern): readonly Slot[] | undefined => {
-  const slots: Slot[] = []
-  for (const [index, segment] of segments.entries()) {
-    const [piece = '', ...more] = segment
-    if (more.length > 0) return undefined
-    if (typeof piece === 'string') slots.push({literal: piece})
-    else if (piece.pattern === undefined) slots.push({name: piece.name})
-    else if (inSegment.test(piece.pattern) || (isCatchAll(piece) && index === segments.length - 1)) {
-      const compiled = compile(piece.pattern)
-      if (!compiled.ok) return undefined
-      slots.push({name: piece.name, pattern: compiled.pattern})
-    } else return undefined
-  }
-  return slots
+  const slots = segments.map((segment, index) => slotOf(segment, index === segments.length - 1, compile))
+  return slots.every(slot => slot !== undefined) ? slots : undefined
+}
+
+/** The value of a slot's variable in `part`; undefined when it does not fit. */
+const slotValue = ({before, after, pattern}: Exclude<Slot, {literal: string}>, part: string): string | undefined => {
+  if (part.length < before.length + after.length || !part.startsWith(before) || !part.endsWith(after)) return undefined
+  const value = part.slice(before.length, part.length - after.length)
+  return (pattern === undefined ? value !== '' : pattern.match(value) !== undefined) ? value : undefined
 }
 
 const slotMatcher = (slots: readonly Slot[], separator: string, takesRest: boolean): Matcher => {
@@ -126,8 +143,9 @@ const slotMatcher = (slots: readonly Slot[], separator: string, takesRest: boole
         if (slot.literal !== part) return undefined
         continue
       }
-      if (slot.pattern === undefined ? part === '' : slot.pattern.match(part) === undefined) return undefined
-      values[slot.name] = part
+      const value = slotValue(slot, part)
+      if (value === undefined) return undefined
+      values[slot.name] = value
     }
     return values
   }
@@ -173,6 +191,20 @@ export const compileTemplate = (
   const segments = segmentsOf(pieces, separator)
   const slots = segmentSlots(segments, compile)
   if (slots === undefined) return wholeMatcher(pieces, barePattern, compile)
-  const last = segments.at(-1)?.[0]
-  return {ok: true, value: slotMatcher(slots, separator, typeof last === 'object' && isCatchAll(last))}
+  return {ok: true, value: slotMatcher(slots, separator, variablesOf(segments.at(-1) ?? []).some(isCatchAll))}
+}
+
+/**
+ * The same, compiled when it is first asked; a template that {@link compileTemplate} refuses matches nothing. For tables of many templates most of which
+ * are never asked.
+ */
+export const lazyMatcher = (pieces: readonly Piece[], separator: '/' | '.', barePattern: string, compile: CompilePattern): Matcher => {
+  let matcher: Matcher | undefined
+  return text => {
+    if (matcher === undefined) {
+      const compiled = compileTemplate(pieces, separator, barePattern, compile)
+      matcher = compiled.ok ? compiled.value : () => undefined
+    }
+    return matcher(text)
+  }
 }

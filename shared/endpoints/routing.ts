@@ -1,8 +1,9 @@
-// Endpoints of routes.
+// Endpoints of routes and of traffic choices.
 import type {Scope} from '../scopes.ts'
 import type {EndpointFacts} from './endpoint.ts'
 
 const admin: readonly Scope[] = ['admin']
+const trafficPath = '/v1/formations/{formation}/traffic/{service}'
 
 export const routingEndpoints = {
   listRoutes: {
@@ -30,12 +31,44 @@ export const routingEndpoints = {
     summary: 'Show a route',
     status: 200,
   },
+  changeRoute: {
+    method: 'PUT',
+    path: '/v1/routes/{route}',
+    function: 'routing',
+    scopes: admin,
+    summary: 'Change where a route leads, and its options, in one step',
+    status: 200,
+  },
   deleteRoute: {
     method: 'DELETE',
     path: '/v1/routes/{route}',
     function: 'routing',
     scopes: admin,
     summary: 'Remove a route',
+    status: 204,
+  },
+  getTraffic: {
+    method: 'GET',
+    path: trafficPath,
+    function: 'routing',
+    scopes: admin,
+    summary: 'Show which release of a service answers',
+    status: 200,
+  },
+  setTraffic: {
+    method: 'PUT',
+    path: trafficPath,
+    function: 'routing',
+    scopes: admin,
+    summary: 'Choose which release of a service answers: by header or cookie, by user, by weight',
+    status: 200,
+  },
+  resetTraffic: {
+    method: 'DELETE',
+    path: trafficPath,
+    function: 'routing',
+    scopes: admin,
+    summary: 'Let every live instance of a service answer again',
     status: 204,
   },
 } as const satisfies Record<string, EndpointFacts>

@@ -5,6 +5,7 @@ import type {EndpointName, endpointTable} from './table.ts'
 
 const executor = {executor: api.ExecutorName}
 const formation = {formation: api.FormationName}
+const service = {...formation, service: api.ServiceName}
 const entry = {formation: api.FormationName, name: api.InstanceName}
 
 export const endpointSchemas = {
@@ -44,7 +45,11 @@ export const endpointSchemas = {
   listRoutes: {response: api.list(api.RouteView)},
   createRoute: {request: api.CreateRoute, response: api.RouteView},
   getRoute: {params: {route: api.FormationName}, response: api.RouteView},
+  changeRoute: {params: {route: api.FormationName}, request: api.ChangeRoute, response: api.RouteView},
   deleteRoute: {params: {route: api.FormationName}},
+  getTraffic: {params: service, response: api.ServiceTraffic},
+  setTraffic: {params: service, request: api.SetTraffic, response: api.ServiceTraffic},
+  resetTraffic: {params: service},
   createArtifact: {request: api.CreateArtifact, response: api.Artifact},
   getArtifact: {params: {sha256: api.Sha256}, response: api.Artifact},
   getLogs: {params: formation, query: api.LogsQuery, response: api.LogPage},

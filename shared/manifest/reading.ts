@@ -85,7 +85,7 @@ export const record =
   }
 
 /** Texts, numbers and booleans as the texts that stand in the file. */
-const variable: Read<string> = (value, reading, what) =>
+export const variable: Read<string> = (value, reading, what) =>
   value.kind === 'scalar' && value.value !== null
     ? value.text
     : refuse(value, reading, what, 'a text, number, `true` or `false` (write "" for an empty one)')

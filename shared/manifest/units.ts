@@ -12,6 +12,13 @@ export const parseDuration = (text: string): number | undefined => {
 
 const memoryUnits = {K: 1e3, M: 1e6, G: 1e9, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30} as const
 
+/** `512`, `64K` (10³ bytes), `10Mi` (2²⁰ bytes), also M, G, Ki, Gi → bytes, rounded up. */
+export const parseBytes = (text: string): number | undefined => {
+  const match = /^(\d{1,15}(?:\.\d{1,6})?)(Ki|Mi|Gi|K|M|G)?$/.exec(text)
+  if (match === null) return undefined
+  return Math.ceil(Number(match[1]) * (match[2] === undefined ? 1 : memoryUnits[match[2] as keyof typeof memoryUnits]))
+}
+
 /** `256M` (10⁶ bytes), `256Mi` (2²⁰ bytes), also K, Ki, G, Gi → MiB, rounded up. A unit is required. */
 export const parseMemory = (text: string): number | undefined => {
   const match = /^(\d{1,9}(?:\.\d{1,6})?)(Ki|Mi|Gi|K|M|G)$/.exec(text)

@@ -17,7 +17,7 @@ import {loadState, StateFile} from '#agent/state.ts'
 import {assignment, health, temporaryFolder} from './fixtures.ts'
 import {until} from './wait.ts'
 
-const executor = {stage: 'test', executor: 'here', api: 'http://api', host: '127.0.0.1', path: '/bin', lang: 'C.UTF-8'}
+const executor = {stage: 'test', executor: 'here', zone: 'office', api: 'http://api', host: '127.0.0.1', path: '/bin', lang: 'C.UTF-8'}
 const ports = {80: 20_001, 9000: 20_002}
 
 test('the release’s variables win over the platform’s, except over ports and GILLIAM_…', () => {
@@ -41,6 +41,7 @@ test('the release’s variables win over the platform’s, except over ports and
     GILLIAM_STAGE: 'test',
     GILLIAM_API: 'http://api',
     GILLIAM_EXECUTOR: 'here',
+    GILLIAM_ZONE: 'office',
     GILLIAM_FORMATION: 'crm',
     GILLIAM_SERVICE: 'users',
     GILLIAM_INSTANCE: 'a',

@@ -163,6 +163,17 @@ describe('gilliam deploy', () => {
     assert.equal(plane.of('createRoute').length, 0)
   })
 
+  it('changes a route that leads elsewhere now in one step', async () => {
+    const route = {name: 'user', domain: 'crm.example.com', path: '/user/{name}', target: 'users.crm.service/old/{name}', formation: 'crm'}
+    plane.answers.listRoutes = () => ({items: [{...route, options: {holdMs: 5}}]})
+    plane.answers.changeRoute = call => ({...route, ...call.body})
+    const {stderr} = await deploy('--no-scale')
+    assert.match(stderr, /Changed route crm\.example\.com\/user\/\{name\} → users\.crm\.service\/\{name\}\.\n/)
+    const [changed] = plane.of('changeRoute')
+    assert.deepEqual([changed?.params, changed?.body], [{route: 'user'}, {target: 'users.crm.service/{name}'}])
+    assert.deepEqual([plane.of('createRoute').length, plane.of('deleteRoute').length], [0, 0])
+  })
+
   it('fails with reason, exit code and last lines when the rollout fails', async () => {
     plane.answers.getRollout = () => rollout({release: 4, state: 'failed', reason: 'users: 3 instances failed'})
     plane.answers.listInstances = () => ({

@@ -8,6 +8,7 @@ import {exitCodes} from '#cli/exit.ts'
 import {createProgram} from '#cli/program.ts'
 import type {World} from '#cli/session.ts'
 import {auxiliaryKeys, healthKeys, manifestKeys, resourceKeys} from '#shared/manifest/keys.ts'
+import {corsKeys, headerKeys, rateLimitKeys, routeOptionKeys, timeoutKeys} from '#shared/manifest/route-options.ts'
 import {root} from './cli.ts'
 
 const read = (name: string): string => readFileSync(join(root, 'docs', name), 'utf8')
@@ -86,6 +87,24 @@ describe('docs/manifest.md', () => {
       assert.deepEqual(found.sort(), Object.keys(keys).sort())
     })
   }
+
+  it('and docs/routes.md every option of a route', () => {
+    const routes = read('routes.md')
+    const options = sectionOf(routes, '## Options')
+    assert.deepEqual(tableKeys(options.slice(0, options.indexOf('\n### '))).sort(), Object.keys(routeOptionKeys).sort())
+    for (const [heading, keys] of [
+      ['### `timeouts`', timeoutKeys],
+      ['### `request_headers`, `response_headers`', headerKeys],
+      ['### `cors`', corsKeys],
+      ['### `rate_limit`', rateLimitKeys],
+    ] as const) {
+      const rows = [...sectionOf(routes, heading).matchAll(/^\| `([^`]+)` \| (.*) \|$/gm)].map(([, key, about]) => [key, about])
+      assert.deepEqual(
+        rows,
+        Object.entries(keys).map(([key, {about}]) => [key, about]),
+      )
+    }
+  })
 
   it('has every key of a service, and no other', () => {
     const section = sectionOf(text, '## A service')

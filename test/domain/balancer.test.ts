@@ -8,11 +8,15 @@ import {
   ejectionMs,
   ejectionMsMax,
   isIdempotent,
+  isInstanceError,
   mayRetry,
   newRetryBudget,
   pick,
   retryTokensMax,
+  slowStartMs,
   spend,
+  warmth,
+  zoneSpillInFlight,
 } from '#shared/domain/balancer.ts'
 
 const candidate = (inFlight: number, ejectedUntil = 0) => ({inFlight, ejectedUntil})
@@ -55,6 +59,88 @@ test('there is always a pick, and it is a healthy one while at most half are eje
       if (ejected * 2 <= all.length) assert.ok(picked.ejectedUntil <= 5)
     }),
   )
+})
+
+const randomFrom = (seed: number): (() => number) => {
+  let state = seed
+  return () => {
+    state = (state * 48_271) % 2_147_483_647
+    return state / 2_147_483_647
+  }
+}
+const shareOf = <C>(all: readonly C[], one: C, pickOne: () => C | undefined, times = 4_000): number => {
+  let picked = 0
+  for (let i = 0; i < times; i++) if (pickOne() === one) picked += 1
+  assert.ok(all.includes(one))
+  return picked / times
+}
+
+test('instances of our own zone come first, until they have much more to do', () => {
+  const near = {inFlight: 0, ejectedUntil: 0, near: true}
+  const far = {inFlight: 0, ejectedUntil: 0, near: false}
+  const random = randomFrom(7)
+  assert.equal(
+    shareOf([near, far], near, () => pick([near, far, far], 0, random)),
+    1,
+  )
+  const busy = {...near, inFlight: zoneSpillInFlight}
+  assert.equal(
+    shareOf([busy], busy, () => pick([busy, far], 0, random)),
+    1,
+  )
+  const busier = {...near, inFlight: zoneSpillInFlight + 1}
+  assert.equal(
+    shareOf([far], far, () => pick([busier, far], 0, random)),
+    1,
+  )
+  assert.equal(pick([{...near, ejectedUntil: 9}, far], 0, random), far)
+})
+
+test('a new instance begins with a small share, which grows to a full one', () => {
+  const old = {inFlight: 0, ejectedUntil: 0}
+  const young = {inFlight: 0, ejectedUntil: 0, since: 100_000}
+  const random = randomFrom(11)
+  const shareAt = (now: number) => shareOf([young], young, () => pick([old, old, old, young], now, random))
+  const [first, half, full] = [shareAt(100_000), shareAt(100_000 + slowStartMs / 2), shareAt(100_000 + slowStartMs)]
+  assert.ok(first < 0.1 && first > 0, `${first}`)
+  assert.ok(half > first && half < full, `${half}`)
+  assert.ok(Math.abs(full - 0.25) < 0.2, `${full}`)
+  assert.equal(warmth(young, 100_000 + slowStartMs * 9), 1)
+  assert.equal(pick([young], 100_000, random), young)
+  const twin = {...young}
+  assert.ok(Math.abs(shareOf([young], young, () => pick([young, twin], 100_000, random)) - 0.5) < 0.05)
+})
+
+test('whatever zones and ages there are, somebody is picked, and nobody ejected while most are well', () => {
+  const one = fc.record({
+    inFlight: fc.nat(9),
+    ejectedUntil: fc.constantFrom(0, 10),
+    since: fc.constantFrom(0, 4, 9_000),
+    near: fc.boolean(),
+  })
+  fc.assert(
+    fc.property(fc.array(one, {minLength: 1, maxLength: 9}), fc.integer({min: 1, max: 1_000_000}), (all, seed) => {
+      const picked = pick(all, 5, randomFrom(seed))
+      assert.ok(picked !== undefined && all.includes(picked))
+      const ejected = all.filter(({ejectedUntil}) => ejectedUntil > 5).length
+      if (ejected * 2 <= all.length) assert.ok(picked.ejectedUntil <= 5)
+    }),
+    {numRuns: 1_000},
+  )
+})
+
+test('only answers that tell of a broken instance count against it', () => {
+  assert.deepEqual([200, 404, 429, 500, 501, 502, 503, 504, 505].map(isInstanceError), [
+    false,
+    false,
+    false,
+    false,
+    false,
+    true,
+    true,
+    true,
+    false,
+  ])
 })
 
 test('load spreads much more evenly than by chance alone', () => {

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import {test} from 'node:test'
 import {serviceHost} from '#shared/domain/names.ts'
 import {hostOf, normalisePath, normaliseQuery} from '#shared/domain/request-path.ts'
-import {compileTable, findRoute, namedFormations, resolveTarget} from '#shared/domain/route-table.ts'
+import {compileTable, findRoute, namedFormations} from '#shared/domain/route-table.ts'
+import {resolveTarget} from '#shared/domain/route-target.ts'
 import {compilePattern} from '#shared/patterns.ts'
 
 type Rule = [name: string, domain: string, path: string, target: string]
@@ -23,8 +24,9 @@ const goes = (table: ReturnType<typeof tableOf>, host: string, url: string): str
   if (normalised === undefined) return 'bad path'
   const match = findRoute(table, host, normalised)
   if (match === undefined) return 'no route'
-  const resolved = resolveTarget(match, query)
+  const resolved = resolveTarget(match.route.parsed.target, match.values, query)
   if (!resolved.ok) return `invalid: ${resolved.message}`
+  if (resolved.value.kind === 'redirect') return `${match.route.name} ${resolved.value.status} ${resolved.value.location}`
   const {address, port, path: target} = resolved.value
   return `${match.route.name} ${serviceHost(address)}${port === undefined ? '' : `:${port}`}${target}`
 }
@@ -129,4 +131,39 @@ test('hosts and queries are made comparable', () => {
   for (const [authority, host] of hosts) assert.equal(hostOf(authority), host, String(authority))
   assert.equal(normaliseQuery('a=1&b=\u00e9 \r\n#'), 'a=1&b=%E9%20%0D%0A%23')
   assert.equal(normaliseQuery(undefined), undefined)
+})
+
+test('redirects keep path, query and variables, and never lead to a host of the caller’s choice', () => {
+  const table = tableOf(
+    ['www', 'example.com', '/{rest:.*}', '308 https://www.example.com/{rest}'],
+    ['login', '*', '/old/{page}', '302 /new/{page}?from=old'],
+    ['open', '*', '/go/{rest:.*}', '301 /{rest}'],
+    ['tenant', '*', '/t/{name}/{rest:.*}', '307 http://{name}.example.com:8080/{rest}'],
+  )
+  assert.equal(goes(table, 'example.com', '/a/b?x=1'), 'www 308 https://www.example.com/a/b?x=1')
+  assert.equal(goes(table, '', '/old/help?x=1'), 'login 302 /new/help?from=old&x=1')
+  assert.equal(goes(table, '', '/go//evil.com/x'), 'open 301 /evil.com/x')
+  assert.equal(goes(table, '', '/go/\\evil.com'), 'open 301 /%5Cevil.com')
+  assert.equal(goes(table, '', '/go/a\r\nSet-Cookie: x'), 'open 301 /a%0D%0ASet-Cookie:%20x')
+  assert.equal(goes(table, '', '/t/acme/x'), 'tenant 307 http://acme.example.com:8080/x')
+  for (const path of ['/t/a.b/x', '/t/evil.com%2F/x', '/t/a@b/x']) assert.match(goes(table, '', path), /^invalid: /, path)
+  assert.deepEqual([...namedFormations(table)], [])
+})
+
+test('what is no redirect is refused', () => {
+  for (const target of [
+    '300 /x',
+    '304 /x',
+    '308',
+    '308 ftp://x/',
+    '308 //evil.com',
+    '302 https://{a}b c/',
+    '302 x',
+    '302 https:///x',
+    '302 /x/{nowhere}',
+  ]) {
+    const table = compileTable([{name: 'r', domain: '*', path: '/', target}], compilePattern)
+    assert.equal(table.routes.length, 0, target)
+    assert.equal(table.unreadable[0]?.errors[0]?.path, 'target')
+  }
 })

@@ -1,7 +1,8 @@
 // How routes are read: splitting, templates, errors, duplicates and precedence.
 import assert from 'node:assert/strict'
 import {test} from 'node:test'
-import {orderRoutes, parseRoute, type RouteText, splitRoute} from '#shared/domain/route.ts'
+import {parseRoute, type RouteText, splitRoute} from '#shared/domain/route.ts'
+import {orderRoutes} from '#shared/domain/route-order.ts'
 import {compilePattern} from '#shared/patterns.ts'
 
 const parse = (route: Partial<RouteText>) => parseRoute({domain: '*', path: '/', target: 'users.crm.service', ...route}, compilePattern)
@@ -135,7 +136,7 @@ test('precedence: exact, wildcard, any; text, pattern, variable, catch-all; long
     ['*', '/{rest:.*}'],
   ] as const
   const routes = expected.map(([domain, path], index) => ({name: `r${index}`, domain, path, target: 'users.crm.service'}))
-  const {ordered, unreadable} = orderRoutes(routes.toReversed(), compilePattern)
+  const {ordered, unreadable} = orderRoutes(routes.toReversed())
   assert.deepEqual(unreadable, [])
   assert.deepEqual(
     ordered.map(({domain, path}) => [domain, path]),
@@ -148,7 +149,7 @@ test('a route that can not be read is set aside, not lost', () => {
     {name: 'good', domain: '*', path: '/a', target: 'users.crm.service'},
     {name: 'bad', domain: '*', path: 'a', target: 'users.crm.service'},
   ]
-  const {ordered, unreadable} = orderRoutes(routes, compilePattern)
+  const {ordered, unreadable} = orderRoutes(routes)
   assert.deepEqual(ordered, [routes[0]])
   assert.equal(unreadable[0]?.route.name, 'bad')
 })

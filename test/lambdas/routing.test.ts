@@ -64,6 +64,38 @@ describe('routing function', () => {
     assert.equal((await call('createRoute', {body: {...route, name: 'second'}})).body.code, 'route_conflict')
   })
 
+  it('keeps options, tells them to the feed, and calls the same route with others another one', async () => {
+    const route = {path: '/with-options', target: '308 https://www.example.com/'}
+    const options = {
+      timeouts: {totalMs: 1_000},
+      cors: {origins: ['https://a.example'], credentials: true},
+      rateLimit: {requests: 5, perMs: 1_000},
+    }
+    const made = await call('createRoute', {body: {...route, options}})
+    assert.deepEqual(made.body.options, options)
+    assert.deepEqual((await call('getRoute', {params: {route: made.body.name}})).body, made.body)
+    const feed = (await call('discover', {body: {formations: {}, routes: 0}})).body.routes.routes
+    assert.deepEqual(feed.find(({name}: {name: string}) => name === made.body.name).options, options)
+    const {rateLimit, ...others} = options
+    assert.equal((await call('createRoute', {body: {...route, options: {rateLimit, ...others}}})).body.name, made.body.name)
+    assert.equal((await call('createRoute', {body: {...route, options: others}})).body.code, 'route_conflict')
+    assert.equal((await call('createRoute', {body: {...route, options: {holdMs: -1}}})).body.code, 'invalid_request')
+    assert.equal((await call('createRoute', {body: {path: '/r', target: '299 /x'}})).body.code, 'invalid_route')
+  })
+
+  it('changes target and options in one step, and checks them like new ones', async () => {
+    const {name} = (await call('createRoute', {body: {path: '/change/{id}', target: 'users.crm.service/{id}', options: {holdMs: 5}}})).body
+    const table = async () => (await call('discover', {body: {formations: {}, routes: 0}})).body.routes
+    const {version} = await table()
+    const changed = await call('changeRoute', {params: {route: name}, body: {target: '302 /new/{id}', options: {sticky: 'sid'}}})
+    assert.deepEqual(changed.body, {name, domain: '*', path: '/change/{id}', target: '302 /new/{id}', options: {sticky: 'sid'}})
+    assert.equal((await table()).version, version + 1)
+    assert.equal((await call('changeRoute', {params: {route: name}, body: {target: 'users.crm.service'}})).body.options, undefined)
+    assert.equal((await call('changeRoute', {params: {route: name}, body: {target: 'x.crm.service/{other}'}})).body.code, 'invalid_route')
+    assert.equal((await call('changeRoute', {params: {route: 'nowhere'}, body: {target: 'x.crm.service'}})).body.code, 'not_found')
+    assert.equal((await call('createRoute', {body: {path: '/change/{x}', target: 'users.crm.service'}})).body.code, 'route_conflict')
+  })
+
   it('creates one of many that race', async () => {
     const replies = await Promise.all(
       Array.from({length: 6}, (_, index) => call('createRoute', {body: {path: '/race', target: `s${index}.crm.service`}})),

@@ -188,9 +188,47 @@ routes:
       'gilliam.yml:11:17: process “users”: stop_grace must be a duration with its unit (`500ms`, `10s`, `5m`, `1h`), not “10”',
       'gilliam.yml:12:1: manifest: unknown key “routs”; did you mean “routes”?',
       'gilliam.yml:14:5: route “a/b”: target: {x} is in neither domain nor path; they have no variables',
-      "gilliam.yml:15:5: routes: each must be `domain/path: target`, for example 'crm.example.com/user/{username}: users.crm.service/{username}'",
+      "gilliam.yml:15:5: routes: each must be `domain/path: target`, for example 'crm.example.com/user/{username}: users.crm.service/{username}', or with a map of `target` and options after the colon",
       'gilliam.yml:17:5: route “/same” matches the same requests as the one in line 16; keep one',
     ])
+  })
+
+  it('reads options of routes, and says what is wrong with them where', () => {
+    const route = (options: string) =>
+      `processes: {a: {script: x}}\nroutes:\n  - '/a/{rest:.*}':\n      target: 308 https://b.example/{rest}\n${options}`
+    const all = `      timeouts: {connect: 1s, total: 1m}
+      body_limit: 10M
+      canonical_host: WWW.example.com
+      response_headers: {set: {X-A: 1}, remove: [Server]}
+      cors: {origins: ['https://a.example'], max_age: 10m}
+      rate_limit: {requests: 5, per: 1s, by: 'header:X-User'}
+      sticky: sid
+      hold: 5s
+`
+    assert.deepEqual(parse(route(all)).routes, [
+      {
+        domain: '*',
+        path: '/a/{rest:.*}',
+        target: '308 https://b.example/{rest}',
+        options: {
+          timeouts: {connectMs: 1_000, totalMs: 60_000},
+          bodyBytesMax: 10_000_000,
+          canonicalHost: 'www.example.com',
+          responseHeaders: {set: {'x-a': '1'}, remove: ['server']},
+          cors: {origins: ['https://a.example'], maxAgeMs: 600_000},
+          rateLimit: {requests: 5, perMs: 1_000, by: {header: 'x-user'}},
+          sticky: 'sid',
+          holdMs: 5_000,
+        },
+      },
+    ])
+    assert.deepEqual(problems(route('      hodl: 5s\n      timeouts: {total: 5}\n')), [
+      'gilliam.yml:5:7: route “/a/{rest:.*}”: unknown key “hodl”; did you mean “hold”?',
+      'gilliam.yml:6:25: route “/a/{rest:.*}”: timeouts: total must be a duration with its unit (`500ms`, `10s`, `5m`, `1h`), not “5”',
+    ])
+    const [wrong = ''] = problems(route("      cors: {origins: ['*'], credentials: true}\n"))
+    assert.match(wrong, /^gilliam\.yml:4:7: route “\/a\/\{rest:\.\*\}”: cors: credentials need origins by name/)
+    assert.match(problems(`processes: {a: {script: x}}\nroutes:\n  - '/a': {hold: 5s}\n`)[0] ?? '', /routes: each must be/)
   })
 
   it('tells what does not fit together', () => {

@@ -21,7 +21,7 @@ const ids = (directory: Directory, formation: string, now: number): string[] => 
 
 test('only what changed is taken in; versions are held', () => {
   const directory = newDirectory()
-  assert.deepEqual(directory.use('crm', 0), {loaded: false, endpoints: []})
+  assert.deepEqual(directory.use('crm', 0), {loaded: false, endpoints: [], traffic: {}})
   const asked = directory.ask(0)
   assert.deepEqual(asked, {formations: {crm: 0}})
   assert.equal(directory.apply(asked, answer({crm: {version: 7, endpoints: [endpoint('users', 'a')]}}), 0), true)
@@ -34,7 +34,7 @@ test('a formation asked for with version 0 and not answered has nobody in it', (
   const directory = newDirectory()
   directory.use('crm', 0)
   directory.apply(directory.ask(0), answer({}), 0)
-  assert.deepEqual(directory.use('crm', 0), {loaded: true, endpoints: []})
+  assert.deepEqual(directory.use('crm', 0), {loaded: true, endpoints: [], traffic: {}})
   assert.equal(directory.apply(directory.ask(1), answer({}), 1), false)
 })
 
@@ -92,4 +92,18 @@ test('a snapshot restores what was known, and everything is asked for anew', () 
   restored.apply({formations: {crm: 0}, routes: 0}, answer({}), 2_000)
   assert.deepEqual(ids(restored, 'crm', 2_000), [])
   assert.equal(restored.table.routes.length, 0)
+})
+
+test('what appears later is known to be new; what was there at first, or stays, is not', () => {
+  const directory = newDirectory()
+  directory.use('crm', 0)
+  const since = () => Object.fromEntries(directory.use('crm', 9).endpoints.map(each => [each.id, each.since]))
+  directory.apply(directory.ask(0), answer({crm: {version: 1, endpoints: [endpoint('users', 'a')]}}), 5)
+  directory.apply(directory.ask(0), answer({crm: {version: 2, endpoints: [endpoint('users', 'a'), endpoint('users', 'b')]}}), 6)
+  directory.apply(directory.ask(0), answer({crm: {version: 3, endpoints: [endpoint('users', 'b'), endpoint('users', 'a')]}}), 7)
+  assert.deepEqual(since(), {a: undefined, b: 6})
+  directory.apply(directory.ask(0), answer({crm: {version: 4, endpoints: [endpoint('users', 'b')]}}), 8)
+  directory.apply(directory.ask(0), answer({crm: {version: 5, endpoints: [endpoint('users', 'b'), endpoint('users', 'a')]}}), 9)
+  assert.deepEqual(since(), {b: 6, a: 9})
+  assert.ok(!JSON.stringify(directory.snapshot(9)).includes('since'))
 })

@@ -2,14 +2,18 @@
 import assert from 'node:assert/strict'
 import {test} from 'node:test'
 import {createAccessLog, linesPerSecondMax} from '#proxy/access-log.ts'
+import {Candidates} from '#proxy/candidates.ts'
 import {failureOf} from '#proxy/failures.ts'
+import {Deadlines} from '#proxy/http/deadlines.ts'
 import {requestFraming} from '#proxy/http/framing.ts'
 import {isFault, parseRequestHead} from '#proxy/http/head.ts'
-import {forwardedRequest, isLoop} from '#proxy/http/rewrite.ts'
+import {createReadBuffer} from '#proxy/http/read-buffer.ts'
+import {fieldsOf, forwardedRequest, isLoop} from '#proxy/http/rewrite.ts'
 import {limitsDefault} from '#proxy/limits.ts'
 import type {Entry} from '#proxy/report.ts'
 import {readAuthority, readTarget} from '#proxy/request-target.ts'
-import {hostPortOf, select} from '#proxy/select.ts'
+import {hostPortOf, type Known, placesOf} from '#proxy/select.ts'
+import {Upstreams} from '#proxy/upstreams.ts'
 import {createLogger} from '#shared/log.ts'
 import {compilePattern} from '#shared/patterns.ts'
 
@@ -99,8 +103,33 @@ test('80 stands for the lowest port when a service has no port 80', () => {
   assert.equal(hostPortOf({'9000': 2}, 9000), 2)
   assert.equal(hostPortOf({'9000': 2}, 443), undefined)
   assert.equal(hostPortOf({}), undefined)
-  const selection = select([{service: 'users', id: 'a', host: 'h', ports: {}}], {service: 'users', formation: 'crm'}, undefined)
+  const selection = placesOf([{service: 'users', id: 'a', host: 'h', ports: {}}], {service: 'users', formation: 'crm'}, undefined)
   assert.deepEqual(selection, {ok: false, detail: 'Service “users” of formation “crm” has no ports, not 80.'})
+})
+
+test('a traffic choice picks the release, unless the address names an instance', t => {
+  const deadlines = new Deadlines(Date.now, 1_000, assert.ifError)
+  t.after(() => deadlines.stop())
+  const candidates = new Candidates(
+    new Upstreams({limits: limitsDefault, deadlines, readBuffer: createReadBuffer(), onFault: assert.ifError}),
+  )
+  const endpoint = (id: string, release?: number) => ({service: 'web', id, host: 'h', ports: {'80': 1}, ...(release && {release})})
+  const endpoints = [endpoint('a', 3), endpoint('b', 3), endpoint('c', 4), endpoint('outside')]
+  const matches = [{header: 'x-canary', value: '1', release: 4}]
+  const known = {endpoints, traffic: {web: {weights: {'3': 1}, matches}, other: {weights: {'9': 1}, matches: []}}}
+  const ids = (lines: string[], more: {instance?: string} = {}, traffic: Known['traffic'] = known.traffic) => {
+    const asking = () => ({request: fieldsOf(requestOf(...lines).head), random: 0})
+    const found = candidates.find({endpoints, traffic}, {service: 'web', formation: 'crm', ...more}, undefined, asking)
+    return found.ok ? found.upstreams.map(({instance}) => instance).join(' ') : found.detail
+  }
+  for (let i = 0; i < 2; i++) {
+    assert.equal(ids([]), 'a b')
+    assert.equal(ids(['X-Canary:  1 ']), 'c')
+    assert.equal(ids(['X-Canary: 11', 'X-Canary: 1']), 'a b')
+    assert.equal(ids([], {instance: 'c'}), 'c')
+    assert.equal(ids([], {}, {}), 'a b c outside')
+    assert.match(ids([], {}, {web: {weights: {'8': 1}, matches: []}}), /none of release 8, which its traffic choice names/)
+  }
 })
 
 test('failures are named', () => {

@@ -5,6 +5,8 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import {type DataPlane, type DataPlaneOptions, startDataPlane} from '#proxy/data-plane.ts'
 import {limitsDefault} from '#proxy/limits.ts'
 import {createClient} from '#shared/client.ts'
+import type {RouteOptions} from '#shared/domain/route-options.ts'
+import type {Traffic} from '#shared/domain/traffic.ts'
 import {createLogger} from '#shared/log.ts'
 
 const waitMsMax = 10_000
@@ -60,6 +62,7 @@ export interface Entry {
   id: string
   host: string
   ports: Record<string, number>
+  release?: number
   expiresInMs?: number
 }
 /** An endpoint on loopback whose port 80 is `port`. */
@@ -74,7 +77,7 @@ export const entry = (service: string, id: string, port: number, more: Partial<E
 /** The control plane as far as the data plane sees it: `POST /v1/discovery`, with versions. */
 export class Feed {
   readonly asked: {formations: Record<string, number>; routes?: number}[] = []
-  readonly #formations = new Map<string, {version: number; endpoints: Entry[]}>()
+  readonly #formations = new Map<string, {version: number; endpoints: Entry[]; traffic?: Record<string, Traffic>}>()
   #routes: {version: number; routes: unknown[]} = {version: 0, routes: []}
   #server: Server | undefined
   #port = 0
@@ -96,11 +99,23 @@ export class Feed {
   }
 
   announce(formation: string, ...endpoints: Entry[]): void {
-    this.#formations.set(formation, {version: (this.#formations.get(formation)?.version ?? 0) + 1, endpoints})
+    const known = this.#formations.get(formation)
+    this.#formations.set(formation, {...known, version: (known?.version ?? 0) + 1, endpoints})
+  }
+
+  traffic(formation: string, traffic: Record<string, Traffic>): void {
+    const {version = 0, endpoints = []} = this.#formations.get(formation) ?? {}
+    this.#formations.set(formation, {version: version + 1, endpoints, traffic})
   }
 
   route(...rules: [domain: string, path: string, target: string][]): void {
     const routes = rules.map(([domain, path, target], index) => ({name: `route-${index + 1}`, domain, path, target}))
+    this.#routes = {version: this.#routes.version + 1, routes}
+  }
+
+  /** Routes with options; `route` is for those without. */
+  routeWith(options: RouteOptions, domain: string, path: string, target: string): void {
+    const routes = [...this.#routes.routes, {name: `route-${this.#routes.routes.length + 1}`, domain, path, target, options}]
     this.#routes = {version: this.#routes.version + 1, routes}
   }
 

@@ -1,7 +1,7 @@
 // The router as its callers see it: routing, headers, problems, balancing over instances.
 import assert from 'node:assert/strict'
 import {test} from 'node:test'
-import {call, closedPort, entry, startInstance, startRouter, until} from './rig.ts'
+import {call, closedPort, entry, startInstance, startPlane, startRouter, until} from './rig.ts'
 
 /** Answers with what it was asked. */
 const echo =
@@ -213,4 +213,47 @@ test('admin: metrics with bounded labels, table, readiness', async t => {
   assert.equal((await router.admin('/healthz')).status, 200)
   assert.equal((await router.admin('/nothing')).status, 404)
   assert.ok(router.logged.some(line => line.includes('"code":"no_instance"') && line.includes('"route":"route-1"')))
+})
+
+test('a traffic choice sends requests to a release, from router and proxy alike', async t => {
+  const old = await startInstance(t, (_request, response) => response.end('3'))
+  const canary = await startInstance(t, (_request, response) => response.end('4'))
+  const {feed, router} = await startRouter(t, setup => {
+    setup.route(['*', '/{rest:.*}', 'web.crm.service/{rest}'])
+    setup.announce('crm', entry('web', 'a', old.port, {release: 3}), entry('web', 'b', canary.port, {release: 4}))
+    setup.traffic('crm', {web: {weights: {3: 1, 4: 0}, matches: [{header: 'x-canary', value: '1', release: 4}], by: {cookie: 'uid'}}})
+  })
+  const proxy = await startPlane(t, 'proxy', feed)
+  const answers = async (headers: Record<string, string> = {}): Promise<string> => {
+    const routed = await call(router.port, {headers})
+    const forwarded = await call(proxy.port, {path: 'http://web.crm.service/', headers})
+    return `${routed.text} ${forwarded.text}`
+  }
+  await until(async () => (await answers()) === '3 3', 'both know the service')
+  for (let i = 0; i < 10; i++) assert.equal(await answers(), '3 3')
+  assert.equal(await answers({'x-canary': '1'}), '4 4')
+  feed.traffic('crm', {web: {weights: {3: 50, 4: 50}, matches: [], by: {cookie: 'uid'}}})
+  const users = Array.from({length: 40}, (_, index) => ({cookie: `uid=user-${index}`}))
+  await until(async () => (await Promise.all(users.map(answers))).includes('4 4'), 'the new choice is in force')
+  const sides = await Promise.all(users.map(answers))
+  assert.deepEqual([...new Set(sides)].toSorted(), ['3 3', '4 4'])
+  feed.traffic('crm', {web: {weights: {9: 1}, matches: []}})
+  await until(async () => (await call(router.port)).status === 503, 'only a release nobody runs is named')
+  assert.match(String((await call(router.port)).problem.detail), /none of release 9, which its traffic choice names/)
+})
+
+test('an instance that keeps answering that it does not work is passed over', async t => {
+  let asked = 0
+  const broken = await startInstance(t, (_request, response) => {
+    asked += 1
+    response.writeHead(503).end()
+  })
+  const {router} = await startRouter(t, setup => {
+    setup.route(['*', '/', 'web.crm.service'])
+    setup.announce('crm', entry('web', 'a', broken.port), entry('web', 'b', broken.port), entry('web', 'c', broken.port))
+  })
+  for (let i = 0; i < 40; i++) await call(router.port)
+  assert.equal(asked, 40, 'when most are passed over all may be asked')
+  const {upstreams} = JSON.parse((await router.admin('/table')).text) as {upstreams: {ejectedForMs: number}[]}
+  assert.ok(upstreams.some(({ejectedForMs}) => ejectedForMs > 0))
 })
