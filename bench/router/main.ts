@@ -45,7 +45,7 @@ const rowOf = (candidate: Candidate, scenario: Scenario, samples: readonly Sampl
 }
 
 const measure = async (candidates: readonly Candidate[], folder: string, {quick, progress}: BenchOptions): Promise<Row[]> => {
-  const [rounds, seconds, warmUpSeconds] = quick ? [1, 2, 1] : [3, 4, 4]
+  const [rounds, seconds, warmUpSeconds] = quick ? [1, 2, 3] : [3, 4, 4]
   const rows: Row[] = []
   for (const scenario of scenarios) {
     const samples = new Map<Candidate, Sample[]>(candidates.map(candidate => [candidate, []]))
