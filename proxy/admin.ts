@@ -60,3 +60,10 @@ export const createAdmin = (options: AdminOptions): Server => {
     } else answer(response, 404, {detail: 'There are /healthz, /readyz, /metrics and /table.'})
   })
 }
+
+/** Ends the admin listener and whoever is connected to it. */
+export const closeAdmin = (server: Server): Promise<void> =>
+  new Promise(resolve => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })

@@ -1,8 +1,7 @@
-// Answers of our own: problem documents for refused and failed requests, to a response or to a bare socket. Owns their shape, not their causes.
-import type {ServerResponse} from 'node:http'
+// Answers of our own: problem documents for refused and failed requests. Owns their shape, not their causes. Pure.
 import {STATUS_CODES} from 'node:http'
-import type {Duplex} from 'node:stream'
 import {type ErrorCode, problem} from '#shared/errors.ts'
+import {fieldLines} from './http/rewrite.ts'
 
 /** What a problem document tells beside code and detail. */
 export interface ProblemContext {
@@ -20,52 +19,48 @@ const document = (code: ErrorCode, detail: string, context: ProblemContext): {st
   return {status: content.status, body: `${JSON.stringify(content)}\n`}
 }
 
-const pairsOf = (flat: readonly string[]): Record<string, string> =>
-  Object.fromEntries(flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1] ?? '']] : [])))
+const linesOf = (flat: readonly string[]): string[] => fieldLines(flat).split('\r\n').slice(0, -1)
 
-const headersOf = (body: string, {requestId, headers = []}: ProblemContext): Record<string, string> => ({
-  'content-type': 'application/problem+json',
-  'content-length': String(Buffer.byteLength(body)),
-  'cache-control': 'no-store',
-  'x-request-id': requestId,
-  ...pairsOf(headers),
-})
+/** How an answer of ours is given. */
+export interface Manner {
+  /** HEAD gets the head only. */
+  readonly headOnly: boolean
+  /** Tells the client that the connection ends, as it must when the request's body was not read. */
+  readonly close: boolean
+  readonly date: string
+}
 
-/** Answers with a problem document; HEAD gets its head only. `close` ends the connection, as it must when the request's body was not read. */
-export const answerProblem = (response: ServerResponse, code: ErrorCode, detail: string, context: ProblemContext, close: boolean): void => {
+/** A problem document as a whole message, one character per byte. */
+export const problemAnswer = (
+  code: ErrorCode,
+  detail: string,
+  context: ProblemContext,
+  {headOnly, close, date}: Manner,
+): {status: number; text: string} => {
   const {status, body} = document(code, detail, context)
-  response.writeHead(status, {...headersOf(body, context), ...(close ? {connection: 'close'} : {})})
-  response.end(response.req.method === 'HEAD' ? undefined : body)
+  const bytes = Buffer.from(body)
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    'content-type: application/problem+json',
+    `content-length: ${bytes.length}`,
+    'cache-control: no-store',
+    `x-request-id: ${context.requestId}`,
+    `date: ${date}`,
+    ...linesOf(context.headers ?? []),
+    ...(close ? ['connection: close'] : []),
+  ]
+  return {status, text: `${head.join('\r\n')}\r\n\r\n${headOnly ? '' : bytes.toString('latin1')}`}
 }
 
-/** The same on a socket without a response object: upgrades, CONNECT, and what could not be parsed. Ends the connection. */
-export const answerProblemRaw = (socket: Duplex, code: ErrorCode, detail: string, context: ProblemContext): void => {
-  if (!socket.writable) {
-    socket.destroy()
-    return
-  }
-  const {status, body} = document(code, detail, context)
-  const headers = Object.entries({...headersOf(body, context), connection: 'close'})
-  const head = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, ...headers.map(([name, value]) => `${name}: ${value}`)]
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
-}
-
-/** Answers with a status and headers alone, such as a redirect. */
-export const answerBare = (
-  response: ServerResponse,
-  status: number,
-  headers: readonly string[],
-  requestId: string,
-  close: boolean,
-): void => {
-  const length = status === 204 ? [] : ['content-length', '0']
-  response.writeHead(status, [...headers, ...length, 'x-request-id', requestId, ...(close ? ['connection', 'close'] : [])])
-  response.end()
-}
-
-/** The same on a socket without a response object. Ends the connection. */
-export const answerBareRaw = (socket: Duplex, status: number, headers: readonly string[], requestId: string): void => {
-  const lines = Object.entries({...pairsOf(headers), 'content-length': '0', 'x-request-id': requestId, connection: 'close'})
-  const head = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, ...lines.map(([name, value]) => `${name}: ${value}`)]
-  socket.end(`${head.join('\r\n')}\r\n\r\n`, () => socket.destroy())
+/** An answer of a status and headers alone, such as a redirect. */
+export const bareAnswer = (status: number, headers: readonly string[], requestId: string, {close, date}: Manner): string => {
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    ...linesOf(headers),
+    ...(status === 204 ? [] : ['content-length: 0']),
+    `x-request-id: ${requestId}`,
+    `date: ${date}`,
+    ...(close ? ['connection: close'] : []),
+  ]
+  return `${head.join('\r\n')}\r\n\r\n`
 }

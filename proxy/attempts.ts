@@ -1,8 +1,7 @@
 // Tries instances of a service one after the other until one takes the request. Owns the loop and the retry budget; the rules are shared/domain/balancer.ts.
 import {earn, mayRetry, newRetryBudget, pick, spend} from '#shared/domain/balancer.ts'
 import type {Failure} from './failures.ts'
-import type {Place} from './select.ts'
-import type {Upstream, Upstreams} from './upstreams.ts'
+import type {Upstream} from './upstreams.ts'
 
 /** How one attempt ended. `until`: what the instance is busy with after the attempt itself, such as a tunnel. */
 export type Tried =
@@ -21,7 +20,7 @@ export interface AttemptRequest {
   readonly method: string
   readonly bodyConsumed: () => boolean
   /** Id of the instance to try first, while it is not passed over. */
-  readonly preferred?: string
+  readonly preferred?: string | undefined
 }
 
 /** What happens on the way, for metrics. */
@@ -34,66 +33,77 @@ export interface AttemptEvents {
 const isBroken = (outcome: Tried): boolean =>
   outcome.kind === 'failed' && outcome.failure.connection && outcome.sent && !outcome.answerBegun
 
+/** Tries one instance; `settle` is called once. */
+type TryOne = (upstream: Upstream, settle: (outcome: Tried) => void) => void
+
 export class Attempts {
   #budget = newRetryBudget()
-  readonly #upstreams: Upstreams
   readonly #now: () => number
   readonly #random: () => number
   readonly #events: AttemptEvents
 
-  constructor(upstreams: Upstreams, clock: {now: () => number; random: () => number}, events: AttemptEvents) {
-    this.#upstreams = upstreams
+  constructor(clock: {now: () => number; random: () => number}, events: AttemptEvents) {
     this.#now = clock.now
     this.#random = clock.random
     this.#events = events
   }
 
   /**
-   * Gives the request to the best of `places`, and to another when it failed there and may be tried again; once more to the same one when that is the
-   * last and only its connection ended. `places` is not empty.
+   * Gives the request to the best of `candidates`, and to another when it failed there and may be tried again; once more to the same one when that is the
+   * last and only its connection ended. `candidates` is not empty. Calls `done` once.
    */
-  async run(
-    formation: string,
-    places: readonly Place[],
-    request: AttemptRequest,
-    tryOne: (upstream: Upstream) => Promise<Tried>,
-  ): Promise<Attempted> {
+  run(candidates: readonly Upstream[], request: AttemptRequest, tryOne: TryOne, done: (attempted: Attempted) => void): void {
     this.#budget = earn(this.#budget)
-    const untried = new Set(places.map(place => this.#upstreams.of(formation, place)))
+    let untried = candidates
     let onceMore = true
-    for (let attempts = 1; ; attempts++) {
-      const upstream = this.#preferred(untried, request) ?? pick([...untried], this.#now(), this.#random)
+    let attempts = 0
+    const next = (): void => {
+      const upstream = this.#preferred(untried, request) ?? pick(untried, this.#now(), this.#random)
       if (upstream === undefined) throw new Error('no instance to try')
-      untried.delete(upstream)
-      const outcome = await this.#attempt(upstream, tryOne)
-      if (untried.size === 0 && onceMore && isBroken(outcome)) {
-        onceMore = false
-        untried.add(upstream)
-      }
-      if (outcome.kind !== 'failed' || !this.#mayGoOn(outcome, request, attempts, untried.size)) return {outcome, attempts, upstream}
-      this.#events.retried()
+      attempts += 1
+      this.#attempt(upstream, tryOne, outcome => {
+        if (outcome.kind === 'failed') {
+          untried = untried.filter(one => one !== upstream)
+          if (untried.length === 0 && onceMore && isBroken(outcome)) {
+            onceMore = false
+            untried = [upstream]
+          }
+          if (this.#mayGoOn(outcome, request, attempts, untried.length)) {
+            this.#events.retried()
+            return next()
+          }
+        }
+        done({outcome, attempts, upstream})
+      })
     }
+    next()
   }
 
-  #preferred(untried: ReadonlySet<Upstream>, {preferred}: AttemptRequest): Upstream | undefined {
+  #preferred(untried: readonly Upstream[], {preferred}: AttemptRequest): Upstream | undefined {
     if (preferred === undefined) return undefined
-    return [...untried].find(({instance, ejectedUntil}) => instance === preferred && ejectedUntil <= this.#now())
+    return untried.find(({instance, ejectedUntil}) => instance === preferred && ejectedUntil <= this.#now())
   }
 
-  async #attempt(upstream: Upstream, tryOne: (upstream: Upstream) => Promise<Tried>): Promise<Tried> {
+  #attempt(upstream: Upstream, tryOne: TryOne, settle: (outcome: Tried) => void): void {
     upstream.inFlight += 1
     upstream.lastUsedAt = this.#now()
+    tryOne(upstream, outcome => {
+      this.#record(upstream, outcome)
+      settle(outcome)
+    })
+  }
+
+  /** What an attempt says of its instance. */
+  #record(upstream: Upstream, outcome: Tried): void {
     const release = (): void => {
       upstream.inFlight -= 1
       upstream.lastUsedAt = this.#now()
     }
-    const outcome = await tryOne(upstream)
     if (outcome.kind === 'answered') {
       if (upstream.answered(outcome.status, this.#now())) this.#events.ejected()
-      if (outcome.until !== undefined) {
-        void outcome.until.then(release)
-        return outcome
-      }
+      if (outcome.until === undefined) release()
+      else void outcome.until.then(release)
+      return
     }
     release()
     if (isBroken(outcome)) {
@@ -102,7 +112,6 @@ export class Attempts {
       upstream.connectionFailed(this.#now())
       this.#events.ejected()
     }
-    return outcome
   }
 
   #mayGoOn(outcome: Tried & {kind: 'failed'}, request: AttemptRequest, attempts: number, untried: number): boolean {

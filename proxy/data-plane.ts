@@ -5,14 +5,18 @@ import {Buckets} from '#shared/domain/rate-limit.ts'
 import type {Logger} from '#shared/log.ts'
 import {compilePattern} from '#shared/patterns.ts'
 import {type AccessLogMode, createAccessLog} from './access-log.ts'
-import {createAdmin} from './admin.ts'
+import {closeAdmin, createAdmin} from './admin.ts'
 import {Attempts} from './attempts.ts'
+import {Candidates} from './candidates.ts'
 import type {Role} from './destination.ts'
 import {Directory} from './directory.ts'
 import {Discovery, type DiscoveryOptions} from './discovery.ts'
 import {createForwarder, type OutsidePolicy} from './forward.ts'
-import type {Limits} from './limits.ts'
-import {createListener, drain, listen} from './listener.ts'
+import {createHttpDate} from './http/date.ts'
+import {Deadlines} from './http/deadlines.ts'
+import {createReadBuffer} from './http/read-buffer.ts'
+import {type Limits, shortestMs} from './limits.ts'
+import {Listener, listen} from './listener.ts'
 import {createMetrics} from './metrics.ts'
 import {createOutside} from './outside.ts'
 import type {Report} from './report.ts'
@@ -59,8 +63,13 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
     ...(snapshotFile === undefined ? {} : {snapshotFile}),
   })
   const metrics = createMetrics(directory, now)
-  const upstreams = new Upstreams(limits, options.zone)
-  const outside = createOutside(limits)
+  // A fault of ours ends the connection it happened on, not the process.
+  const onFault = (error: unknown): void => log.error({err: error}, 'a request could not be served')
+  const deadlines = new Deadlines(now, shortestMs(limits), onFault)
+  const shared = {limits, deadlines, readBuffer: createReadBuffer(), onFault}
+  const upstreams = new Upstreams(shared, options.zone)
+  const outside = createOutside(shared)
+  const date = createHttpDate(now)
   const accessLog = createAccessLog(log, options.accessLog, {now, random})
   const report: Report = entry => {
     metrics.report(entry)
@@ -73,25 +82,32 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
       ? createRouter(() => (directory.loaded ? directory.table : undefined), {buckets: new Buckets(), now})
       : createForwarder(options.outside)
   const self = {role, pseudonym: `gilliam-${role.name}-${randomBytes(6).toString('hex')}`}
-  const attempts = new Attempts(upstreams, {now, random}, metrics)
-  const parts = {self, discovery, attempts, outside, limits, report, draining, now, random}
-  const tunnels = new Tunnels({...parts, opened: () => metrics.tunnels.inc(), closed: () => metrics.tunnels.dec()})
-  const server = createListener({self, traffic: new Traffic(parts), tunnels, limits, log, now})
+  const attempts = new Attempts({now, random}, metrics)
+  const candidates = new Candidates(upstreams)
+  const parts = {self, discovery, candidates, attempts, onFault, outside, limits, report, draining, now, random, date}
+  const tunnels = new Tunnels({...parts, shared, opened: () => metrics.tunnels.inc(), closed: () => metrics.tunnels.dec()})
+  const listener = new Listener({traffic: new Traffic(parts), tunnels, shared, date})
   const admin = createAdmin({role: role.name, directory, upstreams, metrics, draining, now})
 
   await discovery.start()
   const adminAddress = await listen(admin, options.host, options.adminPort)
-  const address = await listen(server, options.host, options.port)
-  const sweeper = setInterval(() => upstreams.sweep(now()), upstreamIdleMsMax / 4)
+  const address = await listen(listener.server, options.host, options.port)
+  const sweeper = setInterval(() => {
+    upstreams.sweep(now())
+    outside.sweep()
+  }, upstreamIdleMsMax / 4)
 
   const stop = async (): Promise<void> => {
     isDraining = true
-    const drained = await drain(server, limits.drainTimeoutMs)
+    const drained = await listener.drain(limits.drainTimeoutMs)
     if (!drained) log.warn({tunnels: tunnels.size}, 'cut off what was still in flight')
     tunnels.destroyAll()
     clearInterval(sweeper)
     await discovery.stop()
-    await Promise.all([upstreams.destroy(), outside.destroy(), drain(admin, 0)])
+    upstreams.destroy()
+    outside.destroy()
+    deadlines.stop()
+    await closeAdmin(admin)
   }
   return {address, adminAddress, stop}
 }

@@ -134,14 +134,20 @@ export class Discovery {
     }
   }
 
-  /** A formation's endpoints. For one never heard of, asks the feed at once and waits for its word, at most {@link firstWordWaitMsMax}. */
-  async find(formation: string): Promise<FormationView> {
+  /** A formation's endpoints when nothing needs to be waited for; else undefined, and {@link find} is to be asked. */
+  known(formation: string): FormationView | undefined {
     const {now} = this.#options
     const known = this.#directory.use(formation, now())
     if (known.loaded || !this.#directory.formations.has(formation)) return known
-    if (this.#directory.outOfReach && now() - this.#lastFailureAt < pollAfterFailureMs) return known
+    return this.#directory.outOfReach && now() - this.#lastFailureAt < pollAfterFailureMs ? known : undefined
+  }
+
+  /** A formation's endpoints. For one never heard of, asks the feed at once and waits for its word, at most {@link firstWordWaitMsMax}. */
+  async find(formation: string): Promise<FormationView> {
+    const known = this.known(formation)
+    if (known !== undefined) return known
     await this.#firstWord(formation)
-    return this.#directory.use(formation, now())
+    return this.#directory.use(formation, this.#options.now())
   }
 
   #firstWord(formation: string): Promise<void> {

@@ -1,4 +1,4 @@
-// What went wrong between us and an instance, in the platform's words. Pure: from error codes of node and undici to ours.
+// What went wrong between us and an instance, in the platform's words. Pure: from error codes of node and of our HTTP engine.
 import type {ErrorCode} from '#shared/errors.ts'
 import type {Limits} from './limits.ts'
 
@@ -32,48 +32,53 @@ export class ForbiddenHostError extends Error {
 
 const seconds = (ms: number): string => `${ms / 1_000} s`
 
+/** Which of our timeouts ran out. */
+export type LateCode = 'CONNECT_TIMEOUT' | 'FIRST_BYTE_TIMEOUT' | 'IDLE_TIMEOUT' | 'TOTAL_TIMEOUT'
+
+/** What our own HTTP engine finds wrong with the other side. `CLOSED`: the connection ended before the answer did. */
+export class ExchangeError extends Error {
+  readonly code: LateCode | 'CLOSED' | 'NOT_HTTP' | 'BODY_TOO_LARGE'
+
+  constructor(code: ExchangeError['code'], message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
 /** Names a failure. `sent`: whether the connection had been made before it. */
 export const failureOf = (error: unknown, sent: boolean, limits: Limits): Failure => {
   const code = codeOf(error)
   const message = error instanceof Error ? error.message : String(error)
   if (code === 'GILLIAM_FORBIDDEN_HOST') return {code: 'host_forbidden', why: message, connection: false, timedOut: false}
   if (unknownHost.has(code)) return {code: 'no_such_host', why: 'has a host name that DNS does not know', connection: true, timedOut: false}
-  if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'ETIMEDOUT') {
+  if (code === 'CONNECT_TIMEOUT' || code === 'ETIMEDOUT') {
     const why = `did not accept a connection within ${seconds(limits.connectTimeoutMs)} (connect timeout)`
     return {code: 'upstream_timeout', why, connection: true, timedOut: false}
   }
-  if (code === 'GILLIAM_BODY_TOO_LARGE') {
+  if (code === 'BODY_TOO_LARGE') {
     return {code: 'too_large', why: 'was being sent a body that is longer than the route takes', connection: false, timedOut: false}
   }
-  if (code === 'GILLIAM_TOTAL_TIMEOUT') {
-    return {
-      code: 'upstream_timeout',
-      why: 'did not finish its answer in time (total timeout of the route)',
-      connection: false,
-      timedOut: true,
-    }
+  if (code === 'TOTAL_TIMEOUT') {
+    const why = 'did not finish its answer in time (total timeout of the route)'
+    return {code: 'upstream_timeout', why, connection: false, timedOut: true}
   }
-  if (code === 'UND_ERR_HEADERS_TIMEOUT') {
+  if (code === 'FIRST_BYTE_TIMEOUT') {
     const why = `did not begin to answer within ${seconds(limits.firstByteTimeoutMs)} (first-byte timeout)`
     return {code: 'upstream_timeout', why, connection: false, timedOut: true}
   }
-  if (code === 'UND_ERR_BODY_TIMEOUT') {
+  if (code === 'IDLE_TIMEOUT') {
     const why = `sent nothing for ${seconds(limits.idleTimeoutMs)} in the middle of its answer (idle timeout)`
     return {code: 'upstream_timeout', why, connection: false, timedOut: true}
   }
-  const isNotHttp = error instanceof Error && error.name === 'HTTPParserError'
   if (!sent || unreachable.has(code)) {
     return {code: 'upstream_refused', why: `refused the connection (${code || message})`, connection: true, timedOut: false}
   }
-  if (isNotHttp || code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW' || code === 'ERR_INVALID_CHAR') {
-    return {code: 'upstream_broken', why: `sent something that is not HTTP (${code || message})`, connection: false, timedOut: false}
-  }
-  if (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') {
-    return {code: 'upstream_broken', why: 'sent an answer that is not as long as it said', connection: false, timedOut: false}
+  if (code === 'NOT_HTTP') {
+    return {code: 'upstream_broken', why: `sent something that is not HTTP (${message})`, connection: false, timedOut: false}
   }
   return {
     code: 'upstream_broken',
-    why: `closed the connection before it had answered (${code || message})`,
+    why: `closed the connection before it had answered (${code === 'CLOSED' ? message : code || message})`,
     connection: true,
     timedOut: false,
   }

@@ -15,11 +15,15 @@ export interface Limits {
   readonly keepAliveMs: number
   /**
    * An idle connection to an instance is kept this long, whatever the instance promises; well below what servers keep theirs (gunicorn 2 s, node and uvicorn
-   * 5 s), so that none is about to be closed when a request goes out on it. undici's timers are exact below 1 s only.
+   * 5 s), so that none is about to be closed when a request goes out on it.
    */
   readonly upstreamKeepAliveMs: number
   /** A request's or answer's head. */
   readonly headBytesMax: number
+  /** A request's target. */
+  readonly targetBytesMax: number
+  /** Header lines of a request or answer. */
+  readonly fieldsMax: number
   /** Open client connections; more wait in the kernel or are reset. */
   readonly connectionsMax: number
   /** Open connections to one instance; more requests wait in line. */
@@ -37,7 +41,20 @@ export const limitsDefault: Limits = {
   keepAliveMs: 75_000,
   upstreamKeepAliveMs: 900,
   headBytesMax: 16_384,
+  targetBytesMax: 8_192,
+  fieldsMax: 128,
   connectionsMax: 16_384,
   connectionsPerInstanceMax: 1_024,
   drainTimeoutMs: 8_000,
 }
+
+/** The shortest of the timeouts that connections wait for. */
+export const shortestMs = (limits: Limits): number =>
+  Math.min(
+    limits.connectTimeoutMs,
+    limits.firstByteTimeoutMs,
+    limits.idleTimeoutMs,
+    limits.tunnelIdleTimeoutMs,
+    limits.headTimeoutMs,
+    limits.keepAliveMs,
+  )

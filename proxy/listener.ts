@@ -1,97 +1,94 @@
-// The traffic listener: node:http with its limits, and which kind of request goes where. Owns accepting and draining; serves nothing itself.
-import {createServer, type IncomingMessage, type RequestListener, type Server} from 'node:http'
-import type {AddressInfo, Socket} from 'node:net'
-import type {Duplex} from 'node:stream'
-import type {Logger} from '#shared/log.ts'
-import {answerProblem, answerProblemRaw} from './answers.ts'
-import {codeOf} from './failures.ts'
-import type {Limits} from './limits.ts'
+// The traffic listener: accepts connections, hands requests to whoever serves their kind, answers what can not be a request, drains. Serves nothing itself.
+import type {Server as HttpServer} from 'node:http'
+import {type AddressInfo, createServer, type Server} from 'node:net'
+import {problemAnswer} from './answers.ts'
+import {ClientConnection, type ClientOptions} from './http/client-connection.ts'
+import type {Exchange} from './http/exchange.ts'
+import type {Fault} from './http/fields.ts'
+import type {Shared} from './http/upstream-connection.ts'
 import type {Traffic} from './traffic.ts'
 import type {Tunnels} from './tunnels.ts'
-import {beginVisit, loopProblem, type Self} from './visit.ts'
 
-/** Only WebSockets are upgraded; every other `Upgrade` is ignored, as a server may (RFC 9110 §7.8), so that no other protocol slips through. */
-const isWebSocket = ({method, headers}: IncomingMessage): boolean => method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket'
-
-/** Answers what could not be parsed, and closes. In the middle of an answer (`busy`) nothing more may be said. */
-const answerMalformed = (error: Error, socket: Duplex, busy: boolean): void => {
-  const code = codeOf(error)
-  if (busy || code === 'ECONNRESET' || !socket.writable) socket.destroy(error)
-  else if (code === 'HPE_HEADER_OVERFLOW') answerProblemRaw(socket, 'too_large', 'The head of the request is too large.', {requestId: '-'})
-  else if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
-    answerProblemRaw(socket, 'invalid_request', 'The head of the request took too long.', {requestId: '-'})
-  else answerProblemRaw(socket, 'invalid_request', `This is not HTTP: ${code || 'malformed request'}.`, {requestId: '-'})
-}
-
-/** Serves the requests of one connection one after the other: pipelined ones may depend on each other (RFC 9112 §9.3.2). */
-class Line {
-  readonly #last = new WeakMap<Duplex, Promise<void>>()
-  readonly #onError: (error: unknown) => void
-
-  constructor(onError: (error: unknown) => void) {
-    this.#onError = onError
-  }
-
-  isBusy(socket: Duplex): boolean {
-    return this.#last.has(socket)
-  }
-
-  /** Runs `work` when the work before it on this connection is done. A fault of ours ends the connection, not the process. */
-  enter(socket: Duplex, work: () => Promise<void>): void {
-    const before = this.#last.get(socket)
-    const mine = (before === undefined ? work() : before.then(work))
-      .catch((error: unknown) => {
-        this.#onError(error)
-        socket.destroy()
-      })
-      .finally(() => {
-        if (this.#last.get(socket) === mine) this.#last.delete(socket)
-      })
-    this.#last.set(socket, mine)
-  }
-}
+/** Small buffers make `drain` tell of every larger write. */
+const highWaterMark = 16_384
 
 export interface ListenerOptions {
-  readonly self: Self
   readonly traffic: Traffic
   readonly tunnels: Tunnels
-  readonly limits: Limits
-  readonly log: Logger
-  readonly now: () => number
+  readonly shared: Shared
+  readonly date: () => string
 }
 
-/** A server ready to listen. */
-export const createListener = ({self, traffic, tunnels, limits, log, now}: ListenerOptions): Server => {
-  const server = createServer({
-    keepAliveTimeout: limits.keepAliveMs,
-    headersTimeout: limits.headTimeoutMs,
-    requestTimeout: 0,
-    connectionsCheckingInterval: Math.min(5_000, limits.headTimeoutMs),
-    maxHeaderSize: limits.headBytesMax,
-    noDelay: true,
-    shouldUpgradeCallback: isWebSocket,
-  })
-  server.maxConnections = limits.connectionsMax
-  server.timeout = limits.idleTimeoutMs + 10_000
-  const line = new Line(error => log.error({err: error}, 'a request could not be served'))
-  const serve = (expectsContinue: boolean): RequestListener => {
-    return (request, response) => {
-      const {socket} = request
-      if (!tunnels.isOwn(socket)) return line.enter(socket, () => traffic.serve(request, response, expectsContinue))
-      const {code, detail} = loopProblem(self.role)
-      answerProblem(response, code, detail, {requestId: beginVisit(request, now).requestId}, true)
+/** A listener and its connections. */
+export class Listener {
+  readonly server: Server
+  readonly #options: ListenerOptions
+  readonly #connections = new Set<ClientConnection>()
+
+  constructor(options: ListenerOptions) {
+    const {limits, deadlines, onFault} = options.shared
+    this.#options = options
+    const each: ClientOptions = {
+      limits,
+      deadlines,
+      serve: (exchange, connection) => this.#serve(exchange, connection),
+      refuse: (fault, connection) => this.#refuse(fault, connection),
+      onClosed: connection => this.#connections.delete(connection),
+      onFault,
     }
+    this.server = createServer({noDelay: true, allowHalfOpen: true, highWaterMark}, socket =>
+      this.#connections.add(new ClientConnection(socket, each)),
+    )
+    this.server.maxConnections = limits.connectionsMax
   }
-  server.on('request', serve(false))
-  server.on('checkContinue', serve(true))
-  server.on('upgrade', (request, socket, head) => line.enter(socket, () => tunnels.upgrade(request, socket as Socket, head)))
-  server.on('connect', (request, socket, head) => line.enter(socket, () => tunnels.connect(request, socket as Socket, head)))
-  server.on('clientError', (error, socket) => answerMalformed(error, socket, line.isBusy(socket)))
-  return server
+
+  #serve(exchange: Exchange, connection: ClientConnection): void {
+    const {traffic, tunnels} = this.#options
+    if (exchange.head.method === 'CONNECT') tunnels.connect(exchange, connection)
+    else if (tunnels.isOwn(connection)) tunnels.refuseLoop(exchange)
+    else traffic.serve(exchange, connection, outcome => tunnels.hold(connection, outcome))
+  }
+
+  /** Answers what could not be parsed, and ends the connection. */
+  #refuse({reason, oversize}: Fault, connection: ClientConnection): void {
+    const manner = {headOnly: false, close: true, date: this.#options.date()}
+    const [code, detail] = oversize
+      ? (['too_large', `This request is larger than we take: ${reason}.`] as const)
+      : (['invalid_request', `This is not a request we can read safely: ${reason}.`] as const)
+    connection.outlet.begin(problemAnswer(code, detail, {requestId: '-'}, manner).text, false)
+    connection.outlet.finish()
+    connection.end()
+  }
+
+  /** Stops accepting and waits for requests in flight, at most `timeoutMs`; true when all of them ended by themselves. */
+  async drain(timeoutMs: number): Promise<boolean> {
+    const closed = new Promise<void>(resolve => {
+      this.server.close(() => resolve())
+    })
+    const drainAll = (): void => {
+      for (const connection of this.#connections) connection.drain()
+    }
+    drainAll()
+    const sweep = setInterval(drainAll, 100)
+    const ended = await isInTime(closed, timeoutMs)
+    clearInterval(sweep)
+    if (!ended) for (const connection of this.#connections) connection.destroy()
+    return ended
+  }
+}
+
+const isInTime = async (wanted: Promise<void>, timeoutMs: number): Promise<boolean> => {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<'late'>(resolve => {
+    timer = setTimeout(() => resolve('late'), timeoutMs)
+  })
+  const first = await Promise.race([wanted, late])
+  clearTimeout(timer)
+  return first !== 'late'
 }
 
 /** Starts listening; rejects when the address is taken. */
-export const listen = (server: Server, host: string, port: number): Promise<AddressInfo> =>
+export const listen = (server: Server | HttpServer, host: string, port: number): Promise<AddressInfo> =>
   new Promise((resolve, reject) => {
     server.once('error', reject)
     server.listen({host, port}, () => {
@@ -99,20 +96,3 @@ export const listen = (server: Server, host: string, port: number): Promise<Addr
       resolve(server.address() as AddressInfo)
     })
   })
-
-/** Stops accepting and waits for requests in flight, at most `timeoutMs`; true when all of them ended by themselves. */
-export const drain = async (server: Server, timeoutMs: number): Promise<boolean> => {
-  const closed = new Promise<void>(resolve => {
-    server.close(() => resolve())
-  })
-  const sweep = setInterval(() => server.closeIdleConnections(), 100)
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<'late'>(resolve => {
-    timer = setTimeout(() => resolve('late'), timeoutMs)
-  })
-  const ended = (await Promise.race([closed, late])) !== 'late'
-  clearTimeout(timer)
-  clearInterval(sweep)
-  if (!ended) server.closeAllConnections()
-  return ended
-}

@@ -1,9 +1,9 @@
 // Hosts outside the platform: how the proxy reaches them, and the addresses it never reaches for anybody.
 import {lookup as dnsLookup} from 'node:dns'
 import {BlockList, isIP, type LookupFunction} from 'node:net'
-import {Agent, buildConnector, type Dispatcher} from 'undici'
 import {ForbiddenHostError} from './failures.ts'
-import type {Limits} from './limits.ts'
+import {Pool} from './http/pool.ts'
+import type {Place, Shared} from './http/upstream-connection.ts'
 
 /** Link-local addresses (RFC 3927, RFC 4291 §2.5.6) and the IPv6 metadata address of clouds: there live the credentials of the machine, not services. */
 const createForbidden = (): BlockList => {
@@ -16,17 +16,26 @@ const createForbidden = (): BlockList => {
 
 const bare = (host: string): string => host.replace(/^\[|\]$/g, '')
 
+/** A host and port as asked for; IPv6 addresses in brackets. */
+interface HostPort {
+  readonly host: string
+  readonly port: number
+}
+
 export interface Outside {
-  readonly dispatcher: Dispatcher
-  /** Refuses names that resolve to forbidden addresses. */
-  readonly lookup: LookupFunction
-  /** Throws {@link ForbiddenHostError} for a literal address that is forbidden. */
-  readonly check: (host: string) => void
-  readonly destroy: () => Promise<void>
+  /** Where to connect to; names that resolve to forbidden addresses fail there. */
+  readonly place: (wanted: HostPort) => Place
+  /** Connections kept alive. */
+  readonly pool: (wanted: HostPort) => Pool
+  /** Why a literal address is not reached for anybody. */
+  readonly refusal: (host: string) => ForbiddenHostError | undefined
+  /** Forgets hosts that nobody talks to. */
+  readonly sweep: () => void
+  readonly destroy: () => void
 }
 
 /** The proxy's way to ordinary hosts. */
-export const createOutside = (limits: Limits): Outside => {
+export const createOutside = (shared: Shared): Outside => {
   const forbidden = createForbidden()
   const isForbidden = (address: string): boolean => forbidden.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
   const refusal = (): ForbiddenHostError => new ForbiddenHostError('is a link-local address, which no proxy may reach')
@@ -40,22 +49,24 @@ export const createOutside = (limits: Limits): Outside => {
       return callback(null, first.address, first.family)
     })
   }
-  const check = (host: string): void => {
-    if (isIP(bare(host)) !== 0 && isForbidden(bare(host))) throw refusal()
+  const place = ({host, port}: HostPort): Place => ({host: bare(host), port, lookup})
+  const pools = new Map<string, Pool>()
+  const pool = (wanted: HostPort): Pool => {
+    const key = `${wanted.host}:${wanted.port}`
+    const known = pools.get(key) ?? new Pool(place(wanted), shared)
+    pools.set(key, known)
+    return known
   }
-  // undici reads `0x7f000001` as an address, so what is connected to is checked once more where it is known.
-  const connector = buildConnector({timeout: limits.connectTimeoutMs, lookup, allowH2: false})
-  const dispatcher = new Agent({
-    connections: limits.connectionsPerInstanceMax,
-    pipelining: 1,
-    allowH2: false,
-    connect: (options, callback) => {
-      if (isIP(bare(options.hostname)) !== 0 && isForbidden(bare(options.hostname))) callback(refusal(), null)
-      else connector(options, callback)
+  return {
+    place,
+    pool,
+    refusal: host => (isIP(bare(host)) !== 0 && isForbidden(bare(host)) ? refusal() : undefined),
+    sweep: () => {
+      for (const [key, one] of pools) if (one.isEmpty) pools.delete(key)
     },
-    maxHeaderSize: limits.headBytesMax,
-    keepAliveTimeout: limits.upstreamKeepAliveMs,
-    keepAliveMaxTimeout: limits.upstreamKeepAliveMs,
-  })
-  return {dispatcher, lookup, check, destroy: () => dispatcher.destroy()}
+    destroy: () => {
+      for (const one of pools.values()) one.destroy()
+      pools.clear()
+    },
+  }
 }

@@ -1,144 +1,239 @@
-// One HTTP exchange with one instance: sends the request, streams the answer back with backpressure both ways. Knows nothing of routes and retries.
-import type {ServerResponse} from 'node:http'
-import type {Readable} from 'node:stream'
-import type {Dispatcher} from 'undici'
-import {edited, type HeaderEdit} from '#shared/domain/header-edit.ts'
+// One HTTP exchange with one instance: sends the request, passes the answer back, with backpressure both ways. Knows nothing of routes and retries, but for
+// one: a kept connection that turns out to be closed says nothing about the instance.
+import {isIdempotent} from '#shared/domain/balancer.ts'
+import type {HeaderEdit} from '#shared/domain/header-edit.ts'
 import type {Tried} from './attempts.ts'
-import {failureOf} from './failures.ts'
-import {endToEnd, valuesOf} from './headers.ts'
+import {ExchangeError, failureOf} from './failures.ts'
+import type {BodySink, ClientWatcher, Exchange} from './http/exchange.ts'
+import type {ResponseFraming} from './http/framing.ts'
+import type {ResponseHead} from './http/head.ts'
+import type {Pool, Taker} from './http/pool.ts'
+import {type AnswerWay, forwardedAnswer} from './http/rewrite.ts'
+import {joinTunnel, type TunnelEnd} from './http/tunnel.ts'
+import type {AnswerSink, UpstreamConnection} from './http/upstream-connection.ts'
 import type {Limits} from './limits.ts'
-
-export interface RelayRequest {
-  readonly method: string
-  readonly path: string
-  /** Names and values in turn. */
-  readonly headers: readonly string[]
-  readonly body: Readable | null
-  /** Needed by dispatchers of many hosts only. */
-  readonly origin?: string
-}
 
 export interface RelayOptions {
   readonly limits: Limits
+  /** The request's head as it goes out. */
+  readonly head: string
   /** Put on every answer that has none. */
   readonly requestId: string
-  /** Whether to end the client's connection after this answer. */
-  readonly lastOnConnection: () => boolean
-  /** Fires when the whole exchange has taken too long. */
-  readonly deadline?: AbortSignal
+  /** The present time as an HTTP date. */
+  readonly date: () => string
+  readonly draining: () => boolean
+  /** When the whole exchange has taken too long, in milliseconds since the epoch. */
+  readonly endsAt?: number | undefined
+  /** Longest the request's body may be. */
+  readonly bodyBytesMax?: number | undefined
   /** What becomes of the answer's headers. */
-  readonly edit?: HeaderEdit
+  readonly edit?: HeaderEdit | undefined
+  readonly now: () => number
 }
 
-type Controller = Dispatcher.DispatchController
+type Settle = (outcome: Tried) => void
 
-const flat = (raw: Controller['rawHeaders']): string[] =>
-  Array.isArray(raw) ? raw.map(item => (typeof item === 'string' ? item : item.toString('latin1'))) : []
-
-/** undici's handler of one exchange. Interim (1xx) answers are dropped, as a proxy may (RFC 9110 §15.2). */
-class Exchange implements Dispatcher.DispatchHandler {
-  readonly #response: ServerResponse
+class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
+  readonly #pool: Pool
+  readonly #exchange: Exchange
+  readonly #client: TunnelEnd
   readonly #options: RelayOptions
-  readonly #resolve: (outcome: Tried) => void
-  #controller: Controller | undefined
+  readonly #settle: Settle
+  #connection: UpstreamConnection | undefined
   #settled = false
+  #headSent = false
+  #fresh: boolean
+  #bodyBytes = 0
+  #timer: NodeJS.Timeout | undefined
+  readonly connectTimeoutMs: number
 
-  constructor(response: ServerResponse, options: RelayOptions, resolve: (outcome: Tried) => void) {
-    this.#response = response
+  constructor(pool: Pool, exchange: Exchange, client: TunnelEnd, options: RelayOptions, settle: Settle) {
+    this.#pool = pool
+    this.#exchange = exchange
+    this.#client = client
     this.#options = options
-    this.#resolve = resolve
-    response.on('close', this.#onClose)
-    options.deadline?.addEventListener('abort', this.#onDeadline)
+    this.#settle = settle
+    this.connectTimeoutMs = options.limits.connectTimeoutMs
+    this.#fresh = exchange.framing.webSocket
   }
 
-  readonly #onDeadline = (): void => this.late()
-
-  /** The whole exchange has taken too long. */
-  late(): void {
-    if (this.#settled) return
-    const late = Object.assign(new Error('the whole exchange took too long'), {code: 'GILLIAM_TOTAL_TIMEOUT'})
-    this.fail(late)
-    this.#controller?.abort(late)
+  start(): void {
+    const {endsAt, now} = this.#options
+    this.#exchange.watch(this)
+    if (endsAt !== undefined) {
+      const late = (): void => this.#breakOff(new ExchangeError('TOTAL_TIMEOUT', 'the whole exchange took too long'))
+      this.#timer = setTimeout(late, Math.max(0, endsAt - now()))
+    }
+    this.#pool.take(this, this.#fresh)
   }
 
-  #settle(outcome: Tried): void {
+  #end(outcome: Tried): void {
     if (this.#settled) return
     this.#settled = true
-    this.#options.deadline?.removeEventListener('abort', this.#onDeadline)
-    this.#response.off('close', this.#onClose)
-    this.#resolve(outcome)
+    clearTimeout(this.#timer)
+    this.#exchange.watch(undefined)
+    this.#settle(outcome)
   }
 
-  readonly #onClose = (): void => {
-    if (this.#response.writableFinished) return
-    this.#settle({kind: 'client_gone'})
-    this.#controller?.abort(new Error('the client closed its connection'))
+  onConnection(connection: UpstreamConnection): void {
+    const {head, framing} = this.#exchange
+    this.#connection = connection
+    connection.ask({method: head.method, webSocket: framing.webSocket}, this)
+    connection.outlet.begin(this.#options.head, framing.body.kind === 'chunked')
+    if (!this.#exchange.hasBody) this.onRequestEnd()
+    else {
+      this.#exchange.openBody(this)
+      connection.outlet.flush()
+      this.#headSent = true
+    }
   }
 
-  fail(error: unknown): void {
-    if (this.#settled) return
-    const response = this.#response
-    if (response.destroyed) {
-      this.#settle({kind: 'client_gone'})
+  onNoConnection(error: Error): void {
+    this.#end({kind: 'failed', failure: failureOf(error, false, this.#options.limits), sent: false, answerBegun: false})
+  }
+
+  onRequestBody(bytes: Buffer, start: number, end: number): void {
+    this.#bodyBytes += end - start
+    if (this.#bodyBytes > (this.#options.bodyBytesMax ?? Number.POSITIVE_INFINITY)) {
+      this.#breakOff(new ExchangeError('BODY_TOO_LARGE', 'the body is too long'))
       return
     }
-    const sent = this.#controller !== undefined
-    const answerBegun = response.headersSent
-    this.#settle({kind: 'failed', failure: failureOf(error, sent, this.#options.limits), sent, answerBegun})
-    if (answerBegun) response.destroy()
+    const outlet = this.#connection?.outlet
+    if (this.#headSent) outlet?.hold()
+    outlet?.take(bytes, start, end, true)
   }
 
-  onRequestStart(controller: Controller): void {
-    if (this.#settled) controller.abort(new Error('nobody waits for this answer any more'))
-    else this.#controller = controller
+  onRequestPause(): boolean {
+    const connection = this.#connection
+    if (connection === undefined) return true
+    connection.outlet.flush()
+    const {blocked} = connection.outlet
+    if (!this.#exchange.answerBegun) {
+      // Whose turn it is: a client that stalls is not the instance’s fault.
+      if (blocked) connection.expectWithin(this.#options.limits.idleTimeoutMs)
+      else connection.expectNothing()
+    }
+    return blocked
   }
 
-  onResponseStart(controller: Controller, status: number, _headers: unknown, statusText?: string): void {
-    if (status < 200) return
+  onRequestEnd(): void {
+    const connection = this.#connection
+    if (connection === undefined) return
+    connection.requestSent = true
+    connection.outlet.finish()
+    if (!this.#exchange.answerBegun) connection.expectWithin(this.#options.limits.firstByteTimeoutMs, 'FIRST_BYTE_TIMEOUT')
+  }
+
+  /** Ends the exchange by our own decision. */
+  #breakOff(error: ExchangeError): void {
     if (this.#settled) return
-    const {requestId, lastOnConnection, edit} = this.#options
-    const sent = endToEnd(flat(controller.rawHeaders))
-    const headers = edit === undefined ? sent : edited(sent, edit)
-    this.#response.sendDate = valuesOf(headers, 'date').length === 0
-    if (valuesOf(headers, 'x-request-id').length === 0) headers.push('x-request-id', requestId)
-    if (lastOnConnection()) headers.push('connection', 'close')
-    this.#response.writeHead(status, statusText ?? '', headers)
+    const {answerBegun} = this.#exchange
+    const sent = this.#connection !== undefined
+    this.#pool.cancel(this)
+    this.#connection?.abandon()
+    this.#connection = undefined
+    this.#end({kind: 'failed', failure: failureOf(error, sent, this.#options.limits), sent, answerBegun})
+    if (answerBegun) this.#exchange.host.destroy()
   }
 
-  onResponseData(controller: Controller, chunk: Buffer): void {
-    if (this.#settled || this.#response.write(chunk)) return
-    controller.pause()
-    this.#response.once('drain', () => controller.resume())
+  onRequestBroken(): void {
+    this.#connection?.abandon()
+    this.#end({kind: 'client_gone'})
   }
 
-  onResponseEnd(): void {
+  onDrained(): void {
+    this.#exchange.resumeBody()
+  }
+
+  onClientGone(): void {
+    this.#pool.cancel(this)
+    this.#connection?.abandon()
+    this.#end({kind: 'client_gone'})
+  }
+
+  onClientDrained(): void {
+    this.#exchange.host.onClientSlow(false)
+    this.#connection?.resume()
+    this.#connection?.expectWithin(this.#options.limits.idleTimeoutMs)
+  }
+
+  onHead(head: ResponseHead, framing: ResponseFraming): void {
+    const exchange = this.#exchange
+    const isOld = exchange.head.minor === 0
+    const {kind} = framing.body
+    const unsized = kind === 'chunked' || kind === 'close'
+    // What is not read of the request can not be told from the next one: the connection ends (RFC 9112 §9.3).
+    if (this.#options.draining() || !exchange.bodyWhole || (unsized && isOld)) exchange.last = true
+    const isSwitch = head.status === 101
+    const connection = isSwitch ? 'upgrade' : exchange.last ? 'close' : isOld ? 'keepAlive' : 'unsaid'
+    const way: AnswerWay = {
+      requestId: this.#options.requestId,
+      date: this.#options.date(),
+      framing: unsized ? (isOld ? 'close' : 'chunked') : 'asIs',
+      connection,
+      edit: this.#options.edit,
+    }
+    exchange.begin(head.status, forwardedAnswer(head, framing, way), way.framing === 'chunked')
+    if (isSwitch) this.#switch()
+    else this.#connection?.expectWithin(this.#options.limits.idleTimeoutMs)
+  }
+
+  /** The instance speaks another protocol from here on. */
+  #switch(): void {
+    const instance = this.#connection as UpstreamConnection
+    this.#pool.detach(instance)
+    this.#exchange.becomeTunnel()
+    const until = joinTunnel(this.#client, instance, this.#options.limits.tunnelIdleTimeoutMs)
+    this.#end({kind: 'answered', status: 101, until})
+  }
+
+  onBody(bytes: Buffer, start: number, end: number, owned: boolean): boolean {
+    return this.#exchange.host.outlet.take(bytes, start, end, owned)
+  }
+
+  onPause(): void {
+    const {outlet} = this.#exchange.host
+    outlet.flush()
+    if (outlet.blocked) {
+      this.#connection?.pause()
+      this.#connection?.expectNothing()
+      this.#exchange.host.onClientSlow(true)
+    } else this.#connection?.expectWithin(this.#options.limits.idleTimeoutMs)
+  }
+
+  onEnd(): void {
+    this.#connection = undefined
+    this.#end({kind: 'answered', status: this.#exchange.status})
+    this.#exchange.finish()
+  }
+
+  onFailed(error: Error): void {
+    const connection = this.#connection as UpstreamConnection
+    this.#connection = undefined
     if (this.#settled) return
-    this.#response.end()
-    this.#settle({kind: 'answered', status: this.#response.statusCode})
+    const {answerBegun} = this.#exchange
+    if (this.#isStale(connection, error)) {
+      this.#fresh = true
+      this.#pool.take(this, true)
+      return
+    }
+    this.#end({kind: 'failed', failure: failureOf(error, true, this.#options.limits), sent: true, answerBegun})
+    if (answerBegun) this.#exchange.host.destroy()
   }
 
-  onResponseError(_controller: Controller, error: Error): void {
-    this.fail(error)
+  /** Whether the connection was closed by an instance that had done with it before our request came (RFC 9112 §9.3.1): the same may be sent again. */
+  #isStale({served}: UpstreamConnection, error: Error): boolean {
+    const {answerBegun, bodyTaken, head} = this.#exchange
+    const isClosed = !(error instanceof ExchangeError) || error.code === 'CLOSED'
+    return isClosed && !this.#fresh && served > 0 && !answerBegun && !bodyTaken && isIdempotent(head.method)
   }
 }
 
-/** Sends one request and answers `response` with what comes back. Settles when the answer has been passed on, has failed, or the client is gone. */
-export const relay = (dispatcher: Dispatcher, request: RelayRequest, response: ServerResponse, options: RelayOptions): Promise<Tried> =>
-  new Promise(resolve => {
-    if (response.destroyed) {
-      resolve({kind: 'client_gone'})
-      return
-    }
-    const exchange = new Exchange(response, options, resolve)
-    if (options.deadline?.aborted === true) {
-      exchange.late()
-      return
-    }
-    const {firstByteTimeoutMs: headersTimeout, idleTimeoutMs: bodyTimeout} = options.limits
-    const method = request.method as Dispatcher.HttpMethod
-    try {
-      dispatcher.dispatch({...request, method, headers: [...request.headers], headersTimeout, bodyTimeout}, exchange)
-    } catch (error) {
-      exchange.fail(error)
-    }
-  })
+/**
+ * Sends the request to the place behind `pool` and answers `exchange` with what comes back. Settles when the answer has been passed on, has failed, or the
+ * client is gone; for an answer that switches protocols, when it has, with `until` for as long as that lasts.
+ */
+export const relay = (pool: Pool, exchange: Exchange, client: TunnelEnd, options: RelayOptions, settle: Settle): void => {
+  if (exchange.gone) settle({kind: 'client_gone'})
+  else new Relay(pool, exchange, client, options, settle).start()
+}

@@ -11,12 +11,12 @@ export interface Entry {
   /** Of the answer; 0 when the client left before there was one. */
   readonly status: number
   /** Set when the answer is ours, or the instance's broke off. */
-  readonly code?: ErrorCode
-  readonly detail?: string
-  readonly route?: string
-  readonly service?: string
-  readonly formation?: string
-  readonly instance?: string
+  readonly code?: ErrorCode | undefined
+  readonly detail?: string | undefined
+  readonly route?: string | undefined
+  readonly service?: string | undefined
+  readonly formation?: string | undefined
+  readonly instance?: string | undefined
   readonly attempts: number
   readonly durationMs: number
 }

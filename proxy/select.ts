@@ -43,12 +43,11 @@ export interface Asking {
   readonly random: number
 }
 
-/** The places of the release that the service's traffic choice gives the request to; none when no release it names is alive. */
-const ofChosenRelease = (places: readonly Place[], traffic: Traffic, {request, session, random}: Asking): readonly Place[] => {
+/** The release that a traffic choice gives the request to; undefined when no release it names is alive. */
+export const releaseFor = (places: readonly Place[], traffic: Traffic, {request, session, random}: Asking): number | undefined => {
   const live = new Set(places.map(({endpoint}) => endpoint.release))
   const held = session === undefined ? undefined : places.find(({endpoint}) => endpoint.id === session)?.endpoint.release
-  const release = chooseRelease(traffic, request, {isLive: each => live.has(each), random, ...(held !== undefined && {session: held})})
-  return release === undefined ? [] : places.filter(({endpoint}) => endpoint.release === release)
+  return chooseRelease(traffic, request, {isLive: each => live.has(each), random, ...(held !== undefined && {session: held})})
 }
 
 const noRelease = ({service, formation}: ServiceAddress, traffic: Traffic): string => {
@@ -57,9 +56,22 @@ const noRelease = ({service, formation}: ServiceAddress, traffic: Traffic): stri
   return `Service “${service}” of formation “${formation}” has live instances, but none of release ${named}, which its traffic choice names; ${how}.`
 }
 
-/** The places that serve an address, or why there are none. An address that names an instance means that one, whatever its release. */
-export const select = ({endpoints, traffic}: Known, address: ServiceAddress, wantedPort: number | undefined, asking: Asking): Selection => {
-  const {service, formation, instance} = address
+/** The traffic choice that holds for an address. One that names an instance means that one, whatever its release. */
+export const choiceFor = (traffic: Known['traffic'], {service, instance}: ServiceAddress): Traffic | undefined =>
+  instance === undefined && Object.hasOwn(traffic, service) ? traffic[service] : undefined
+
+/** Those of `places` that run a release, or why there are none. */
+export const ofRelease = (places: readonly Place[], release: number | undefined, address: ServiceAddress, choice: Traffic): Selection => {
+  const chosen = release === undefined ? [] : places.filter(({endpoint}) => endpoint.release === release)
+  return chosen.length > 0 ? {ok: true, places: chosen} : {ok: false, detail: noRelease(address, choice)}
+}
+
+/** The places that serve an address, of all releases, or why there are none. */
+export const placesOf = (
+  endpoints: Known['endpoints'],
+  {service, formation, instance}: ServiceAddress,
+  wantedPort: number | undefined,
+): Selection => {
   const ofService = endpoints.filter(endpoint => endpoint.service === service)
   if (ofService.length === 0) return {ok: false, detail: `Service “${service}” of formation “${formation}” has no live instance.`}
   const wanted = instance === undefined ? ofService : ofService.filter(({id}) => id === instance)
@@ -69,11 +81,7 @@ export const select = ({endpoints, traffic}: Known, address: ServiceAddress, wan
     const port = hostPortOf(endpoint.ports, wantedPort)
     if (port !== undefined) places.push({endpoint, port})
   }
-  const choice = instance === undefined && Object.hasOwn(traffic, service) ? traffic[service] : undefined
-  if (places.length > 0) {
-    const chosen = choice === undefined ? places : ofChosenRelease(places, choice, asking)
-    return chosen.length > 0 || choice === undefined ? {ok: true, places: chosen} : {ok: false, detail: noRelease(address, choice)}
-  }
+  if (places.length > 0) return {ok: true, places}
   const known = [...new Set(wanted.flatMap(({ports}) => Object.keys(ports)))]
   const has = known.length === 0 ? 'no ports' : `port ${known.join(', ')}`
   return {ok: false, detail: `Service “${service}” of formation “${formation}” has ${has}, not ${wantedPort ?? defaultPort}.`}

@@ -1,24 +1,30 @@
-// One HTTP request from its head to its end: decide, find instances, try them, answer, report. Owns the order of these steps.
-import type {IncomingMessage, ServerResponse} from 'node:http'
-import {answerBare, answerProblem} from './answers.ts'
-import type {Attempted, Attempts, Tried} from './attempts.ts'
-import {RequestBody} from './body.ts'
-import type {Destination, OutsideDestination, ServiceDestination} from './destination.ts'
+// One HTTP request from its head to its end: decide, find instances, try them, answer, report. Owns the order of these steps. Nothing here waits unless it
+// must, and then by callback: a promise per step would cost more than the steps.
+import {bareAnswer, type Manner, problemAnswer} from './answers.ts'
+import type {Attempted, AttemptRequest, Attempts, Tried} from './attempts.ts'
+import type {Candidates} from './candidates.ts'
+import type {Destination, Handling, OutsideDestination, OwnAnswer, ServiceDestination} from './destination.ts'
+import type {FormationView} from './directory.ts'
 import type {Discovery} from './discovery.ts'
 import {failureOf} from './failures.ts'
 import {answerEdit, limitsOf} from './handling.ts'
+import type {Exchange} from './http/exchange.ts'
+import type {Pool} from './http/pool.ts'
+import {fieldsOf} from './http/rewrite.ts'
+import type {TunnelEnd} from './http/tunnel.ts'
 import type {Limits} from './limits.ts'
 import type {Outside} from './outside.ts'
-import {relay} from './relay.ts'
-import type {Report} from './report.ts'
+import {type RelayOptions, relay} from './relay.ts'
+import type {Entry, Report} from './report.ts'
+import type {Upstream} from './upstreams.ts'
 import {
   beginVisit,
   decide,
   entryOf,
   failedProblem,
-  findPlaces,
-  headersFor,
+  headFor,
   isProblem,
+  nobodyProblem,
   type Problem,
   type Self,
   type Visit,
@@ -27,6 +33,7 @@ import {
 export interface TrafficOptions {
   readonly self: Self
   readonly discovery: Discovery
+  readonly candidates: Candidates
   readonly attempts: Attempts
   readonly outside: Outside
   readonly limits: Limits
@@ -34,20 +41,100 @@ export interface TrafficOptions {
   readonly draining: () => boolean
   readonly now: () => number
   readonly random: () => number
+  /** The present time as an HTTP date. */
+  readonly date: () => string
+  /** Told of a fault of ours. */
+  readonly onFault: (error: unknown) => void
 }
 
-/** One request with everything that belongs to it. */
-interface Exchange {
-  readonly visit: Visit
-  readonly body: RequestBody
-  readonly response: ServerResponse
-}
+type Settle = (outcome: Tried) => void
 
-/** How a request ended, beside what its response shows. */
-interface End {
-  readonly destination?: Destination
+/** How a request ended, beside what its answer shows. */
+export interface End {
   readonly attempted?: Attempted
+  readonly outcome?: Tried
   readonly problem?: Problem
+}
+
+/** Answers an exchange with a problem document, unless it has been answered or its client is gone. */
+export const answerWithProblem = (
+  {exchange, requestId}: Visit,
+  problem: Problem,
+  options: Pick<TrafficOptions, 'draining' | 'date'>,
+): void => {
+  if (exchange.answerBegun || exchange.gone) return
+  const {code, detail, ...where} = problem
+  const {status, text} = problemAnswer(code, detail, {requestId, ...where}, mannerOf(exchange, options))
+  exchange.answer(status, text)
+}
+
+/** How our own answers are given. What was not read of the request ends the connection with it. */
+const mannerOf = (exchange: Exchange, {draining, date}: Pick<TrafficOptions, 'draining' | 'date'>): Manner => {
+  if (draining() || !exchange.bodyWhole || exchange.head.method === 'CONNECT') exchange.last = true
+  return {headOnly: exchange.head.method === 'HEAD', close: exchange.last, date: date()}
+}
+
+/** Answers with what the route itself says, such as a redirect. */
+export const answerByItself = (
+  {exchange, requestId}: Visit,
+  {status, headers}: OwnAnswer,
+  options: Pick<TrafficOptions, 'draining' | 'date'>,
+): void => exchange.answer(status, bareAnswer(status, headers, requestId, mannerOf(exchange, options)))
+
+/** Tries the instances of a service, as {@link Attempts} says; `done` gets the end, a problem if all failed or there are none. */
+export const tryService = (
+  {discovery, candidates, attempts, random, now, onFault}: TrafficOptions,
+  {exchange}: Visit,
+  destination: ServiceDestination,
+  request: AttemptRequest,
+  tryOne: (upstream: Upstream, settle: Settle) => void,
+  done: (end: End) => void,
+): void => {
+  const {address, port, handling} = destination
+  const holdUntil = now() + (handling?.holdMs ?? 0)
+  const session = handling?.sticky?.instance
+  const asking = () => ({request: fieldsOf(exchange.head), random: random(), ...(session === undefined ? {} : {session})})
+  const look = (): void => {
+    const known = discovery.known(address.formation)
+    if (known !== undefined) go(known)
+    else discovery.find(address.formation).then(go).catch(onFault)
+  }
+  const go = (view: FormationView): void => {
+    const found = candidates.find(view, address, port, asking)
+    if (!found.ok) {
+      const refuse = (): void => done({problem: nobodyProblem(destination, view.loaded, found.detail)})
+      const leftMs = holdUntil - now()
+      if (leftMs <= 0 || exchange.gone) refuse()
+      else
+        discovery
+          .changed(leftMs)
+          .then(changed => (changed ? look() : refuse()))
+          .catch(onFault)
+      return
+    }
+    attempts.run(found.upstreams, request, tryOne, attempted => {
+      const {outcome, upstream} = attempted
+      if (outcome.kind !== 'failed') done({attempted, outcome})
+      else done({attempted, outcome, problem: failedProblem(destination, upstream.name, outcome.failure, attempted.attempts)})
+    })
+  }
+  look()
+}
+
+/** The same for a host outside, which is tried once. */
+export const tryOutside = (
+  {outside, limits}: TrafficOptions,
+  destination: OutsideDestination,
+  tryOne: (settle: Settle) => void,
+  done: (end: End) => void,
+): void => {
+  const settle = (outcome: Tried): void => {
+    if (outcome.kind !== 'failed') done({outcome})
+    else done({outcome, problem: failedProblem(destination, destination.authority, outcome.failure, 1)})
+  }
+  const refusal = outside.refusal(destination.host)
+  if (refusal === undefined) tryOne(settle)
+  else settle({kind: 'failed', failure: failureOf(refusal, false, limits), sent: false, answerBegun: false})
 }
 
 export class Traffic {
@@ -57,89 +144,65 @@ export class Traffic {
     this.#options = options
   }
 
-  /** Serves one request. Never rejects. `expectsContinue`: the client waits for 100 Continue before it sends the body. */
-  async serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
-    const {report, now, self, draining} = this.#options
-    const visit = beginVisit(request, now)
-    const body = new RequestBody(request, () => {
-      if (expectsContinue) response.writeContinue()
-    })
-    response.on('error', () => response.destroy())
-    const decided = decide(visit, self)
-    const end: End = isProblem(decided) ? {problem: decided} : await this.#deliver({visit, body, response}, decided)
-    if (end.problem !== undefined && !response.headersSent && !response.destroyed) {
-      const {code, detail, ...where} = end.problem
-      answerProblem(response, code, detail, {requestId: visit.requestId, ...where}, draining() || this.#unread({visit, body, response}))
+  /** Serves one request; one for a WebSocket too. `done` is called when the answer is over, or the tunnel has begun. */
+  serve(exchange: Exchange, client: TunnelEnd, done: (outcome: Tried | undefined) => void): void {
+    const visit = beginVisit(exchange, this.#options.now)
+    const decided = decide(visit, this.#options.self)
+    if (isProblem(decided)) {
+      this.#end(visit, undefined, {problem: decided}, done)
+      return
     }
-    const status = response.headersSent ? response.statusCode : 0
-    report(entryOf(visit, 'http', now, {status, ...end}))
+    const ended = (end: End): void => this.#end(visit, decided, end, done)
+    if (decided.kind === 'answer') {
+      answerByItself(visit, decided, this.#options)
+      ended({})
+    } else if (decided.kind === 'outside') this.#toOutside(visit, client, decided, ended)
+    else this.#toService(visit, client, decided, ended)
   }
 
-  #unread({body, visit}: Exchange): boolean {
-    return body.present && !visit.request.complete
-  }
-
-  async #deliver(exchange: Exchange, destination: Destination): Promise<End> {
-    if (destination.kind === 'answer') {
-      const {status, headers} = destination
-      answerBare(exchange.response, status, headers, exchange.visit.requestId, this.#options.draining() || this.#unread(exchange))
-      return {destination}
-    }
-    const end = destination.kind === 'outside' ? await this.#toOutside(exchange, destination) : await this.#toService(exchange, destination)
-    return {destination, ...end}
-  }
-
-  async #toService(exchange: Exchange, destination: ServiceDestination): Promise<End> {
-    const {attempts} = this.#options
-    const {visit, body} = exchange
-    const places = await findPlaces(visit, destination, this.#options)
-    if (isProblem(places)) return {problem: places}
-    const {formation} = destination.address
-    const {bodyBytesMax, timeouts} = destination.handling ?? {}
-    if (bodyBytesMax !== undefined) body.bytesMax = bodyBytesMax
-    const totalMs = timeouts?.totalMs
-    const deadline = totalMs === undefined ? undefined : AbortSignal.timeout(Math.max(1, visit.startedAt + totalMs - this.#options.now()))
-    const preferred = destination.handling?.sticky?.instance
-    const request = {
-      method: visit.request.method ?? 'GET',
-      bodyConsumed: () => body.consumed,
-      ...(preferred === undefined ? {} : {preferred}),
-    }
-    const attempted = await attempts.run(formation, places, request, upstream => this.#relay(exchange, destination, upstream, {deadline}))
-    const {outcome, upstream} = attempted
-    if (outcome.kind !== 'failed') return {attempted}
-    return {attempted, problem: failedProblem(destination, upstream.name, outcome.failure, attempted.attempts)}
-  }
-
-  async #toOutside(exchange: Exchange, destination: OutsideDestination): Promise<End> {
+  #toOutside(visit: Visit, client: TunnelEnd, destination: OutsideDestination, done: (end: End) => void): void {
     const {outside, limits} = this.#options
-    try {
-      outside.check(destination.host)
-      const outcome = await this.#relay(exchange, destination, outside, {origin: `http://${destination.host}:${destination.port}`})
-      return outcome.kind === 'failed' ? {problem: failedProblem(destination, destination.authority, outcome.failure, 1)} : {}
-    } catch (error) {
-      return {problem: failedProblem(destination, destination.authority, failureOf(error, false, limits), 1)}
+    const tryOne = (settle: Settle): void => this.#relay(visit, client, destination, outside.pool(destination), {limits}, settle)
+    tryOutside(this.#options, destination, tryOne, done)
+  }
+
+  #toService(visit: Visit, client: TunnelEnd, destination: ServiceDestination, done: (end: End) => void): void {
+    const {handling} = destination
+    const {exchange, startedAt} = visit
+    const request = {method: exchange.head.method, bodyConsumed: () => exchange.bodyTaken, preferred: handling?.sticky?.instance}
+    const own = handling === undefined ? {limits: this.#options.limits} : handled(handling, startedAt, this.#options.limits)
+    const tryOne = ({pool, instance}: Upstream, settle: Settle): void => {
+      const edit = handling === undefined ? undefined : answerEdit(handling, instance)
+      this.#relay(visit, client, destination, pool, {...own, edit}, settle)
     }
+    tryService(this.#options, visit, destination, request, tryOne, done)
+  }
+
+  #end(visit: Visit, destination: Destination | undefined, end: End, done: (outcome: Tried | undefined) => void): void {
+    const {report, now} = this.#options
+    const kind: Entry['kind'] = visit.exchange.framing.webSocket ? 'upgrade' : 'http'
+    if (end.problem !== undefined) answerWithProblem(visit, end.problem, this.#options)
+    report(entryOf(visit, kind, now, destination === undefined ? end : {destination, ...end}))
+    done(end.outcome)
   }
 
   #relay(
-    exchange: Exchange,
+    visit: Visit,
+    client: TunnelEnd,
     destination: ServiceDestination | OutsideDestination,
-    upstream: {readonly dispatcher: Parameters<typeof relay>[0]; readonly instance?: string},
-    {origin, deadline}: {readonly origin?: string; readonly deadline?: AbortSignal | undefined} = {},
-  ): Promise<Tried> {
-    const {visit, body, response} = exchange
-    const {self, limits, draining} = this.#options
-    const headers = headersFor(visit, destination, self)
-    const request = {method: visit.request.method ?? 'GET', path: destination.path, headers, body: body.open()}
-    const handling = destination.kind === 'service' ? destination.handling : undefined
-    const options = {
-      limits: handling === undefined ? limits : limitsOf(handling, limits),
-      requestId: visit.requestId,
-      lastOnConnection: (): boolean => draining() || this.#unread(exchange),
-      ...(deadline === undefined ? {} : {deadline}),
-      ...(handling === undefined ? {} : {edit: answerEdit(handling, upstream.instance)}),
-    }
-    return relay(upstream.dispatcher, origin === undefined ? request : {...request, origin}, response, options)
+    pool: Pool,
+    own: Pick<RelayOptions, 'limits' | 'endsAt' | 'bodyBytesMax' | 'edit'>,
+    settle: Settle,
+  ): void {
+    const {self, draining, date, now} = this.#options
+    const options = {...own, head: headFor(visit, destination, self), requestId: visit.requestId, date, draining, now}
+    relay(pool, visit.exchange, client, options, settle)
   }
 }
+
+/** What a route's options say to a relay. */
+const handled = (handling: Handling, startedAt: number, limits: Limits) => ({
+  limits: limitsOf(handling, limits),
+  endsAt: handling.timeouts.totalMs === undefined ? undefined : startedAt + handling.timeouts.totalMs,
+  bodyBytesMax: handling.bodyBytesMax,
+})

@@ -1,45 +1,23 @@
-// WebSocket upgrades and CONNECT: requests that end in a tunnel. Owns the open tunnels and their end; bytes are tunnel.ts's and upgrade.ts's business.
-import type {IncomingMessage} from 'node:http'
-import type {Socket} from 'node:net'
-import {answerBareRaw, answerProblemRaw} from './answers.ts'
-import type {Attempted, Tried} from './attempts.ts'
-import type {Destination, OutsideDestination, ServiceDestination} from './destination.ts'
+// CONNECT: requests that end in a tunnel of raw bytes. Owns connecting, and which tunnels are open, WebSockets included; the bytes are http/tunnel.ts's.
+import type {Tried} from './attempts.ts'
+import type {Destination} from './destination.ts'
 import {failureOf} from './failures.ts'
-import type {Entry} from './report.ts'
-import type {TrafficOptions} from './traffic.ts'
-import {connectTo, splice} from './tunnel.ts'
-import {tryUpgrade} from './upgrade.ts'
-import {
-  beginVisit,
-  decide,
-  entryOf,
-  failedProblem,
-  findPlaces,
-  headersFor,
-  isProblem,
-  loopProblem,
-  type Problem,
-  settled,
-  type Visit,
-} from './visit.ts'
+import type {ClientConnection} from './http/client-connection.ts'
+import type {Exchange} from './http/exchange.ts'
+import {joinTunnel} from './http/tunnel.ts'
+import {type Place, type Shared, UpstreamConnection} from './http/upstream-connection.ts'
+import {answerByItself, answerWithProblem, type End, type TrafficOptions, tryOutside, tryService} from './traffic.ts'
+import {beginVisit, entryOf, isProblem, loopProblem, type Problem, settled} from './visit.ts'
 
 export interface TunnelOptions extends TrafficOptions {
+  readonly shared: Shared
   readonly opened: () => void
   readonly closed: () => void
 }
 
-interface End {
-  readonly destination?: Destination
-  readonly attempted?: Attempted
-  readonly outcome?: Tried & {status?: number}
-  readonly problem?: Problem
-}
-
-const placeText = (address: string | undefined, port: number | undefined): string => `${address?.replace(/^::ffff:/, '')}:${port}`
-
 export class Tunnels {
   readonly #options: TunnelOptions
-  readonly #open = new Set<Socket>()
+  readonly #open = new Set<ClientConnection>()
   /** Our own ends of tunnels: who calls us from one of them is ourselves. */
   readonly #ownEnds = new Set<string>()
 
@@ -52,124 +30,103 @@ export class Tunnels {
   }
 
   /** Whether the peer of a connection is one of our own tunnels: a loop. */
-  isOwn(socket: Socket): boolean {
-    return this.#ownEnds.has(placeText(socket.remoteAddress, socket.remotePort))
+  isOwn({peer}: ClientConnection): boolean {
+    return this.#ownEnds.size > 0 && this.#ownEnds.has(`${peer.address}:${peer.port}`)
   }
 
-  /** Serves a WebSocket handshake. Never rejects. */
-  async upgrade(request: IncomingMessage, client: Socket, head: Buffer): Promise<void> {
-    const visit = beginVisit(request, this.#options.now)
-    const decided = decide(visit, this.#options.self, true)
-    await this.#run('upgrade', visit, client, decided, destination => this.#upgradeTo(visit, client, head, destination))
+  /** Answers a request that came through one of our own tunnels. */
+  refuseLoop(exchange: Exchange): void {
+    const visit = beginVisit(exchange, this.#options.now)
+    exchange.last = true
+    answerWithProblem(visit, loopProblem(this.#options.self.role), this.#options)
   }
 
-  /** Serves a CONNECT. Never rejects. */
-  async connect(request: IncomingMessage, client: Socket, head: Buffer): Promise<void> {
-    const visit = beginVisit(request, this.#options.now)
-    const {role} = this.#options.self
-    const decided = this.isOwn(request.socket)
-      ? loopProblem(role)
-      : settled(
-          role.decideConnect?.(request.url ?? '') ?? {
-            ok: false,
-            code: 'invalid_request',
-            detail: 'A router does not tunnel; CONNECT is for the proxy.',
-          },
-        )
-    await this.#run('connect', visit, client, decided, destination => this.#connectTo(visit, client, head, destination))
-  }
-
-  async #run(
-    kind: Entry['kind'],
-    visit: Visit,
-    client: Socket,
-    decided: Destination | Problem,
-    deliver: (destination: ServiceDestination | OutsideDestination) => Promise<End>,
-  ): Promise<void> {
+  /** Serves a CONNECT. */
+  connect(exchange: Exchange, client: ClientConnection): void {
     const {report, now} = this.#options
-    client.on('error', () => client.destroy())
-    if (!isProblem(decided) && decided.kind === 'answer') {
-      answerBareRaw(client, decided.status, decided.headers, visit.requestId)
-      report(entryOf(visit, kind, now, {status: decided.status, destination: decided}))
-      return
+    const visit = beginVisit(exchange, now)
+    const decided = this.#decide(exchange, client)
+    const destination = isProblem(decided) ? undefined : decided
+    const done = (end: End): void => {
+      if (end.problem !== undefined) answerWithProblem(visit, end.problem, this.#options)
+      report(entryOf(visit, 'connect', now, destination === undefined ? end : {destination, ...end}))
+      this.hold(client, end.outcome)
     }
-    const end: End = isProblem(decided) ? {problem: decided} : {destination: decided, ...(await deliver(decided))}
-    const {problem, outcome} = end
-    if (problem !== undefined) {
-      const {code, detail, ...where} = problem
-      answerProblemRaw(client, code, detail, {requestId: visit.requestId, ...where})
+    if (isProblem(decided)) done({problem: decided})
+    else if (decided.kind === 'answer') {
+      answerByItself(visit, decided, this.#options)
+      done({})
+    } else if (decided.kind === 'outside') {
+      const place = this.#options.outside.place(decided)
+      tryOutside(this.#options, decided, settle => this.#tryOne(exchange, client, place, settle), done)
+    } else {
+      const request = {method: 'GET', bodyConsumed: () => false}
+      tryService(this.#options, visit, decided, request, (upstream, settle) => this.#tryOne(exchange, client, upstream, settle), done)
     }
-    const gone = outcome?.kind === 'client_gone'
-    report(entryOf(visit, kind, now, {status: gone ? 0 : (outcome?.status ?? 0), ...end}))
-    if (outcome?.kind === 'answered' && outcome.until !== undefined) await this.#hold(client, outcome.until)
   }
 
-  async #hold(client: Socket, until: Promise<void>): Promise<void> {
+  #decide(exchange: Exchange, client: ClientConnection): Destination | Problem {
+    const {role} = this.#options.self
+    if (this.isOwn(client)) return loopProblem(role)
+    const decide = role.decideConnect
+    if (decide !== undefined) return settled(decide(exchange.head.target))
+    return {code: 'invalid_request', detail: 'A router does not tunnel; CONNECT is for the proxy.'}
+  }
+
+  /** Counts a tunnel for as long as it lasts. */
+  hold(client: ClientConnection, outcome: Tried | undefined): void {
+    if (outcome?.kind !== 'answered' || outcome.until === undefined) return
     this.#open.add(client)
     this.#options.opened()
-    await until
-    this.#open.delete(client)
-    this.#options.closed()
+    void outcome.until.then(() => {
+      this.#open.delete(client)
+      this.#options.closed()
+    })
   }
 
-  async #upgradeTo(visit: Visit, client: Socket, head: Buffer, destination: ServiceDestination | OutsideDestination): Promise<End> {
-    const {limits, self} = this.#options
-    const request = {path: destination.path, headers: headersFor(visit, destination, self), head}
-    if (destination.kind === 'service') return this.#try(visit, destination, place => tryUpgrade(place, client, request, limits))
-    return this.#tryOutside(destination, place => tryUpgrade(place, client, request, limits))
-  }
-
-  async #connectTo(visit: Visit, client: Socket, head: Buffer, destination: ServiceDestination | OutsideDestination): Promise<End> {
-    const open = (place: {host: string; port: number}) => this.#tryConnect(place, client, head, destination.kind === 'outside')
-    return destination.kind === 'service' ? this.#try(visit, destination, open) : this.#tryOutside(destination, open)
-  }
-
-  async #try(visit: Visit, destination: ServiceDestination, tryOne: (place: {host: string; port: number}) => Promise<Tried>): Promise<End> {
-    const {attempts} = this.#options
-    const places = await findPlaces(visit, destination, this.#options)
-    if (isProblem(places)) return {problem: places}
-    const request = {method: 'GET', bodyConsumed: () => false}
-    const attempted = await attempts.run(destination.address.formation, places, request, tryOne)
-    const {outcome, upstream} = attempted
-    if (outcome.kind !== 'failed') return {attempted, outcome}
-    return {attempted, outcome, problem: failedProblem(destination, upstream.name, outcome.failure, attempted.attempts)}
-  }
-
-  async #tryOutside(destination: OutsideDestination, tryOne: (place: {host: string; port: number}) => Promise<Tried>): Promise<End> {
-    const {outside, limits} = this.#options
-    try {
-      outside.check(destination.host)
-    } catch (error) {
-      return {problem: failedProblem(destination, destination.authority, failureOf(error, false, limits), 1)}
+  #tryOne(exchange: Exchange, client: ClientConnection, place: Place, settle: (outcome: Tried) => void): void {
+    const {limits, shared} = this.#options
+    if (exchange.gone) {
+      settle({kind: 'client_gone'})
+      return
     }
-    const outcome = await tryOne({host: destination.host.replace(/^\[|\]$/g, ''), port: destination.port})
-    return outcome.kind === 'failed' ? {outcome, problem: failedProblem(destination, destination.authority, outcome.failure, 1)} : {outcome}
+    let isOver = false
+    let own = ''
+    const end = (outcome: Tried): void => {
+      if (isOver) return
+      isOver = true
+      exchange.watch(undefined)
+      settle(outcome)
+    }
+    const connection = new UpstreamConnection(place, shared, {
+      onOpen: () => {
+        own = connection.localPlace
+        this.#ownEnds.add(own)
+        end({kind: 'answered', status: 200, until: this.#begin(exchange, client, connection)})
+      },
+      onIdle: () => undefined,
+      onClosed: (_connection, error) => {
+        this.#ownEnds.delete(own)
+        end({kind: 'failed', failure: failureOf(error, false, limits), sent: false, answerBegun: false})
+      },
+    })
+    exchange.watch({
+      onClientGone: () => {
+        connection.abandon()
+        end({kind: 'client_gone'})
+      },
+      onClientDrained: () => undefined,
+    })
   }
 
-  async #tryConnect(
-    place: {host: string; port: number},
-    client: Socket,
-    head: Buffer,
-    isOutside: boolean,
-  ): Promise<Tried & {status?: number}> {
-    const {limits, outside} = this.#options
-    if (client.destroyed) return {kind: 'client_gone'}
-    const lookup = isOutside ? {lookup: outside.lookup} : {}
-    try {
-      const socket = await connectTo({...place, timeoutMs: limits.connectTimeoutMs, ...lookup})
-      const own = placeText(socket.localAddress, socket.localPort)
-      this.#ownEnds.add(own)
-      socket.once('close', () => this.#ownEnds.delete(own))
-      client.write('HTTP/1.1 200 Connection Established\r\n\r\n')
-      if (head.length > 0) socket.write(head)
-      return {kind: 'answered', status: 200, until: splice(client, socket, limits.tunnelIdleTimeoutMs)}
-    } catch (error) {
-      return {kind: 'failed', failure: failureOf(error, false, limits), sent: false, answerBegun: false}
-    }
+  #begin(exchange: Exchange, client: ClientConnection, instance: UpstreamConnection): Promise<void> {
+    exchange.begin(200, 'HTTP/1.1 200 Connection Established\r\n\r\n', false)
+    exchange.becomeTunnel()
+    return joinTunnel(client, instance, this.#options.limits.tunnelIdleTimeoutMs)
   }
 
   /** Cuts off every open tunnel. */
   destroyAll(): void {
-    for (const socket of this.#open) socket.destroy()
+    for (const client of this.#open) client.destroy()
   }
 }

@@ -1,7 +1,7 @@
 // The instances we talk to: pooled connections and what the balancer knows of each. Owns their lives; which one is picked is shared/domain/balancer.ts.
-import {type Dispatcher, Pool} from 'undici'
 import {ejectionMs, errorsInARowMax, isInstanceError} from '#shared/domain/balancer.ts'
-import type {Limits} from './limits.ts'
+import {Pool} from './http/pool.ts'
+import type {Shared} from './http/upstream-connection.ts'
 import type {Place} from './select.ts'
 
 /** An instance's port, its connections and its record. */
@@ -21,31 +21,17 @@ export class Upstream {
   #failures = 0
   #errors = 0
   #brokenBefore = false
-  #pool: Pool | undefined
-  readonly #limits: Limits
+  /** Connections for HTTP requests, opened as needed and kept alive. */
+  readonly pool: Pool
 
-  constructor(key: string, name: string, place: {host: string; port: number; near: boolean}, limits: Limits) {
+  constructor(key: string, name: string, place: {host: string; port: number; near: boolean}, shared: Shared) {
     this.key = key
     this.name = name
     this.instance = name.slice(0, name.indexOf('.'))
     this.host = place.host
     this.port = place.port
     this.near = place.near
-    this.#limits = limits
-  }
-
-  /** Connections for HTTP requests, opened as needed and kept alive. */
-  get dispatcher(): Dispatcher {
-    this.#pool ??= new Pool(`http://${this.host.includes(':') ? `[${this.host}]` : this.host}:${this.port}`, {
-      connections: this.#limits.connectionsPerInstanceMax,
-      pipelining: 1,
-      allowH2: false,
-      connect: {timeout: this.#limits.connectTimeoutMs},
-      maxHeaderSize: this.#limits.headBytesMax,
-      keepAliveTimeout: this.#limits.upstreamKeepAliveMs,
-      keepAliveMaxTimeout: this.#limits.upstreamKeepAliveMs,
-    })
-    return this.#pool
+    this.pool = new Pool(place, shared)
   }
 
   /** It answered; true when that was one error too many in a row. */
@@ -80,15 +66,6 @@ export class Upstream {
     if (again) this.connectionFailed(now)
     return again
   }
-
-  /** Lets what is in flight finish, then closes the connections. */
-  async close(): Promise<void> {
-    await this.#pool?.close()
-  }
-
-  async destroy(): Promise<void> {
-    await this.#pool?.destroy()
-  }
 }
 
 /** An upstream nobody used for this long is forgotten. */
@@ -96,13 +73,15 @@ export const upstreamIdleMsMax = 60_000
 
 /** All upstreams, by instance and address: an instance that moves or a port that is reused starts with a clean record. */
 export class Upstreams {
+  /** Changes when upstreams are forgotten: whoever holds on to some must ask again. */
+  generation = 0
   readonly #byKey = new Map<string, Upstream>()
-  readonly #limits: Limits
+  readonly #shared: Shared
   readonly #zone: string | undefined
 
   /** Instances of `zone` are near; without one, none is. */
-  constructor(limits: Limits, zone?: string) {
-    this.#limits = limits
+  constructor(shared: Shared, zone?: string) {
+    this.#shared = shared
     this.#zone = zone
   }
 
@@ -112,7 +91,7 @@ export class Upstreams {
     const key = `${name}@${endpoint.host}:${port}`
     const known = this.#byKey.get(key)
     const near = this.#zone !== undefined && endpoint.zone === this.#zone
-    const upstream = known ?? new Upstream(key, name, {host: endpoint.host, port, near}, this.#limits)
+    const upstream = known ?? new Upstream(key, name, {host: endpoint.host, port, near}, this.#shared)
     if (known === undefined) this.#byKey.set(key, upstream)
     upstream.since = endpoint.since ?? 0
     return upstream
@@ -127,12 +106,13 @@ export class Upstreams {
     for (const upstream of this.#byKey.values()) {
       if (upstream.inFlight > 0 || now - upstream.lastUsedAt < upstreamIdleMsMax || upstream.ejectedUntil > now) continue
       this.#byKey.delete(upstream.key)
-      upstream.close().catch(() => upstream.destroy())
+      this.generation += 1
+      upstream.pool.close()
     }
   }
 
-  async destroy(): Promise<void> {
-    await Promise.all(this.all.map(upstream => upstream.destroy()))
+  destroy(): void {
+    for (const {pool} of this.#byKey.values()) pool.destroy()
     this.#byKey.clear()
   }
 }

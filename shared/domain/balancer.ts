@@ -60,7 +60,8 @@ const pickOf = <C extends Candidate>(pool: readonly C[], now: number, random: ()
  * more than {@link zoneSpillInFlight} requests in flight beyond the far one's. `random` gives numbers in [0, 1). Undefined when there are none.
  */
 export const pick = <C extends Candidate>(candidates: readonly C[], now: number, random: () => number): C | undefined => {
-  const healthy = candidates.filter(({ejectedUntil}) => ejectedUntil <= now)
+  const isOut = ({ejectedUntil}: C): boolean => ejectedUntil > now
+  const healthy = candidates.some(isOut) ? candidates.filter(one => !isOut(one)) : candidates
   const ejected = candidates.length - healthy.length
   const pool = healthy.length > 0 && ejected <= candidates.length * ejectedShareMax ? healthy : candidates
   const near = pool.filter(candidate => candidate.near === true)

@@ -26,12 +26,16 @@ const removeDotSegments = (path: string): string => {
   return `/${kept.join('/')}`
 }
 
+/** Most paths need nothing done to them. */
+const plainPath = /^\/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*$/
+
 /**
  * The path of a request target, normalised as RFC 3986 §6.2.2 says: escapes of unreserved characters decoded, others in upper case, characters that
  * do not belong in a path escaped, dot segments resolved. `%2F` stays `%2F`. Undefined when a `%` is not followed by two hexadecimal digits, or the path
  * does not start with `/`. Takes bytes as latin-1 characters, as node:http gives them.
  */
 export const normalisePath = (path: string): string | undefined => {
+  if (plainPath.test(path) && !path.includes('/.')) return path
   if (!path.startsWith('/') || /%(?![0-9a-fA-F]{2})/.test(path)) return undefined
   return removeDotSegments(upperEscapes(path.replace(/[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]/g, percentByte)))
 }

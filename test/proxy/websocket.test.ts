@@ -69,7 +69,7 @@ test('a refused upgrade is relayed and nothing can follow it', async t => {
   })
   const {router} = await routed(t, port)
   const received = await rawCall(router.port, `${handshake('/chat/a')}GET /secret HTTP/1.1\r\nHost: x\r\n\r\n`)
-  assert.match(received, /^HTTP\/1\.1 403 .*x-why: no.*connection: close.*no upgrade$/is)
+  assert.match(received, /^HTTP\/1\.1 403 .*x-why: no.*connection: close.*no upgrade\r\n0\r\n\r\n$/is)
   assert.equal(others, 0)
 })
 

@@ -1,0 +1,157 @@
+// Heads on their way through: what is for one connection only is taken off, what tells of the way is put on, the rest stays as it came, byte for byte.
+// Pure, on text; what is put in was checked by whoever made it.
+import {cookieOf} from '#shared/domain/cookies.ts'
+import type {HeaderEdit} from '#shared/domain/header-edit.ts'
+import type {RequestFields} from '#shared/domain/traffic.ts'
+import type {KnownName} from './fields.ts'
+import type {RequestFraming, ResponseFraming} from './framing.ts'
+import {firstOf, type RequestHead, type ResponseHead, valuesOf} from './head.ts'
+
+/** Meant for one connection (RFC 9110 §7.6.1), or for this proxy (§11.7). Whatever `Connection` names is dropped too. */
+const hopByHop: readonly KnownName[] = [
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]
+const ofAnswers: ReadonlySet<KnownName> = new Set(hopByHop)
+const ofEmptyAnswers: ReadonlySet<KnownName> = new Set([...hopByHop, 'content-length'])
+const ofRequests: ReadonlySet<KnownName> = new Set([...hopByHop, 'host', 'via', 'expect', 'x-request-id'])
+const ofRequestsWithClient: ReadonlySet<KnownName> = new Set([...ofRequests, 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto'])
+
+type Head = Pick<RequestHead | ResponseHead, 'text' | 'fieldsAt' | 'fields'>
+
+/** What may stand in a head: a character beyond latin-1 would be cut to a byte, which could be a line end. */
+const isSafe = (text: string): boolean => !/[^\t\x20-\x7e\x80-\xff]/.test(text)
+
+/** Names and values in turn as field lines. Throws for what can not stand in one: that it can not is for whoever took it in to see to. */
+export const fieldLines = (flat: readonly string[]): string => {
+  let lines = ''
+  for (let i = 0; i + 1 < flat.length; i += 2) {
+    if (!isSafe(flat[i] as string) || !isSafe(flat[i + 1] as string)) throw new Error(`${flat[i]} can not be put on a message`)
+    lines += `${flat[i]}: ${flat[i + 1]}\r\n`
+  }
+  return lines
+}
+
+/** Field lines with an edit made. */
+const editedLines = (lines: string, edit: HeaderEdit | undefined): string =>
+  edit === undefined ? lines : `${withoutNamed(lines, edit.drop)}${fieldLines(edit.put)}`
+
+/** The field lines but those of known names in `dropped` and those that `Connection` names. */
+const keptLines = ({text, fieldsAt, fields}: Head, dropped: ReadonlySet<KnownName>, named: readonly string[]): string => {
+  let kept = ''
+  let at = fieldsAt
+  for (const {name, start, end} of fields) {
+    if (!dropped.has(name)) continue
+    if (start > at) kept += text.slice(at, start)
+    at = end
+  }
+  kept += text.slice(at, text.length - 2)
+  return named.length === 0 ? kept : withoutNamed(kept, new Set(named))
+}
+
+const withoutNamed = (lines: string, named: ReadonlySet<string>): string =>
+  lines
+    .split('\r\n')
+    .filter(line => line === '' || !named.has(line.slice(0, line.indexOf(':')).toLowerCase()))
+    .join('\r\n')
+
+/** What a request passed on carries about its way. */
+export interface Way {
+  /** Path and query. */
+  readonly path: string
+  /** Host header for the instance. */
+  readonly authority: string
+  readonly requestId: string
+  /** Our name in Via: unique to this process, so that seeing it again means a loop. */
+  readonly pseudonym: string
+  /** Set when X-Forwarded-* are to be added. */
+  readonly client?: {readonly address: string; readonly host: string; readonly proto: string}
+  /** What becomes of the headers beside. */
+  readonly edit?: HeaderEdit | undefined
+}
+
+const joined = (head: RequestHead, name: KnownName, last: string): string => {
+  const first = firstOf(head, name)
+  return first === undefined ? last : `${valuesOf(head, name).join(', ')}, ${last}`
+}
+
+/** The head of a forwarded request. X-Forwarded-For and Via grow; X-Forwarded-Host and -Proto are ours. A body is passed on in the framing it came in. */
+export const forwardedRequest = (head: RequestHead, {options, body, webSocket}: RequestFraming, way: Way): string => {
+  const {client, path, authority, requestId} = way
+  const kept = keptLines(head, client === undefined ? ofRequests : ofRequestsWithClient, options.named)
+  const via = joined(head, 'via', `1.${head.minor} ${way.pseudonym}`)
+  let lines = `${kept}via: ${via}\r\nx-request-id: ${requestId}\r\n`
+  if (client !== undefined) {
+    const addresses = joined(head, 'x-forwarded-for', client.address)
+    lines += `x-forwarded-for: ${addresses}\r\nx-forwarded-host: ${client.host}\r\nx-forwarded-proto: ${client.proto}\r\n`
+  }
+  if (!isSafe(path)) throw new Error('a path was made that can not be sent')
+  let text = `${head.method} ${path} HTTP/1.1\r\nhost: ${authority}\r\n${editedLines(lines, way.edit)}`
+  if (body.kind === 'chunked') text += 'transfer-encoding: chunked\r\n'
+  if (webSocket) text += 'connection: Upgrade\r\nupgrade: websocket\r\n'
+  return `${text}\r\n`
+}
+
+/** What an answer passed on gets of ours. */
+export interface AnswerWay {
+  /** For an answer that has none. */
+  readonly requestId: string
+  /** The present time as an HTTP date, for an answer that has none (RFC 9110 §6.6.1). */
+  readonly date: string
+  /** How the body goes to the client; `close` ends with the connection. */
+  readonly framing: 'asIs' | 'chunked' | 'close'
+  /** What the client is told of the connection. */
+  readonly connection: 'close' | 'keepAlive' | 'upgrade' | 'unsaid'
+  /** What becomes of the answer's headers. */
+  readonly edit?: HeaderEdit | undefined
+}
+
+const connectionLines = {
+  close: 'connection: close\r\n',
+  keepAlive: 'connection: keep-alive\r\n',
+  upgrade: 'connection: Upgrade\r\nupgrade: websocket\r\n',
+  unsaid: '',
+} as const
+
+/** The head of an answer as the client gets it. */
+export const forwardedAnswer = (head: ResponseHead, {options}: ResponseFraming, way: AnswerWay): string => {
+  const dropped = head.status === 204 || head.status === 101 ? ofEmptyAnswers : ofAnswers
+  let text = `HTTP/1.1 ${head.status} ${head.reason}\r\n${editedLines(keptLines(head, dropped, options.named), way.edit)}`
+  if (firstOf(head, 'date') === undefined) text += `date: ${way.date}\r\n`
+  if (firstOf(head, 'x-request-id') === undefined) text += `x-request-id: ${way.requestId}\r\n`
+  if (way.framing === 'chunked') text += 'transfer-encoding: chunked\r\n'
+  return `${text}${connectionLines[way.connection]}\r\n`
+}
+
+/** All values of any header, by its name in lower case, in order. */
+const anyValuesOf = ({text, fieldsAt}: RequestHead, name: string): readonly string[] => {
+  const values: string[] = []
+  for (const line of text.slice(fieldsAt, -4).split('\r\n')) {
+    const colon = line.indexOf(':')
+    if (colon === name.length && line.slice(0, colon).toLowerCase() === name)
+      values.push(line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, ''))
+  }
+  return values
+}
+
+/** A request's headers and cookies by name, as routes and traffic choices ask for them. Of several values the first counts. */
+export const fieldsOf = (head: RequestHead): RequestFields => ({
+  header: name => anyValuesOf(head, name)[0],
+  cookie: name => cookieOf(anyValuesOf(head, 'cookie'), name),
+})
+
+/** Whether a request has come through this process before (RFC 9110 §7.6.3). */
+export const isLoop = (head: RequestHead, pseudonym: string): boolean =>
+  head.text.includes(pseudonym) &&
+  valuesOf(head, 'via').some(value => value.split(',').some(hop => hop.trim().split(/\s+/)[1] === pseudonym))
+
+/** A request id that may travel on: what the client sent, if it is short and plain. */
+export const acceptableRequestId = (value: string | undefined): string | undefined =>
+  value !== undefined && /^[A-Za-z0-9._:/+=@-]{1,128}$/.test(value) ? value : undefined
