@@ -1,5 +1,5 @@
-// The access log: one line per logged request, never more than a bounded number per second.
-import type {Logger} from '#shared/log.ts'
+// The access log: one line of JSON per logged request, in the form of the logger's own lines. Owns what is in a line and which requests get one; lines are
+// put together by hand, as requests come by the thousand.
 import type {Entry, Report} from './report.ts'
 
 export const accessLogModes = ['off', 'errors', 'sample', 'all'] as const
@@ -7,19 +7,72 @@ export type AccessLogMode = (typeof accessLogModes)[number]
 
 /** Share of ordinary requests that `sample` logs. */
 export const sampledShare = 0.01
-/** What comes on top within one second is counted and told of in the next line. */
+/** Of `errors` and `sample`: what comes on top within one second is counted and told of in the next line. `all` has no such limit. */
 export const linesPerSecondMax = 200
 const textCharactersMax = 512
 
 const isError = ({status, code}: Entry): boolean => status >= 500 || code?.startsWith('upstream_') === true
 
-/** Writes entries to `log` as `mode` says: errors as warnings, the rest as information. */
-export const createAccessLog = (log: Logger, mode: AccessLogMode, clock: {now: () => number; random: () => number}): Report => {
+/** What JSON strings hold as it is; DEL and what is beyond ASCII is left to JSON.stringify too. */
+const isPlain = /^[ !#-[\]-~]*$/
+
+/** A text of whatever origin as a JSON string, cut to a length that a line can bear. */
+const quoted = (text: string): string => {
+  const short = text.length > textCharactersMax ? text.slice(0, textCharactersMax) : text
+  return isPlain.test(short) ? `"${short}"` : JSON.stringify(short)
+}
+
+/** A time as ISO 8601; the part that stays for a second is made once. */
+const createIsoTime = (): ((now: number) => string) => {
+  let second = -1
+  let text = ''
+  return now => {
+    const current = Math.floor(now / 1_000)
+    if (current !== second) {
+      second = current
+      text = new Date(current * 1_000).toISOString().slice(0, -4)
+    }
+    return `${text}${String(Math.floor(now - current * 1_000)).padStart(3, '0')}Z`
+  }
+}
+
+/** Levels of pino, by which all our lines are marked. */
+const levels = {info: 30, warn: 40} as const
+
+const optional = (name: string, value: string | undefined): string => (value === undefined ? '' : `,"${name}":${quoted(value)}`)
+
+/** What is known of where the request went. */
+const placeOf = ({route, service, formation, release, instance, code, detail}: Entry): string => {
+  const to = `${optional('route', route)}${optional('service', service)}${optional('formation', formation)}`
+  const by = `${release === undefined ? '' : `,"release":${release}`}${optional('instance', instance)}`
+  return code === undefined ? to + by : `${to}${by},"code":"${code}"${detail === undefined ? '' : `,"detail":${JSON.stringify(detail)}`}`
+}
+
+const requestOf = ({kind, requestId, traceId, spanId, client, method, host, path}: Entry): string =>
+  `"kind":"${kind}","requestId":${quoted(requestId)},"traceId":"${traceId}","spanId":"${spanId}","client":${quoted(client)},"method":"${method}","host":${quoted(host)},"path":${quoted(path)}`
+
+const outcomeOf = ({status, attempts, bytesIn, bytesOut, durationMs}: Entry): string =>
+  `"status":${status},"attempts":${attempts},"bytesIn":${bytesIn},"bytesOut":${bytesOut},"durationMs":${Math.round(durationMs * 1_000) / 1_000}`
+
+export interface AccessLogOptions {
+  /** Of the program. */
+  readonly name: string
+  readonly mode: AccessLogMode
+  /** Takes a line with its end; false when it was dropped. */
+  readonly write: (line: string) => boolean
+  readonly random: () => number
+}
+
+/** Writes entries as `mode` says: errors as warnings, the rest as information. */
+export const createAccessLog = ({name, mode, write, random}: AccessLogOptions): Report => {
+  const timeOf = createIsoTime()
+  const end = `,"msg":"request"}\n`
   let second = 0
   let lines = 0
   let dropped = 0
-  const admits = (): boolean => {
-    const current = Math.floor(clock.now() / 1_000)
+  const admits = (now: number): boolean => {
+    if (mode === 'all') return true
+    const current = Math.floor(now / 1_000)
     if (current !== second) {
       second = current
       lines = 0
@@ -30,13 +83,14 @@ export const createAccessLog = (log: Logger, mode: AccessLogMode, clock: {now: (
   return entry => {
     const failed = isError(entry)
     if (mode === 'off' || (mode === 'errors' && !failed)) return
-    if (mode === 'sample' && !failed && clock.random() >= sampledShare) return
-    if (!admits()) {
-      dropped += 1
-      return
-    }
-    const line = {...entry, host: entry.host.slice(0, textCharactersMax), path: entry.path.slice(0, textCharactersMax)}
-    log[failed ? 'warn' : 'info'](dropped > 0 ? {...line, droppedLines: dropped} : line, 'request')
-    dropped = 0
+    if (mode === 'sample' && !failed && random() >= sampledShare) return
+    const level = failed ? levels.warn : levels.info
+    const before = dropped === 0 ? '' : `,"droppedLines":${dropped}`
+    const isIn =
+      admits(entry.endedAt) &&
+      write(
+        `{"level":${level},"time":"${timeOf(entry.endedAt)}","name":"${name}",${requestOf(entry)},${outcomeOf(entry)}${placeOf(entry)}${before}${end}`,
+      )
+    dropped = isIn ? 0 : dropped + 1
   }
 }

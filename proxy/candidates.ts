@@ -1,61 +1,85 @@
-// The instances that can take a request. What depends on the table alone is found once per address and kept until the formation's endpoints change; which
-// release it is to be is asked for each request.
+// The instances that can take a request. What depends on the table alone is found once per address and kept until endpoints or traffic choice of the
+// formation change; which release it is to be is asked for each request.
 import type {ServiceAddress} from '#shared/domain/names.ts'
-import {type Asking, choiceFor, type Known, ofRelease, placesOf, releaseFor, type Selection} from './select.ts'
+import type {ReleaseChooser, Traffic} from '#shared/domain/traffic.ts'
+import {type Asking, choiceFor, chooserFor, type Known, ofRelease, type Place, placesOf, releaseOf} from './select.ts'
 import type {Upstream, Upstreams} from './upstreams.ts'
 
 export type Found = {readonly ok: true; readonly upstreams: readonly Upstream[]} | {readonly ok: false; readonly detail: string}
 
-/** Addresses remembered per formation; clients choose them, so their number has an end. */
-const addressesMax = 1_000
+/** Addresses remembered; clients choose them, so their number has an end. */
+const addressesMax = 4_096
 
-/** What was found for one address. */
+/** Where a request is to go. */
+export interface Wanted {
+  readonly address: ServiceAddress
+  readonly port?: number
+  /** Address and port as one text. */
+  readonly authority: string
+}
+
+/** What was found for one address, of which release or of all. */
 interface Kept {
   readonly generation: number
-  readonly all: Selection
-  /** Upstreams by release; `any` when there is no traffic choice. */
-  readonly found: Map<number | 'any', Found>
+  readonly endpoints: Known['endpoints']
+  readonly traffic: Known['traffic']
+  /** The answer for every request, when there is no traffic choice or nobody to choose from. */
+  readonly whole: Found | undefined
+  readonly places: readonly Place[]
+  readonly choice: Traffic | undefined
+  readonly choose: ReleaseChooser | undefined
+  readonly byRelease: Map<number, Found>
 }
 
 export class Candidates {
   readonly #upstreams: Upstreams
-  /** By the endpoints of a formation, which are replaced as a whole when they change. */
-  readonly #kept = new WeakMap<Known['endpoints'], Map<string, Kept>>()
+  readonly #random: () => number
+  /** By authority. */
+  readonly #kept = new Map<string, Kept>()
 
-  constructor(upstreams: Upstreams) {
+  constructor(upstreams: Upstreams, random: () => number) {
     this.#upstreams = upstreams
+    this.#random = random
   }
 
   /** The upstreams that serve an address, or why there are none. */
-  find({endpoints, traffic}: Known, address: ServiceAddress, port: number | undefined, asking: () => Asking): Found {
-    const kept = this.#keptOf(endpoints, address, port)
-    const choice = choiceFor(traffic, address)
-    if (!kept.all.ok) return kept.all
-    const {places} = kept.all
-    const release = choice === undefined ? 'any' : releaseFor(places, choice, asking())
-    const known = release === undefined ? undefined : kept.found.get(release)
-    if (known !== undefined) return known
-    const found = this.#foundOf(choice === undefined || release === 'any' ? kept.all : ofRelease(places, release, address, choice), address)
-    if (release !== undefined && found.ok) kept.found.set(release, found)
-    return found
-  }
-
-  #foundOf(selection: Selection, {formation}: ServiceAddress): Found {
+  find(known: Known, wanted: Wanted, {request, session}: Asking): Found {
+    const {whole, places, choose, choice, byRelease} = this.#keptOf(known, wanted)
+    if (whole !== undefined || choose === undefined || choice === undefined) return whole as Found
+    const held = session === undefined ? undefined : releaseOf(places, session)
+    const release = choose(request, {session: held, random: this.#random()})
+    const found = release === undefined ? undefined : byRelease.get(release)
+    if (found !== undefined) return found
+    const selection = ofRelease(places, release, wanted.address, choice)
     if (!selection.ok) return selection
-    return {ok: true, upstreams: selection.places.map(place => this.#upstreams.of(formation, place))}
+    const made = this.#foundOf(selection.places, wanted.address)
+    if (release !== undefined) byRelease.set(release, made)
+    return made
   }
 
-  #keptOf(endpoints: Known['endpoints'], address: ServiceAddress, port: number | undefined): Kept {
-    const {service, instance} = address
+  #foundOf(places: readonly Place[], {formation}: ServiceAddress): Found {
+    return {ok: true, upstreams: places.map(place => this.#upstreams.of(formation, place))}
+  }
+
+  #keptOf({endpoints, traffic}: Known, {address, port, authority}: Wanted): Kept {
     const {generation} = this.#upstreams
-    const key = `${service} ${port ?? ''} ${instance ?? ''}`
-    const addresses = this.#kept.get(endpoints) ?? new Map<string, Kept>()
-    const known = addresses.get(key)
-    if (known !== undefined && known.generation === generation) return known
-    const all = placesOf(endpoints, address, port)
-    const kept = {generation, all, found: new Map<number | 'any', Found>()}
-    if (addresses.size >= addressesMax) addresses.clear()
-    this.#kept.set(endpoints, addresses.set(key, kept))
+    const known = this.#kept.get(authority)
+    if (known !== undefined && known.endpoints === endpoints && known.traffic === traffic && known.generation === generation) return known
+    const selection = placesOf(endpoints, address, port)
+    const choice = selection.ok ? choiceFor(traffic, address) : undefined
+    const places = selection.ok ? selection.places : []
+    const kept: Kept = {
+      generation,
+      endpoints,
+      traffic,
+      whole: choice !== undefined ? undefined : selection.ok ? this.#foundOf(places, address) : selection,
+      places,
+      choice,
+      choose: choice === undefined ? undefined : chooserFor(places, choice),
+      byRelease: new Map(),
+    }
+    if (this.#kept.size >= addressesMax) this.#kept.clear()
+    this.#kept.set(authority, kept)
     return kept
   }
 }

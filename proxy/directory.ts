@@ -27,6 +27,8 @@ type TrafficChoices = Readonly<Record<string, Traffic>>
 interface Watched {
   version: number
   endpoints: readonly SeenEndpoint[]
+  /** When the first of them ends, in milliseconds since the epoch; Infinity when none does. */
+  endsAt: number
   /** By service. */
   traffic: TrafficChoices
   /** Whether the feed, or the snapshot, has told of it. */
@@ -53,6 +55,15 @@ const endpointsOf = (entries: Entries, now: number): readonly SeenEndpoint[] =>
   entries.map(({expiresInMs, ...endpoint}) => (expiresInMs === undefined ? endpoint : {...endpoint, expiresAt: now + expiresInMs}))
 
 const nameOf = ({service, id}: {readonly service: string; readonly id: string}): string => `${service}.${id}`
+
+const endsFirst = (endpoints: readonly SeenEndpoint[]): number =>
+  endpoints.reduce((first, {expiresAt = Number.POSITIVE_INFINITY}) => Math.min(first, expiresAt), Number.POSITIVE_INFINITY)
+
+/** Puts in endpoints; nothing else sets them. */
+const put = (watched: Watched, endpoints: readonly SeenEndpoint[]): void => {
+  watched.endpoints = endpoints
+  watched.endsAt = endsFirst(endpoints)
+}
 
 /** Endpoints with when they appeared: those that were not there before have appeared now. */
 const seen = (endpoints: readonly SeenEndpoint[], before: readonly SeenEndpoint[], now: number): readonly SeenEndpoint[] => {
@@ -133,13 +144,14 @@ export class Directory {
     watched.loaded = true
     watched.stale = false
     if (told === undefined) {
-      if (outageMs > 0) watched.endpoints = watched.endpoints.map(endpoint => extended(endpoint, outageMs))
+      const extend = (endpoint: SeenEndpoint): SeenEndpoint => extended(endpoint, outageMs)
+      if (outageMs > 0) put(watched, watched.endpoints.map(extend))
       return false
     }
     const changed = watched.version !== told.version || told.endpoints.length > 0 || watched.endpoints.length > 0
     watched.version = told.version
     const endpoints = endpointsOf(told.endpoints, now)
-    watched.endpoints = isFirst ? endpoints : seen(endpoints, watched.endpoints, now)
+    put(watched, isFirst ? endpoints : seen(endpoints, watched.endpoints, now))
     watched.traffic = told.traffic ?? noChoices
     return changed
   }
@@ -162,9 +174,8 @@ export class Directory {
     const watched = this.#formations.get(name) ?? this.#watch(name, now, false)
     if (watched === undefined) return nothing
     watched.lastUsedAt = now
+    if (this.outOfReach || watched.endsAt > now) return watched
     const {loaded, endpoints, traffic} = watched
-    if (this.outOfReach || !endpoints.some(({expiresAt}) => expiresAt !== undefined && expiresAt <= now))
-      return {loaded, endpoints, traffic}
     return {loaded, traffic, endpoints: endpoints.filter(({expiresAt}) => expiresAt === undefined || expiresAt > now)}
   }
 
@@ -172,7 +183,16 @@ export class Directory {
     const known = this.#formations.get(name)
     if (known !== undefined) return known
     if (this.#formations.size >= formationsMax && !this.#makeRoom()) return undefined
-    const watched: Watched = {version: 0, endpoints: [], traffic: noChoices, loaded: false, stale: false, named, lastUsedAt: now}
+    const watched: Watched = {
+      version: 0,
+      endpoints: [],
+      endsAt: Number.POSITIVE_INFINITY,
+      traffic: noChoices,
+      loaded: false,
+      stale: false,
+      named,
+      lastUsedAt: now,
+    }
     this.#formations.set(name, watched)
     return watched
   }
@@ -210,7 +230,8 @@ export class Directory {
       const watched = this.#watch(name, now, false)
       if (watched === undefined) continue
       const {version, traffic = noChoices} = told
-      Object.assign(watched, {version, traffic, endpoints: endpointsOf(told.endpoints, now), loaded: true, stale: true})
+      put(watched, endpointsOf(told.endpoints, now))
+      Object.assign(watched, {version, traffic, loaded: true, stale: true})
     }
     this.loaded = true
   }

@@ -60,7 +60,7 @@ export const decideEarly = (
 ): Decision | undefined => {
   const {canonicalHost, cors, rateLimit, bodyBytesMax} = options
   if (canonicalHost !== undefined && target.host !== canonicalHost) return canonical(canonicalHost, target, head, route)
-  const asked = cors === undefined ? undefined : preflight(cors, head.method, head.fields.header)
+  const asked = cors === undefined ? undefined : preflight(cors, head.method, name => head.fields.header(name))
   if (asked !== undefined) return {ok: true, destination: {kind: 'answer', status: 204, headers: asked, route}}
   const refused = rateLimit === undefined ? undefined : limited(rateLimit, head, route, counting)
   return refused ?? (bodyBytesMax === undefined ? undefined : tooLarge(bodyBytesMax, head, route))
@@ -70,7 +70,7 @@ export const decideEarly = (
 export const handlingOf = (options: RouteOptions, {fields}: RequestHead): Handling => {
   const {timeouts = {}, bodyBytesMax, requestHeaders, responseHeaders, cors, sticky, holdMs = 0} = options
   const own = responseHeaders === undefined ? undefined : editOf(responseHeaders)
-  const responseEdit = both(cors === undefined ? undefined : corsEdit(cors, fields.header), own)
+  const responseEdit = both(cors === undefined ? undefined : corsEdit(cors, name => fields.header(name)), own)
   const instance = sticky === undefined ? undefined : fields.cookie(sticky)
   return {
     timeouts,

@@ -1,7 +1,7 @@
 // Which of a formation's endpoints can take a request: service, instance, port and release. Pure; who of them gets it is the balancer's choice.
 import type {ServiceAddress} from '#shared/domain/names.ts'
 import type {Endpoint} from '#shared/domain/registry.ts'
-import {chooseRelease, type RequestFields, releasesNamed, type Traffic} from '#shared/domain/traffic.ts'
+import {type RequestFields, type ReleaseChooser, releaseChooser, releasesNamed, type Traffic} from '#shared/domain/traffic.ts'
 
 /** An endpoint, and when it appeared; absent for those that were there when we first looked. */
 export interface SeenEndpoint extends Endpoint {
@@ -38,17 +38,18 @@ export interface Known {
 export interface Asking {
   readonly request: RequestFields
   /** Id of the instance that the client's session sticks to. */
-  readonly session?: string
-  /** A number in [0, 1). */
-  readonly random: number
+  readonly session?: string | undefined
 }
 
-/** The release that a traffic choice gives the request to; undefined when no release it names is alive. */
-export const releaseFor = (places: readonly Place[], traffic: Traffic, {request, session, random}: Asking): number | undefined => {
+/** What a traffic choice says of requests, among the releases that are alive. */
+export const chooserFor = (places: readonly Place[], traffic: Traffic): ReleaseChooser => {
   const live = new Set(places.map(({endpoint}) => endpoint.release))
-  const held = session === undefined ? undefined : places.find(({endpoint}) => endpoint.id === session)?.endpoint.release
-  return chooseRelease(traffic, request, {isLive: each => live.has(each), random, ...(held !== undefined && {session: held})})
+  return releaseChooser(traffic, each => live.has(each))
 }
+
+/** The release of the instance that a session sticks to; undefined when it is not alive. */
+export const releaseOf = (places: readonly Place[], instance: string): number | undefined =>
+  places.find(({endpoint}) => endpoint.id === instance)?.endpoint.release
 
 const noRelease = ({service, formation}: ServiceAddress, traffic: Traffic): string => {
   const named = releasesNamed(traffic).join(', ')

@@ -10,6 +10,9 @@ export class Upstream {
   readonly name: string
   /** Its instance's id: what {@link name} begins with. */
   readonly instance: string
+  readonly release: number | undefined
+  /** Service, formation and release as one text: what instances are counted together by. */
+  readonly group: string
   readonly host: string
   readonly port: number
   inFlight = 0
@@ -24,10 +27,12 @@ export class Upstream {
   /** Connections for HTTP requests, opened as needed and kept alive. */
   readonly pool: Pool
 
-  constructor(key: string, name: string, place: {host: string; port: number; near: boolean}, shared: Shared) {
+  constructor(key: string, name: string, place: {host: string; port: number; near: boolean; release: number | undefined}, shared: Shared) {
     this.key = key
     this.name = name
     this.instance = name.slice(0, name.indexOf('.'))
+    this.release = place.release
+    this.group = `${name.slice(this.instance.length + 1)} ${place.release ?? ''}`
     this.host = place.host
     this.port = place.port
     this.near = place.near
@@ -88,10 +93,11 @@ export class Upstreams {
   of(formation: string, place: Place): Upstream {
     const {endpoint, port} = place
     const name = `${endpoint.id}.${endpoint.service}.${formation}`
-    const key = `${name}@${endpoint.host}:${port}`
+    const {host, release} = endpoint
+    const key = `${name}@${host}:${port} ${release ?? ''}`
     const known = this.#byKey.get(key)
     const near = this.#zone !== undefined && endpoint.zone === this.#zone
-    const upstream = known ?? new Upstream(key, name, {host: endpoint.host, port, near}, this.#shared)
+    const upstream = known ?? new Upstream(key, name, {host, port, near, release}, this.#shared)
     if (known === undefined) this.#byKey.set(key, upstream)
     upstream.since = endpoint.since ?? 0
     return upstream

@@ -3,6 +3,7 @@
 import {cookieOf} from '#shared/domain/cookies.ts'
 import type {HeaderEdit} from '#shared/domain/header-edit.ts'
 import type {RequestFields} from '#shared/domain/traffic.ts'
+import {COLON} from './bytes.ts'
 import type {KnownName} from './fields.ts'
 import type {RequestFraming, ResponseFraming} from './framing.ts'
 import {firstOf, type RequestHead, type ResponseHead, valuesOf} from './head.ts'
@@ -130,22 +131,42 @@ export const forwardedAnswer = (head: ResponseHead, {options}: ResponseFraming, 
   return `${text}${connectionLines[way.connection]}\r\n`
 }
 
+const isNamed = (text: string, at: number, name: string): boolean => {
+  for (let i = 0; i < name.length; i++) {
+    const code = text.charCodeAt(at + i)
+    if ((code >= 65 && code <= 90 ? code + 32 : code) !== name.charCodeAt(i)) return false
+  }
+  return true
+}
+
 /** All values of any header, by its name in lower case, in order. */
 const anyValuesOf = ({text, fieldsAt}: RequestHead, name: string): readonly string[] => {
   const values: string[] = []
-  for (const line of text.slice(fieldsAt, -4).split('\r\n')) {
-    const colon = line.indexOf(':')
-    if (colon === name.length && line.slice(0, colon).toLowerCase() === name)
-      values.push(line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, ''))
+  for (let at = fieldsAt; at < text.length - 2; ) {
+    const end = text.indexOf('\r\n', at)
+    const colon = at + name.length
+    if (text.charCodeAt(colon) === COLON && isNamed(text, at, name)) values.push(text.slice(colon + 1, end).replace(/^[ \t]+|[ \t]+$/g, ''))
+    at = end + 2
   }
   return values
 }
 
 /** A request's headers and cookies by name, as routes and traffic choices ask for them. Of several values the first counts. */
-export const fieldsOf = (head: RequestHead): RequestFields => ({
-  header: name => anyValuesOf(head, name)[0],
-  cookie: name => cookieOf(anyValuesOf(head, 'cookie'), name),
-})
+export class HeadFields implements RequestFields {
+  readonly #head: RequestHead
+
+  constructor(head: RequestHead) {
+    this.#head = head
+  }
+
+  header(name: string): string | undefined {
+    return anyValuesOf(this.#head, name)[0]
+  }
+
+  cookie(name: string): string | undefined {
+    return cookieOf(anyValuesOf(this.#head, 'cookie'), name)
+  }
+}
 
 /** Whether a request has come through this process before (RFC 9110 §7.6.3). */
 export const isLoop = (head: RequestHead, pseudonym: string): boolean =>

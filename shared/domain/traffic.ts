@@ -59,8 +59,8 @@ const byUser = (shares: readonly Share[], user: string): number | undefined => {
   return best
 }
 
-const byChance = (shares: readonly Share[], random: number): number | undefined => {
-  let left = random * shares.reduce((sum, [, weight]) => sum + weight, 0)
+const byChance = (shares: readonly Share[], total: number, random: number): number | undefined => {
+  let left = random * total
   for (const [release, weight] of shares) {
     left -= weight
     if (left < 0) return release
@@ -68,31 +68,38 @@ const byChance = (shares: readonly Share[], random: number): number | undefined 
   return shares.at(-1)?.[0]
 }
 
-/** What was found about a service besides its traffic choice. */
+/** What was found about a request besides its fields. */
 export interface Circumstances {
-  /** Whether a release has a live instance. */
-  readonly isLive: (release: number) => boolean
   /** The release of the instance that the client's session sticks to, when it is alive. */
-  readonly session?: number
+  readonly session?: number | undefined
   /** A number in [0, 1). */
   readonly random: number
 }
 
+/** The release that takes a request; undefined when none of those named has a live instance. */
+export type ReleaseChooser = (request: RequestFields, circumstances: Circumstances) => number | undefined
+
 /**
- * The release that takes a request; undefined when none of those named has a live instance. The first match whose release is live decides; then, among
- * live releases with a weight, the user, the session, chance. A release without live instances never gets traffic: its share falls to the other live ones
- * by their weights. Only when the choice names a single release is there nobody to fall to; then that release is the answer, live or not.
+ * A traffic choice as a function of the request, made whenever the choice or `isLive`, whether a release has a live instance, changes. The first match
+ * whose release is live decides; then, among live releases with a weight, the user, the session, chance. A release without live instances never gets
+ * traffic: its share falls to the other live ones by their weights. Only when the choice names a single release is there nobody to fall to; then that
+ * release is the answer, live or not.
  */
-export const chooseRelease = (traffic: Traffic, request: RequestFields, {isLive, session, random}: Circumstances): number | undefined => {
+export const releaseChooser = (traffic: Traffic, isLive: (release: number) => boolean): ReleaseChooser => {
   const [only, ...others] = releasesNamed(traffic)
-  if (others.length === 0) return only
-  for (const match of traffic.matches) if (fieldOf(match, request) === match.value && isLive(match.release)) return match.release
+  if (others.length === 0) return () => only
+  const {by} = traffic
+  const matches = traffic.matches.filter(({release}) => isLive(release))
   const shares = Object.entries(traffic.weights)
     .map(([release, weight]): Share => [Number(release), weight])
     .filter(([release, weight]) => weight > 0 && isLive(release))
-  if (shares.length <= 1) return shares[0]?.[0]
-  const user = traffic.by === undefined ? undefined : fieldOf(traffic.by, request)
-  if (user !== undefined) return byUser(shares, user)
-  if (session !== undefined && shares.some(([release]) => release === session)) return session
-  return byChance(shares, random)
+  const total = shares.reduce((sum, [, weight]) => sum + weight, 0)
+  return (request, {session, random}) => {
+    for (const match of matches) if (fieldOf(match, request) === match.value) return match.release
+    if (shares.length <= 1) return shares[0]?.[0]
+    const user = by === undefined ? undefined : fieldOf(by, request)
+    if (user !== undefined) return byUser(shares, user)
+    if (session !== undefined && shares.some(([release]) => release === session)) return session
+    return byChance(shares, total, random)
+  }
 }

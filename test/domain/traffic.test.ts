@@ -4,14 +4,18 @@ import {test} from 'node:test'
 import fc from 'fast-check'
 import {cookieOf} from '#shared/domain/cookies.ts'
 import {unitHash} from '#shared/domain/hash.ts'
-import {type Circumstances, chooseRelease, type RequestFields, type Traffic} from '#shared/domain/traffic.ts'
+import {type Circumstances, type RequestFields, releaseChooser, type Traffic} from '#shared/domain/traffic.ts'
 
 const request = (headers: Record<string, string> = {}, cookies: Record<string, string> = {}): RequestFields => ({
   header: name => headers[name],
   cookie: name => cookies[name],
 })
-const all: Circumstances = {isLive: () => true, random: 0}
-const only = (...live: number[]): Circumstances => ({...all, isLive: release => live.includes(release)})
+interface Where extends Circumstances {
+  readonly isLive: (release: number) => boolean
+}
+const chooseRelease = (traffic: Traffic, asked: RequestFields, {isLive, ...where}: Where) => releaseChooser(traffic, isLive)(asked, where)
+const all: Where = {isLive: () => true, random: 0}
+const only = (...live: number[]): Where => ({...all, isLive: release => live.includes(release)})
 const split: Traffic = {weights: {3: 90, 4: 10}, matches: []}
 
 test('a match decides before weights, and the first that fits', () => {
@@ -60,7 +64,7 @@ const weights = fc
   .dictionary(fc.constantFrom('1', '2', '3', '4', '5'), fc.nat(1_000), {minKeys: 2})
   .filter(all => Object.values(all).some(Boolean))
 const user = fc.string({minLength: 1, maxLength: 12})
-const of = (traffic: Traffic, name: string, where: Circumstances = all) => chooseRelease(traffic, request({user: name}), where)
+const of = (traffic: Traffic, name: string, where: Where = all) => chooseRelease(traffic, request({user: name}), where)
 const byUser = (given: Record<string, number>): Traffic => ({weights: given, matches: [], by: {header: 'user'}})
 
 test('a user moves from one release to another only when the other’s weight grew against the first’s', () => {
