@@ -109,8 +109,9 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
     this.expectWithin(shared.limits.connectTimeoutMs, 'CONNECT_TIMEOUT')
   }
 
-  get isIdle(): boolean {
-    return this.#state === 'idle'
+  /** Whether it may be asked: one that ends is not told to be closed before the loop comes round, and is useless until then already. */
+  get isReady(): boolean {
+    return this.#state === 'idle' && !this.#socket.destroyed
   }
 
   /** The address and port of our end, as `host:port`. */
