@@ -5,10 +5,10 @@ import type {HeaderEdit} from '#shared/domain/header-edit.ts'
 import type {Tried} from './attempts.ts'
 import {ExchangeError, failureOf} from './failures.ts'
 import type {BodySink, ClientWatcher, Exchange} from './http/exchange.ts'
-import type {ResponseFraming} from './http/framing.ts'
+import {type ResponseFraming, takesTrailers} from './http/framing.ts'
 import type {ResponseHead} from './http/head.ts'
 import type {Pool, Taker} from './http/pool.ts'
-import {type AnswerWay, forwardedAnswer} from './http/rewrite.ts'
+import {type AnswerWay, forwardedAnswer, forwardedTrailers} from './http/rewrite.ts'
 import {joinTunnel, type TunnelEnd} from './http/tunnel.ts'
 import type {AnswerSink, UpstreamConnection} from './http/upstream-connection.ts'
 import type {Limits} from './limits.ts'
@@ -28,6 +28,8 @@ export interface RelayOptions {
   readonly bodyBytesMax?: number | undefined
   /** What becomes of the answer's headers. */
   readonly edit?: HeaderEdit | undefined
+  /** What became of the request's. */
+  readonly requestEdit?: HeaderEdit | undefined
   readonly now: () => number
 }
 
@@ -44,6 +46,7 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
   #headSent = false
   #fresh: boolean
   #bodyBytes = 0
+  #trailers = false
   #timer: NodeJS.Timeout | undefined
   readonly connectTimeoutMs: number
 
@@ -80,7 +83,7 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
     this.#connection = connection
     connection.ask({method: head.method, webSocket: framing.webSocket}, this)
     connection.outlet.begin(this.#options.head, framing.body.kind === 'chunked')
-    if (!this.#exchange.hasBody) this.onRequestEnd()
+    if (!this.#exchange.hasBody) this.onRequestEnd('')
     else {
       this.#exchange.openBody(this)
       connection.outlet.flush()
@@ -116,11 +119,11 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
     return blocked
   }
 
-  onRequestEnd(): void {
+  onRequestEnd(trailers: string): void {
     const connection = this.#connection
     if (connection === undefined) return
     connection.requestSent = true
-    connection.outlet.finish()
+    connection.outlet.finish(forwardedTrailers(trailers, this.#options.requestEdit))
     if (!this.#exchange.answerBegun) connection.expectWithin(this.#options.limits.firstByteTimeoutMs, 'FIRST_BYTE_TIMEOUT')
   }
 
@@ -166,10 +169,12 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
     if (this.#options.draining() || !exchange.bodyWhole || (unsized && isOld)) exchange.last = true
     const isSwitch = head.status === 101
     const connection = isSwitch ? 'upgrade' : exchange.last ? 'close' : isOld ? 'keepAlive' : 'unsaid'
+    this.#trailers = kind === 'chunked' && takesTrailers(exchange.head)
     const way: AnswerWay = {
       requestId: this.#options.requestId,
       date: this.#options.date(),
       framing: unsized ? (isOld ? 'close' : 'chunked') : 'asIs',
+      trailers: this.#trailers,
       connection,
       edit: this.#options.edit,
     }
@@ -201,10 +206,10 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
     } else this.#connection?.expectWithin(this.#options.limits.idleTimeoutMs)
   }
 
-  onEnd(): void {
+  onEnd(trailers: string): void {
     this.#connection = undefined
     this.#end({kind: 'answered', status: this.#exchange.status})
-    this.#exchange.finish()
+    this.#exchange.finish(this.#trailers ? forwardedTrailers(trailers, this.#options.edit) : '')
   }
 
   onFailed(error: Error): void {

@@ -193,7 +193,7 @@ export class Traffic {
     client: TunnelEnd,
     destination: ServiceDestination | OutsideDestination,
     pool: Pool,
-    own: Pick<RelayOptions, 'limits' | 'endsAt' | 'bodyBytesMax' | 'edit'>,
+    own: Pick<RelayOptions, 'limits' | 'endsAt' | 'bodyBytesMax' | 'edit' | 'requestEdit'>,
     settle: Settle,
   ): void {
     const {self, draining, date, now} = this.#options
@@ -207,5 +207,6 @@ const handled = (handling: Handling, startedAt: number, {limits: general, deadli
   const limits = limitsOf(handling, general)
   deadlines.heed(shortestMs(limits))
   const {totalMs} = handling.timeouts
-  return {limits, endsAt: totalMs === undefined ? undefined : startedAt + totalMs, bodyBytesMax: handling.bodyBytesMax}
+  const endsAt = totalMs === undefined ? undefined : startedAt + totalMs
+  return {limits, endsAt, bodyBytesMax: handling.bodyBytesMax, requestEdit: handling.requestEdit}
 }

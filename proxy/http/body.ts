@@ -8,11 +8,14 @@ export type Take = (bytes: Buffer, start: number, end: number) => void
 
 export interface BodyReader {
   readonly done: boolean
+  /** The field lines behind the content, checked, each with its CRLF; '' when there are none, or not yet. */
+  readonly trailers: string
   /** Reads on; returns the offset after what belongs to the body, which is `end` unless the body is done. */
   readonly read: (bytes: Buffer, start: number, end: number, take: Take) => number | Fault
 }
 
 class SizedBody implements BodyReader {
+  readonly trailers = ''
   #left: number
 
   constructor(bytes: number) {
@@ -33,6 +36,7 @@ class SizedBody implements BodyReader {
 
 const closeBody: BodyReader = {
   done: false,
+  trailers: '',
   read: (bytes, start, end, take) => {
     if (end > start) take(bytes, start, end)
     return end
@@ -43,7 +47,7 @@ const closeBody: BodyReader = {
 const sizeDigitsMax = 8
 /** Extensions of all chunks of one body together. They mean nothing to us, and end here (RFC 9112 §7.1.1). */
 const extensionBytesMax = 4_096
-/** Trailers end here too. */
+/** Trailers of one body, with their line ends. */
 const trailerBytesMax = 8_192
 const trailerFieldsMax = 64
 
@@ -95,6 +99,7 @@ const extensionNext: Readonly<Record<ExtensionState, Partial<Record<ByteClass, S
 }
 
 class ChunkedBody implements BodyReader {
+  trailers = ''
   #state: State = 'size'
   #size = 0
   #digits = 0
@@ -178,7 +183,7 @@ class ChunkedBody implements BodyReader {
     return undefined
   }
 
-  /** Trailers are checked like a head's fields, and dropped. */
+  /** Trailers are checked like a head's fields. Which of them travel on is rewrite.ts's business. */
   #readTrailers(bytes: Buffer, start: number, end: number): number | Fault {
     const held = this.#partial?.length ?? 0
     const whole = this.#partial === undefined ? bytes : Buffer.concat([this.#partial, bytes.subarray(start, end)])
@@ -189,6 +194,7 @@ class ChunkedBody implements BodyReader {
     if (after !== undefined && typeof after !== 'number') return after
     if (known.some(({name}) => headOnly.has(name))) return odd.trailer
     if (after !== undefined) {
+      this.trailers = whole.toString('latin1', from, after - 2)
       this.#state = 'done'
       this.#partial = undefined
       return start + (after - from - held)
@@ -199,7 +205,7 @@ class ChunkedBody implements BodyReader {
   }
 }
 
-const nothing: BodyReader = {done: true, read: (_bytes, start) => start}
+const nothing: BodyReader = {done: true, trailers: '', read: (_bytes, start) => start}
 
 /** A reader of one body. */
 export const readBody = (length: BodyLength): BodyReader => {

@@ -12,7 +12,7 @@ export interface BodySink {
   readonly onRequestBody: (bytes: Buffer, start: number, end: number) => void
   /** What has been given so far should go out; true when to wait for {@link Exchange.resumeBody} before giving more. */
   readonly onRequestPause: () => boolean
-  readonly onRequestEnd: () => void
+  readonly onRequestEnd: (trailers: string) => void
   /** The body is malformed: the request must not count as whole. */
   readonly onRequestBroken: () => void
 }
@@ -107,7 +107,7 @@ export class Exchange {
       this.bodyBroken = true
       this.last = true
       sink.onRequestBroken()
-    } else if (this.#reader.done) sink.onRequestEnd()
+    } else if (this.#reader.done) sink.onRequestEnd(this.#reader.trailers)
     return next
   }
 
@@ -135,12 +135,12 @@ export class Exchange {
     this.host.outlet.flush()
   }
 
-  /** Ends the answer. */
-  finish(): void {
+  /** Ends the answer. `trailers`: field lines, for an answer in chunks. */
+  finish(trailers = ''): void {
     if (this.over || this.gone) return
     this.over = true
     this.#watcher = undefined
-    this.host.outlet.finish()
+    this.host.outlet.finish(trailers)
     this.host.onAnswered()
   }
 

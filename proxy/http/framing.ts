@@ -130,6 +130,12 @@ export const requestFraming = (head: RequestHead): RequestFraming | Fault => {
   return {body, persistent: persists(head.minor, options), options, host: hosts[0], expectsContinue, webSocket}
 }
 
+/** Whether the client takes trailers behind an answer in chunks (RFC 9110 §6.5.1, §10.1.4). */
+export const takesTrailers = (head: RequestHead): boolean =>
+  head.minor === 1 &&
+  firstOf(head, 'te') !== undefined &&
+  valuesOf(head, 'te').some(value => value.split(',').some(coding => coding.trim().toLowerCase() === 'trailers'))
+
 /** What an answer's head says of what follows it. */
 export interface ResponseFraming {
   readonly body: BodyLength

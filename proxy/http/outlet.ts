@@ -47,9 +47,9 @@ export class Outlet {
     return owned && this.#socket.writableLength > 0
   }
 
-  /** Ends the message's body. */
-  finish(): void {
-    if (this.#chunked) this.#waiting += `0${crlf}${crlf}`
+  /** Ends the message's body. `trailers`: field lines with their line ends, for a body in chunks. */
+  finish(trailers = ''): void {
+    if (this.#chunked) this.#waiting += `0${crlf}${trailers}${crlf}`
     this.#chunked = false
     this.flush()
   }

@@ -39,11 +39,12 @@ export class Pool implements Keeper {
     else this.#queue.add(taker)
   }
 
-  /** The connection used last, unless even that has been idle for too long: the deadline may just not have been noticed yet. */
+  /** The connection used last of those that are still good. Those that ended, or have been idle for too long, may just not have been noticed yet. */
   #popIdle(): UpstreamConnection | undefined {
-    const last = this.#idle.pop()
-    if (last === undefined || last.deadlineAt > this.#shared.deadlines.now()) return last
-    last.destroy(false)
+    for (let last = this.#idle.pop(); last !== undefined; last = this.#idle.pop()) {
+      if (last.isReady && last.deadlineAt > this.#shared.deadlines.now()) return last
+      last.destroy(false)
+    }
     return undefined
   }
 

@@ -5,7 +5,7 @@ import type {HeaderEdit} from '#shared/domain/header-edit.ts'
 import type {RequestFields} from '#shared/domain/traffic.ts'
 import {COLON} from './bytes.ts'
 import type {KnownName} from './fields.ts'
-import type {RequestFraming, ResponseFraming} from './framing.ts'
+import {type ConnectionOptions, type RequestFraming, type ResponseFraming, takesTrailers} from './framing.ts'
 import {firstOf, type RequestHead, type ResponseHead, valuesOf} from './head.ts'
 
 /** Meant for one connection (RFC 9110 §7.6.1), or for this proxy (§11.7). Whatever `Connection` names is dropped too. */
@@ -63,6 +63,30 @@ const withoutNamed = (lines: string, named: ReadonlySet<string>): string =>
     .filter(line => line === '' || !named.has(line.slice(0, line.indexOf(':')).toLowerCase()))
     .join('\r\n')
 
+/**
+ * What some programs would take for a field of the head, and so may not come behind one (RFC 9110 §6.5.1): fields that frame, route, modify, authenticate or
+ * describe a message (listed in RFC 7230 §4.1.2), and those that tell of its way.
+ */
+const headOnly =
+  /^(?:if-.*|x-forwarded-.*|proxy-.*|content-(?:encoding|length|location|range|type)|cache-control|max-forwards|pragma|range|authorization|www-authenticate|cookie|set-cookie|age|expires|date|location|retry-after|vary|warning|via|forwarded|x-request-id)$/
+
+/** Those of a body's trailers that travel on; what an edit takes off or puts on a head can not come behind it. */
+export const forwardedTrailers = (lines: string, edit: HeaderEdit | undefined): string => {
+  if (lines === '') return ''
+  const travels = (line: string): boolean => {
+    const name = line.slice(0, line.indexOf(':')).toLowerCase()
+    return !headOnly.test(name.replaceAll('_', '-')) && edit?.drop.has(name) !== true
+  }
+  return lines
+    .split('\r\n')
+    .filter(line => line === '' || travels(line))
+    .join('\r\n')
+}
+
+/** `Trailer`, which tells of what comes behind a body (RFC 9110 §6.6.2), for one that keeps it. */
+const announcedTrailers = (head: RequestHead | ResponseHead, {named}: ConnectionOptions): string =>
+  firstOf(head, 'trailer') === undefined || named.includes('trailer') ? '' : `trailer: ${valuesOf(head, 'trailer').join(', ')}\r\n`
+
 /** What a request passed on carries about its way. */
 export interface Way {
   /** Path and query. */
@@ -95,8 +119,9 @@ export const forwardedRequest = (head: RequestHead, {options, body, webSocket}: 
   }
   if (!isSafe(path)) throw new Error('a path was made that can not be sent')
   let text = `${head.method} ${path} HTTP/1.1\r\nhost: ${authority}\r\n${editedLines(lines, way.edit)}`
-  if (body.kind === 'chunked') text += 'transfer-encoding: chunked\r\n'
+  if (body.kind === 'chunked') text += `transfer-encoding: chunked\r\n${announcedTrailers(head, options)}`
   if (webSocket) text += 'connection: Upgrade\r\nupgrade: websocket\r\n'
+  else if (takesTrailers(head)) text += 'connection: TE\r\nte: trailers\r\n'
   return `${text}\r\n`
 }
 
@@ -108,6 +133,8 @@ export interface AnswerWay {
   readonly date: string
   /** How the body goes to the client; `close` ends with the connection. */
   readonly framing: 'asIs' | 'chunked' | 'close'
+  /** Whether trailers go to the client too. */
+  readonly trailers: boolean
   /** What the client is told of the connection. */
   readonly connection: 'close' | 'keepAlive' | 'upgrade' | 'unsaid'
   /** What becomes of the answer's headers. */
@@ -128,6 +155,7 @@ export const forwardedAnswer = (head: ResponseHead, {options}: ResponseFraming, 
   if (firstOf(head, 'date') === undefined) text += `date: ${way.date}\r\n`
   if (firstOf(head, 'x-request-id') === undefined) text += `x-request-id: ${way.requestId}\r\n`
   if (way.framing === 'chunked') text += 'transfer-encoding: chunked\r\n'
+  if (way.trailers) text += announcedTrailers(head, options)
   return `${text}${connectionLines[way.connection]}\r\n`
 }
 

@@ -20,7 +20,7 @@ export interface AnswerSink {
   readonly onBody: (bytes: Buffer, start: number, end: number, owned: boolean) => boolean
   /** What has been given so far should go out. */
   readonly onPause: () => void
-  readonly onEnd: () => void
+  readonly onEnd: (trailers: string) => void
   readonly onFailed: (error: Error) => void
   /** The request's bytes have gone out. */
   readonly onDrained: () => void
@@ -109,8 +109,9 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
     this.expectWithin(shared.limits.connectTimeoutMs, 'CONNECT_TIMEOUT')
   }
 
-  get isIdle(): boolean {
-    return this.#state === 'idle'
+  /** Whether it may be asked: one that ends is not told to be closed before the loop comes round, and is useless until then already. */
+  get isReady(): boolean {
+    return this.#state === 'idle' && !this.#socket.destroyed
   }
 
   /** The address and port of our end, as `host:port`. */
@@ -316,6 +317,7 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
   /** The answer is whole. Bytes beyond it were not asked for: a connection that has sent some is not used again. */
   #finish(clean: boolean): void {
     const sink = this.#sink
+    const trailers = this.#body?.trailers ?? ''
     this.#sink = undefined
     this.#body = undefined
     this.#own = undefined
@@ -326,6 +328,6 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
       this.resume()
       this.#keeper.onIdle(this)
     } else this.destroy(false)
-    sink?.onEnd()
+    sink?.onEnd(trailers)
   }
 }

@@ -8,7 +8,7 @@ import {Deadlines} from '#proxy/http/deadlines.ts'
 import {requestFraming} from '#proxy/http/framing.ts'
 import {isFault, parseRequestHead} from '#proxy/http/head.ts'
 import {createReadBuffer} from '#proxy/http/read-buffer.ts'
-import {fieldsOf, forwardedRequest, isLoop} from '#proxy/http/rewrite.ts'
+import {fieldsOf, forwardedRequest, forwardedTrailers, isLoop} from '#proxy/http/rewrite.ts'
 import {limitsDefault} from '#proxy/limits.ts'
 import type {Entry} from '#proxy/report.ts'
 import {readAuthority, readTarget} from '#proxy/request-target.ts'
@@ -35,7 +35,7 @@ test('hop-by-hop headers and what Connection names stay behind', () => {
   const hop = [
     'Connection: close, X-A',
     'X-A: 2',
-    'TE: trailers',
+    'TE: gzip;q=0.5, trailers2',
     'Upgrade: h2c',
     'Keep-Alive: 5',
     'connection: x-b',
@@ -47,6 +47,27 @@ test('hop-by-hop headers and what Connection names stay behind', () => {
   const text = forwardedRequest(head, framing, way)
   assert.deepEqual(linesOf(text), ['host: users.crm.service', 'A: 1', 'a:  4 \t', 'via: 1.1 p1', 'x-request-id: id'])
   assert.match(text, /^GET \/p\?q HTTP\/1\.1\r\n/)
+})
+
+test('trailers travel on, but for what only a head may hold and what a route changes', () => {
+  const tell = (...lines: string[]): string => {
+    const {head, framing} = requestOf(...lines)
+    return linesOf(forwardedRequest(head, framing, {path: '/', authority: 'a', requestId: 'i', pseudonym: 'p'}))
+      .slice(3)
+      .join(' | ')
+  }
+  assert.equal(tell('TE: gzip, Trailers'), 'connection: TE | te: trailers')
+  assert.equal(tell('Connection: te', 'TE: trailers'), 'connection: TE | te: trailers')
+  assert.equal(tell('Trailer: X'), '', 'without chunks there are no trailers')
+  assert.equal(tell('Transfer-Encoding: chunked', 'Trailer: X', 'trailer: Y'), 'transfer-encoding: chunked | trailer: X, Y')
+  assert.equal(tell('Transfer-Encoding: chunked', 'Trailer: X', 'Connection: trailer'), 'transfer-encoding: chunked')
+  const spoofs = ['Authorization', 'set_cookie', 'If-Match', 'X-Forwarded-For', 'Content-Type', 'Via', 'X-Request-Id', 'x-user'].map(
+    name => `${name}: 1\r\n`,
+  )
+  const edit = {drop: new Set(['x-user']), put: []}
+  assert.equal(forwardedTrailers(`${spoofs.join('')}Digest: a:b\r\nx-sum: 2\r\n`, edit), 'Digest: a:b\r\nx-sum: 2\r\n')
+  assert.equal(forwardedTrailers('x-user: 1\r\n', undefined), 'x-user: 1\r\n')
+  assert.equal(forwardedTrailers('', edit), '')
 })
 
 test('the way of a request is told', () => {

@@ -7,11 +7,16 @@ const shown = (bytes: Buffer): string => JSON.stringify(bytes.toString('latin1')
 const isUpgrade = (bytes: Buffer): boolean => /upgrade/i.test(bytes.toString('latin1'))
 
 /** Throws, telling both readings, when ours is not a strict reading of theirs. */
-const assertStricter = <S extends {readonly body: string}>(ours: Reading<S>, theirs: Reading<S>, bytes: Buffer): void => {
+const assertStricter = <S extends {readonly body: string; readonly trailers: string}>(
+  ours: Reading<S>,
+  theirs: Reading<S>,
+  bytes: Buffer,
+): void => {
   const tell = (what: string): string => `${what}\nbytes: ${shown(bytes)}\nours: ${JSON.stringify(ours)}\nnode: ${JSON.stringify(theirs)}`
   // Settled: behind a request for an upgrade that is not taken, node:http does not always read on; we do, and take `Upgrade` off before anybody else sees it.
   const count = isUpgrade(bytes) ? Math.min(ours.seen.length, theirs.seen.length) : ours.seen.length
-  const comparable = ({seen}: Reading<S>) => seen.slice(0, count).map(one => (theirs.refused === undefined ? one : {...one, body: ''}))
+  const comparable = ({seen}: Reading<S>) =>
+    seen.slice(0, count).map(one => (theirs.refused === undefined ? one : {...one, body: '', trailers: ''}))
   deepStrictEqual(comparable(theirs), comparable(ours), tell('read differently'))
   if (ours.refused !== undefined || ours.ended === true) return
   // Settled: node:http names some faults before a head is whole; we wait, and pass nothing on meanwhile.

@@ -15,6 +15,7 @@ export interface SeenRequest {
   readonly version: string
   readonly host: string | undefined
   readonly body: string
+  readonly trailers: string
 }
 export interface Reading<S> {
   /** Whole messages, in order. */
@@ -37,7 +38,17 @@ const wholeBody = (reader: ReturnType<typeof readBody>, bytes: Buffer, start: nu
     if (typeof next !== 'number') return next
     at = next
   }
-  return {at, done: reader.done, text: Buffer.concat(content).toString('latin1')}
+  return {at, done: reader.done, text: Buffer.concat(content).toString('latin1'), trailers: ownTrailers(reader.trailers)}
+}
+
+/** Trailers as `name:value` lines. */
+const ownTrailers = (lines: string): string =>
+  lines.replaceAll(/^([^:]*):[ \t]*(.*?)[ \t]*\r\n/gm, (_line, name: string, value: string) => `${name}:${value}\n`)
+
+const nodesTrailers = ({rawTrailers}: IncomingMessage): string => {
+  let lines = ''
+  for (let i = 0; i < rawTrailers.length; i += 2) lines += `${rawTrailers[i]}:${rawTrailers[i + 1]}\n`
+  return lines
 }
 
 /** What our parser makes of the bytes a client sent. `pieces`: into how many reads a body is cut. */
@@ -55,7 +66,14 @@ export const readRequests = (bytes: Buffer, pieces = 1): Reading<SeenRequest> =>
     const body = wholeBody(readBody(framing.body), bytes, at + head.length, pieces)
     if ('oversize' in body) return {seen, refused: body.reason}
     if (!body.done) return {seen}
-    seen.push({method: head.method, target: head.target, version: `1.${head.minor}`, host: framing.host, body: body.text})
+    seen.push({
+      method: head.method,
+      target: head.target,
+      version: `1.${head.minor}`,
+      host: framing.host,
+      body: body.text,
+      trailers: body.trailers,
+    })
     if (!framing.persistent || head.method === 'CONNECT' || framing.webSocket) return {seen, ended: true}
     at = body.at
   }
@@ -79,12 +97,12 @@ const turns = async (): Promise<void> => {
 
 /** A message that was begun; `whole` when its end was seen. */
 interface Begun<S> {
-  readonly message: S & {body: string}
+  readonly message: S & {body: string; trailers: string}
   whole: boolean
 }
 
 const follow = <S>(begun: Begun<S>[], message: S, incoming: IncomingMessage, then: () => void): void => {
-  const one: Begun<S> = {message: {...message, body: ''}, whole: false}
+  const one: Begun<S> = {message: {...message, body: '', trailers: ''}, whole: false}
   begun.push(one)
   incoming.setEncoding('latin1').on('data', chunk => {
     one.message.body += chunk
@@ -93,6 +111,7 @@ const follow = <S>(begun: Begun<S>[], message: S, incoming: IncomingMessage, the
     .on('error', () => undefined)
     .on('end', () => {
       one.whole = true
+      one.message.trailers = nodesTrailers(incoming)
       then()
     })
 }
@@ -108,7 +127,7 @@ const isWebSocket = ({method, headers, httpVersion}: IncomingMessage): boolean =
 
 /** What node:http makes of the same bytes. Once it refuses, it tells of bodies no more. */
 export const nodeReadsRequests = async (bytes: Buffer): Promise<Reading<SeenRequest>> => {
-  const begun: Begun<Omit<SeenRequest, 'body'>>[] = []
+  const begun: Begun<Omit<SeenRequest, 'body' | 'trailers'>>[] = []
   let refused: string | undefined
   const headOf = ({method = '', url = '', httpVersion, headers}: IncomingMessage) => ({
     method,
@@ -119,7 +138,7 @@ export const nodeReadsRequests = async (bytes: Buffer): Promise<Reading<SeenRequ
   const server = createServer({requestTimeout: 0, shouldUpgradeCallback: isWebSocket}, (request, response) =>
     follow(begun, headOf(request), request, () => response.end()),
   )
-  const tunnel = (request: IncomingMessage): void => void begun.push({message: {...headOf(request), body: ''}, whole: true})
+  const tunnel = (request: IncomingMessage): void => void begun.push({message: {...headOf(request), body: '', trailers: ''}, whole: true})
   server.on('upgrade', tunnel).on('connect', tunnel)
   server.on('clientError', (error, socket) => {
     refused ??= 'code' in error ? String(error.code) : error.message
@@ -135,6 +154,7 @@ export const nodeReadsRequests = async (bytes: Buffer): Promise<Reading<SeenRequ
 export interface SeenResponse {
   readonly status: number
   readonly body: string
+  readonly trailers: string
 }
 
 /** What our parser makes of the bytes an instance sent as answer to one request; interim answers are passed over. */
@@ -150,7 +170,7 @@ export const readResponse = (bytes: Buffer, method: string, pieces = 1): Reading
     if (framing.interim) continue
     const body = wholeBody(readBody(framing.body), bytes, at, pieces)
     if ('oversize' in body) return {seen: [], refused: body.reason}
-    const seen = body.done ? [{status: head.status, body: body.text}] : []
+    const seen = body.done ? [{status: head.status, body: body.text, trailers: body.trailers}] : []
     return body.at < bytes.length ? {seen, refused: 'bytes follow the answer: its connection is not used again'} : {seen}
   }
 }
