@@ -15,7 +15,9 @@ import {createForwarder, type OutsidePolicy} from './forward.ts'
 import {createHttpDate} from './http/date.ts'
 import {Deadlines} from './http/deadlines.ts'
 import {createReadBuffer} from './http/read-buffer.ts'
+import {Ids} from './ids.ts'
 import {type Limits, shortestMs} from './limits.ts'
+import {LineWriter, type Sink} from './line-writer.ts'
 import {Listener, listen} from './listener.ts'
 import {createMetrics} from './metrics.ts'
 import {createOutside} from './outside.ts'
@@ -37,6 +39,10 @@ export interface DataPlaneOptions {
   /** Instances of this zone come first. */
   readonly zone?: string
   readonly accessLog: AccessLogMode
+  /** Where the lines of the access log go. */
+  readonly accessLogSink: Sink
+  /** Share of the traces that begin here that are marked as recorded. */
+  readonly tracesSampledShare: number
   readonly limits: Limits
   readonly log: Logger
   readonly now: () => number
@@ -70,7 +76,8 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
   const upstreams = new Upstreams(shared, options.zone)
   const outside = createOutside(shared)
   const date = createHttpDate(now)
-  const accessLog = createAccessLog(log, options.accessLog, {now, random})
+  const lines = new LineWriter(options.accessLogSink)
+  const accessLog = createAccessLog({name: options.role, mode: options.accessLog, write: line => lines.write(line), random})
   const report: Report = entry => {
     metrics.report(entry)
     accessLog(entry)
@@ -81,10 +88,12 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
     options.role === 'router'
       ? createRouter(() => (directory.loaded ? directory.table : undefined), {buckets: new Buckets(), now})
       : createForwarder(options.outside)
+  const tracing = {ids: new Ids(), random, sampledShare: options.tracesSampledShare}
+  const elapsed = (): number => performance.now()
   const self = {role, pseudonym: `gilliam-${role.name}-${randomBytes(6).toString('hex')}`}
   const attempts = new Attempts({now, random}, metrics)
-  const candidates = new Candidates(upstreams)
-  const parts = {self, discovery, candidates, attempts, onFault, outside, limits, deadlines, report, draining, now, random, date}
+  const candidates = new Candidates(upstreams, random)
+  const parts = {self, discovery, candidates, attempts, onFault, outside, limits, deadlines, report, tracing, draining, now, elapsed, date}
   const tunnels = new Tunnels({...parts, shared, opened: () => metrics.tunnels.inc(), closed: () => metrics.tunnels.dec()})
   const listener = new Listener({traffic: new Traffic(parts), tunnels, shared, date})
   const admin = createAdmin({role: role.name, directory, upstreams, metrics, draining, now})
@@ -94,6 +103,7 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
   const address = await listen(listener.server, options.host, options.port)
   const sweeper = setInterval(() => {
     upstreams.sweep(now())
+    metrics.sweep()
     outside.sweep()
   }, upstreamIdleMsMax / 4)
 
@@ -107,6 +117,7 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
     upstreams.destroy()
     outside.destroy()
     deadlines.stop()
+    await lines.end()
     await closeAdmin(admin)
   }
   return {address, adminAddress, stop}

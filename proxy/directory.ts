@@ -174,8 +174,8 @@ export class Directory {
     const watched = this.#formations.get(name) ?? this.#watch(name, now, false)
     if (watched === undefined) return nothing
     watched.lastUsedAt = now
-    if (this.outOfReach || watched.endsAt > now) return watched
     const {loaded, endpoints, traffic} = watched
+    if (this.outOfReach || watched.endsAt > now) return {loaded, endpoints, traffic}
     return {loaded, traffic, endpoints: endpoints.filter(({expiresAt}) => expiresAt === undefined || expiresAt > now)}
   }
 

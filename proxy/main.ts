@@ -1,7 +1,7 @@
 // Starts the router or the proxy: `main.ts router`, `main.ts proxy`. The composition root: reads the environment, makes the client, handles signals.
 import {readFileSync} from 'node:fs'
 import {createClient} from '#shared/client.ts'
-import {type Environment, read, required} from '#shared/config.ts'
+import {type Environment, read, readShare, required} from '#shared/config.ts'
 import {GilliamError} from '#shared/errors.ts'
 import {createLogger} from '#shared/log.ts'
 import {type AccessLogMode, accessLogModes} from './access-log.ts'
@@ -9,6 +9,7 @@ import {startDataPlane} from './data-plane.ts'
 import {type DiscoveryOptions, idleHoldMs} from './discovery.ts'
 import type {OutsidePolicy} from './forward.ts'
 import {limitsDefault} from './limits.ts'
+import {toDescriptor} from './line-writer.ts'
 
 /** One call to the feed; the loop is what repeats it. */
 const discoverTimeoutMs = idleHoldMs + 5_000
@@ -64,6 +65,8 @@ const main = async (): Promise<void> => {
     discover: createDiscover(env),
     ...(snapshotFile === '' ? {} : {snapshotFile}),
     ...(zone === '' ? {} : {zone}),
+    accessLogSink: toDescriptor(1),
+    tracesSampledShare: readShare(env, 'GILLIAM_TRACES_SAMPLED', 1),
     limits: limitsDefault,
     log,
     now: Date.now,

@@ -108,7 +108,11 @@ const countRequests = (registry: Registry) => {
   family(registry, seconds, () =>
     kinds.http.all.filter(({labels}) => labels.service !== '').flatMap(each => histogramSamples(seconds.name, each)),
   )
-  const byInstance = {name: 'gilliam_proxy_instance_requests_total', help: 'Requests that an instance was the last to get', type: 'counter'} as const
+  const byInstance = {
+    name: 'gilliam_proxy_instance_requests_total',
+    help: 'Requests that an instance was the last to get',
+    type: 'counter',
+  } as const
   family(registry, byInstance, () => instances.all.flatMap(statusSamples))
   const instanceSeconds = {
     name: 'gilliam_proxy_instance_request_seconds',

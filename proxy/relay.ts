@@ -45,7 +45,6 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
   #settled = false
   #headSent = false
   #fresh: boolean
-  #bodyBytes = 0
   #trailers = false
   #timer: NodeJS.Timeout | undefined
   readonly connectTimeoutMs: number
@@ -96,8 +95,8 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
   }
 
   onRequestBody(bytes: Buffer, start: number, end: number): void {
-    this.#bodyBytes += end - start
-    if (this.#bodyBytes > (this.#options.bodyBytesMax ?? Number.POSITIVE_INFINITY)) {
+    this.#exchange.bytesIn += end - start
+    if (this.#exchange.bytesIn > (this.#options.bodyBytesMax ?? Number.POSITIVE_INFINITY)) {
       this.#breakOff(new ExchangeError('BODY_TOO_LARGE', 'the body is too long'))
       return
     }
@@ -193,6 +192,7 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
   }
 
   onBody(bytes: Buffer, start: number, end: number, owned: boolean): boolean {
+    this.#exchange.bytesOut += end - start
     return this.#exchange.host.outlet.take(bytes, start, end, owned)
   }
 

@@ -11,12 +11,12 @@ import {answerEdit, limitsOf} from './handling.ts'
 import type {Deadlines} from './http/deadlines.ts'
 import type {Exchange} from './http/exchange.ts'
 import type {Pool} from './http/pool.ts'
-import {fieldsOf} from './http/rewrite.ts'
 import type {TunnelEnd} from './http/tunnel.ts'
 import {type Limits, shortestMs} from './limits.ts'
 import type {Outside} from './outside.ts'
 import {type RelayOptions, relay} from './relay.ts'
 import type {Entry, Report} from './report.ts'
+import type {Tracing} from './trace.ts'
 import type {Upstream} from './upstreams.ts'
 import {
   beginVisit,
@@ -40,9 +40,11 @@ export interface TrafficOptions {
   readonly limits: Limits
   readonly deadlines: Deadlines
   readonly report: Report
+  readonly tracing: Tracing
   readonly draining: () => boolean
   readonly now: () => number
-  readonly random: () => number
+  /** Milliseconds with fractions since any moment, never set back: for durations. */
+  readonly elapsed: () => number
   /** The present time as an HTTP date. */
   readonly date: () => string
   /** Told of a fault of ours. */
@@ -85,24 +87,24 @@ export const answerByItself = (
 
 /** Tries the instances of a service, as {@link Attempts} says; `done` gets the end, a problem if all failed or there are none. */
 export const tryService = (
-  {discovery, candidates, attempts, random, now, onFault}: TrafficOptions,
-  {exchange}: Visit,
+  {discovery, candidates, attempts, now, onFault}: TrafficOptions,
+  {exchange, fields}: Visit,
   destination: ServiceDestination,
   request: AttemptRequest,
   tryOne: (upstream: Upstream, settle: Settle) => void,
   done: (end: End) => void,
 ): void => {
-  const {address, port, handling} = destination
+  const {address, handling} = destination
   const holdUntil = now() + (handling?.holdMs ?? 0)
   const session = handling?.sticky?.instance
-  const asking = () => ({request: fieldsOf(exchange.head), random: random(), ...(session === undefined ? {} : {session})})
+  const asking = {request: fields, session}
   const look = (): void => {
     const known = discovery.known(address.formation)
     if (known !== undefined) go(known)
     else discovery.find(address.formation).then(go).catch(onFault)
   }
   const go = (view: FormationView): void => {
-    const found = candidates.find(view, address, port, asking)
+    const found = candidates.find(view, destination, asking)
     if (!found.ok) {
       const refuse = (): void => done({problem: nobodyProblem(destination, view.loaded, found.detail)})
       const leftMs = holdUntil - now()
@@ -148,7 +150,7 @@ export class Traffic {
 
   /** Serves one request; one for a WebSocket too. `done` is called when the answer is over, or the tunnel has begun. */
   serve(exchange: Exchange, client: TunnelEnd, done: (outcome: Tried | undefined) => void): void {
-    const visit = beginVisit(exchange, this.#options.now)
+    const visit = beginVisit(exchange, this.#options)
     const decided = decide(visit, this.#options.self)
     if (isProblem(decided)) {
       this.#end(visit, undefined, {problem: decided}, done)
@@ -170,9 +172,9 @@ export class Traffic {
 
   #toService(visit: Visit, client: TunnelEnd, destination: ServiceDestination, done: (end: End) => void): void {
     const {handling} = destination
-    const {exchange, startedAt} = visit
+    const {exchange} = visit
     const request = {method: exchange.head.method, bodyConsumed: () => exchange.bodyTaken, preferred: handling?.sticky?.instance}
-    const own = handling === undefined ? {limits: this.#options.limits} : handled(handling, startedAt, this.#options)
+    const own = handling === undefined ? {limits: this.#options.limits} : handled(handling, this.#options)
     const tryOne = ({pool, instance}: Upstream, settle: Settle): void => {
       const edit = handling === undefined ? undefined : answerEdit(handling, instance)
       this.#relay(visit, client, destination, pool, {...own, edit}, settle)
@@ -181,10 +183,10 @@ export class Traffic {
   }
 
   #end(visit: Visit, destination: Destination | undefined, end: End, done: (outcome: Tried | undefined) => void): void {
-    const {report, now} = this.#options
+    const {report} = this.#options
     const kind: Entry['kind'] = visit.exchange.framing.webSocket ? 'upgrade' : 'http'
     if (end.problem !== undefined) answerWithProblem(visit, end.problem, this.#options)
-    report(entryOf(visit, kind, now, destination === undefined ? end : {destination, ...end}))
+    report(entryOf(visit, kind, this.#options, destination, end))
     done(end.outcome)
   }
 
@@ -203,10 +205,10 @@ export class Traffic {
 }
 
 /** What a route's options say to a relay. */
-const handled = (handling: Handling, startedAt: number, {limits: general, deadlines}: Pick<TrafficOptions, 'limits' | 'deadlines'>) => {
+const handled = (handling: Handling, {limits: general, deadlines, now}: TrafficOptions) => {
   const limits = limitsOf(handling, general)
   deadlines.heed(shortestMs(limits))
   const {totalMs} = handling.timeouts
-  const endsAt = totalMs === undefined ? undefined : startedAt + totalMs
+  const endsAt = totalMs === undefined ? undefined : now() + totalMs
   return {limits, endsAt, bodyBytesMax: handling.bodyBytesMax, requestEdit: handling.requestEdit}
 }

@@ -36,20 +36,20 @@ export class Tunnels {
 
   /** Answers a request that came through one of our own tunnels. */
   refuseLoop(exchange: Exchange): void {
-    const visit = beginVisit(exchange, this.#options.now)
+    const visit = beginVisit(exchange, this.#options)
     exchange.last = true
     answerWithProblem(visit, loopProblem(this.#options.self.role), this.#options)
   }
 
   /** Serves a CONNECT. */
   connect(exchange: Exchange, client: ClientConnection): void {
-    const {report, now} = this.#options
-    const visit = beginVisit(exchange, now)
+    const {report} = this.#options
+    const visit = beginVisit(exchange, this.#options)
     const decided = this.#decide(exchange, client)
     const destination = isProblem(decided) ? undefined : decided
     const done = (end: End): void => {
       if (end.problem !== undefined) answerWithProblem(visit, end.problem, this.#options)
-      report(entryOf(visit, 'connect', now, destination === undefined ? end : {destination, ...end}))
+      report(entryOf(visit, 'connect', this.#options, destination, end))
       this.hold(client, end.outcome)
     }
     if (isProblem(decided)) done({problem: decided})

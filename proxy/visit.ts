@@ -1,13 +1,13 @@
 // What is known of one request on its way through: where it goes, who can take it, and what to say when it fails or is over. Decides; does no traffic.
-import {randomUUID} from 'node:crypto'
 import type {ErrorCode} from '#shared/errors.ts'
 import type {Attempted} from './attempts.ts'
 import type {Decision, Destination, OutsideDestination, Role, ServiceDestination} from './destination.ts'
 import type {Failure} from './failures.ts'
 import type {Exchange} from './http/exchange.ts'
 import {firstOf, valuesOf} from './http/head.ts'
-import {acceptableRequestId, fieldsOf, forwardedRequest, isLoop, type Way} from './http/rewrite.ts'
+import {acceptableRequestId, forwardedRequest, HeadFields, isLoop, type Way} from './http/rewrite.ts'
 import type {Entry} from './report.ts'
+import {type Trace, type Tracing, traceOf} from './trace.ts'
 
 /** An answer of our own in the making. */
 export interface Problem {
@@ -23,16 +23,30 @@ export interface Problem {
 /** What is known of a request from its head. */
 export interface Visit {
   readonly requestId: string
-  readonly startedAt: number
+  readonly trace: Trace
   readonly exchange: Exchange
+  readonly fields: HeadFields
+  /** By {@link Telling.elapsed}. */
+  readonly beganAt: number
 }
 
-/** Begins a visit: gives the request its id. */
-export const beginVisit = (exchange: Exchange, now: () => number): Visit => ({
-  requestId: acceptableRequestId(firstOf(exchange.head, 'x-request-id')) ?? randomUUID(),
-  startedAt: now(),
-  exchange,
-})
+/** What visits are told of with. */
+export interface Telling {
+  readonly tracing: Tracing
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  /** Milliseconds with fractions since any moment, never set back: for durations. */
+  readonly elapsed: () => number
+}
+
+/** Begins a visit: gives the request its ids. One that brings neither request id nor trace gets the same for both. */
+export const beginVisit = (exchange: Exchange, {tracing, elapsed}: Telling): Visit => {
+  const {head} = exchange
+  const trace = traceOf(head, tracing)
+  const fresh = trace.isGiven ? tracing.ids.next(16) : trace.traceId
+  const requestId = acceptableRequestId(firstOf(head, 'x-request-id')) ?? fresh
+  return {requestId, trace, exchange, fields: new HeadFields(head), beganAt: elapsed()}
+}
 
 /** What the destination adds to a problem document and a report. */
 export const placeOf = (destination: Destination): {service?: string; formation?: string; route?: string} => {
@@ -67,7 +81,7 @@ export const decide = (visit: Visit, {role, pseudonym}: Self): Destination | Pro
   const {head, framing} = visit.exchange
   if (isLoop(head, pseudonym)) return loopProblem(role)
   const hosts = framing.host === undefined ? [] : [framing.host]
-  return settled(role.decide({url: head.target, method: head.method, hosts, fields: fieldsOf(head), client: new Asker(visit.exchange)}))
+  return settled(role.decide({url: head.target, method: head.method, hosts, fields: visit.fields, client: new Asker(visit.exchange)}))
 }
 
 export const isProblem = (value: Destination | Problem): value is Problem => 'code' in value
@@ -100,17 +114,20 @@ const pathOf = (target: string): string => {
 export const entryOf = (
   visit: Visit,
   kind: Entry['kind'],
-  now: () => number,
-  end: {destination?: Destination; attempted?: Attempted; problem?: Problem},
+  {now, elapsed}: Telling,
+  destination: Destination | undefined,
+  {attempted, problem}: {attempted?: Attempted; problem?: Problem},
 ): Entry => {
-  const {exchange, requestId, startedAt} = visit
+  const {exchange, requestId, trace, beganAt} = visit
   const {head, framing} = exchange
-  const {destination, attempted, problem} = end
   const service = destination?.kind === 'service' ? destination : undefined
   const route = destination?.kind === 'outside' ? undefined : destination?.route
   return {
     kind,
     requestId,
+    traceId: trace.traceId,
+    spanId: trace.spanId,
+    client: exchange.host.peer.address,
     method: head.method,
     host: framing.host ?? '',
     path: pathOf(head.target),
@@ -120,9 +137,14 @@ export const entryOf = (
     route: route ?? problem?.route,
     service: service?.address.service,
     formation: service?.address.formation,
+    group: attempted?.upstream.group,
+    release: attempted?.upstream.release,
     instance: attempted?.upstream.name,
     attempts: attempted?.attempts ?? 0,
-    durationMs: now() - startedAt,
+    bytesIn: exchange.bytesIn,
+    bytesOut: exchange.bytesOut,
+    endedAt: now(),
+    durationMs: elapsed() - beganAt,
   }
 }
 
@@ -172,9 +194,9 @@ class Asker {
 
 /** The head of the request as the instance gets it. */
 export const headFor = (visit: Visit, destination: ServiceDestination | OutsideDestination, {role, pseudonym}: Self): string => {
-  const {exchange, requestId} = visit
+  const {exchange, requestId, trace} = visit
   const {path, authority} = destination
   const edit = destination.kind === 'service' ? destination.handling?.requestEdit : undefined
-  const way = {path, authority, requestId, pseudonym, edit}
+  const way = {path, authority, requestId, trace, pseudonym, edit}
   return forwardedRequest(exchange.head, exchange.framing, role.forwardsClient ? {...way, client: clientOf(exchange)} : way)
 }

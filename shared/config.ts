@@ -19,6 +19,7 @@ export const variables = {
   GILLIAM_ZONE: 'Zone of the executor an instance runs on; router and proxy take instances of their own zone first',
   GILLIAM_PROXY_OUTSIDE: 'Whether the proxy passes requests for ordinary hosts: `allow` (default) or `forbid`',
   GILLIAM_ACCESS_LOG: 'Which requests router and proxy log: `off`, `errors`, `sample` (default: errors and 1 % of the rest) or `all`',
+  GILLIAM_TRACES_SAMPLED: 'Share, 0 to 1, of the traces that begin at router or proxy that are marked as recorded; 1 by default',
   GILLIAM_LOG_LEVEL: 'pino level; `info` by default',
   GILLIAM_CONFIG: 'Folder of the CLI’s configuration; `$XDG_CONFIG_HOME/gilliam` by default',
   GILLIAM_SYNC_BUSY_MS: 'How soon an agent with work in flight syncs again; 1000 by default',
@@ -47,5 +48,13 @@ export const readNumber = (env: Environment, name: Variable, fallback: number, m
   const value = Number(text)
   if (!Number.isInteger(value) || value < min)
     throw new Error(`${name} must be a whole number of at least ${min}, not “${text}” (${variables[name]})`)
+  return value
+}
+
+/** A number from 0 to 1; throws an error that names the variable when it is something else. */
+export const readShare = (env: Environment, name: Variable, fallback: number): number => {
+  const text = read(env, name, String(fallback))
+  const value = Number(text)
+  if (!(value >= 0 && value <= 1)) throw new Error(`${name} must be a number from 0 to 1, not “${text}” (${variables[name]})`)
   return value
 }

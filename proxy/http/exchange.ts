@@ -53,6 +53,9 @@ export class Exchange {
   /** Whether the connection ends after this answer. */
   last: boolean
   bodyBroken = false
+  /** Of the request's body and of the answer's, as far as they were passed on. */
+  bytesIn = 0
+  bytesOut = 0
 
   constructor(head: RequestHead, framing: RequestFraming, host: ExchangeHost) {
     this.head = head

@@ -13,6 +13,8 @@ const knownNames = [
   'upgrade',
   'connection',
   'keep-alive',
+  'tracestate',
+  'traceparent',
   'x-request-id',
   'content-length',
   'x-forwarded-for',
@@ -25,9 +27,16 @@ const knownNames = [
 ] as const
 export type KnownName = (typeof knownNames)[number]
 
+const bitOf = (name: KnownName): number => 1 << knownNames.indexOf(name)
+
+/** Some of the known names as a set of bits, to be compared with {@link Field.bit}. */
+export const bitsOf = (names: readonly KnownName[]): number => names.reduce((bits, name) => bits | bitOf(name), 0)
+
 /** Where a known field stands: its whole line with CRLF, and its value without the blanks around. Offsets into the head. */
 export interface Field {
   readonly name: KnownName
+  /** Stands for the name in sets of names. */
+  readonly bit: number
   readonly start: number
   readonly end: number
   readonly valueStart: number
@@ -43,13 +52,16 @@ export const fault = (reason: string, oversize = false): Fault => ({reason, over
 
 interface Known {
   readonly name: KnownName
+  readonly bit: number
   readonly bytes: Uint8Array
   /** Whether the other spelling with `_` exists. */
   readonly hyphenated: boolean
 }
 
 const byLength: readonly (readonly Known[])[] = Array.from({length: 32}, (_, length) =>
-  knownNames.filter(name => name.length === length).map(name => ({name, bytes: Buffer.from(name), hyphenated: name.includes('-')})),
+  knownNames
+    .filter(name => name.length === length)
+    .map(name => ({name, bit: bitOf(name), bytes: Buffer.from(name), hyphenated: name.includes('-')})),
 )
 
 const isNamed = (bytes: Buffer, at: number, {bytes: wanted}: Known): boolean => {
@@ -104,7 +116,7 @@ export const scanFields = (
     const found = findKnown(bytes, nameStart, nameEnd)
     if (found !== undefined) {
       if (found.hyphenated && bytes.subarray(nameStart, nameEnd).includes(95)) return underscored
-      known.push(place(bytes, found.name, {base, start: nameStart, valueStart: nameEnd + 1, valueEnd: at}))
+      known.push(place(bytes, found, {base, start: nameStart, valueStart: nameEnd + 1, valueEnd: at}))
     }
     at += 2
   }
@@ -113,12 +125,12 @@ export const scanFields = (
 /** A field with the blanks around its value left out (RFC 9112 §5.1). */
 const place = (
   bytes: Buffer,
-  name: KnownName,
+  {name, bit}: Known,
   {base, start, valueStart, valueEnd}: {base: number; start: number; valueStart: number; valueEnd: number},
 ): Field => {
   let from = valueStart
   let to = valueEnd
   while (from < to && (bytes[from] === SP || bytes[from] === TAB)) from++
   while (to > from && (bytes[to - 1] === SP || bytes[to - 1] === TAB)) to--
-  return {name, start: start - base, end: valueEnd + 2 - base, valueStart: from - base, valueEnd: to - base}
+  return {name, bit, start: start - base, end: valueEnd + 2 - base, valueStart: from - base, valueEnd: to - base}
 }

@@ -4,7 +4,7 @@ import {cookieOf} from '#shared/domain/cookies.ts'
 import type {HeaderEdit} from '#shared/domain/header-edit.ts'
 import type {RequestFields} from '#shared/domain/traffic.ts'
 import {COLON} from './bytes.ts'
-import type {KnownName} from './fields.ts'
+import {bitsOf, type KnownName} from './fields.ts'
 import {type ConnectionOptions, type RequestFraming, type ResponseFraming, takesTrailers} from './framing.ts'
 import {firstOf, type RequestHead, type ResponseHead, valuesOf} from './head.ts'
 
@@ -20,10 +20,12 @@ const hopByHop: readonly KnownName[] = [
   'transfer-encoding',
   'upgrade',
 ]
-const ofAnswers: ReadonlySet<KnownName> = new Set(hopByHop)
-const ofEmptyAnswers: ReadonlySet<KnownName> = new Set([...hopByHop, 'content-length'])
-const ofRequests: ReadonlySet<KnownName> = new Set([...hopByHop, 'host', 'via', 'expect', 'x-request-id'])
-const ofRequestsWithClient: ReadonlySet<KnownName> = new Set([...ofRequests, 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto'])
+const ofAnswers = bitsOf(hopByHop)
+const ofEmptyAnswers = bitsOf([...hopByHop, 'content-length'])
+const ofRequests = bitsOf([...hopByHop, 'host', 'via', 'expect', 'x-request-id', 'traceparent'])
+const ofClient = bitsOf(['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto'])
+/** Means something together with a valid `traceparent` only. */
+const ofTrace = bitsOf(['tracestate'])
 
 type Head = Pick<RequestHead | ResponseHead, 'text' | 'fieldsAt' | 'fields'>
 
@@ -45,11 +47,11 @@ const editedLines = (lines: string, edit: HeaderEdit | undefined): string =>
   edit === undefined ? lines : `${withoutNamed(lines, edit.drop)}${fieldLines(edit.put)}`
 
 /** The field lines but those of known names in `dropped` and those that `Connection` names. */
-const keptLines = ({text, fieldsAt, fields}: Head, dropped: ReadonlySet<KnownName>, named: readonly string[]): string => {
+const keptLines = ({text, fieldsAt, fields}: Head, dropped: number, named: readonly string[]): string => {
   let kept = ''
   let at = fieldsAt
-  for (const {name, start, end} of fields) {
-    if (!dropped.has(name)) continue
+  for (const {bit, start, end} of fields) {
+    if ((dropped & bit) === 0) continue
     if (start > at) kept += text.slice(at, start)
     at = end
   }
@@ -94,6 +96,8 @@ export interface Way {
   /** Host header for the instance. */
   readonly authority: string
   readonly requestId: string
+  /** Of `tracestate` only that of a trace that was given goes on. */
+  readonly trace: {readonly traceId: string; readonly spanId: string; readonly flags: string; readonly isGiven: boolean}
   /** Our name in Via: unique to this process, so that seeing it again means a loop. */
   readonly pseudonym: string
   /** Set when X-Forwarded-* are to be added. */
@@ -109,10 +113,11 @@ const joined = (head: RequestHead, name: KnownName, last: string): string => {
 
 /** The head of a forwarded request. X-Forwarded-For and Via grow; X-Forwarded-Host and -Proto are ours. A body is passed on in the framing it came in. */
 export const forwardedRequest = (head: RequestHead, {options, body, webSocket}: RequestFraming, way: Way): string => {
-  const {client, path, authority, requestId} = way
-  const kept = keptLines(head, client === undefined ? ofRequests : ofRequestsWithClient, options.named)
+  const {client, path, authority, requestId, trace} = way
+  const dropped = ofRequests | (client === undefined ? 0 : ofClient) | (trace.isGiven ? 0 : ofTrace)
+  const kept = keptLines(head, dropped, options.named)
   const via = joined(head, 'via', `1.${head.minor} ${way.pseudonym}`)
-  let lines = `${kept}via: ${via}\r\nx-request-id: ${requestId}\r\n`
+  let lines = `${kept}via: ${via}\r\nx-request-id: ${requestId}\r\ntraceparent: 00-${trace.traceId}-${trace.spanId}-${trace.flags}\r\n`
   if (client !== undefined) {
     const addresses = joined(head, 'x-forwarded-for', client.address)
     lines += `x-forwarded-for: ${addresses}\r\nx-forwarded-host: ${client.host}\r\nx-forwarded-proto: ${client.proto}\r\n`
@@ -198,7 +203,7 @@ export class HeadFields implements RequestFields {
 
 /** Whether a request has come through this process before (RFC 9110 §7.6.3). */
 export const isLoop = (head: RequestHead, pseudonym: string): boolean =>
-  head.text.includes(pseudonym) &&
+  firstOf(head, 'via') !== undefined &&
   valuesOf(head, 'via').some(value => value.split(',').some(hop => hop.trim().split(/\s+/)[1] === pseudonym))
 
 /** A request id that may travel on: what the client sent, if it is short and plain. */

@@ -1,20 +1,18 @@
 // Small pure parts: headers, request targets, port selection, failures, access log.
 import assert from 'node:assert/strict'
 import {test} from 'node:test'
-import {createAccessLog, linesPerSecondMax} from '#proxy/access-log.ts'
 import {Candidates} from '#proxy/candidates.ts'
 import {failureOf} from '#proxy/failures.ts'
 import {Deadlines} from '#proxy/http/deadlines.ts'
 import {requestFraming} from '#proxy/http/framing.ts'
 import {isFault, parseRequestHead} from '#proxy/http/head.ts'
 import {createReadBuffer} from '#proxy/http/read-buffer.ts'
-import {fieldsOf, forwardedRequest, forwardedTrailers, isLoop} from '#proxy/http/rewrite.ts'
+import {forwardedRequest, forwardedTrailers, HeadFields, isLoop} from '#proxy/http/rewrite.ts'
 import {limitsDefault} from '#proxy/limits.ts'
-import type {Entry} from '#proxy/report.ts'
 import {readAuthority, readTarget} from '#proxy/request-target.ts'
 import {hostPortOf, type Known, placesOf} from '#proxy/select.ts'
 import {Upstreams} from '#proxy/upstreams.ts'
-import {createLogger} from '#shared/log.ts'
+import {serviceHost} from '#shared/domain/names.ts'
 import {compilePattern} from '#shared/patterns.ts'
 
 const limits = {headBytesMax: 16_384, targetBytesMax: 8_192, fieldsMax: 128}
@@ -28,6 +26,9 @@ const requestOf = (...lines: string[]) => {
   assert.ok(!isFault(framing))
   return {head, framing}
 }
+
+const trace = {traceId: '1'.repeat(32), spanId: '2'.repeat(16), flags: '01', isGiven: true} as const
+const traceparent = `traceparent: 00-${trace.traceId}-${trace.spanId}-01`
 
 const linesOf = (text: string): string[] => text.split('\r\n').slice(1, -2)
 
@@ -43,17 +44,17 @@ test('hop-by-hop headers and what Connection names stay behind', () => {
     'Trailer: X',
   ]
   const {head, framing} = requestOf('A: 1', ...hop, 'Proxy-Authorization: x', 'a:  4 \t')
-  const way = {path: '/p?q', authority: 'users.crm.service', requestId: 'id', pseudonym: 'p1'}
+  const way = {path: '/p?q', authority: 'users.crm.service', requestId: 'id', pseudonym: 'p1', trace}
   const text = forwardedRequest(head, framing, way)
-  assert.deepEqual(linesOf(text), ['host: users.crm.service', 'A: 1', 'a:  4 \t', 'via: 1.1 p1', 'x-request-id: id'])
+  assert.deepEqual(linesOf(text), ['host: users.crm.service', 'A: 1', 'a:  4 \t', 'via: 1.1 p1', 'x-request-id: id', traceparent])
   assert.match(text, /^GET \/p\?q HTTP\/1\.1\r\n/)
 })
 
 test('trailers travel on, but for what only a head may hold and what a route changes', () => {
   const tell = (...lines: string[]): string => {
     const {head, framing} = requestOf(...lines)
-    return linesOf(forwardedRequest(head, framing, {path: '/', authority: 'a', requestId: 'i', pseudonym: 'p'}))
-      .slice(3)
+    return linesOf(forwardedRequest(head, framing, {path: '/', authority: 'a', requestId: 'i', pseudonym: 'p', trace}))
+      .slice(4)
       .join(' | ')
   }
   assert.equal(tell('TE: gzip, Trailers'), 'connection: TE | te: trailers')
@@ -71,7 +72,7 @@ test('trailers travel on, but for what only a head may hold and what a route cha
 })
 
 test('the way of a request is told', () => {
-  const way = {path: '/', authority: 'users.crm.service', requestId: 'id', pseudonym: 'p1'}
+  const way = {path: '/', authority: 'users.crm.service', requestId: 'id', pseudonym: 'p1', trace}
   const came = [
     'Via: 1.0 old',
     'X-Forwarded-For: 1.1.1.1',
@@ -81,7 +82,7 @@ test('the way of a request is told', () => {
     'X-Request-Id: odd',
   ]
   const {head, framing} = requestOf(...came)
-  const told = ['via: 1.0 old, 1.1 older, 1.1 p1', 'x-request-id: id']
+  const told = ['via: 1.0 old, 1.1 older, 1.1 p1', 'x-request-id: id', traceparent]
   assert.deepEqual(linesOf(forwardedRequest(head, framing, way)), [
     'host: users.crm.service',
     'X-Forwarded-For: 1.1.1.1',
@@ -133,14 +134,16 @@ test('a traffic choice picks the release, unless the address names an instance',
   t.after(() => deadlines.stop())
   const candidates = new Candidates(
     new Upstreams({limits: limitsDefault, deadlines, readBuffer: createReadBuffer(), onFault: assert.ifError}),
+    () => 0,
   )
   const endpoint = (id: string, release?: number) => ({service: 'web', id, host: 'h', ports: {'80': 1}, ...(release && {release})})
   const endpoints = [endpoint('a', 3), endpoint('b', 3), endpoint('c', 4), endpoint('outside')]
   const matches = [{header: 'x-canary', value: '1', release: 4}]
   const known = {endpoints, traffic: {web: {weights: {'3': 1}, matches}, other: {weights: {'9': 1}, matches: []}}}
   const ids = (lines: string[], more: {instance?: string} = {}, traffic: Known['traffic'] = known.traffic) => {
-    const asking = () => ({request: fieldsOf(requestOf(...lines).head), random: 0})
-    const found = candidates.find({endpoints, traffic}, {service: 'web', formation: 'crm', ...more}, undefined, asking)
+    const address = {service: 'web', formation: 'crm', ...more}
+    const asking = {request: new HeadFields(requestOf(...lines).head)}
+    const found = candidates.find({endpoints, traffic}, {address, authority: serviceHost(address)}, asking)
     return found.ok ? found.upstreams.map(({instance}) => instance).join(' ') : found.detail
   }
   for (let i = 0; i < 2; i++) {
@@ -185,41 +188,6 @@ test('failures are named', () => {
     ['upstream_refused', 'upstream_refused', 'upstream_broken', 'no_such_host', 'upstream_timeout'],
   )
   assert.equal(failureOf('odd', true, limitsDefault).code, 'upstream_broken')
-})
-
-test('the access log is sampled and bounded', () => {
-  const lines: string[] = []
-  const log = createLogger('t', {destination: {write: line => void lines.push(line)}})
-  const entry: Entry = {
-    kind: 'http',
-    requestId: 'r',
-    method: 'GET',
-    host: 'h'.repeat(2_000),
-    path: '/',
-    status: 200,
-    attempts: 1,
-    durationMs: 1,
-  }
-  let now = 0
-  let random = 0.5
-  const clock = {now: () => now, random: () => random}
-  createAccessLog(log, 'off', clock)({...entry, status: 502})
-  createAccessLog(log, 'errors', clock)(entry)
-  const sampled = createAccessLog(log, 'sample', clock)
-  sampled(entry)
-  assert.equal(lines.length, 0)
-  random = 0.001
-  sampled(entry)
-  sampled({...entry, status: 200, code: 'upstream_broken'})
-  assert.equal(lines.length, 2)
-  assert.ok((lines[0]?.length ?? 0) < 1_000)
-  const all = createAccessLog(log, 'all', clock)
-  lines.length = 0
-  for (let i = 0; i < linesPerSecondMax * 3; i++) all(entry)
-  assert.equal(lines.length, linesPerSecondMax)
-  now = 1_000
-  all(entry)
-  assert.match(lines.at(-1) ?? '', new RegExp(`"droppedLines":${linesPerSecondMax * 2}`))
 })
 
 test('patterns: whole texts, groups counted, native engine only for single classes', () => {

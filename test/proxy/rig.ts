@@ -152,6 +152,11 @@ export const startPlane = async (t: Closer, role: 'router' | 'proxy', feed: Feed
     adminPort: 0,
     outside: 'allow',
     accessLog: 'all',
+    accessLogSink: (text, done) => {
+      logged.push(...text.split(/(?<=\n)/))
+      done()
+    },
+    tracesSampledShare: 1,
     discover: (asked, signal) => client.call('discover', {body: asked}, {triesMax: 1, signal}),
     log: createLogger(role, {destination: {write: line => void logged.push(line)}}),
     now: Date.now,
