@@ -57,20 +57,25 @@ export interface DataPlane extends AdminSource {
   readonly stop: (drain?: Drain) => Promise<void>
 }
 
-/** Starts a router or a proxy. Resolves when it listens; it is ready when its first table is there. */
-export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPlane> => {
-  const {limits, log, now, random, snapshotFile} = options
-  const directory = new Directory({compile: compilePattern, withRoutes: options.role === 'router'})
-  const discovery = new Discovery({
+const createDiscovery = (options: DataPlaneOptions, directory: Directory): Discovery => {
+  const {discover, log, now, random, snapshotFile, table, backoffMsMax} = options
+  return new Discovery({
     directory,
-    discover: options.discover,
+    discover,
     log,
     now,
     random,
     ...(snapshotFile === undefined ? {} : {snapshotFile}),
-    ...(options.table === undefined ? {} : {table: options.table}),
-    ...(options.backoffMsMax === undefined ? {} : {backoffMsMax: options.backoffMsMax}),
+    ...(table === undefined ? {} : {table}),
+    ...(backoffMsMax === undefined ? {} : {backoffMsMax}),
   })
+}
+
+/** Makes all parts; nothing runs yet. */
+const assemble = (options: DataPlaneOptions, draining: () => boolean) => {
+  const {limits, log, now, random} = options
+  const directory = new Directory({compile: compilePattern, withRoutes: options.role === 'router'})
+  const discovery = createDiscovery(options, directory)
   const metrics = createMetrics(directory, now)
   // A fault of ours ends the connection it happened on, not the process.
   const onFault = (error: unknown): void => log.error({err: error}, 'a request could not be served')
@@ -84,8 +89,6 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
     metrics.report(entry)
     accessLog(entry)
   }
-  let isDraining = false
-  const draining = (): boolean => isDraining
   const role =
     options.role === 'router'
       ? createRouter(() => (directory.loaded ? directory.table : undefined), {buckets: new Buckets(), now})
@@ -96,7 +99,15 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
   const parts = {self, discovery, candidates, attempts, onFault, outside, limits, deadlines, report, draining, now, random, date}
   const tunnels = new Tunnels({...parts, shared, opened: () => metrics.tunnels.inc(), closed: () => metrics.tunnels.dec()})
   const listener = new Listener({traffic: new Traffic(parts), tunnels, shared, date})
+  return {directory, discovery, metrics, deadlines, upstreams, outside, tunnels, listener}
+}
 
+/** Starts a router or a proxy. Resolves when it listens; it is ready when its first table is there. */
+export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPlane> => {
+  const {role, limits, log, now} = options
+  let isDraining = false
+  const parts = assemble(options, () => isDraining)
+  const {directory, discovery, metrics, deadlines, upstreams, outside, tunnels, listener} = parts
   await discovery.start()
   if (options.settleMs !== undefined) await discovery.settled(options.settleMs)
   const address = await listen(listener.server, options.place)
@@ -120,7 +131,7 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
     loaded: discovery.loaded,
     readiness: () => ({ok: directory.loaded && !isDraining, tableLoaded: directory.loaded, draining: isDraining}),
     metrics: () => metrics.registry.metrics(),
-    table: async () => ({...describeDirectory(role.name, directory), upstreams: describeUpstreams(upstreams, now())}),
+    table: async () => ({...describeDirectory(role, directory), upstreams: describeUpstreams(upstreams, now())}),
     upstreams: () => describeUpstreams(upstreams, now()),
     stop: (drain = shutdown(limits)) => {
       isDraining = true
