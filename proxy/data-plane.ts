@@ -1,15 +1,14 @@
-// A running router or proxy, put together of its parts. Owns their start and their end; reads no environment.
-import {randomBytes} from 'node:crypto'
+// A running router or proxy, put together of its parts: all of one worker, but for the admin listener. Owns their start and their end; reads no environment.
 import type {AddressInfo} from 'node:net'
 import {Buckets} from '#shared/domain/rate-limit.ts'
 import type {Logger} from '#shared/log.ts'
 import {compilePattern} from '#shared/patterns.ts'
 import {type AccessLogMode, createAccessLog} from './access-log.ts'
-import {closeAdmin, createAdmin} from './admin.ts'
+import type {AdminSource} from './admin.ts'
 import {Attempts} from './attempts.ts'
 import {Candidates} from './candidates.ts'
 import type {Role} from './destination.ts'
-import {Directory} from './directory.ts'
+import {Directory, type Discovered} from './directory.ts'
 import {Discovery, type DiscoveryOptions} from './discovery.ts'
 import {createForwarder, type OutsidePolicy} from './forward.ts'
 import {createHttpDate} from './http/date.ts'
@@ -18,24 +17,30 @@ import {createReadBuffer} from './http/read-buffer.ts'
 import {Ids} from './ids.ts'
 import {type Limits, shortestMs} from './limits.ts'
 import {LineWriter, type Sink} from './line-writer.ts'
-import {Listener, listen} from './listener.ts'
+import {type Drain, Listener, listen, type Place, shutdown} from './listener.ts'
 import {createMetrics} from './metrics.ts'
 import {createOutside} from './outside.ts'
 import type {Report} from './report.ts'
 import {createRouter} from './router.ts'
+import {describeDirectory, describeUpstreams, type UpstreamView} from './table-view.ts'
 import {Traffic} from './traffic.ts'
 import {Tunnels} from './tunnels.ts'
 import {Upstreams, upstreamIdleMsMax} from './upstreams.ts'
 
 export interface DataPlaneOptions {
   readonly role: Role['name']
-  readonly host: string
-  /** 0 picks a free port. */
-  readonly port: number
-  readonly adminPort: number
+  readonly place: Place
+  /** Our name in `Via`: a request that has it has been here. The workers of one router or proxy share it. */
+  readonly pseudonym: string
   readonly outside: OutsidePolicy
   readonly discover: DiscoveryOptions['discover']
   readonly snapshotFile?: string
+  /** A table to begin with, instead of a file's. */
+  readonly table?: Discovered
+  /** Longest wait between polls of the feed that fail. */
+  readonly backoffMsMax?: number
+  /** Does not listen before the table is whole, or this time is over; at once by default. */
+  readonly settleMs?: number
   /** Instances of this zone come first. */
   readonly zone?: string
   readonly accessLog: AccessLogMode
@@ -49,25 +54,34 @@ export interface DataPlaneOptions {
   readonly random: () => number
 }
 
-export interface DataPlane {
+export interface DataPlane extends AdminSource {
   readonly address: AddressInfo
-  readonly adminAddress: AddressInfo
-  /** Stops accepting, waits for what is in flight up to the drain timeout, closes everything, saves the table. */
-  readonly stop: () => Promise<void>
+  readonly upstreams: () => readonly UpstreamView[]
+  /** Resolves once there is a table. */
+  readonly loaded: Promise<void>
+  /** Waits for what is in flight as long as `drain` says, closes everything, saves the table. Called again, it only shortens the wait. */
+  readonly stop: (drain?: Drain) => Promise<void>
 }
 
-/** Starts a router or a proxy. Resolves when both listeners listen; it is ready when its first table is there. */
-export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPlane> => {
-  const {limits, log, now, random, snapshotFile} = options
-  const directory = new Directory({compile: compilePattern, withRoutes: options.role === 'router'})
-  const discovery = new Discovery({
+const createDiscovery = (options: DataPlaneOptions, directory: Directory): Discovery => {
+  const {discover, log, now, random, snapshotFile, table, backoffMsMax} = options
+  return new Discovery({
     directory,
-    discover: options.discover,
+    discover,
     log,
     now,
     random,
     ...(snapshotFile === undefined ? {} : {snapshotFile}),
+    ...(table === undefined ? {} : {table}),
+    ...(backoffMsMax === undefined ? {} : {backoffMsMax}),
   })
+}
+
+/** Makes all parts; nothing runs yet. */
+const assemble = (options: DataPlaneOptions, draining: () => boolean) => {
+  const {limits, log, now, random} = options
+  const directory = new Directory({compile: compilePattern, withRoutes: options.role === 'router'})
+  const discovery = createDiscovery(options, directory)
   const metrics = createMetrics(directory, now)
   // A fault of ours ends the connection it happened on, not the process.
   const onFault = (error: unknown): void => log.error({err: error}, 'a request could not be served')
@@ -82,35 +96,38 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
     metrics.report(entry)
     accessLog(entry)
   }
-  let isDraining = false
-  const draining = (): boolean => isDraining
   const role =
     options.role === 'router'
       ? createRouter(() => (directory.loaded ? directory.table : undefined), {buckets: new Buckets(), now})
       : createForwarder(options.outside)
   const tracing = {ids: new Ids(), random, sampledShare: options.tracesSampledShare}
   const elapsed = (): number => performance.now()
-  const self = {role, pseudonym: `gilliam-${role.name}-${randomBytes(6).toString('hex')}`}
+  const self = {role, pseudonym: options.pseudonym}
   const attempts = new Attempts({now, random}, metrics)
   const candidates = new Candidates(upstreams, random)
   const parts = {self, discovery, candidates, attempts, onFault, outside, limits, deadlines, report, tracing, draining, now, elapsed, date}
   const tunnels = new Tunnels({...parts, shared, opened: () => metrics.tunnels.inc(), closed: () => metrics.tunnels.dec()})
   const listener = new Listener({traffic: new Traffic(parts), tunnels, shared, date})
-  const admin = createAdmin({role: role.name, directory, upstreams, metrics, draining, now})
+  return {directory, discovery, metrics, lines, deadlines, upstreams, outside, tunnels, listener}
+}
 
+/** Starts a router or a proxy. Resolves when it listens; it is ready when its first table is there. */
+export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPlane> => {
+  const {role, limits, log, now} = options
+  let isDraining = false
+  const parts = assemble(options, () => isDraining)
+  const {directory, discovery, metrics, lines, deadlines, upstreams, outside, tunnels, listener} = parts
   await discovery.start()
-  const adminAddress = await listen(admin, options.host, options.adminPort)
-  const address = await listen(listener.server, options.host, options.port)
+  if (options.settleMs !== undefined) await discovery.settled(options.settleMs)
+  const address = await listen(listener.server, options.place)
   const sweeper = setInterval(() => {
     upstreams.sweep(now())
     metrics.sweep()
     outside.sweep()
   }, upstreamIdleMsMax / 4)
 
-  const stop = async (): Promise<void> => {
-    isDraining = true
-    const drained = await listener.drain(limits.drainTimeoutMs)
-    if (!drained) log.warn({tunnels: tunnels.size}, 'cut off what was still in flight')
+  const end = async (drained: Promise<boolean>): Promise<void> => {
+    if (!(await drained)) log.warn({tunnels: tunnels.size}, 'cut off what was still in flight')
     tunnels.destroyAll()
     clearInterval(sweeper)
     await discovery.stop()
@@ -118,7 +135,20 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
     outside.destroy()
     deadlines.stop()
     await lines.end()
-    await closeAdmin(admin)
   }
-  return {address, adminAddress, stop}
+  let ended: Promise<void> | undefined
+  return {
+    address,
+    loaded: discovery.loaded,
+    readiness: () => ({ok: directory.loaded && !isDraining, tableLoaded: directory.loaded, draining: isDraining}),
+    metrics: () => metrics.registry.metrics(),
+    table: async () => ({...describeDirectory(role, directory), upstreams: describeUpstreams(upstreams, now())}),
+    upstreams: () => describeUpstreams(upstreams, now()),
+    stop: (drain = shutdown(limits)) => {
+      isDraining = true
+      const drained = listener.drain(drain)
+      ended ??= end(drained)
+      return ended
+    },
+  }
 }

@@ -210,16 +210,26 @@ export class Directory {
   /** Everything known, in the feed's own shape. */
   snapshot(now: number): Discovered {
     const formations: Discovered['formations'] = {}
-    for (const [name, {loaded, version, endpoints, traffic}] of this.#formations) {
-      if (!loaded) continue
-      const entries = endpoints.map(({expiresAt, since: _, ...endpoint}) =>
-        expiresAt === undefined ? endpoint : {...endpoint, expiresInMs: Math.max(0, expiresAt - now)},
-      )
-      const choices = traffic === noChoices ? {} : {traffic: structuredClone(traffic) as FormationState['traffic']}
-      formations[name] = {version, endpoints: entries.map(entry => ({...entry, ports: {...entry.ports}})), ...choices}
+    for (const [name, watched] of this.#formations) if (watched.loaded) formations[name] = stateOf(watched, now)
+    return {formations, nextPollMs: 0, ...(this.#withRoutes ? {routes: this.#knownRoutes()} : {})}
+  }
+
+  /** What is known beyond the versions of `asked`, in the feed's own shape. The formations asked for count as used. */
+  tell(asked: Asked, now: number): Discovered {
+    const formations: Discovered['formations'] = {}
+    for (const [name, version] of Object.entries(asked.formations)) {
+      const watched = this.#formations.get(name)
+      if (watched === undefined) continue
+      watched.lastUsedAt = now
+      if (watched.loaded && watched.version !== version) formations[name] = stateOf(watched, now)
     }
-    const known = [...this.#table.routes, ...this.#table.unreadable].map(({route}) => route as Told)
-    return {formations, nextPollMs: 0, ...(this.#withRoutes ? {routes: {version: this.#routesVersion, routes: known}} : {})}
+    const isNew = asked.routes !== undefined && asked.routes !== this.#routesVersion
+    return {formations, nextPollMs: 0, ...(isNew ? {routes: this.#knownRoutes()} : {})}
+  }
+
+  #knownRoutes(): NonNullable<Discovered['routes']> {
+    const routes = [...this.#table.routes, ...this.#table.unreadable].map(({route}) => route as Told)
+    return {version: this.#routesVersion, routes}
   }
 
   /** Takes in a snapshot of an earlier process: served until the feed answers, and asked for anew then. */
@@ -239,3 +249,11 @@ export class Directory {
 
 const extended = (endpoint: SeenEndpoint, ms: number): SeenEndpoint =>
   endpoint.expiresAt === undefined ? endpoint : {...endpoint, expiresAt: endpoint.expiresAt + ms}
+
+const stateOf = ({version, endpoints, traffic}: Readonly<Watched>, now: number): FormationState => {
+  const entries = endpoints.map(({expiresAt, since: _, ...endpoint}) =>
+    expiresAt === undefined ? endpoint : {...endpoint, expiresInMs: Math.max(0, expiresAt - now)},
+  )
+  const choices = traffic === noChoices ? {} : {traffic: structuredClone(traffic) as FormationState['traffic']}
+  return {version, endpoints: entries.map(entry => ({...entry, ports: {...entry.ports}})), ...choices}
+}

@@ -16,15 +16,21 @@ export const pollSpacingMsMin = 50
 /** After a failed poll, requests for unknown formations are not worth another one for this long. */
 export const pollAfterFailureMs = 1_000
 const pollMsMin = 10
+/** Not every answer that completes the table changes it. */
+const settledLookMs = 20
 const pollMsMax = 60_000
 const backoffMsBase = 250
-const backoffMsMax = 5_000
+const backoffMsMaxDefault = 5_000
 
 export interface DiscoveryOptions {
   readonly directory: Directory
   /** One call of `POST /v1/discovery`; throws when there is no answer. */
   readonly discover: (asked: Asked & {readonly holdMs?: number}, signal: AbortSignal) => Promise<Discovered>
   readonly snapshotFile?: string
+  /** A table to begin with while the control plane is out of reach, instead of a file's. */
+  readonly table?: Discovered
+  /** Longest wait between polls that fail; 5 s by default. */
+  readonly backoffMsMax?: number
   readonly log: Logger
   readonly now: () => number
   readonly random: () => number
@@ -37,6 +43,9 @@ export class Discovery {
   readonly #waiting = new Map<string, Set<() => void>>()
   /** Requests that are held until anything changes. */
   readonly #holding = new Set<() => void>()
+  /** Resolves once there is a table. */
+  readonly loaded: Promise<void>
+  readonly #onLoaded: () => void
   #loop: Loop | undefined
   /** Ends a poll that may be held back. */
   #held: AbortController | undefined
@@ -46,6 +55,9 @@ export class Discovery {
   constructor(options: DiscoveryOptions) {
     this.#options = options
     this.#directory = options.directory
+    const {promise, resolve} = Promise.withResolvers<void>()
+    this.loaded = promise
+    this.#onLoaded = resolve
     const {snapshotFile, log, now} = options
     if (snapshotFile === undefined) return
     this.#writer = new SnapshotWriter(
@@ -58,10 +70,13 @@ export class Discovery {
 
   /** Restores the snapshot, if there is one, and starts polling. Resolves before the first poll. */
   async start(): Promise<void> {
-    const {snapshotFile, log, now, random} = this.#options
-    const {discovered, problem} = snapshotFile === undefined ? {} : await readSnapshot(snapshotFile)
+    const {snapshotFile, table, backoffMsMax = backoffMsMaxDefault, log, now, random} = this.#options
+    const {discovered, problem} = snapshotFile === undefined ? {discovered: table} : await readSnapshot(snapshotFile)
     if (problem !== undefined) log.warn({problem, snapshotFile}, 'the saved table can not be read; starting without it')
-    if (discovered !== undefined) this.#directory.restore(discovered, now())
+    if (discovered !== undefined) {
+      this.#directory.restore(discovered, now())
+      this.#onLoaded()
+    }
     this.#loop = startLoop(signal => this.#poll(signal), {
       intervalMs: 1_000,
       backoffBaseMs: backoffMsBase,
@@ -88,16 +103,19 @@ export class Discovery {
           ? await discover(asked, signal)
           : await discover({...asked, holdMs: idleHoldMs}, AbortSignal.any([signal, held.signal]))
       if (this.#directory.outOfReach && this.#directory.lastAnswerAt !== undefined) log.info('the control plane answers again')
-      if (this.#directory.apply(asked, answer, now())) {
-        this.#writer?.touch()
-        this.#tellHolding()
-      }
+      const isFirst = !this.#directory.loaded
+      const isChanged = this.#directory.apply(asked, answer, now())
+      if (isChanged) this.#writer?.touch()
+      if (isChanged || isFirst) this.#tellHolding()
+      this.#onLoaded()
       const pollMs = Math.min(pollMsMax, Math.max(pollMsMin, answer.nextPollMs))
       return [...this.#directory.formations.values()].some(({loaded}) => !loaded) ? pollSpacingMsMin : pollMs
     } catch (error) {
       if (held?.signal.aborted === true) return 0
+      const wasReached = !this.#directory.outOfReach
       this.#directory.failed()
       this.#lastFailureAt = now()
+      if (wasReached) this.#tellHolding()
       throw error
     } finally {
       this.#release(Object.keys(asked.formations))
@@ -108,7 +126,7 @@ export class Discovery {
     for (const resolve of [...this.#holding]) resolve()
   }
 
-  /** Resolves when the feed has told of a change, or after `timeoutMs`; false, at once, when {@link heldRequestsMax} wait already. */
+  /** Resolves when the feed has told of a change or is out of reach, or after `timeoutMs`; false, at once, when {@link heldRequestsMax} wait already. */
   changed(timeoutMs: number): Promise<boolean> {
     if (this.#holding.size >= heldRequestsMax) return Promise.resolve(false)
     return new Promise(resolve => {
@@ -120,6 +138,12 @@ export class Discovery {
       const timer = setTimeout(done, timeoutMs)
       this.#holding.add(done)
     })
+  }
+
+  /** Resolves when the table is whole, or after `timeoutMs`. */
+  async settled(timeoutMs: number): Promise<void> {
+    const {now} = this.#options
+    for (const until = now() + timeoutMs; !this.#isSettled() && now() < until; ) await this.changed(settledLookMs)
   }
 
   /** Whether the control plane answers and has told of everything asked for. */

@@ -30,6 +30,8 @@ export interface Limits {
   readonly connectionsPerInstanceMax: number
   /** From SIGTERM until what is still in flight is cut off. */
   readonly drainTimeoutMs: number
+  /** From SIGTERM until idle connections are ended and no new ones taken in: who sends a request meanwhile is told with the answer. */
+  readonly drainIdleMs: number
 }
 
 export const limitsDefault: Limits = {
@@ -46,6 +48,7 @@ export const limitsDefault: Limits = {
   connectionsMax: 16_384,
   connectionsPerInstanceMax: 1_024,
   drainTimeoutMs: 8_000,
+  drainIdleMs: 250,
 }
 
 /** The shortest of the timeouts that connections wait for. */

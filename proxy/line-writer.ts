@@ -1,6 +1,6 @@
 // Lines on their way to a file descriptor: gathered, written many at a time, never waited for. Owns the buffer and its bound; what does not fit is dropped
 // and counted, as a reader that is slow must not slow down requests.
-import {write} from 'node:fs'
+import {fstatSync, write} from 'node:fs'
 
 /** Takes some text; calls back when it may be given more. */
 export type Sink = (text: string, done: () => void) => void
@@ -60,14 +60,27 @@ export class LineWriter {
 
 /** A pipe that is full and does not block is tried again after this time. */
 const fullRetryMs = 10
+/** What a pipe takes at once without mixing it with what other workers write (pipe(7): PIPE_BUF). */
+const pipeBytesMax = 4_096
+
+/** Where the piece that begins at `from` ends: behind a line, and within `max` unless a line is longer. */
+export const pieceEnd = (bytes: Buffer, from: number, max: number): number => {
+  if (bytes.length - from <= max) return bytes.length
+  const within = bytes.lastIndexOf(10, from + max - 1)
+  if (within >= from) return within + 1
+  const beyond = bytes.indexOf(10, from + max)
+  return beyond < 0 ? bytes.length : beyond + 1
+}
 
 /** Writes to a file descriptor, off the event loop. What can not be written is lost: there is nowhere to tell of it. */
 export const toDescriptor = (descriptor: number): Sink => {
-  const writeAll = (bytes: Buffer, from: number, done: () => void): void =>
-    write(descriptor, bytes, from, bytes.length - from, null, (error, written) => {
-      if (error?.code === 'EAGAIN') setTimeout(() => writeAll(bytes, from, done), fullRetryMs)
+  const stat = fstatSync(descriptor)
+  const max = stat.isFIFO() || stat.isSocket() ? pipeBytesMax : Number.POSITIVE_INFINITY
+  const writeFrom = (bytes: Buffer, from: number, done: () => void): void =>
+    write(descriptor, bytes, from, pieceEnd(bytes, from, max) - from, null, (error, written) => {
+      if (error?.code === 'EAGAIN') setTimeout(() => writeFrom(bytes, from, done), fullRetryMs)
       else if (error !== null || from + written >= bytes.length) done()
-      else writeAll(bytes, from + written, done)
+      else writeFrom(bytes, from + written, done)
     })
-  return (text, done) => writeAll(Buffer.from(text), 0, done)
+  return (text, done) => writeFrom(Buffer.from(text), 0, done)
 }

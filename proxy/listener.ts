@@ -1,11 +1,13 @@
 // The traffic listener: accepts connections, hands requests to whoever serves their kind, answers what can not be a request, drains. Serves nothing itself.
 import type {Server as HttpServer} from 'node:http'
-import {type AddressInfo, createServer, type Server} from 'node:net'
+import {type AddressInfo, createServer, type ListenOptions, type Server} from 'node:net'
+import {setImmediate as nextTurn, setTimeout as sleep} from 'node:timers/promises'
 import {problemAnswer} from './answers.ts'
 import {ClientConnection, type ClientOptions} from './http/client-connection.ts'
 import type {Exchange} from './http/exchange.ts'
 import type {Fault} from './http/fields.ts'
 import type {Shared} from './http/upstream-connection.ts'
+import type {Limits} from './limits.ts'
 import type {Traffic} from './traffic.ts'
 import type {Tunnels} from './tunnels.ts'
 
@@ -19,11 +21,35 @@ export interface ListenerOptions {
   readonly date: () => string
 }
 
+/** How a listener ends, each from now on. */
+export interface Drain {
+  /** New connections are still taken in for this long, while there are others. */
+  readonly acceptMs: number
+  /** Idle connections may bring one more request within this time. */
+  readonly idleMs: number
+  /** Then what is still in flight is cut off. */
+  readonly timeoutMs: number
+}
+
+/** How a router or proxy ends for good. */
+export const shutdown = ({drainIdleMs, drainTimeoutMs}: Limits): Drain => ({
+  acceptMs: drainIdleMs,
+  idleMs: drainIdleMs,
+  timeoutMs: drainTimeoutMs,
+})
+
+/** Connections that have become idle are looked for this often. */
+const sweepMs = 100
+/** Connections the kernel keeps for us before we accept them; it has a limit of its own (net.core.somaxconn). */
+const backlogMax = 4_096
+
 /** A listener and its connections. */
 export class Listener {
   readonly server: Server
   readonly #options: ListenerOptions
   readonly #connections = new Set<ClientConnection>()
+  #drained: Promise<boolean> | undefined
+  #ends = {acceptUntil: Number.POSITIVE_INFINITY, idleUntil: Number.POSITIVE_INFINITY, until: Number.POSITIVE_INFINITY}
 
   constructor(options: ListenerOptions) {
     const {limits, deadlines, onFault} = options.shared
@@ -60,38 +86,54 @@ export class Listener {
     connection.end()
   }
 
-  /** Stops accepting and waits for requests in flight, at most `timeoutMs`; true when all of them ended by themselves. */
-  async drain(timeoutMs: number): Promise<boolean> {
+  /**
+   * Every answer from here on is its connection's last. Stops accepting, ends idle connections and cuts off the rest when their times have come; true when
+   * all ended by themselves. Called again, it can only shorten what is left.
+   */
+  drain({acceptMs, idleMs, timeoutMs}: Drain): Promise<boolean> {
+    const now = this.#options.shared.deadlines.now()
+    const {acceptUntil, idleUntil, until} = this.#ends
+    this.#ends = {
+      acceptUntil: Math.min(acceptUntil, now + acceptMs),
+      idleUntil: Math.min(idleUntil, now + idleMs),
+      until: Math.min(until, now + timeoutMs),
+    }
+    this.#drained ??= this.#drainAll()
+    return this.#drained
+  }
+
+  async #drainAll(): Promise<boolean> {
+    let isOver = false
+    const {deadlines} = this.#options.shared
+    // What is in the kernel's queue already is taken in first.
+    for (await nextTurn(); this.#connections.size > 0 && deadlines.now() < this.#ends.acceptUntil; await sleep(sweepMs)) this.#sweep(false)
     const closed = new Promise<void>(resolve => {
       this.server.close(() => resolve())
+    }).then(() => {
+      isOver = true
     })
-    const drainAll = (): void => {
-      for (const connection of this.#connections) connection.drain()
+    while (!isOver && deadlines.now() < this.#ends.until) {
+      this.#sweep(deadlines.now() >= this.#ends.idleUntil)
+      await Promise.race([closed, sleep(Math.min(sweepMs, Math.max(0, this.#ends.until - deadlines.now())))])
     }
-    drainAll()
-    const sweep = setInterval(drainAll, 100)
-    const ended = await isInTime(closed, timeoutMs)
-    clearInterval(sweep)
-    if (!ended) for (const connection of this.#connections) connection.destroy()
-    return ended
+    if (!isOver) for (const connection of this.#connections) connection.destroy()
+    return isOver
+  }
+
+  #sweep(closeIdle: boolean): void {
+    for (const connection of this.#connections) connection.drain(closeIdle)
   }
 }
 
-const isInTime = async (wanted: Promise<void>, timeoutMs: number): Promise<boolean> => {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<'late'>(resolve => {
-    timer = setTimeout(() => resolve('late'), timeoutMs)
-  })
-  const first = await Promise.race([wanted, late])
-  clearTimeout(timer)
-  return first !== 'late'
-}
+/** Where to listen: an address, port 0 picking a free one, or an open socket that is bound already. */
+export type Place = {readonly host: string; readonly port: number} | {readonly fd: number}
 
 /** Starts listening; rejects when the address is taken. */
-export const listen = (server: Server | HttpServer, host: string, port: number): Promise<AddressInfo> =>
+export const listen = (server: Server | HttpServer, place: Place): Promise<AddressInfo> =>
   new Promise((resolve, reject) => {
+    const options: ListenOptions & {fd?: number} = {...place, backlog: backlogMax}
     server.once('error', reject)
-    server.listen({host, port}, () => {
+    server.listen(options, () => {
       server.off('error', reject)
       resolve(server.address() as AddressInfo)
     })

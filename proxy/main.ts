@@ -1,84 +1,66 @@
-// Starts the router or the proxy: `main.ts router`, `main.ts proxy`. The composition root: reads the environment, makes the client, handles signals.
-import {readFileSync} from 'node:fs'
-import {createClient} from '#shared/client.ts'
-import {type Environment, read, readShare, required} from '#shared/config.ts'
-import {GilliamError} from '#shared/errors.ts'
+// Starts the router or the proxy: `main.ts router`, `main.ts proxy`. The composition root: reads the environment, handles signals, and is primary or worker.
+import type {Environment} from '#shared/config.ts'
 import {createLogger} from '#shared/log.ts'
-import {type AccessLogMode, accessLogModes} from './access-log.ts'
-import {startDataPlane} from './data-plane.ts'
-import {type DiscoveryOptions, idleHoldMs} from './discovery.ts'
-import type {OutsidePolicy} from './forward.ts'
 import {limitsDefault} from './limits.ts'
-import {toDescriptor} from './line-writer.ts'
+import {readSettings, type Settings} from './settings.ts'
+import type {ToPrimary, ToWorker} from './workers/messages.ts'
 
-/** One call to the feed; the loop is what repeats it. */
-const discoverTimeoutMs = idleHoldMs + 5_000
+/** What a primary calls its workers with, after the role. */
+const workerArgument = 'worker'
 
-const readPort = (env: Environment, name: 'PORT' | 'PORT_9000'): number => {
-  const port = Number(env[name])
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new Error(`${name} must be a port number, not “${env[name] ?? ''}”`)
-  return port
-}
+/** Workers have no use for the credential of the control plane. */
+const withoutToken = ({GILLIAM_TOKEN: _, GILLIAM_TOKEN_FILE: __, ...env}: Environment): Environment => env
 
-const oneOf = <T extends string>(
-  env: Environment,
-  name: 'GILLIAM_PROXY_OUTSIDE' | 'GILLIAM_ACCESS_LOG',
-  values: readonly T[],
-  fallback: T,
-): T => {
-  const text = read(env, name, fallback)
-  const value = values.find(candidate => candidate === text)
-  if (value === undefined) throw new Error(`${name} must be one of ${values.join(', ')}, not “${text}”`)
-  return value
-}
-
-/** The feed through the API client. The token is read again when the control plane refuses it, so it can be replaced while we run. */
-const createDiscover = (env: Environment): DiscoveryOptions['discover'] => {
-  const api = required(env, 'GILLIAM_API')
-  const tokenFile = read(env, 'GILLIAM_TOKEN_FILE')
-  const token = (): string => (tokenFile === '' ? required(env, 'GILLIAM_TOKEN') : readFileSync(tokenFile, 'utf8').trim())
-  let client = createClient({api, token: token()})
-  return async (asked, signal) => {
-    try {
-      return await client.call('discover', {body: asked}, {timeoutMs: discoverTimeoutMs, triesMax: 1, signal})
-    } catch (error) {
-      if (error instanceof GilliamError && error.code === 'unauthenticated') client = createClient({api, token: token()})
-      throw error
-    }
-  }
-}
-
-const main = async (): Promise<void> => {
-  const role = process.argv[2]
-  if (role !== 'router' && role !== 'proxy') throw new Error('say which: router or proxy')
-  const env: Environment = process.env
-  const log = createLogger(role, {level: read(env, 'GILLIAM_LOG_LEVEL', 'info')})
-  const snapshotFile = read(env, 'GILLIAM_SNAPSHOT')
-  const zone = read(env, 'GILLIAM_ZONE')
-  const plane = await startDataPlane({
-    role,
-    host: env.HOST ?? '127.0.0.1',
-    port: readPort(env, 'PORT'),
-    adminPort: readPort(env, 'PORT_9000'),
-    outside: oneOf<OutsidePolicy>(env, 'GILLIAM_PROXY_OUTSIDE', ['allow', 'forbid'], 'allow'),
-    accessLog: oneOf<AccessLogMode>(env, 'GILLIAM_ACCESS_LOG', accessLogModes, 'sample'),
+const lead = async (settings: Settings, env: Environment): Promise<void> => {
+  const {role, logLevel: level, host, port, adminPort, workers} = settings
+  const log = createLogger(role, {level})
+  const [{startPrimary}, {createDiscover}, {shutdown}] = await Promise.all([
+    import('./workers/primary.ts'),
+    import('./control-plane.ts'),
+    import('./listener.ts'),
+  ])
+  const starting = startPrimary({
+    settings,
     discover: createDiscover(env),
-    ...(snapshotFile === '' ? {} : {snapshotFile}),
-    ...(zone === '' ? {} : {zone}),
-    accessLogSink: toDescriptor(1),
-    tracesSampledShare: readShare(env, 'GILLIAM_TRACES_SAMPLED', 1),
     limits: limitsDefault,
+    program: process.argv[1] as string,
+    args: [role, workerArgument],
+    env: withoutToken(env),
     log,
     now: Date.now,
     random: Math.random,
   })
-  const {address, port} = plane.address
-  log.info({address, port, admin: plane.adminAddress.port}, `${role} listens`)
   const end = (): void => {
-    void plane.stop().then(() => process.exit(0))
+    void starting.then(primary => primary.stop(shutdown(limitsDefault))).then(() => process.exit(0))
   }
   process.once('SIGTERM', end)
   process.once('SIGINT', end)
+  process.on('SIGHUP', () => void starting.then(primary => primary.reload()))
+  await starting
+  log.info({address: host, port, admin: adminPort, workers}, `${role} listens`)
+}
+
+const work = async (settings: Settings): Promise<void> => {
+  const log = createLogger(settings.role, {level: settings.logLevel})
+  // The primary says when to end. A signal to the whole group is not for us.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined)
+  const {runWorker} = await import('./workers/worker.ts')
+  const channel = {
+    send: (message: ToPrimary): Promise<void> =>
+      new Promise((resolve, reject) => {
+        if (process.send === undefined) reject(new Error('a worker is started by its primary only'))
+        else process.send(message, undefined, undefined, (error: Error | null) => (error === null ? resolve() : reject(error)))
+      }),
+    onMessage: (listener: (message: ToWorker) => void) => void process.on('message', message => listener(message as ToWorker)),
+    onClosed: (listener: () => void) => void process.on('disconnect', listener),
+  }
+  runWorker(settings, channel, log, code => process.exit(code))
+}
+
+const main = async (): Promise<void> => {
+  const [, , role, part] = process.argv
+  const settings = readSettings(role, process.env)
+  await (part === workerArgument ? work(settings) : lead(settings, process.env))
 }
 
 main().catch((error: unknown) => {

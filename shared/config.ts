@@ -16,6 +16,8 @@ export const variables = {
   GILLIAM_PROXY: 'URL of the forward proxy that instances get as HTTP_PROXY',
   GILLIAM_PORT_RANGE: 'Host ports an agent gives to instances: `FIRST-LAST`; 20000-29999 by default',
   GILLIAM_SNAPSHOT: 'File in which router or proxy keeps its last good table',
+  GILLIAM_WORKERS: 'How many processes of a router or proxy take requests; by default 1, and 2 for a router with more than one processor',
+  GILLIAM_RELOAD_DRAIN_MS: 'How long a worker that a reload replaced may finish what it has in flight, in milliseconds; 600000 by default',
   GILLIAM_ZONE: 'Zone of the executor an instance runs on; router and proxy take instances of their own zone first',
   GILLIAM_PROXY_OUTSIDE: 'Whether the proxy passes requests for ordinary hosts: `allow` (default) or `forbid`',
   GILLIAM_ACCESS_LOG: 'Which requests router and proxy log: `off`, `errors`, `sample` (default: errors and 1 % of the rest) or `all`',

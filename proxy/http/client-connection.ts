@@ -216,10 +216,14 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
     if (this.#ended) this.#socket.destroySoon()
   }
 
-  /** Ends the connection if nothing is going on; else after the present answer. */
-  drain(): void {
-    if (this.isIdle) this.#socket.destroySoon()
-    else if (this.#exchange !== undefined && !this.#exchange.answerBegun) this.#exchange.last = true
+  /**
+   * Ends the connection after the present answer. `closeIdle`: now, if nothing is going on. Our side closes first and what comes then is dropped: a
+   * request that crosses with it was not served (RFC 9112 §9.6), and its client does not see a reset instead.
+   */
+  drain(closeIdle: boolean): void {
+    if (this.isIdle) {
+      if (closeIdle) this.end()
+    } else if (this.#exchange !== undefined && !this.#exchange.answerBegun) this.#exchange.last = true
   }
 
   #onEnd(): void {

@@ -4,7 +4,7 @@ import {test} from 'node:test'
 import fc from 'fast-check'
 import {type AccessLogMode, createAccessLog, linesPerSecondMax} from '#proxy/access-log.ts'
 import {Ids} from '#proxy/ids.ts'
-import {LineWriter, waitingCharactersMax} from '#proxy/line-writer.ts'
+import {LineWriter, pieceEnd, waitingCharactersMax} from '#proxy/line-writer.ts'
 import type {Entry} from '#proxy/report.ts'
 import {bucketsMs, forgetAfterMs, SeriesSet} from '#proxy/series.ts'
 import {readTraceparent} from '#proxy/trace.ts'
@@ -221,4 +221,15 @@ test('traces go on through the router; metrics and log tell of route, release an
     `gilliam_proxy_instance_request_seconds_count{${labels},instance="a1.users.crm"} 3`,
   ]
   for (const line of lines) assert.ok(text.includes(line), `${line} in ${text}`)
+})
+
+test('what goes to a pipe is cut at the ends of lines', () => {
+  const bytes = Buffer.from('aa\nbbb\nccccccc\nd\n')
+  const pieces: string[] = []
+  for (let at = 0; at < bytes.length; ) {
+    const end = pieceEnd(bytes, at, 5)
+    pieces.push(bytes.toString('latin1', at, end))
+    at = end
+  }
+  assert.deepEqual(pieces, ['aa\n', 'bbb\n', 'ccccccc\n', 'd\n'])
 })

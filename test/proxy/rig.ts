@@ -1,9 +1,12 @@
 // A feed, instances and a router or proxy on loopback sockets, for the tests of this folder. Real HTTP everywhere; only the control plane is hand-made.
+import {randomBytes} from 'node:crypto'
 import {createServer, request as httpRequest, type IncomingMessage, type RequestListener, type Server} from 'node:http'
 import {type AddressInfo, connect, type Socket} from 'node:net'
 import {setTimeout as sleep} from 'node:timers/promises'
+import {closeAdmin, createAdmin} from '#proxy/admin.ts'
 import {type DataPlane, type DataPlaneOptions, startDataPlane} from '#proxy/data-plane.ts'
 import {limitsDefault} from '#proxy/limits.ts'
+import {listen} from '#proxy/listener.ts'
 import {createClient} from '#shared/client.ts'
 import type {RouteOptions} from '#shared/domain/route-options.ts'
 import type {Traffic} from '#shared/domain/traffic.ts'
@@ -147,9 +150,8 @@ export const startPlane = async (t: Closer, role: 'router' | 'proxy', feed: Feed
   const client = createClient({api: feed.api, token: 'test'})
   const plane = await startDataPlane({
     role,
-    host: '127.0.0.1',
-    port: 0,
-    adminPort: 0,
+    place: {host: '127.0.0.1', port: 0},
+    pseudonym: `gilliam-${role}-${randomBytes(6).toString('hex')}`,
     outside: 'allow',
     accessLog: 'all',
     accessLogSink: (text, done) => {
@@ -164,9 +166,14 @@ export const startPlane = async (t: Closer, role: 'router' | 'proxy', feed: Feed
     ...more,
     limits: {...limitsDefault, drainTimeoutMs: 200, ...more.limits},
   })
-  t.after(plane.stop)
+  const adminServer = createAdmin(plane)
+  const {port: adminPort} = await listen(adminServer, {host: '127.0.0.1', port: 0})
+  t.after(async () => {
+    await plane.stop()
+    await closeAdmin(adminServer)
+  })
   const admin = async (path: string): Promise<{status: number; text: string}> => {
-    const answer = await call(plane.adminAddress.port, {path})
+    const answer = await call(adminPort, {path})
     return {status: answer.status, text: answer.text}
   }
   return {...plane, url: `http://127.0.0.1:${plane.address.port}`, port: plane.address.port, admin, logged}

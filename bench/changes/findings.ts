@@ -1,0 +1,87 @@
+// What follows from what the load saw and what was done meanwhile: failures by phase and cause, shares, moves of users, answers of releases that were to be
+// silent. Pure.
+import type {Choice, Journal, Kill, Phase} from './journal.ts'
+import type {Seen} from './seen.ts'
+
+/** After the control plane has said yes, router and proxy have this long to know. */
+export const propagationMsMax = 1_000
+/** Shares are counted from this long after a choice was told. */
+const settledMs = 300
+
+/** When a request counts: when it was sent, or when it failed. */
+const countsAt = ({startedAt, tookMs, cause}: Seen): number => (cause === '' ? startedAt : startedAt + tookMs)
+
+/** What was going on when a request was sent, or failed. */
+export const phaseOf = ({phases}: Pick<Journal, 'phases'>, seen: Seen): Phase | undefined =>
+  phases.findLast(({from}) => from <= countsAt(seen))
+
+export const byPhase = (seen: readonly Seen[], journal: Pick<Journal, 'phases'>): Map<string, Seen[]> => {
+  const groups = new Map<string, Seen[]>(journal.phases.map(({name}) => [name, []]))
+  for (const one of seen) groups.get(phaseOf(journal, one)?.name ?? '')?.push(one)
+  return groups
+}
+
+/** A killed process takes this long to be gone altogether, on a busy machine; what is sent to it until then gets no answer. */
+const dyingMs = 100
+
+/** Nothing of the request reached an instance, as the answer says or as there was nobody to send it to. */
+const unsent = /^(?:not connected|503 )|upstream_refused/
+
+/**
+ * Whether a kill took with it what nobody could save: a POST that was sent may have been carried out (RFC 9110 §9.2.2), and an answer that has begun can
+ * not begin again. Everything else could have been repeated elsewhere.
+ */
+export const isLostToKill = ({cause, shape, startedAt, tookMs}: Seen, kills: readonly Kill[]): boolean => {
+  const isCaught = kills.some(({at}) => startedAt <= at + dyingMs && startedAt + tookMs >= at)
+  return isCaught && (cause.startsWith('closed within the answer') || (shape === 'post' && !unsent.test(cause)))
+}
+
+/** How long after a choice was told its silenced releases still answered requests that began then, in milliseconds; one number for each such answer. */
+export const lateAnswers = (seen: readonly Seen[], choices: readonly Choice[]): {readonly seen: Seen; readonly lateMs: number}[] =>
+  seen.flatMap(one => {
+    const choice = choices.findLast(({told}) => told <= one.startedAt)
+    return choice?.not.includes(one.release) === true ? [{seen: one, lateMs: one.startedAt - choice.told}] : []
+  })
+
+export interface ShareSeen {
+  readonly asked: number
+  readonly requests: number
+  /** Of requests that nobody in particular made, and of the users who made some. */
+  readonly byChance: number
+  readonly ofUsers: number
+}
+
+const shareOf = (seen: readonly Seen[], release: number): number => seen.filter(one => one.release === release).length / seen.length
+
+const usersOf = (seen: readonly Seen[]): Set<number> => new Set(seen.map(({user}) => user))
+
+/** What each choice's release got, from when the choice was settled until the next one was asked for. */
+export const shares = (seen: readonly Seen[], choices: readonly Choice[]): ShareSeen[] =>
+  choices.flatMap(({told, share}, at) => {
+    if (share === undefined) return []
+    const end = choices[at + 1]?.at ?? told
+    const within = seen.filter(({startedAt, cause}) => startedAt >= told + settledMs && startedAt < end && cause === '')
+    const known = within.filter(({user}) => user > 0)
+    const moved = usersOf(known.filter(({release}) => release === share.release))
+    const byChance = shareOf(
+      within.filter(({user}) => user === 0),
+      share.release,
+    )
+    return [{asked: share.of, requests: within.length, byChance, ofUsers: moved.size / usersOf(known).size}]
+  })
+
+/** Answers of an old release to users who had had one of the new; `lateMs` after the last choice was told. */
+export const movedBack = (seen: readonly Seen[], choices: readonly Choice[]): {readonly seen: Seen; readonly lateMs: number}[] => {
+  const found: {seen: Seen; lateMs: number}[] = []
+  const movedAt = new Map<string, number>()
+  for (const one of seen) {
+    const {startedAt, tookMs, user, via, release, cause} = one
+    const choice = choices.findLast(({at}) => at <= startedAt)
+    if (choice?.share === undefined) movedAt.clear()
+    if (choice?.share === undefined || user === 0 || cause !== '') continue
+    const key = `${via} ${user}`
+    if (release === choice.share.release) movedAt.set(key, Math.min(movedAt.get(key) ?? Number.POSITIVE_INFINITY, startedAt + tookMs))
+    else if ((movedAt.get(key) ?? Number.POSITIVE_INFINITY) < startedAt) found.push({seen: one, lateMs: startedAt - choice.told})
+  }
+  return found
+}

@@ -1,0 +1,103 @@
+// The rows of the table: what was seen in each phase, why what failed did, and whether choices between releases held. Pure.
+import type {Row} from '../bench.ts'
+import {quantile, round} from '../stages/figures.ts'
+import {byPhase, isLostToKill, lateAnswers, movedBack, phaseOf, propagationMsMax, type ShareSeen, shares} from './findings.ts'
+import type {Journal} from './journal.ts'
+import type {Seen} from './seen.ts'
+
+const candidate = 'gilliam'
+const secondsOf = ({phases}: Journal, name: string): number =>
+  phases.filter(phase => phase.name === name).reduce((sum, {from, to}) => sum + to - from, 0) / 1_000
+
+const phaseRow = (name: string, seen: readonly Seen[], journal: Journal): Row => {
+  const failed = seen.filter(({cause}) => cause !== '')
+  const lost = failed.filter(one => isLostToKill(one, journal.kills))
+  // Slow and streamed answers take as long as they were asked to.
+  const took = seen.filter(({cause, shape}) => cause === '' && (shape === 'get' || shape === 'post')).map(({tookMs}) => tookMs)
+  return {
+    candidate,
+    scenario: name,
+    times: journal.phases.filter(phase => phase.name === name).length,
+    requests: seen.length,
+    perSecond: round(seen.length / secondsOf(journal, name)),
+    failed: failed.length - lost.length,
+    lostToKills: lost.length,
+    p50Ms: round(quantile(took, 0.5), 1),
+    p99Ms: round(quantile(took, 0.99), 1),
+  }
+}
+
+const causeRows = (name: string, seen: readonly Seen[], {kills}: Journal): Row[] => {
+  const causes = new Map<string, {failed: number; lost: number}>()
+  for (const one of seen) {
+    const {cause, shape, via, connection} = one
+    if (cause === '') continue
+    const key = `${name}: ${shape}, ${via}, ${connection} connection: ${cause}`
+    const counts = causes.get(key) ?? {failed: 0, lost: 0}
+    counts[isLostToKill(one, kills) ? 'lost' : 'failed'] += 1
+    causes.set(key, counts)
+  }
+  return [...causes].map(([scenario, {failed, lost}]) => ({candidate, scenario, failed, lostToKills: lost}))
+}
+
+const percent = (share: number): number => round(share * 100, 1)
+const mean = (numbers: readonly number[]): number => numbers.reduce((sum, each) => sum + each, 0) / numbers.length
+
+const shareRows = (found: readonly ShareSeen[]): Row[] =>
+  [...new Set(found.map(({asked}) => asked))].map(asked => {
+    const own = found.filter(each => each.asked === asked)
+    return {
+      candidate,
+      scenario: `canary at ${percent(asked)} %`,
+      times: own.length,
+      requests: own.reduce((sum, {requests}) => sum + requests, 0),
+      percentByChance: percent(mean(own.map(({byChance}) => byChance))),
+      percentOfUsers: percent(mean(own.map(({ofUsers}) => ofUsers))),
+    }
+  })
+
+const lateRow = (scenario: string, late: readonly {readonly lateMs: number}[]): Row => ({
+  candidate,
+  scenario,
+  requests: late.length,
+  failed: late.filter(({lateMs}) => lateMs > propagationMsMax).length,
+  maxMs: round(Math.max(0, ...late.map(({lateMs}) => lateMs)), 1),
+})
+
+const choiceRows = (seen: readonly Seen[], {choices}: Journal): Row[] => [
+  ...shareRows(shares(seen, choices)),
+  lateRow('users that moved back, after the last choice', movedBack(seen, choices)),
+  lateRow('answers of a release without weight, after it was told', lateAnswers(seen, choices)),
+]
+
+const skippedRow = ([scenario, reason]: readonly [string, string]): Row => ({
+  candidate,
+  scenario: `${scenario}: skipped, as ${reason}`,
+  times: 0,
+})
+
+/**
+ * Everything, the phases first. `failed` should be 0 everywhere; what nobody could have saved from a kill is counted apart. `maxMs` is how long an old answer
+ * was still given; more than a second counts as failed.
+ */
+export const rowsOf = (seen: readonly Seen[], journal: Journal): Row[] => {
+  const groups = [...byPhase(seen, journal)]
+  return [
+    ...groups.map(([name, own]) => phaseRow(name, own, journal)),
+    ...groups.flatMap(([name, own]) => causeRows(name, own, journal)),
+    ...choiceRows(seen, journal),
+    ...[...journal.skipped].map(skippedRow),
+  ]
+}
+
+/** What is needed to find the cause of a failure, a line each: at most `max`. */
+export const failureLines = (seen: readonly Seen[], journal: Journal, max: number): string[] =>
+  seen
+    .filter(({cause}) => cause !== '')
+    .slice(0, max)
+    .map(one => {
+      const {startedAt, tookMs, shape, via, connection, cause, detail} = one
+      const phase = phaseOf(journal, one)
+      const at = `${phase?.name} +${round(startedAt - (phase?.from ?? startedAt))} ms`
+      return `${at}, after ${round(tookMs)} ms: ${shape}, ${via}, ${connection}: ${cause}${detail === '' ? '' : ` (${detail})`}`
+    })
