@@ -104,7 +104,7 @@ export const entryOf = (
   end: {destination?: Destination; attempted?: Attempted; problem?: Problem},
 ): Entry => {
   const {exchange, requestId, startedAt} = visit
-  const {head, framing} = exchange
+  const {head} = exchange
   const {destination, attempted, problem} = end
   const service = destination?.kind === 'service' ? destination : undefined
   const route = destination?.kind === 'outside' ? undefined : destination?.route
@@ -112,7 +112,7 @@ export const entryOf = (
     kind,
     requestId,
     method: head.method,
-    host: framing.host ?? '',
+    host: askedHost(exchange),
     path: pathOf(head.target),
     status: exchange.status,
     code: problem?.code,
@@ -129,12 +129,17 @@ export const entryOf = (
 const isTrusted = (address: string): boolean =>
   /^(?:::ffff:)?(?:127\.|10\.|192\.168\.|172\.(?:1[6-9]|2[0-9]|3[01])\.)|^::1$|^f[cd]/i.test(address)
 
+/** The host a request asks for, as it was written: in absolute-form the target’s, not what Host says (RFC 9112 §3.2.2). */
+const askedHost = ({head, framing}: Exchange): string =>
+  (head.target.startsWith('/') ? undefined : /^[A-Za-z][A-Za-z0-9+.-]*:\/\/([^/?]*)/.exec(head.target)?.[1]) ?? framing.host ?? ''
+
 /** X-Forwarded-*: the peer’s word on the protocol counts only when it is on a private network, as a load balancer before us is. */
-const clientOf = ({head, framing, host}: Exchange): Way['client'] & {} => {
+const clientOf = (exchange: Exchange): Way['client'] & {} => {
+  const {head, host} = exchange
   const {address} = host.peer
   const claimed = firstOf(head, 'x-forwarded-proto')
   const proto = (claimed === 'http' || claimed === 'https') && isTrusted(address) ? claimed : 'http'
-  return {address, host: framing.host ?? '', proto}
+  return {address, host: askedHost(exchange), proto}
 }
 
 /** An IPv6 address stands for its /64, which one client has to itself (RFC 4291 §2.5.1). */
