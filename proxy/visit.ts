@@ -1,5 +1,6 @@
 // What is known of one request on its way through: where it goes, who can take it, and what to say when it fails or is over. Decides; does no traffic.
 import {randomUUID} from 'node:crypto'
+import type {HeaderEdit} from '#shared/domain/header-edit.ts'
 import type {ErrorCode} from '#shared/errors.ts'
 import type {Attempted} from './attempts.ts'
 import type {Decision, Destination, OutsideDestination, Role, ServiceDestination} from './destination.ts'
@@ -18,6 +19,8 @@ export interface Problem {
   readonly formation?: string
   /** On the answer, names and values in turn. */
   readonly headers?: readonly string[]
+  /** What the route puts on answers beside. */
+  readonly edit?: HeaderEdit
 }
 
 /** What is known of a request from its head. */
@@ -40,6 +43,12 @@ export const placeOf = (destination: Destination): {service?: string; formation?
   if (destination.kind === 'answer') return {route: destination.route}
   const {address, route} = destination
   return {service: address.service, formation: address.formation, ...(route === undefined ? {} : {route})}
+}
+
+/** The same, with what the route puts on answers. */
+const toldBy = (destination: ServiceDestination): Omit<Problem, 'code' | 'detail'> => {
+  const edit = destination.handling?.responseEdit
+  return edit === undefined ? placeOf(destination) : {...placeOf(destination), edit}
 }
 
 /** Who we are, on this connection. */
@@ -77,7 +86,7 @@ const via = (destination: ServiceDestination): string => (destination.route === 
 /** The problem of a request for a service that has nobody to take it. */
 export const nobodyProblem = (destination: ServiceDestination, loaded: boolean, detail: string): Problem => {
   const unknown = loaded ? '' : ' The control plane could not be asked, and nothing is known of this formation yet.'
-  return {code: 'no_instance', detail: `${via(destination)}${detail}${unknown}`, ...placeOf(destination)}
+  return {code: 'no_instance', detail: `${via(destination)}${detail}${unknown}`, ...toldBy(destination)}
 }
 
 /** The problem that a failed attempt ends in. */
@@ -87,7 +96,7 @@ export const failedProblem = (destination: Destination, name: string, failure: F
   const code = failure.code === 'no_such_host' || failure.code === 'host_forbidden' ? 'upstream_refused' : failure.code
   const {service, formation} = destination.address
   const detail = `${via(destination)}instance “${name}” of service “${service}” in formation “${formation}” ${failure.why}.${tries}`
-  return {code, detail: detail.charAt(0).toUpperCase() + detail.slice(1), ...placeOf(destination)}
+  return {code, detail: detail.charAt(0).toUpperCase() + detail.slice(1), ...toldBy(destination)}
 }
 
 /** Without the query: queries hold secrets. */

@@ -7,7 +7,7 @@ import {type Closer, entry, rawCall, startInstance, startRouter} from './rig.ts'
 
 /** An instance that tells of a request's trailers in its answer, and adds its own behind it. */
 const routed = async (t: Closer, options: RouteOptions = {}) => {
-  const seen: {te: string | undefined; trailer: unknown}[] = []
+  const seen: {te: unknown; trailer: unknown}[] = []
   const {port} = await startInstance(t, async (request: IncomingMessage, response) => {
     for await (const _chunk of request);
     seen.push({te: request.headers.te, trailer: request.headers.trailer})
