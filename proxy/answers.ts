@@ -1,5 +1,6 @@
 // Answers of our own: problem documents for refused and failed requests. Owns their shape, not their causes. Pure.
 import {STATUS_CODES} from 'node:http'
+import type {HeaderEdit} from '#shared/domain/header-edit.ts'
 import {type ErrorCode, problem} from '#shared/errors.ts'
 import {fieldLines} from './http/rewrite.ts'
 
@@ -11,15 +12,26 @@ export interface ProblemContext {
   readonly formation?: string
   /** Further headers of the answer, names and values in turn. */
   readonly headers?: readonly string[]
+  /** What the route puts on answers. */
+  readonly edit?: HeaderEdit
 }
 
 const document = (code: ErrorCode, detail: string, context: ProblemContext): {status: number; body: string} => {
-  const {requestId, headers: _, ...where} = context
+  const {requestId, headers: _, edit: __, ...where} = context
   const content = {...problem(code, detail, {requestId}), ...where}
   return {status: content.status, body: `${JSON.stringify(content)}\n`}
 }
 
-const linesOf = (flat: readonly string[]): string[] => fieldLines(flat).split('\r\n').slice(0, -1)
+/** Our own headers, and what the route puts beside them: it can not replace what makes the answer what it is. */
+const linesOf = (own: readonly string[], edit: HeaderEdit | undefined): string => {
+  let lines = fieldLines(own)
+  if (edit === undefined) return lines
+  const names = new Set(own.filter((_, index) => index % 2 === 0))
+  for (let i = 0; i + 1 < edit.put.length; i += 2) if (!names.has(edit.put[i] as string)) lines += fieldLines(edit.put.slice(i, i + 2))
+  return lines
+}
+
+const statusLine = (status: number): string => `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`
 
 /** How an answer of ours is given. */
 export interface Manner {
@@ -39,28 +51,27 @@ export const problemAnswer = (
 ): {status: number; text: string} => {
   const {status, body} = document(code, detail, context)
   const bytes = Buffer.from(body)
-  const head = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
-    'content-type: application/problem+json',
-    `content-length: ${bytes.length}`,
-    'cache-control: no-store',
-    `x-request-id: ${context.requestId}`,
-    `date: ${date}`,
-    ...linesOf(context.headers ?? []),
-    ...(close ? ['connection: close'] : []),
+  const own = [
+    ...['content-type', 'application/problem+json', 'content-length', String(bytes.length), 'cache-control', 'no-store'],
+    ...['x-request-id', context.requestId, 'date', date],
+    ...(context.headers ?? []),
+    ...(close ? ['connection', 'close'] : []),
   ]
-  return {status, text: `${head.join('\r\n')}\r\n\r\n${headOnly ? '' : bytes.toString('latin1')}`}
+  const head = `${statusLine(status)}${linesOf(own, context.edit)}\r\n`
+  return {status, text: headOnly ? head : head + bytes.toString('latin1')}
 }
 
 /** An answer of a status and headers alone, such as a redirect. */
-export const bareAnswer = (status: number, headers: readonly string[], requestId: string, {close, date}: Manner): string => {
-  const head = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
-    ...linesOf(headers),
-    ...(status === 204 ? [] : ['content-length: 0']),
-    `x-request-id: ${requestId}`,
-    `date: ${date}`,
-    ...(close ? ['connection: close'] : []),
+export const bareAnswer = (
+  {status, headers, edit}: {status: number; headers: readonly string[]; edit?: HeaderEdit},
+  requestId: string,
+  {close, date}: Manner,
+): string => {
+  const own = [
+    ...headers,
+    ...(status === 204 ? [] : ['content-length', '0']),
+    ...['x-request-id', requestId, 'date', date],
+    ...(close ? ['connection', 'close'] : []),
   ]
-  return `${head.join('\r\n')}\r\n\r\n`
+  return `${statusLine(status)}${linesOf(own, edit)}\r\n`
 }

@@ -1,7 +1,7 @@
-// Tries instances of a service one after the other until one takes the request. Owns the loop and the retry budget; the rules are shared/domain/balancer.ts.
-import {earn, mayRetry, newRetryBudget, pick, spend} from '#shared/domain/balancer.ts'
+// Tries instances of a service one after the other until one takes the request. Owns the loop; the rules are shared/domain/balancer.ts.
+import {earn, mayRetry, pick, spend} from '#shared/domain/balancer.ts'
 import type {Failure} from './failures.ts'
-import type {Upstream} from './upstreams.ts'
+import type {ServiceRecord, Upstream} from './upstreams.ts'
 
 /** How one attempt ended. `until`: what the instance is busy with after the attempt itself, such as a tunnel. */
 export type Tried =
@@ -37,7 +37,6 @@ const isBroken = (outcome: Tried): boolean =>
 type TryOne = (upstream: Upstream, settle: (outcome: Tried) => void) => void
 
 export class Attempts {
-  #budget = newRetryBudget()
   readonly #now: () => number
   readonly #random: () => number
   readonly #events: AttemptEvents
@@ -50,10 +49,12 @@ export class Attempts {
 
   /**
    * Gives the request to the best of `candidates`, and to another when it failed there and may be tried again; once more to the same one when that is the
-   * last and only its connection ended. `candidates` is not empty. Calls `done` once.
+   * last and only its connection ended. `candidates` is not empty, and of one service, whose retry budget it is. Calls `done` once.
    */
   run(candidates: readonly Upstream[], request: AttemptRequest, tryOne: TryOne, done: (attempted: Attempted) => void): void {
-    this.#budget = earn(this.#budget)
+    const service = candidates[0]?.service
+    if (service === undefined) throw new Error('no instance to try')
+    service.budget = earn(service.budget)
     let untried = candidates
     let onceMore = true
     let attempts = 0
@@ -68,7 +69,7 @@ export class Attempts {
             onceMore = false
             untried = [upstream]
           }
-          if (this.#mayGoOn(outcome, request, attempts, untried.length)) {
+          if (this.#mayGoOn(outcome, request, {attempts, untried: untried.length, service})) {
             this.#events.retried()
             return next()
           }
@@ -114,14 +115,18 @@ export class Attempts {
     }
   }
 
-  #mayGoOn(outcome: Tried & {kind: 'failed'}, request: AttemptRequest, attempts: number, untried: number): boolean {
+  #mayGoOn(
+    outcome: Tried & {kind: 'failed'},
+    request: AttemptRequest,
+    {attempts, untried, service}: {attempts: number; untried: number; service: ServiceRecord},
+  ): boolean {
     const {failure, sent, answerBegun} = outcome
     if (untried === 0 || answerBegun) return false
     const {timedOut} = failure
     if (!mayRetry({method: request.method, attempts, sent, bodyConsumed: request.bodyConsumed(), timedOut})) return false
-    const budget = spend(this.#budget)
+    const budget = spend(service.budget)
     if (budget === undefined) return false
-    this.#budget = budget
+    service.budget = budget
     return true
   }
 }

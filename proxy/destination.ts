@@ -39,6 +39,8 @@ export interface OwnAnswer {
   /** Names and values in turn. */
   readonly headers: readonly string[]
   readonly route: string
+  /** What the route puts on answers beside. */
+  readonly edit?: HeaderEdit
 }
 
 /** A host outside the platform. */
@@ -58,6 +60,8 @@ export interface Refusal {
   readonly route?: string
   /** On the answer, names and values in turn. */
   readonly headers?: readonly string[]
+  /** What the route puts on answers beside. */
+  readonly edit?: HeaderEdit
 }
 export type Decision = {readonly ok: true; readonly destination: Destination} | Refusal
 

@@ -14,10 +14,22 @@ export interface Counting {
   readonly now: () => number
 }
 
+/** A route whose options hold for a request. */
+interface RouteInForce {
+  readonly name: string
+  readonly handling: Handling | undefined
+}
+
+/** What a route leaves on answers of our own: its name, and its changes to their headers. */
+export const saidBy = ({name, handling}: RouteInForce): {route: string; edit?: HeaderEdit} => {
+  const edit = handling?.responseEdit
+  return edit === undefined ? {route: name} : {route: name, edit}
+}
+
 /** 308 keeps method and body (RFC 9110 §15.4.9). */
-const canonical = (host: string, {path, query}: RequestTarget, {client}: RequestHead, route: string): Decision => {
+const canonical = (host: string, {path, query}: RequestTarget, {client}: RequestHead, route: RouteInForce): Decision => {
   const location = `${client.proto}://${host}${path}${query === undefined ? '' : `?${query}`}`
-  return {ok: true, destination: {kind: 'answer', status: 308, headers: ['location', location], route}}
+  return {ok: true, destination: {kind: 'answer', status: 308, headers: ['location', location], ...saidBy(route)}}
 }
 
 const fieldValue = (by: Exclude<RateLimit['by'], string | undefined>, fields: RequestFields): string => {
@@ -31,22 +43,22 @@ const bucketOf = ({by = 'route'}: RateLimit, {client, fields}: RequestHead, rout
   return by === 'client' ? `${route} ${client.key}` : `${route} ${fieldValue(by, fields)}`
 }
 
-const limited = (limit: RateLimit, head: RequestHead, route: string, {buckets, now}: Counting): Decision | undefined => {
-  const retryAfterMs = buckets.take(bucketOf(limit, head, route), limit, now())
+const limited = (limit: RateLimit, head: RequestHead, route: RouteInForce, {buckets, now}: Counting): Decision | undefined => {
+  const retryAfterMs = buckets.take(bucketOf(limit, head, route.name), limit, now())
   if (retryAfterMs === 0) return undefined
   const seconds = Math.max(1, Math.ceil(retryAfterMs / 1_000))
-  const detail = `Route “${route}” lets ${limit.requests} requests per ${limit.perMs / 1_000} s through; try again in ${seconds} s.`
-  return {ok: false, code: 'rate_limited', detail, route, headers: ['retry-after', String(seconds)]}
+  const detail = `Route “${route.name}” lets ${limit.requests} requests per ${limit.perMs / 1_000} s through; try again in ${seconds} s.`
+  return {ok: false, code: 'rate_limited', detail, ...saidBy(route), headers: ['retry-after', String(seconds)]}
 }
 
-const tooLarge = (bytesMax: number, {fields}: RequestHead, route: string): Decision | undefined => {
+const tooLarge = (bytesMax: number, {fields}: RequestHead, route: RouteInForce): Decision | undefined => {
   const length = fields.header('content-length')
   if (length === undefined || Number(length) <= bytesMax) return undefined
   return {
     ok: false,
     code: 'too_large',
-    detail: `Route “${route}” takes bodies of at most ${bytesMax} bytes; this one has ${length}.`,
-    route,
+    detail: `Route “${route.name}” takes bodies of at most ${bytesMax} bytes; this one has ${length}.`,
+    ...saidBy(route),
   }
 }
 
@@ -55,13 +67,13 @@ export const decideEarly = (
   options: RouteOptions,
   head: RequestHead,
   target: RequestTarget,
-  route: string,
+  route: RouteInForce,
   counting: Counting,
 ): Decision | undefined => {
   const {canonicalHost, cors, rateLimit, bodyBytesMax} = options
   if (canonicalHost !== undefined && target.host !== canonicalHost) return canonical(canonicalHost, target, head, route)
   const asked = cors === undefined ? undefined : preflight(cors, head.method, name => head.fields.header(name))
-  if (asked !== undefined) return {ok: true, destination: {kind: 'answer', status: 204, headers: asked, route}}
+  if (asked !== undefined) return {ok: true, destination: {kind: 'answer', status: 204, headers: asked, route: route.name}}
   const refused = rateLimit === undefined ? undefined : limited(rateLimit, head, route, counting)
   return refused ?? (bodyBytesMax === undefined ? undefined : tooLarge(bodyBytesMax, head, route))
 }

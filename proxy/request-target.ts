@@ -45,6 +45,9 @@ export const readTarget = (url: string, hosts: readonly string[]): ReadTarget =>
     const [, scheme = '', authority = '', path = '', query] = absolute
     if (scheme.toLowerCase() !== 'http') return refuse(`“${scheme}” can not be forwarded; send http://, or CONNECT for https`)
     if (authority === '') return refuse('the request’s URL has no host')
+    // Ignored, but it must be one (RFC 9112 §3.2).
+    const [host = ''] = hosts
+    if (host !== '' && readAuthority(host) === undefined) return refuse('the Host header is not a host with an optional port')
     return readParts('absolute', authority, path, query)
   }
   if (!url.startsWith('/')) return refuse('the request target is neither a path nor an http:// URL')

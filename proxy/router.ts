@@ -4,7 +4,7 @@ import {serviceHost} from '#shared/domain/names.ts'
 import {findRoute, type RouteTable} from '#shared/domain/route-table.ts'
 import {resolveTarget} from '#shared/domain/route-target.ts'
 import type {Decision, RequestHead, Role} from './destination.ts'
-import {type Counting, decideEarly, handlingOf} from './handling.ts'
+import {type Counting, decideEarly, handlingOf, saidBy} from './handling.ts'
 import {readTarget} from './request-target.ts'
 
 const shown = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)}…` : text)
@@ -20,20 +20,23 @@ export const routeRequest = (table: RouteTable, head: RequestHead, counting: Cou
     return {ok: false, code: 'no_route', detail: `No route matches ${where} and path “${shown(path)}”. \`gilliam routes\` lists them.`}
   }
   const {name: route, route: stored} = match.route
-  const early = stored.options === undefined ? undefined : decideEarly(stored.options, head, read.target, route, counting)
+  const handling = stored.options === undefined ? undefined : handlingOf(stored.options, head)
+  const inForce = {name: route, handling}
+  const early = stored.options === undefined ? undefined : decideEarly(stored.options, head, read.target, inForce, counting)
   if (early !== undefined) return early
   const resolved = resolveTarget(match.route.parsed.target, match.values, query)
   if (!resolved.ok) {
-    return {ok: false, code: 'target_invalid', route, detail: `Route “${route}” leads to “${stored.target}”, but ${resolved.message}.`}
+    const detail = `Route “${route}” leads to “${stored.target}”, but ${resolved.message}.`
+    return {ok: false, code: 'target_invalid', detail, ...saidBy(inForce)}
   }
   if (resolved.value.kind === 'redirect') {
     const {status, location} = resolved.value
-    return {ok: true, destination: {kind: 'answer', status, headers: ['location', location], route}}
+    return {ok: true, destination: {kind: 'answer', status, headers: ['location', location], ...saidBy(inForce)}}
   }
   const {address, port, path: targetPath} = resolved.value
   const authority = `${serviceHost(address)}${port === undefined || port === 80 ? '' : `:${port}`}`
   const destination = {kind: 'service', address, ...(port === undefined ? {} : {port}), path: targetPath, authority, route} as const
-  return {ok: true, destination: stored.options === undefined ? destination : {...destination, handling: handlingOf(stored.options, head)}}
+  return {ok: true, destination: handling === undefined ? destination : {...destination, handling}}
 }
 
 const notLoaded: Decision = {

@@ -1,12 +1,9 @@
 // The last good table on disk. Owns the file: one writer, atomic replacement, nothing that is not valid is ever taken for a table.
 import {open, readFile, rename} from 'node:fs/promises'
 import {setTimeout as sleep} from 'node:timers/promises'
-import {z} from 'zod'
-import {Discovered as DiscoveredSchema} from '#shared/api.ts'
 import type {Discovered} from './directory.ts'
 
 const formatVersion = 1
-const SnapshotFormat = z.object({format: z.literal(formatVersion), discovered: DiscoveredSchema})
 
 /** The table in `file`; undefined when there is none, with the reason in `problem` unless it simply is not there. */
 export const readSnapshot = async (file: string): Promise<{discovered?: Discovered; problem?: string}> => {
@@ -17,9 +14,10 @@ export const readSnapshot = async (file: string): Promise<{discovered?: Discover
     const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
     return isMissing ? {} : {problem: String(error)}
   }
+  // What checks it takes 9 MB, and workers never read one.
+  const {checkSnapshot} = await import('./snapshot-format.ts')
   try {
-    const parsed = SnapshotFormat.safeParse(JSON.parse(text))
-    return parsed.success ? {discovered: parsed.data.discovered} : {problem: z.prettifyError(parsed.error)}
+    return checkSnapshot(JSON.parse(text), formatVersion)
   } catch (error) {
     return {problem: String(error)}
   }

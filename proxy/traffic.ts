@@ -79,11 +79,8 @@ const mannerOf = (exchange: Exchange, {draining, date}: Pick<TrafficOptions, 'dr
 }
 
 /** Answers with what the route itself says, such as a redirect. */
-export const answerByItself = (
-  {exchange, requestId}: Visit,
-  {status, headers}: OwnAnswer,
-  options: Pick<TrafficOptions, 'draining' | 'date'>,
-): void => exchange.answer(status, bareAnswer(status, headers, requestId, mannerOf(exchange, options)))
+export const answerByItself = ({exchange, requestId}: Visit, own: OwnAnswer, options: Pick<TrafficOptions, 'draining' | 'date'>): void =>
+  exchange.answer(own.status, bareAnswer(own, requestId, mannerOf(exchange, options)))
 
 /** Tries the instances of a service, as {@link Attempts} says; `done` gets the end, a problem if all failed or there are none. */
 export const tryService = (

@@ -1,8 +1,23 @@
 // The instances we talk to: pooled connections and what the balancer knows of each. Owns their lives; which one is picked is shared/domain/balancer.ts.
-import {ejectionMs, errorsInARowMax, isInstanceError} from '#shared/domain/balancer.ts'
+import {ejectionMs, errorsInARowMax, isInstanceError, newRetryBudget, type RetryBudget} from '#shared/domain/balancer.ts'
 import {Pool} from './http/pool.ts'
 import type {Shared} from './http/upstream-connection.ts'
 import type {Place} from './select.ts'
+
+/** What the instances of one service have in common, for as long as we know any of them. */
+export interface ServiceRecord {
+  budget: RetryBudget
+  /** How many of its instances are known. */
+  upstreams: number
+}
+
+/** Where an instance is, and what it runs. */
+interface UpstreamPlace {
+  readonly host: string
+  readonly port: number
+  readonly near: boolean
+  readonly release: number | undefined
+}
 
 /** An instance's port, its connections and its record. */
 export class Upstream {
@@ -21,13 +36,14 @@ export class Upstream {
   /** When it appeared in the feed; 0 when it was there from the start. */
   since = 0
   readonly near: boolean
+  readonly service: ServiceRecord
   #failures = 0
   #errors = 0
   #brokenBefore = false
   /** Connections for HTTP requests, opened as needed and kept alive. */
   readonly pool: Pool
 
-  constructor(key: string, name: string, place: {host: string; port: number; near: boolean; release: number | undefined}, shared: Shared) {
+  constructor(key: string, name: string, place: UpstreamPlace, service: ServiceRecord, shared: Shared) {
     this.key = key
     this.name = name
     this.instance = name.slice(0, name.indexOf('.'))
@@ -36,6 +52,7 @@ export class Upstream {
     this.host = place.host
     this.port = place.port
     this.near = place.near
+    this.service = service
     this.pool = new Pool(place, shared)
   }
 
@@ -81,6 +98,8 @@ export class Upstreams {
   /** Changes when upstreams are forgotten: whoever holds on to some must ask again. */
   generation = 0
   readonly #byKey = new Map<string, Upstream>()
+  /** By service and formation: those of upstreams we have. */
+  readonly #services = new Map<string, ServiceRecord>()
   readonly #shared: Shared
   readonly #zone: string | undefined
 
@@ -97,10 +116,19 @@ export class Upstreams {
     const key = `${name}@${host}:${port} ${release ?? ''}`
     const known = this.#byKey.get(key)
     const near = this.#zone !== undefined && endpoint.zone === this.#zone
-    const upstream = known ?? new Upstream(key, name, {host, port, near, release}, this.#shared)
+    const upstream =
+      known ?? new Upstream(key, name, {host, port, near, release}, this.#serviceOf(`${endpoint.service}.${formation}`), this.#shared)
     if (known === undefined) this.#byKey.set(key, upstream)
     upstream.since = endpoint.since ?? 0
     return upstream
+  }
+
+  /** The record of a service that another upstream joins. */
+  #serviceOf(name: string): ServiceRecord {
+    const service = this.#services.get(name) ?? {budget: newRetryBudget(), upstreams: 0}
+    service.upstreams += 1
+    this.#services.set(name, service)
+    return service
   }
 
   get all(): readonly Upstream[] {
@@ -114,11 +142,14 @@ export class Upstreams {
       this.#byKey.delete(upstream.key)
       this.generation += 1
       upstream.pool.close()
+      upstream.service.upstreams -= 1
     }
+    for (const [name, {upstreams}] of this.#services) if (upstreams === 0) this.#services.delete(name)
   }
 
   destroy(): void {
     for (const {pool} of this.#byKey.values()) pool.destroy()
     this.#byKey.clear()
+    this.#services.clear()
   }
 }

@@ -1,4 +1,5 @@
 // What is known of one request on its way through: where it goes, who can take it, and what to say when it fails or is over. Decides; does no traffic.
+import type {HeaderEdit} from '#shared/domain/header-edit.ts'
 import type {ErrorCode} from '#shared/errors.ts'
 import type {Attempted} from './attempts.ts'
 import type {Decision, Destination, OutsideDestination, Role, ServiceDestination} from './destination.ts'
@@ -18,6 +19,8 @@ export interface Problem {
   readonly formation?: string
   /** On the answer, names and values in turn. */
   readonly headers?: readonly string[]
+  /** What the route puts on answers beside. */
+  readonly edit?: HeaderEdit
 }
 
 /** What is known of a request from its head. */
@@ -56,6 +59,12 @@ export const placeOf = (destination: Destination): {service?: string; formation?
   return {service: address.service, formation: address.formation, ...(route === undefined ? {} : {route})}
 }
 
+/** The same, with what the route puts on answers. */
+const toldBy = (destination: ServiceDestination): Omit<Problem, 'code' | 'detail'> => {
+  const edit = destination.handling?.responseEdit
+  return edit === undefined ? placeOf(destination) : {...placeOf(destination), edit}
+}
+
 /** Who we are, on this connection. */
 export interface Self {
   readonly role: Role
@@ -91,7 +100,7 @@ const via = (destination: ServiceDestination): string => (destination.route === 
 /** The problem of a request for a service that has nobody to take it. */
 export const nobodyProblem = (destination: ServiceDestination, loaded: boolean, detail: string): Problem => {
   const unknown = loaded ? '' : ' The control plane could not be asked, and nothing is known of this formation yet.'
-  return {code: 'no_instance', detail: `${via(destination)}${detail}${unknown}`, ...placeOf(destination)}
+  return {code: 'no_instance', detail: `${via(destination)}${detail}${unknown}`, ...toldBy(destination)}
 }
 
 /** The problem that a failed attempt ends in. */
@@ -101,7 +110,7 @@ export const failedProblem = (destination: Destination, name: string, failure: F
   const code = failure.code === 'no_such_host' || failure.code === 'host_forbidden' ? 'upstream_refused' : failure.code
   const {service, formation} = destination.address
   const detail = `${via(destination)}instance “${name}” of service “${service}” in formation “${formation}” ${failure.why}.${tries}`
-  return {code, detail: detail.charAt(0).toUpperCase() + detail.slice(1), ...placeOf(destination)}
+  return {code, detail: detail.charAt(0).toUpperCase() + detail.slice(1), ...toldBy(destination)}
 }
 
 /** Without the query: queries hold secrets. */
@@ -119,7 +128,7 @@ export const entryOf = (
   {attempted, problem}: {attempted?: Attempted; problem?: Problem},
 ): Entry => {
   const {exchange, requestId, trace, beganAt} = visit
-  const {head, framing} = exchange
+  const {head} = exchange
   const service = destination?.kind === 'service' ? destination : undefined
   const route = destination?.kind === 'outside' ? undefined : destination?.route
   return {
@@ -129,7 +138,7 @@ export const entryOf = (
     spanId: trace.spanId,
     client: exchange.host.peer.address,
     method: head.method,
-    host: framing.host ?? '',
+    host: askedHost(exchange),
     path: pathOf(head.target),
     status: exchange.status,
     code: problem?.code,
@@ -151,12 +160,17 @@ export const entryOf = (
 const isTrusted = (address: string): boolean =>
   /^(?:::ffff:)?(?:127\.|10\.|192\.168\.|172\.(?:1[6-9]|2[0-9]|3[01])\.)|^::1$|^f[cd]/i.test(address)
 
+/** The host a request asks for, as it was written: in absolute-form the target’s, not what Host says (RFC 9112 §3.2.2). */
+const askedHost = ({head, framing}: Exchange): string =>
+  (head.target.startsWith('/') ? undefined : /^[A-Za-z][A-Za-z0-9+.-]*:\/\/([^/?]*)/.exec(head.target)?.[1]) ?? framing.host ?? ''
+
 /** X-Forwarded-*: the peer’s word on the protocol counts only when it is on a private network, as a load balancer before us is. */
-const clientOf = ({head, framing, host}: Exchange): Way['client'] & {} => {
+const clientOf = (exchange: Exchange): Way['client'] & {} => {
+  const {head, host} = exchange
   const {address} = host.peer
   const claimed = firstOf(head, 'x-forwarded-proto')
   const proto = (claimed === 'http' || claimed === 'https') && isTrusted(address) ? claimed : 'http'
-  return {address, host: framing.host ?? '', proto}
+  return {address, host: askedHost(exchange), proto}
 }
 
 /** An IPv6 address stands for its /64, which one client has to itself (RFC 4291 §2.5.1). */

@@ -2,37 +2,29 @@
 import {execFile} from 'node:child_process'
 import {writeFileSync} from 'node:fs'
 import {promisify} from 'node:util'
-import {askedHost} from './candidates.ts'
+import {askedHost, headers} from './requests.ts'
 
-/** As browsers send them. */
-const headers: Readonly<Record<string, string>> = {
-  Host: askedHost,
-  'User-Agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0',
-  Accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8',
-  'Accept-Language': 'en-US,en;q=0.5',
-  'Accept-Encoding': 'gzip, deflate, br',
-  Referer: 'https://www.example.com/somewhere',
-  Cookie: `session=${'0123456789abcdef'.repeat(4)}; theme=dark; seen=1`,
-  'Cache-Control': 'no-cache',
-}
-
-export interface Scenario {
-  readonly name: string
+/** A closed loop: every connection sends its next request when the last one was answered. */
+export interface ClosedLoop {
   readonly connections: number
-  readonly path: string
+  /** A path or, for a forward proxy, a URL. */
+  readonly target: string
+  readonly host?: string
   /** Sent as POST. */
   readonly bodyBytes?: number
+  /** A connection for every request. */
+  readonly closes?: boolean
+  /** The candidate ends connections without a word, and wrk may find out with its next request; only whole answers count. */
+  readonly endsSilently?: boolean
 }
 
-export const scenarios: readonly Scenario[] = [
-  {name: 'GET 1 KB, 64 connections', connections: 64, path: '/users/1?full=1'},
-  {name: 'GET 1 KB, 1 connection', connections: 1, path: '/users/1?full=1'},
-  {name: 'POST 64 KB, 16 connections', connections: 16, path: '/users', bodyBytes: 65_536},
-  {name: 'GET 1 MB, 8 connections', connections: 8, path: '/large'},
-]
+/** What any load did, in whatever CPU is counted by. */
+export interface Work {
+  readonly operations: number
+}
 
-export interface Load {
-  readonly requests: number
+/** Its operations are requests. */
+export interface Load extends Work {
   readonly requestsPerSecond: number
   readonly p50Ms: number
   readonly p99Ms: number
@@ -46,19 +38,25 @@ const read = (output: string, pattern: RegExp): number => {
   return Number(number) * (unit === undefined ? 1 : (units[unit] ?? 1))
 }
 
-/** Runs one scenario against one port. Throws when anything but 2xx came back, or a connection broke: figures of failures mean nothing. */
-export const runLoad = async (scenario: Scenario, port: number, seconds: number, folder: string): Promise<Load> => {
-  const {connections, path, bodyBytes} = scenario
-  const script = `${folder}/load.lua`
-  const lines = Object.entries(headers).map(([name, value]) => `wrk.headers["${name}"] = "${value}"`)
+const scriptOf = ({target, host = askedHost, bodyBytes, closes}: ClosedLoop): string => {
+  const all = {Host: host, ...headers, ...(closes === true ? {Connection: 'close'} : {})}
+  const lines = Object.entries(all).map(([name, value]) => `wrk.headers["${name}"] = "${value}"`)
+  // Not part of the URL on the command line, which wrk takes apart: a forward proxy gets all of it.
+  lines.push(`wrk.path = "${target}"`)
   if (bodyBytes !== undefined) lines.push('wrk.method = "POST"', `wrk.body = string.rep("x", ${bodyBytes})`)
-  writeFileSync(script, `${lines.join('\n')}\n`)
-  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '-s', script, `http://127.0.0.1:${port}${path}`]
+  return `${lines.join('\n')}\n`
+}
+
+/** Runs a load against one port. Throws when anything but 2xx came back, or a connection broke: figures of failures mean nothing. */
+export const runLoad = async (load: ClosedLoop, port: number, seconds: number, folder: string): Promise<Load> => {
+  const script = `${folder}/load.lua`
+  writeFileSync(script, scriptOf(load))
+  const args = ['-t1', `-c${load.connections}`, `-d${seconds}s`, '--latency', '-s', script, `http://127.0.0.1:${port}/`]
   const {stdout} = await promisify(execFile)('wrk', args)
-  const odd = /Non-2xx[^\n]*|Socket errors[^\n]*/.exec(stdout)?.[0]
-  if (odd !== undefined) throw new Error(`${scenario.name}: ${odd}`)
+  const odd = (load.endsSilently === true ? /Non-2xx[^\n]*/ : /Non-2xx[^\n]*|Socket errors[^\n]*/).exec(stdout)?.[0]
+  if (odd !== undefined) throw new Error(`${load.target}: ${odd}`)
   return {
-    requests: read(stdout, /([0-9]+) requests in/),
+    operations: read(stdout, /([0-9]+) requests in/),
     requestsPerSecond: read(stdout, /Requests\/sec:\s+([0-9.]+)/),
     p50Ms: read(stdout, /50%\s+([0-9.]+)(us|ms|s)/),
     p99Ms: read(stdout, /99%\s+([0-9.]+)(us|ms|s)/),

@@ -193,13 +193,14 @@ class ChunkedBody implements BodyReader {
     const after = scanFields(whole, from, to, {known, base: 0, fieldsMax: trailerFieldsMax})
     if (after !== undefined && typeof after !== 'number') return after
     if (known.some(({name}) => headOnly.has(name))) return odd.trailer
+    // The same bound for trailers that come in one piece and in many.
+    if ((after ?? to) - from > trailerBytesMax) return odd.trailers
     if (after !== undefined) {
       this.trailers = whole.toString('latin1', from, after - 2)
       this.#state = 'done'
       this.#partial = undefined
       return start + (after - from - held)
     }
-    if (to - from > trailerBytesMax) return odd.trailers
     this.#partial = Buffer.from(whole.subarray(from, to))
     return end
   }

@@ -27,6 +27,13 @@ const noOptions: ConnectionOptions = {close: false, keepAlive: false, upgrade: f
 const keepAliveOnly: ConnectionOptions = {...noOptions, keepAlive: true}
 const closeOnly: ConnectionOptions = {...noOptions, close: true}
 
+/** The elements of a list, in lower case (RFC 9110 §5.6.1). Only space and tab are blanks: `trim` would take off a byte 0xa0 too. */
+const elements = (value: string): readonly string[] =>
+  value
+    .toLowerCase()
+    .split(',')
+    .map(element => element.replace(/^[ \t]+|[ \t]+$/g, ''))
+
 /** Reads all `Connection` fields of a head. */
 export const connectionOptions = (head: RequestHead | ResponseHead): ConnectionOptions => {
   const first = firstOf(head, 'connection')
@@ -34,7 +41,7 @@ export const connectionOptions = (head: RequestHead | ResponseHead): ConnectionO
   const values = valuesOf(head, 'connection')
   if (values.length === 1 && (first === 'keep-alive' || first === 'Keep-Alive')) return keepAliveOnly
   if (values.length === 1 && first === 'close') return closeOnly
-  const tokens = values.flatMap(value => value.toLowerCase().split(',')).map(token => token.trim())
+  const tokens = values.flatMap(elements)
   const own = new Set(['', 'close', 'keep-alive', 'upgrade'])
   return {
     close: tokens.includes('close'),
@@ -61,6 +68,7 @@ const odd = {
   named: fault('Connection names a header that frames the message'),
   expectation: fault('Expect is not “100-continue”'),
   connectBody: fault('CONNECT has no body'),
+  traceBody: fault('TRACE has no body'),
   upgradeBody: fault('a request for an upgrade has no body'),
   bodyless: fault('the status does not allow a body'),
   switched: fault('an upgrade was answered that nobody asked for'),
@@ -123,18 +131,16 @@ export const requestFraming = (head: RequestHead): RequestFraming | Fault => {
   if (options.named.some(name => framingNames.has(name))) return odd.named
   const webSocket = asksForWebSocket(head, options)
   if (head.method === 'CONNECT' && !isEmpty(body)) return odd.connectBody
+  if (head.method === 'TRACE' && !isEmpty(body)) return odd.traceBody
   if (webSocket && !isEmpty(body)) return odd.upgradeBody
-  const expectation = head.minor === 1 ? firstOf(head, 'expect') : undefined
-  if (expectation !== undefined && expectation.toLowerCase() !== '100-continue') return odd.expectation
-  const expectsContinue = expectation !== undefined
+  const expectsContinue = head.minor === 1 && firstOf(head, 'expect') !== undefined
+  if (expectsContinue && valuesOf(head, 'expect').some(value => value.toLowerCase() !== '100-continue')) return odd.expectation
   return {body, persistent: persists(head.minor, options), options, host: hosts[0], expectsContinue, webSocket}
 }
 
 /** Whether the client takes trailers behind an answer in chunks (RFC 9110 §6.5.1, §10.1.4). */
 export const takesTrailers = (head: RequestHead): boolean =>
-  head.minor === 1 &&
-  firstOf(head, 'te') !== undefined &&
-  valuesOf(head, 'te').some(value => value.split(',').some(coding => coding.trim().toLowerCase() === 'trailers'))
+  head.minor === 1 && firstOf(head, 'te') !== undefined && valuesOf(head, 'te').some(value => elements(value).includes('trailers'))
 
 /** What an answer's head says of what follows it. */
 export interface ResponseFraming {

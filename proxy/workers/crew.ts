@@ -6,7 +6,7 @@ import type {Drain} from '../listener.ts'
 import type {WorkerProcess} from './process.ts'
 import type {HeldSocket} from './sockets.ts'
 
-/** A worker that dies sooner than this counts as failing, and the next one waits. */
+/** A worker that dies sooner than this counts as failing; after the second in a row, the next one waits. */
 const wellMs = 10_000
 const restartBaseMs = 100
 const restartMsMax = 5_000
@@ -79,7 +79,7 @@ export class Crew {
   #replace(slot: Slot, {id, pid, end, startedAt}: WorkerProcess): void {
     const {log, now} = this.#options
     slot.failures = now() - startedAt >= wellMs ? 0 : slot.failures + 1
-    const waitMs = slot.failures === 0 ? 0 : backoffMs(slot.failures, restartBaseMs, restartMsMax)
+    const waitMs = slot.failures < 2 ? 0 : backoffMs(slot.failures - 1, restartBaseMs, restartMsMax)
     log.error({worker: id, pid, end, waitMs}, 'a worker has died; starting another')
     slot.timer = setTimeout(() => {
       if (!this.#isStopping) slot.current = this.#spawn(slot.socket)

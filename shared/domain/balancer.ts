@@ -121,6 +121,7 @@ export const retryTokensMax = 50
 export const retryTokensPerRequest = 0.2
 
 export const newRetryBudget = (): RetryBudget => ({tokens: retryTokensMax})
-export const earn = ({tokens}: RetryBudget): RetryBudget => ({tokens: Math.min(retryTokensMax, tokens + retryTokensPerRequest)})
+export const earn = (budget: RetryBudget): RetryBudget =>
+  budget.tokens >= retryTokensMax ? budget : {tokens: Math.min(retryTokensMax, budget.tokens + retryTokensPerRequest)}
 /** The budget after one retry; undefined when it does not allow one. */
 export const spend = ({tokens}: RetryBudget): RetryBudget | undefined => (tokens < 1 ? undefined : {tokens: tokens - 1})

@@ -70,6 +70,42 @@ test('an idempotent request is tried elsewhere after a reset, another one is not
   assert.ok(statuses.POST.has(502))
 })
 
+test('a service that fails altogether uses up its own retries, not those of another', async t => {
+  const broken = await Promise.all([1, 2, 3].map(() => startRaw(t, socket => socket.destroy())))
+  const half = await startRaw(t, socket => socket.destroy())
+  const {port} = await startInstance(t, (_request, response) => response.end('ok'))
+  const {router} = await startRouter(
+    t,
+    feed => {
+      feed.announce(
+        'crm',
+        ...broken.map((one, index) => entry('broken', `a${index}`, one.port)),
+        entry('half', 'b0', half.port),
+        entry('half', 'b1', port),
+      )
+      feed.routeWith({sticky: 'sid'}, '*', '/{service}', '{service}.crm.service')
+    },
+    short,
+  )
+  const retries = async (): Promise<number> => Number(/gilliam_proxy_retries_total (\d+)/.exec((await router.admin('/metrics')).text)?.[1])
+  let spent = -1
+  await until(async () => {
+    const before = spent
+    for (let i = 0; i < 20; i++) assert.equal((await call(router.port, {path: '/broken'})).status, 502)
+    spent = await retries()
+    return spent - before <= 5
+  }, 'the budget of the service is used up')
+  assert.ok(spent >= 50)
+  const asked = broken.reduce((sum, one) => sum + one.requests(), 0)
+  assert.equal((await call(router.port, {path: '/half', headers: {cookie: 'sid=b0'}})).text, 'ok')
+  assert.equal(await retries(), spent + 1)
+  assert.equal(half.requests(), 1)
+  assert.equal(
+    broken.reduce((sum, one) => sum + one.requests(), 0),
+    asked,
+  )
+})
+
 test('an instance that does not begin to answer', async t => {
   const silent = await startRaw(t, () => undefined)
   const other = await startRaw(t, () => undefined)

@@ -49,6 +49,50 @@ test('headers change on both ways, and cross-origin requests are answered', asyn
   assert.match(asked.headers['access-control-allow-methods'] ?? '', /PUT/)
 })
 
+test('a route’s headers and cross-origin rules hold for answers of our own too, but for what makes them what they are', async t => {
+  const origin = 'https://app.example.com'
+  const own: RouteOptions = {
+    responseHeaders: {
+      set: {'strict-transport-security': 'max-age=1', 'cache-control': 'public', location: '/elsewhere'},
+      remove: ['server'],
+    },
+    cors: {origins: [origin], expose: ['retry-after']},
+  }
+  const limit = {requests: 1, perMs: 3_600_000}
+  const {router} = await startRouter(t, feed => {
+    feed.routeWith({...own, canonicalHost: 'www.example.com'}, 'example.com', '/', 'web.crm.service')
+    feed.routeWith({...own, rateLimit: limit}, '*', '/away/{rest:.*}', '302 /new/{rest}')
+    feed.routeWith({...own, bodyBytesMax: 10}, '*', '/nobody', 'web.crm.service')
+    feed.routeWith(own, '*', '/refused', 'dead.crm.service')
+    feed.routeWith(own, '*', '/odd/{name}', '{name}.crm.service')
+    feed.announce('crm', entry('dead', 'a', 1))
+  })
+  const cases: [path: string, status: number, expected: Record<string, string | undefined>, host?: string, body?: string][] = [
+    ['/', 308, {location: 'http://www.example.com/', 'cache-control': 'public'}, 'example.com'],
+    ['/away/a', 302, {location: '/new/a', 'cache-control': 'public'}],
+    ['/away/a', 429, {location: '/elsewhere', 'cache-control': 'no-store'}],
+    ['/nobody', 503, {'cache-control': 'no-store'}],
+    ['/nobody', 413, {'cache-control': 'no-store'}, 'x', 'x'.repeat(11)],
+    ['/refused', 502, {'cache-control': 'no-store'}],
+    ['/odd/A.B', 502, {'cache-control': 'no-store'}],
+  ]
+  for (const [path, status, expected, host = 'x', body] of cases) {
+    const answer = await call(router.port, {path, headers: {host, origin}, ...(body === undefined ? {} : {method: 'POST', body})})
+    assert.equal(answer.status, status, path)
+    const common = {
+      'strict-transport-security': 'max-age=1',
+      'access-control-allow-origin': origin,
+      'access-control-expose-headers': 'retry-after',
+      vary: 'Origin',
+      ...expected,
+    }
+    for (const [name, value] of Object.entries(common)) assert.equal(answer.headers[name], value, `${status} ${name}`)
+    assert.equal(Object.hasOwn(answer.problem, 'edit'), false)
+  }
+  const preflight = await call(router.port, {method: 'OPTIONS', path: '/nobody', headers: {origin, 'access-control-request-method': 'PUT'}})
+  assert.deepEqual([preflight.status, preflight.headers['strict-transport-security']], [204, undefined])
+})
+
 test('more than the limit is refused by key, with the time to wait; too long a body too', async t => {
   const {router} = await routed(t, {rateLimit: {requests: 2, perMs: 3_600_000, by: {header: 'x-user'}}, bodyBytesMax: 10})
   const ask = (user: string, body?: string) =>

@@ -61,7 +61,10 @@ export const readRequests = (bytes: Buffer, pieces = 1): Reading<SeenRequest> =>
     if (isFault(head)) return {seen, refused: head.reason}
     const framing = requestFraming(head)
     if (isFault(framing)) return {seen, refused: framing.reason}
-    const readable = head.method === 'CONNECT' ? readAuthority(head.target)?.port !== undefined : readTarget(head.target, []).ok
+    const readable =
+      head.method === 'CONNECT'
+        ? readAuthority(head.target)?.port !== undefined
+        : readTarget(head.target, framing.host === undefined ? [] : [framing.host]).ok
     if (!readable) return {seen, refused: 'the target leads nowhere'}
     const body = wholeBody(readBody(framing.body), bytes, at + head.length, pieces)
     if ('oversize' in body) return {seen, refused: body.reason}
