@@ -116,8 +116,9 @@ export class Listener {
       this.#sweep(deadlines.now() >= this.#ends.idleUntil)
       await Promise.race([closed, sleep(Math.min(sweepMs, Math.max(0, this.#ends.until - deadlines.now())))])
     }
-    if (!isOver) for (const connection of this.#connections) connection.destroy()
-    return isOver
+    const isEnded = this.#connections.size === 0
+    for (const connection of this.#connections) connection.destroy()
+    return isEnded
   }
 
   #sweep(closeIdle: boolean): void {

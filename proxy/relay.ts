@@ -35,6 +35,9 @@ export interface RelayOptions {
 
 type Settle = (outcome: Tried) => void
 
+/** A client that waits to be told is told to go on after this time, if the instance says nothing: it may not know how to (RFC 9110 §10.1.1). */
+const continueWaitMs = 1_000
+
 class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
   readonly #pool: Pool
   readonly #exchange: Exchange
@@ -47,6 +50,8 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
   #fresh: boolean
   #trailers = false
   #timer: NodeJS.Timeout | undefined
+  /** Runs while the instance is asked whether it wants the body. */
+  #waiting: NodeJS.Timeout | undefined
   readonly connectTimeoutMs: number
 
   constructor(pool: Pool, exchange: Exchange, client: TunnelEnd, options: RelayOptions, settle: Settle) {
@@ -73,6 +78,7 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
     if (this.#settled) return
     this.#settled = true
     clearTimeout(this.#timer)
+    clearTimeout(this.#waiting)
     this.#exchange.watch(undefined)
     this.#settle(outcome)
   }
@@ -83,11 +89,30 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
     connection.ask({method: head.method, webSocket: framing.webSocket}, this)
     connection.outlet.begin(this.#options.head, framing.body.kind === 'chunked')
     if (!this.#exchange.hasBody) this.onRequestEnd('')
-    else {
+    else if (framing.expectsContinue) {
+      this.#flushHead(connection)
+      this.#waiting = setTimeout(() => this.onContinue(), continueWaitMs)
+    } else {
       this.#exchange.openBody(this)
-      connection.outlet.flush()
-      this.#headSent = true
+      this.#flushHead(connection)
     }
+  }
+
+  #flushHead(connection: UpstreamConnection): void {
+    connection.outlet.flush()
+    this.#headSent = true
+  }
+
+  /** The instance wants the body; or has said nothing for long. */
+  onContinue(): void {
+    if (this.#waiting === undefined) return
+    this.#stopWaiting()
+    this.#exchange.openBody(this)
+  }
+
+  #stopWaiting(): void {
+    clearTimeout(this.#waiting)
+    this.#waiting = undefined
   }
 
   onNoConnection(error: Error): void {
@@ -160,6 +185,7 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
   }
 
   onHead(head: ResponseHead, framing: ResponseFraming): void {
+    this.#stopWaiting()
     const exchange = this.#exchange
     const isOld = exchange.head.minor === 0
     const {kind} = framing.body
@@ -217,6 +243,7 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
     this.#connection = undefined
     if (this.#settled) return
     const {answerBegun} = this.#exchange
+    this.#stopWaiting()
     if (this.#isStale(connection, error)) {
       this.#fresh = true
       this.#pool.take(this, true)

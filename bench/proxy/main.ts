@@ -1,14 +1,11 @@
 // What absolute-form requests and CONNECT tunnels cost in our forward proxy, with its metrics and access log, beside Squid that keeps nothing and tinyproxy.
 // CPU and ratios within one run are what to compare. `--scenarios` and `--candidates` pick some of them.
-import {mkdtempSync, rmSync} from 'node:fs'
-import {tmpdir} from 'node:os'
-import {join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {closedPort} from '#test/proxy/rig.ts'
 import type {Bench, BenchOptions, Row} from '../bench.ts'
 import {bundleProgram} from '../router/gilliam.ts'
 import {machineText, readChosen} from '../router/options.ts'
-import {during, isInstalled, Processes} from '../router/processes.ts'
+import {during, isInstalled, Processes, temporaryFolder} from '../router/processes.ts'
 import {startUpstream} from '../router/upstream.ts'
 import {missing, specs, startFleet} from './candidates.ts'
 import {type Scenario, scenarios} from './scenarios.ts'
@@ -53,16 +50,12 @@ export const run: Bench = async options => {
   const wanted = specs.filter(({name}) => chosen.candidate(name))
   for (const spec of wanted) if (missing(spec) !== undefined) progress(missing(spec) ?? '')
   progress(machineText('before'))
-  const place = {folder: mkdtempSync(join(tmpdir(), 'gilliam-bench-proxy-')), behind: new Processes(), processes: new Processes()}
-  try {
-    return await during([place.processes, place.behind], async () => {
-      const able = wanted.filter(spec => missing(spec) === undefined)
-      const picked = scenarios.filter(({key}) => chosen.scenario(key))
-      const rows = await measure(able, picked, place, options)
-      progress(machineText('after'))
-      return rows
-    })
-  } finally {
-    rmSync(place.folder, {recursive: true, force: true})
-  }
+  const place = {folder: temporaryFolder('gilliam-bench-proxy-'), behind: new Processes(), processes: new Processes()}
+  return during([place.processes, place.behind], async () => {
+    const able = wanted.filter(spec => missing(spec) === undefined)
+    const picked = scenarios.filter(({key}) => chosen.scenario(key))
+    const rows = await measure(able, picked, place, options)
+    progress(machineText('after'))
+    return rows
+  })
 }

@@ -8,10 +8,10 @@ import {openFilesMax} from './processes.ts'
 import type {HoldScenario} from './scenarios.ts'
 import {startEchoes} from './upstream.ts'
 
-/** As many connections as the scenario wants, or the limits on open files allow. */
-const fitting = ({connections, filesEach}: HoldScenario): number => {
+/** As many connections as are wanted, or the limits on open files allow. */
+const fitting = (wanted: number, {filesEach}: HoldScenario): number => {
   const {ours, theirs} = openFilesMax()
-  return Math.min(connections, Math.floor((ours - 500) / filesEach), Math.floor((theirs - 500) / filesEach))
+  return Math.min(wanted, Math.floor((ours - 500) / filesEach), Math.floor((theirs - 500) / filesEach))
 }
 
 /** A router opens at most 1,024 connections to one instance. */
@@ -44,8 +44,9 @@ const holdRow = async (candidate: Candidate, scenario: HoldScenario, connections
 /** Every candidate anew, and alone: memory that an earlier load has left behind does not count. */
 export const measureHeld = async (run: Run, scenario: HoldScenario): Promise<Row[]> => {
   const {processes, folder, program, options} = run
-  const connections = fitting(scenario)
-  if (connections < scenario.connections) options.progress(`${scenario.name}: only ${connections}, for want of open files (ulimit -n)`)
+  const wanted = options.quick ? scenario.connectionsQuick : scenario.connections
+  const connections = fitting(wanted, scenario)
+  if (connections < wanted) options.progress(`${scenario.name}: only ${connections}, for want of open files (ulimit -n)`)
   const rows: Row[] = []
   const {ports, stop: stopEchoes} = await startEchoes(echoes)
   try {

@@ -24,7 +24,7 @@ export interface Run {
 
 export const plans: Readonly<Record<'quick' | 'full', Plan>> = {
   quick: {rounds: 1, seconds: 1, warmUp: {seconds: 1, windows: 0, windowsMax: 3}},
-  full: {rounds: 3, seconds: 4, warmUp: {seconds: 2, windows: 1, windowsMax: 6}},
+  full: {rounds: 5, seconds: 2, warmUp: {seconds: 2, windows: 1, windowsMax: 6}},
 }
 
 /** Plain ones, with as many workers. */

@@ -1,8 +1,5 @@
 // What a request costs in our router, with all it does, beside HAProxy, nginx and Caddy: CPU per request, latency, and memory under many connections. CPU
 // and ratios within one run are what to compare: load, candidate and upstream share the machine. `--scenarios` and `--candidates` pick some of them.
-import {mkdtempSync, rmSync} from 'node:fs'
-import {tmpdir} from 'node:os'
-import {join} from 'node:path'
 import {closedPort} from '#test/proxy/rig.ts'
 import type {Bench, Row} from '../bench.ts'
 import {missing, specs} from './candidates.ts'
@@ -10,7 +7,7 @@ import {bundleProgram} from './gilliam.ts'
 import {measureHeld} from './held.ts'
 import {measureLoads, type Run} from './loads.ts'
 import {machineText, readChosen} from './options.ts'
-import {during, isInstalled, Processes} from './processes.ts'
+import {during, isInstalled, Processes, temporaryFolder} from './processes.ts'
 import {holdScenarios, loadScenarios} from './scenarios.ts'
 import {startUpstream} from './upstream.ts'
 
@@ -41,18 +38,14 @@ export const run: Bench = async options => {
     return reason === undefined
   })
   progress(machineText('before'))
-  const folder = mkdtempSync(join(tmpdir(), 'gilliam-bench-router-'))
+  const folder = temporaryFolder('gilliam-bench-router-')
   const [behind, processes] = [new Processes(), new Processes()]
   const upstreams = [await closedPort(), await closedPort()] as const
-  try {
-    return await during([processes, behind], async () => {
-      const program = await bundleProgram(folder)
-      await startUpstream(behind, folder, upstreams)
-      const rows = await measure({options, folder, processes, program, upstreams, specs: able}, chosen.scenario)
-      progress(machineText('after'))
-      return rows
-    })
-  } finally {
-    rmSync(folder, {recursive: true, force: true})
-  }
+  return during([processes, behind], async () => {
+    const program = await bundleProgram(folder)
+    await startUpstream(behind, folder, upstreams)
+    const rows = await measure({options, folder, processes, program, upstreams, specs: able}, chosen.scenario)
+    progress(machineText('after'))
+    return rows
+  })
 }

@@ -1,8 +1,10 @@
 // Programs that a benchmark starts: each on a port of loopback, with as many open files as the system grants, and all of them ended again, by pid.
 import {type ChildProcess, spawn, spawnSync} from 'node:child_process'
 import {once} from 'node:events'
-import {closeSync, openSync, readFileSync} from 'node:fs'
+import {closeSync, mkdtempSync, openSync, readFileSync, rmSync} from 'node:fs'
 import {connect} from 'node:net'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {treeOf} from '../stages/figures.ts'
 
@@ -109,4 +111,11 @@ export const during = async <T>(started: readonly Processes[], work: () => Promi
     process.off('SIGINT', interrupted).off('SIGTERM', interrupted)
     for (const processes of started) await processes.end()
   }
+}
+
+/** A new folder that goes when this process ends, however that is. */
+export const temporaryFolder = (prefix: string): string => {
+  const folder = mkdtempSync(join(tmpdir(), prefix))
+  process.once('exit', () => rmSync(folder, {recursive: true, force: true}))
+  return folder
 }

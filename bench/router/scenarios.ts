@@ -20,6 +20,8 @@ export interface LoadScenario extends Named {
 /** Connections that are opened and then stay: what they cost in memory. */
 export interface HoldScenario extends Named {
   readonly connections: number
+  /** In a quick run. */
+  readonly connectionsQuick: number
   /** Files open for each connection, in the candidate and in the benchmark’s own process. */
   readonly filesEach: number
   readonly isWebSocket: boolean
@@ -50,6 +52,22 @@ export const loadScenarios: readonly LoadScenario[] = [
 ]
 
 export const holdScenarios: readonly HoldScenario[] = [
-  {key: 'idle', name: 'idle keep-alive connections', connections: 10_000, filesEach: 1, isWebSocket: false, hold: holdIdle},
-  {key: 'websockets', name: 'WebSockets', connections: 5_000, filesEach: 2, isWebSocket: true, hold: holdWebSockets},
+  {
+    key: 'idle',
+    name: 'idle keep-alive connections',
+    connections: 10_000,
+    connectionsQuick: 2_000,
+    filesEach: 1,
+    isWebSocket: false,
+    hold: holdIdle,
+  },
+  {
+    key: 'websockets',
+    name: 'WebSockets',
+    connections: 5_000,
+    connectionsQuick: 1_000,
+    filesEach: 2,
+    isWebSocket: true,
+    hold: holdWebSockets,
+  },
 ]

@@ -118,7 +118,8 @@ export interface RequestFraming {
 const asksForWebSocket = (head: RequestHead, options: ConnectionOptions): boolean =>
   options.upgrade && head.minor === 1 && head.method === 'GET' && firstOf(head, 'upgrade')?.toLowerCase() === 'websocket'
 
-const isEmpty = ({kind, ...rest}: BodyLength): boolean => kind === 'none' || ('bytes' in rest && rest.bytes === 0)
+/** Whether anything follows the head; for chunks that is not known before. */
+export const hasContent = (body: BodyLength): boolean => body.kind !== 'none' && !(body.kind === 'length' && body.bytes === 0)
 
 /** The framing of a request; a request without length has no body (RFC 9112 §6.3). */
 export const requestFraming = (head: RequestHead): RequestFraming | Fault => {
@@ -130,9 +131,9 @@ export const requestFraming = (head: RequestHead): RequestFraming | Fault => {
   const options = connectionOptions(head)
   if (options.named.some(name => framingNames.has(name))) return odd.named
   const webSocket = asksForWebSocket(head, options)
-  if (head.method === 'CONNECT' && !isEmpty(body)) return odd.connectBody
-  if (head.method === 'TRACE' && !isEmpty(body)) return odd.traceBody
-  if (webSocket && !isEmpty(body)) return odd.upgradeBody
+  if (head.method === 'CONNECT' && hasContent(body)) return odd.connectBody
+  if (head.method === 'TRACE' && hasContent(body)) return odd.traceBody
+  if (webSocket && hasContent(body)) return odd.upgradeBody
   const expectsContinue = head.minor === 1 && firstOf(head, 'expect') !== undefined
   if (expectsContinue && valuesOf(head, 'expect').some(value => value.toLowerCase() !== '100-continue')) return odd.expectation
   return {body, persistent: persists(head.minor, options), options, host: hosts[0], expectsContinue, webSocket}
@@ -172,7 +173,7 @@ export const responseFraming = (head: ResponseHead, asked: Asked): ResponseFrami
   const persistent = persists(head.minor, options)
   if (asked.method === 'HEAD' && status >= 200) return {body: none, persistent, options, interim: false}
   if (isBodyless(status)) {
-    if (status !== 304 && declared !== undefined && !isEmpty(declared)) return odd.bodyless
+    if (status !== 304 && declared !== undefined && hasContent(declared)) return odd.bodyless
     return {body: none, persistent, options, interim: status < 200 && status !== 101}
   }
   const body = declared ?? untilClose

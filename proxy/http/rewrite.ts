@@ -5,7 +5,7 @@ import type {HeaderEdit} from '#shared/domain/header-edit.ts'
 import type {RequestFields} from '#shared/domain/traffic.ts'
 import {COLON} from './bytes.ts'
 import {bitsOf, type KnownName} from './fields.ts'
-import {type ConnectionOptions, type RequestFraming, type ResponseFraming, takesTrailers} from './framing.ts'
+import {type ConnectionOptions, hasContent, type RequestFraming, type ResponseFraming, takesTrailers} from './framing.ts'
 import {firstOf, type RequestHead, type ResponseHead, valuesOf} from './head.ts'
 
 /** Meant for one connection (RFC 9110 §7.6.1), or for this proxy (§11.7). Whatever `Connection` names is dropped too. */
@@ -112,7 +112,8 @@ const joined = (head: RequestHead, name: KnownName, last: string): string => {
 }
 
 /** The head of a forwarded request. X-Forwarded-For and Via grow; X-Forwarded-Host and -Proto are ours. A body is passed on in the framing it came in. */
-export const forwardedRequest = (head: RequestHead, {options, body, webSocket}: RequestFraming, way: Way): string => {
+export const forwardedRequest = (head: RequestHead, framing: RequestFraming, way: Way): string => {
+  const {options, body, webSocket, expectsContinue} = framing
   const {client, path, authority, requestId, trace} = way
   const dropped = ofRequests | (client === undefined ? 0 : ofClient) | (trace.isGiven ? 0 : ofTrace)
   const kept = keptLines(head, dropped, options.named)
@@ -125,6 +126,7 @@ export const forwardedRequest = (head: RequestHead, {options, body, webSocket}: 
   if (!isSafe(path)) throw new Error('a path was made that can not be sent')
   let text = `${head.method} ${path} HTTP/1.1\r\nhost: ${authority}\r\n${editedLines(lines, way.edit)}`
   if (body.kind === 'chunked') text += `transfer-encoding: chunked\r\n${announcedTrailers(head, options)}`
+  if (expectsContinue && hasContent(body)) text += 'expect: 100-continue\r\n'
   if (webSocket) text += 'connection: Upgrade\r\nupgrade: websocket\r\n'
   else if (takesTrailers(head)) text += 'connection: TE\r\nte: trailers\r\n'
   return `${text}\r\n`

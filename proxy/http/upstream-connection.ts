@@ -13,8 +13,10 @@ import {Outlet} from './outlet.ts'
 import {type ReadBuffer, streamReadBytesMin} from './read-buffer.ts'
 import type {TunnelEnd, TunnelSink} from './tunnel.ts'
 
-/** Who gets an answer. The connection calls it in this order: head, body any number of times, end; or failed, once, at any time. */
+/** Who gets an answer. The connection calls it in this order: continue, head, body any number of times, end; or failed, once, at any time. */
 export interface AnswerSink {
+  /** 100: the request's body is wanted. Other interim answers are dropped: clients exist that take them for the answer. */
+  readonly onContinue: () => void
   readonly onHead: (head: ResponseHead, framing: ResponseFraming) => void
   /** `owned`: the bytes may be kept, true says that they are; else they must be used up before the call returns. */
   readonly onBody: (bytes: Buffer, start: number, end: number, owned: boolean) => boolean
@@ -281,6 +283,7 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
     if (framing.interim) {
       this.#interim += 1
       if (this.#interim > interimAnswersMax) return this.#refuse({reason: 'it sent too many interim answers', oversize: true})
+      if (head.status === 100) this.#sink?.onContinue()
       return at + head.length
     }
     const after = at + head.length

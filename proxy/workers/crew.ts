@@ -39,7 +39,7 @@ interface Slot {
 
 export class Crew {
   readonly #options: CrewOptions
-  readonly #slots: Slot[]
+  readonly #slots: Slot[] = []
   readonly #workers = new Set<WorkerProcess>()
   readonly #looks = new Set<() => void>()
   #isStopping = false
@@ -48,7 +48,6 @@ export class Crew {
 
   constructor(options: CrewOptions) {
     this.#options = options
-    this.#slots = options.sockets.map(socket => ({socket, current: this.#spawn(socket), failures: 0}))
   }
 
   /** All that run, those that are ending too. */
@@ -103,8 +102,9 @@ export class Crew {
     })
   }
 
-  /** Resolves when every worker takes connections; false, with all of them ended, when one can not be started. */
-  async started(): Promise<boolean> {
+  /** Starts the workers. True when every one takes connections; false, with all of them ended, when one can not be started. */
+  async start(): Promise<boolean> {
+    for (const socket of this.#options.sockets) this.#slots.push({socket, current: this.#spawn(socket), failures: 0})
     const first = this.#slots.map(({current}) => current)
     await this.#until(() => first.some(({isGone}) => isGone) || first.every(({state}) => state !== 'starting'), reloadTimeoutMs)
     if (first.every(({state}) => state === 'listening' || state === 'ready')) return true
@@ -132,8 +132,7 @@ export class Crew {
     await this.#until(() => this.#isStopping || isReady() || next.some(({worker}) => worker.isGone), reloadTimeoutMs)
     if (this.#isStopping) return
     if (!isReady()) {
-      const [why] = next.map(({worker}) => whyNot(worker)).filter(text => text !== '')
-      log.error({why}, 'the new workers do not get ready; the old ones stay')
+      log.error({why: whyNot(next.map(({worker}) => worker))}, 'the new workers do not get ready; the old ones stay')
       for (const {worker} of next) worker.drain(hurry)
       return
     }
@@ -159,15 +158,15 @@ export class Crew {
     this.#isStopping = true
     for (const slot of this.#slots) clearTimeout(slot.timer)
     for (const worker of this.#workers) worker.drain(drain)
-    for (const {socket} of this.#slots) socket.close()
+    for (const socket of this.#options.sockets) socket.close()
     if (await this.#until(() => this.#workers.size === 0, drain.timeoutMs + killAfterMs)) return
     for (const worker of this.#workers) worker.kill()
     await this.#until(() => this.#workers.size === 0, killAfterMs)
   }
 }
 
-const whyNot = ({isForeign, isGone, end, state}: WorkerProcess): string => {
-  if (isForeign) return 'the program on disk is of a version that this process can not lead: restart it'
-  if (isGone) return `it ended (${end})`
-  return state === 'ready' ? '' : `it has no table after ${reloadTimeoutMs / 1_000} s`
+const whyNot = (workers: readonly WorkerProcess[]): string => {
+  if (workers.some(({isForeign}) => isForeign)) return 'the program on disk is of a version that this process can not lead: restart it'
+  const gone = workers.find(({isGone}) => isGone)
+  return gone === undefined ? `no table after ${reloadTimeoutMs / 1_000} s` : `one ended (${gone.end})`
 }

@@ -6,7 +6,7 @@ import {type AdminSource, closeAdmin, createAdmin} from '../admin.ts'
 import {Directory} from '../directory.ts'
 import {Discovery, type DiscoveryOptions} from '../discovery.ts'
 import type {Limits} from '../limits.ts'
-import {type Drain, listen} from '../listener.ts'
+import {type Drain, listen, shutdown} from '../listener.ts'
 import {createMetrics} from '../metrics.ts'
 import type {Settings} from '../settings.ts'
 import {describeDirectory, mergeUpstreams} from '../table-view.ts'
@@ -81,7 +81,6 @@ export const startPrimary = async (options: PrimaryOptions): Promise<Primary> =>
   const {role, host, port, adminPort, workers, reloadDrainMs} = settings
   const sockets = await holdSockets(host, port, workers)
   const {directory, discovery} = createTable(options)
-  await discovery.start()
   const feed = createTableFeed({directory, discovery, now})
   const totals = new Totals()
   const pseudonym = createPseudonym(role)
@@ -108,8 +107,9 @@ export const startPrimary = async (options: PrimaryOptions): Promise<Primary> =>
     await discovery.stop()
     await closeAdmin(admin)
   }
-  const [listening, started] = await Promise.allSettled([listen(admin, {host, port: adminPort}), crew.started()])
-  if (listening.status === 'fulfilled' && started.status === 'fulfilled' && started.value) return {reload: () => crew.reload(), stop}
-  await stop({acceptMs: 0, idleMs: 0, timeoutMs: 0})
-  throw listening.status === 'rejected' ? listening.reason : new Error('the workers can not be started; see above')
+  await listen(admin, {host, port: adminPort})
+  await discovery.start()
+  if (await crew.start()) return {reload: () => crew.reload(), stop}
+  await stop(shutdown(limits))
+  throw new Error('the workers can not be started; their log says why')
 }

@@ -89,7 +89,7 @@ test('a streamed exchange goes both ways at the same time', async t => {
   assert.deepEqual(received, ['echo one', 'echo two', 'done'])
 })
 
-test('a body nobody took yet goes to the next instance; Expect: 100-continue is answered when one is there', async t => {
+test('a body nobody took yet goes to the next instance; Expect: 100-continue is asked of it', async t => {
   const {port} = await startInstance(t, async (incoming, response) => {
     const chunks: Buffer[] = []
     for await (const chunk of incoming) chunks.push(chunk)
@@ -115,7 +115,7 @@ test('a body nobody took yet goes to the next instance; Expect: 100-continue is 
       if (expectation) outgoing.flushHeaders()
       else outgoing.end('12345')
     })
-  assert.deepEqual(await exchange(true), {text: '5 no expect', continued: true})
+  assert.deepEqual(await exchange(true), {text: '5 100-continue', continued: true})
   assert.deepEqual(await exchange(false), {text: '5 no expect', continued: false})
 })
 

@@ -1,54 +1,18 @@
 // The program as it is deployed: one bundled file under plain node, its environment, signals, and a killed process that comes back without a control plane.
 import assert from 'node:assert/strict'
-import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
-import {mkdtemp, readFile, rm, writeFile} from 'node:fs/promises'
-import {tmpdir} from 'node:os'
+import {readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {after, before, test} from 'node:test'
-import {fileURLToPath} from 'node:url'
-import {build} from 'esbuild'
-import {type Closer, call, closedPort, entry, Feed, startInstance, until} from './rig.ts'
+import {bundleProgram, type Program, run} from './program.ts'
+import {call, closedPort, entry, Feed, startInstance, until} from './rig.ts'
 
-let folder = ''
-let program = ''
+let program: Program
 
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'gilliam-program-'))
-  program = join(folder, 'program.mjs')
-  await build({
-    entryPoints: [fileURLToPath(new URL('../../proxy/main.ts', import.meta.url))],
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node24',
-    banner: {js: "import {createRequire} from 'node:module'; const require = createRequire(import.meta.url);"},
-    outfile: program,
-    logLevel: 'silent',
-  })
+  program = await bundleProgram()
 })
-after(() => rm(folder, {recursive: true, force: true}))
-
-interface Run {
-  readonly child: ChildProcess
-  readonly output: () => string
-}
-
-const run = (t: Closer, role: string, env: Record<string, string>): Run => {
-  const child = spawn(process.execPath, [program, role], {cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe']})
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.on('data', chunk => {
-      output += chunk
-    })
-  }
-  t.after(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    child.kill('SIGKILL')
-    await once(child, 'exit')
-  })
-  return {child, output: () => output}
-}
+after(() => program.remove())
 
 const statusOf = (port: number, path = '/'): Promise<number> =>
   call(port, {path}).then(
@@ -62,7 +26,7 @@ test('it serves, survives kill -9 with the control plane gone, and ends cleanly 
   feed.announce('crm', entry('users', 'a1', instance.port))
   feed.route(['*', '/', 'users.crm.service'])
   await feed.start(t)
-  const tokenFile = join(folder, 'token')
+  const tokenFile = join(program.folder, 'token')
   await writeFile(tokenFile, 'gil_discovery_test\n')
   const [port, admin] = [await closedPort(), await closedPort()]
   const env = {
@@ -70,15 +34,15 @@ test('it serves, survives kill -9 with the control plane gone, and ends cleanly 
     PORT_9000: String(admin),
     GILLIAM_API: feed.api,
     GILLIAM_TOKEN_FILE: tokenFile,
-    GILLIAM_SNAPSHOT: join(folder, 'table.json'),
+    GILLIAM_SNAPSHOT: join(program.folder, 'table.json'),
   }
-  const first = run(t, 'router', env)
+  const first = run(t, program, 'router', env)
   await until(async () => (await statusOf(admin, '/readyz')) === 200 && (await statusOf(port)) === 200, 'serving')
   await until(async () => (await readFile(env.GILLIAM_SNAPSHOT, 'utf8').catch(() => '')).includes('"a1"'), 'saved')
   await feed.stop()
   first.child.kill('SIGKILL')
   await once(first.child, 'exit')
-  const second = run(t, 'router', env)
+  const second = run(t, program, 'router', env)
   await until(async () => (await statusOf(admin, '/readyz')) === 200, 'ready again')
   assert.equal(await statusOf(port), 200)
   second.child.kill('SIGTERM')
@@ -100,10 +64,14 @@ test('a wrong environment is one clear line', async t => {
       /^gilliam proxy: GILLIAM_PROXY_OUTSIDE must be one of allow, forbid, not “maybe”\n$/,
     ],
     ['proxy', {...base, GILLIAM_TOKEN: '', GILLIAM_TOKEN_FILE: '/nowhere/token'}, /^gilliam proxy: ENOENT.*\/nowhere\/token/],
+    ['router', {...base, GILLIAM_WORKERS: '0'}, /^gilliam router: GILLIAM_WORKERS must be a whole number of at least 1, not “0”.*\n$/],
+    ['router', {...base, GILLIAM_WORKERS: '65'}, /^gilliam router: GILLIAM_WORKERS must be at most 64, not “65”\n$/],
+    ['router', {...base, GILLIAM_WORKERS: '2', PORT: String(taken.port)}, /^gilliam router: listen EADDRINUSE.*\n$/],
+    ['proxy', {...base, PORT_9000: String(taken.port)}, /^gilliam proxy: listen EADDRINUSE.*\n$/],
     ['proxy', {...base, PORT: String(taken.port)}, /gilliam proxy: listen EADDRINUSE.*\n$/],
   ]
   for (const [role, env, expected] of cases) {
-    const {child, output} = run(t, role, env)
+    const {child, output} = run(t, program, role, env)
     const [code] = await once(child, 'close')
     assert.equal(code, 1, role)
     assert.match(output(), expected)
