@@ -146,11 +146,12 @@ const again = (record: InstanceRecord, why: string, now: number, exit: Exit = {}
     const ending: Ending = {state: 'failed', reason: clip(`${why} after ${times(restartsMax)}`)}
     return to(record, 'ended', {...change, ending, reason: ending.reason})
   }
-  const waitMs = backoffMs(failures, restartBaseMs, restartMaxMs)
-  return to(record, 'waiting', {...change, startAt: now + waitMs, reason: clip(`${why}; starting again in ${waitMs / 1000} s`)})
+  const waitMs = forgiven ? 0 : backoffMs(failures, restartBaseMs, restartMaxMs)
+  const when = forgiven ? 'now' : `in ${waitMs / 1000} s`
+  return to(record, 'waiting', {...change, startAt: now + waitMs, reason: clip(`${why}; starting again ${when}`)})
 }
 
-/** Its process is gone. Restarted with backoff (0.5 s doubling to 30 s), failed after {@link restartsMax} restarts, or over when that was wanted. */
+/** Its process is gone. Restarted at once when it had been healthy for {@link healthyForgivesMs}, else with backoff (0.5 s doubling to 30 s), failed after {@link restartsMax} restarts, or over when that was wanted. */
 export const exited = (record: InstanceRecord, exit: Exit, now: number): InstanceRecord => {
   if (!hasProcess(record)) return record
   if (record.ending === undefined) return again(record, describeExit(exit), now, exit)

@@ -1,6 +1,6 @@
 // A running router or proxy, put together of its parts: all of one worker, but for the admin listener. Owns their start and their end; reads no environment.
 import type {AddressInfo} from 'node:net'
-import {Buckets} from '#shared/domain/rate-limit.ts'
+import {Buckets, type Spent} from '#shared/domain/rate-limit.ts'
 import type {Logger} from '#shared/log.ts'
 import {compilePattern} from '#shared/patterns.ts'
 import {type AccessLogMode, createAccessLog} from './access-log.ts'
@@ -57,6 +57,9 @@ export interface DataPlaneOptions {
 export interface DataPlane extends AdminSource {
   readonly address: AddressInfo
   readonly upstreams: () => readonly UpstreamView[]
+  /** What rate limits have let through since the last call, and what other workers have: limits hold for all workers together. */
+  readonly spent: () => readonly Spent[]
+  readonly charge: (spent: readonly Spent[]) => void
   /** Resolves once there is a table. */
   readonly loaded: Promise<void>
   /** Waits for what is in flight as long as `drain` says, closes everything, saves the table. Called again, it only shortens the wait. */
@@ -96,9 +99,10 @@ const assemble = (options: DataPlaneOptions, draining: () => boolean) => {
     metrics.report(entry)
     accessLog(entry)
   }
+  const buckets = new Buckets()
   const role =
     options.role === 'router'
-      ? createRouter(() => (directory.loaded ? directory.table : undefined), {buckets: new Buckets(), now})
+      ? createRouter(() => (directory.loaded ? directory.table : undefined), {buckets, now})
       : createForwarder(options.outside)
   const tracing = {ids: new Ids(), random, sampledShare: options.tracesSampledShare}
   const elapsed = (): number => performance.now()
@@ -108,7 +112,7 @@ const assemble = (options: DataPlaneOptions, draining: () => boolean) => {
   const parts = {self, discovery, candidates, attempts, onFault, outside, limits, deadlines, report, tracing, draining, now, elapsed, date}
   const tunnels = new Tunnels({...parts, shared, opened: () => metrics.tunnels.inc(), closed: () => metrics.tunnels.dec()})
   const listener = new Listener({traffic: new Traffic(parts), tunnels, shared, date})
-  return {directory, discovery, metrics, lines, deadlines, upstreams, outside, tunnels, listener}
+  return {directory, discovery, buckets, metrics, lines, deadlines, upstreams, outside, tunnels, listener}
 }
 
 /** Starts a router or a proxy. Resolves when it listens; it is ready when its first table is there. */
@@ -116,7 +120,7 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
   const {role, limits, log, now} = options
   let isDraining = false
   const parts = assemble(options, () => isDraining)
-  const {directory, discovery, metrics, lines, deadlines, upstreams, outside, tunnels, listener} = parts
+  const {directory, discovery, buckets, metrics, lines, deadlines, upstreams, outside, tunnels, listener} = parts
   await discovery.start()
   if (options.settleMs !== undefined) await discovery.settled(options.settleMs)
   const address = await listen(listener.server, options.place)
@@ -144,6 +148,8 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
     metrics: () => metrics.registry.metrics(),
     table: async () => ({...describeDirectory(role, directory), upstreams: describeUpstreams(upstreams, now())}),
     upstreams: () => describeUpstreams(upstreams, now()),
+    spent: () => buckets.spent(),
+    charge: spent => buckets.charge(spent, now()),
     stop: (drain = shutdown(limits)) => {
       isDraining = true
       const drained = listener.drain(drain)

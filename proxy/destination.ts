@@ -79,6 +79,8 @@ export interface RequestHead {
 export interface Role {
   readonly name: 'router' | 'proxy'
   readonly decide: (head: RequestHead) => Decision
+  /** For requests that come through a CONNECT to `authority`. */
+  readonly decideWithin?: (head: RequestHead, authority: string) => Decision
   /** For CONNECT; a role without it does not tunnel. */
   readonly decideConnect?: (authority: string) => Decision
   /** Whether requests get X-Forwarded-* headers. */

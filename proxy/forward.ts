@@ -41,6 +41,26 @@ export const forwardRequest = (head: RequestHead, outside: OutsidePolicy): Decis
   return decidePlace(target, {path, authority: target.authority, portDefault: 80}, outside)
 }
 
+/**
+ * Decides a request that comes through a CONNECT to `authority`, which names a service: that is where it goes. One that says that it is for another place
+ * was sent into the wrong tunnel, or wants us to believe so.
+ */
+export const forwardWithin = (head: RequestHead, authority: string, outside: OutsidePolicy): Decision => {
+  const read = readTarget(head.url, head.hosts)
+  if (!read.ok) return {ok: false, code: 'bad_proxy_request', detail: `Can not forward this request: ${read.detail}.`}
+  const {form, host, port, path: asked, query, authority: named} = read.target
+  const place = readAuthority(authority)
+  if (place === undefined) throw new Error('a tunnel without an authority')
+  // A Host header often leaves out a port; in a URL none means 80 (RFC 9110 §4.2.1).
+  const isSamePort = (port ?? (form === 'absolute' ? 80 : place.port)) === place.port
+  if (host !== '' && (host !== place.host || !isSamePort)) {
+    const detail = `This tunnel leads to “${authority}”, but the request in it is for “${named}”; open another one for that.`
+    return {ok: false, code: 'bad_proxy_request', detail}
+  }
+  const path = query === undefined ? asked : `${asked}?${query}`
+  return decidePlace(place, {path, authority, portDefault: 80}, outside)
+}
+
 /** Decides a CONNECT; its authority must carry a port (RFC 9110 §9.3.6). */
 export const forwardConnect = (authority: string, outside: OutsidePolicy): Decision => {
   const place = readAuthority(authority)
@@ -54,6 +74,7 @@ export const forwardConnect = (authority: string, outside: OutsidePolicy): Decis
 export const createForwarder = (outside: OutsidePolicy): Role => ({
   name: 'proxy',
   decide: head => forwardRequest(head, outside),
+  decideWithin: (head, authority) => forwardWithin(head, authority, outside),
   decideConnect: authority => forwardConnect(authority, outside),
   forwardsClient: false,
 })

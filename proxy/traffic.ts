@@ -8,6 +8,7 @@ import type {FormationView} from './directory.ts'
 import type {Discovery} from './discovery.ts'
 import {failureOf} from './failures.ts'
 import {answerEdit, limitsOf} from './handling.ts'
+import type {ClientConnection} from './http/client-connection.ts'
 import type {Deadlines} from './http/deadlines.ts'
 import type {Exchange} from './http/exchange.ts'
 import type {Pool} from './http/pool.ts'
@@ -146,9 +147,9 @@ export class Traffic {
   }
 
   /** Serves one request; one for a WebSocket too. `done` is called when the answer is over, or the tunnel has begun. */
-  serve(exchange: Exchange, client: TunnelEnd, done: (outcome: Tried | undefined) => void): void {
+  serve(exchange: Exchange, client: ClientConnection, done: (outcome: Tried | undefined) => void): void {
     const visit = beginVisit(exchange, this.#options)
-    const decided = decide(visit, this.#options.self)
+    const decided = decide(visit, this.#options.self, client.within)
     if (isProblem(decided)) {
       this.#end(visit, undefined, {problem: decided}, done)
       return

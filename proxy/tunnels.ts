@@ -1,12 +1,16 @@
-// CONNECT: requests that end in a tunnel of raw bytes. Owns connecting, and which tunnels are open, WebSockets included; the bytes are http/tunnel.ts's.
+// CONNECT: requests that end in a tunnel of raw bytes, or, if HTTP is what comes through it, in requests of their own. Owns connecting, and which tunnels are
+// open, WebSockets included; the bytes are http/tunnel.ts's.
 import type {Tried} from './attempts.ts'
 import type {Destination} from './destination.ts'
 import {failureOf} from './failures.ts'
 import type {ClientConnection} from './http/client-connection.ts'
 import type {Exchange} from './http/exchange.ts'
+import {joinUnlessHttp} from './http/first-bytes.ts'
+import type {Pool} from './http/pool.ts'
 import {joinTunnel} from './http/tunnel.ts'
 import {type Place, type Shared, UpstreamConnection} from './http/upstream-connection.ts'
 import {answerByItself, answerWithProblem, type End, type TrafficOptions, tryOutside, tryService} from './traffic.ts'
+import type {Upstream} from './upstreams.ts'
 import {beginVisit, entryOf, isProblem, loopProblem, type Problem, settled} from './visit.ts'
 
 export interface TunnelOptions extends TrafficOptions {
@@ -61,13 +65,17 @@ export class Tunnels {
       tryOutside(this.#options, decided, settle => this.#tryOne(exchange, client, place, settle), done)
     } else {
       const request = {method: 'GET', bodyConsumed: () => false}
-      tryService(this.#options, visit, decided, request, (upstream, settle) => this.#tryOne(exchange, client, upstream, settle), done)
+      const tryOne = (upstream: Upstream, settle: (outcome: Tried) => void): void =>
+        this.#tryOne(exchange, client, upstream, settle, upstream.pool)
+      tryService(this.#options, visit, decided, request, tryOne, done)
     }
   }
 
   #decide(exchange: Exchange, client: ClientConnection): Destination | Problem {
     const {role} = this.#options.self
     if (this.isOwn(client)) return loopProblem(role)
+    if (client.within !== undefined)
+      return {code: 'bad_proxy_request', detail: `This tunnel leads to “${client.within}”, not to other tunnels.`}
     const decide = role.decideConnect
     if (decide !== undefined) return settled(decide(exchange.head.target))
     return {code: 'invalid_request', detail: 'A router does not tunnel; CONNECT is for the proxy.'}
@@ -84,7 +92,8 @@ export class Tunnels {
     })
   }
 
-  #tryOne(exchange: Exchange, client: ClientConnection, place: Place, settle: (outcome: Tried) => void): void {
+  /** Connects to `place`. `pool`: who has a use for the connection when requests come through the tunnel; without one they go through unseen. */
+  #tryOne(exchange: Exchange, client: ClientConnection, place: Place, settle: (outcome: Tried) => void, pool?: Pool): void {
     const {limits, shared} = this.#options
     if (exchange.gone) {
       settle({kind: 'client_gone'})
@@ -92,6 +101,7 @@ export class Tunnels {
     }
     let isOver = false
     let own = ''
+    let isAdopted = false
     const end = (outcome: Tried): void => {
       if (isOver) return
       isOver = true
@@ -102,10 +112,19 @@ export class Tunnels {
       onOpen: () => {
         own = connection.localPlace
         this.#ownEnds.add(own)
-        end({kind: 'answered', status: 200, until: this.#begin(exchange, client, connection)})
+        const serve = (bytes: Buffer): void => {
+          isAdopted = true
+          this.#ownEnds.delete(own)
+          connection.leaveTunnel()
+          pool?.adopt(connection)
+          client.leaveTunnel(exchange.head.target, bytes)
+        }
+        const until = this.#begin(exchange, client, connection, pool === undefined ? undefined : serve)
+        end({kind: 'answered', status: 200, until})
       },
-      onIdle: () => undefined,
+      onIdle: () => pool?.onIdle(connection),
       onClosed: (_connection, error) => {
+        if (isAdopted) pool?.onClosed(connection, error)
         this.#ownEnds.delete(own)
         end({kind: 'failed', failure: failureOf(error, false, limits), sent: false, answerBegun: false})
       },
@@ -119,10 +138,18 @@ export class Tunnels {
     })
   }
 
-  #begin(exchange: Exchange, client: ClientConnection, instance: UpstreamConnection): Promise<void> {
+  #begin(
+    exchange: Exchange,
+    client: ClientConnection,
+    instance: UpstreamConnection,
+    serve: ((bytes: Buffer) => void) | undefined,
+  ): Promise<void> {
+    const {tunnelIdleTimeoutMs} = this.#options.limits
     exchange.begin(200, 'HTTP/1.1 200 Connection Established\r\n\r\n', false)
     exchange.becomeTunnel()
-    return joinTunnel(client, instance, this.#options.limits.tunnelIdleTimeoutMs)
+    return serve === undefined
+      ? joinTunnel(client, instance, tunnelIdleTimeoutMs)
+      : joinUnlessHttp(client, instance, tunnelIdleTimeoutMs, serve)
   }
 
   /** Cuts off every open tunnel. */

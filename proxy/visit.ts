@@ -85,12 +85,13 @@ export const settled = (decision: Decision): Destination | Problem => {
   return problem
 }
 
-/** Where the request goes, or the problem to answer with. Loops are found before anything else. */
-export const decide = (visit: Visit, {role, pseudonym}: Self): Destination | Problem => {
+/** Where the request goes, or the problem to answer with. Loops are found before anything else. `within`: the authority of the CONNECT it comes through. */
+export const decide = (visit: Visit, {role, pseudonym}: Self, within: string | undefined): Destination | Problem => {
   const {head, framing} = visit.exchange
   if (isLoop(head, pseudonym)) return loopProblem(role)
   const hosts = framing.host === undefined ? [] : [framing.host]
-  return settled(role.decide({url: head.target, method: head.method, hosts, fields: visit.fields, client: new Asker(visit.exchange)}))
+  const asked = {url: head.target, method: head.method, hosts, fields: visit.fields, client: new Asker(visit.exchange)}
+  return settled(within === undefined || role.decideWithin === undefined ? role.decide(asked) : role.decideWithin(asked, within))
 }
 
 export const isProblem = (value: Destination | Problem): value is Problem => 'code' in value

@@ -38,7 +38,7 @@ export const errorCodes = {
   upstream_broken: {status: 502, means: 'Router, proxy: the instance closed the connection or sent something that is not HTTP.'},
   upstream_timeout: {status: 504, means: 'Router, proxy: the instance did not answer in time.'},
   loop_detected: {status: 508, means: 'Router, proxy: the request has come through this same process before.'},
-  bad_proxy_request: {status: 400, means: 'Proxy: neither an absolute-form request nor a CONNECT.'},
+  bad_proxy_request: {status: 400, means: 'Proxy: neither an absolute-form request nor a CONNECT, or a request in the wrong tunnel.'},
 } as const satisfies Record<string, {status: number; means: string}>
 
 export type ErrorCode = keyof typeof errorCodes

@@ -39,6 +39,8 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
   readonly outlet: Outlet
   readonly peer: {readonly address: string; readonly port: number}
   deadlineAt = Number.POSITIVE_INFINITY
+  /** The authority of the CONNECT that requests on this connection come through; undefined for those that come directly. */
+  within: string | undefined
   readonly #socket: Socket
   readonly #options: ClientOptions
   #state: State = 'head'
@@ -257,6 +259,16 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
     this.#unpause()
     if (early !== undefined) sink.data(early, 0, early.length, true)
     if (this.#ended) sink.end()
+  }
+
+  /** What came through the tunnel are requests after all, beginning with `bytes`. */
+  leaveTunnel(within: string, bytes: Buffer): void {
+    this.within = within
+    this.#state = 'head'
+    this.#tunnel = undefined
+    this.#held = bytes
+    this.expectWithin(this.#options.limits.headTimeoutMs)
+    this.#advance()
   }
 
   send(bytes: Buffer, start: number, end: number, owned: boolean): boolean {

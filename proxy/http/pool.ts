@@ -59,6 +59,12 @@ export class Pool implements Keeper {
     this.#open.delete(connection)
   }
 
+  /** Takes in an open connection that somebody else has made, and whose end we are told of. */
+  adopt(connection: UpstreamConnection): void {
+    this.#open.add(connection)
+    this.onIdle(connection)
+  }
+
   #connect(taker: Taker): void {
     const connection = new UpstreamConnection(this.#place, this.#shared, this)
     this.#open.add(connection)

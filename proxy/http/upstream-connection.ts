@@ -180,6 +180,12 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
     if (early !== undefined) sink.data(early, 0, early.length, true)
   }
 
+  /** Takes requests after all: nothing has come through the tunnel. */
+  leaveTunnel(): void {
+    this.#state = 'idle'
+    this.#tunnel = undefined
+  }
+
   send(bytes: Buffer, start: number, end: number, owned: boolean): boolean {
     this.outlet.take(bytes, start, end, owned)
     this.outlet.flush()

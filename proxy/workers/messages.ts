@@ -1,5 +1,6 @@
 // What the primary process and its workers say to each other. A worker may be of a newer program than its primary, so a change here needs a new
 // `protocolVersion`: the primary then keeps its old workers and says that it has to be restarted itself.
+import type {Spent} from '#shared/domain/rate-limit.ts'
 import type {Asked, Discovered} from '../directory.ts'
 import type {Drain} from '../listener.ts'
 import type {UpstreamView} from '../table-view.ts'
@@ -14,6 +15,8 @@ export type ToWorker =
   /** The answer to a `discover`; without `discovered` when the control plane is out of reach. */
   | {readonly kind: 'discovered'; readonly id: number; readonly discovered?: Discovered}
   | {readonly kind: 'report'; readonly id: number}
+  /** What another worker let through. */
+  | {readonly kind: 'spent'; readonly spent: readonly Spent[]}
   | {readonly kind: 'drain'; readonly drain: Drain}
 
 /** What a worker knows that the primary does not. */
@@ -31,5 +34,6 @@ export type ToPrimary =
   | {readonly kind: 'ready'}
   | {readonly kind: 'discover'; readonly id: number; readonly asked: Asked & {readonly holdMs?: number}}
   | {readonly kind: 'report'; readonly id: number; readonly report: WorkerReport}
+  | {readonly kind: 'spent'; readonly spent: readonly Spent[]}
   /** Its last words. */
   | {readonly kind: 'ended'; readonly report: WorkerReport}

@@ -12,7 +12,7 @@ import type {Settings} from '../settings.ts'
 import {describeDirectory, mergeUpstreams} from '../table-view.ts'
 import {Crew} from './crew.ts'
 import type {ToWorker} from './messages.ts'
-import {WorkerProcess} from './process.ts'
+import {type WorkerOptions, WorkerProcess} from './process.ts'
 import {holdSockets} from './sockets.ts'
 import {createTableFeed} from './table-feed.ts'
 import {Totals} from './totals.ts'
@@ -88,12 +88,15 @@ export const startPrimary = async (options: PrimaryOptions): Promise<Primary> =>
     const isLoaded = directory.loaded
     return {kind: 'start', pseudonym, isLoaded, ...(isLoaded && directory.outOfReach ? {table: directory.snapshot(now())} : {})}
   }
+  const onSpent: WorkerOptions['onSpent'] = (spent, from) => {
+    for (const worker of crew.workers) if (worker !== from) worker.charge(spent)
+  }
   let lastId = 0
-  const crew = new Crew({
+  const crew: Crew = new Crew({
     sockets,
     spawn: (socket, onChange) => {
       lastId += 1
-      return new WorkerProcess({id: lastId, program, args, env, socket, start, feed, onChange, now})
+      return new WorkerProcess({id: lastId, program, args, env, socket, start, feed, onChange, onSpent, now})
     },
     // A replaced worker keeps idle connections as long as they are kept anyway: nobody's request meets a connection that a reload is closing.
     replaced: {acceptMs: 0, idleMs: limits.keepAliveMs, timeoutMs: reloadDrainMs},

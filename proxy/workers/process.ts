@@ -1,5 +1,6 @@
 // One worker as its primary sees it: a child process, how far it has come, and what is said to it. Decides nothing about when workers start or end.
 import {type ChildProcess, fork} from 'node:child_process'
+import type {Spent} from '#shared/domain/rate-limit.ts'
 import type {Drain} from '../listener.ts'
 import {protocolVersion, type ToPrimary, type ToWorker, type WorkerReport} from './messages.ts'
 import type {HeldSocket} from './sockets.ts'
@@ -19,6 +20,7 @@ export interface WorkerOptions {
   readonly start: () => Extract<ToWorker, {kind: 'start'}>
   readonly feed: TableFeed
   readonly onChange: (worker: WorkerProcess) => void
+  readonly onSpent: (spent: readonly Spent[], worker: WorkerProcess) => void
   readonly now: () => number
 }
 
@@ -28,8 +30,6 @@ export class WorkerProcess {
   state: WorkerState = 'starting'
   /** Of the last time it told; of its whole life once it is gone. */
   report: WorkerReport = {metrics: '', upstreams: []}
-  /** Whether it was told to end. */
-  wasTold = false
   /** Its program speaks another language than we do. */
   isForeign = false
   /** How it ended, for people. */
@@ -83,6 +83,9 @@ export class WorkerProcess {
         this.report = message.report
         this.#reports.get(message.id)?.()
         break
+      case 'spent':
+        this.#options.onSpent(message.spent, this)
+        break
       case 'ended':
         this.report = message.report
     }
@@ -119,9 +122,13 @@ export class WorkerProcess {
   /** Tells it to end when nothing is in flight; told again, only to hurry. */
   drain(drain: Drain): void {
     if (this.isGone) return
-    this.wasTold = true
     this.state = 'draining'
     this.#send({kind: 'drain', drain})
+  }
+
+  /** Tells it what another worker let through. */
+  charge(spent: readonly Spent[]): void {
+    if (!this.isGone && this.state !== 'starting') this.#send({kind: 'spent', spent})
   }
 
   kill(): void {

@@ -11,6 +11,8 @@ import {listeningFd, protocolVersion, type ToPrimary, type ToWorker, type Worker
 
 /** With a table to be had, a worker takes no connection before it has it; but does not wait longer than this. */
 const settleMs = 10_000
+/** Workers tell each other this often what rate limits let through. */
+const spentTellMs = 100
 /** The primary answers at once; only the control plane may be slow. */
 const askAgainMsMax = 250
 
@@ -83,6 +85,10 @@ export const runWorker = (settings: Settings, channel: Channel, log: Logger, exi
     starting = startWith(message, settings, feed, log)
     const plane = await starting
     await channel.send({kind: 'listening'})
+    setInterval(() => {
+      const spent = plane.spent()
+      if (spent.length > 0) channel.send({kind: 'spent', spent}).catch(() => undefined)
+    }, spentTellMs)
     await plane.loaded
     await channel.send({kind: 'ready'})
   }
@@ -104,6 +110,7 @@ export const runWorker = (settings: Settings, channel: Channel, log: Logger, exi
     if (message.kind === 'start') start(message).catch(failed)
     else if (message.kind === 'discovered') feed.answered(message.id, message.discovered)
     else if (message.kind === 'report') report(message.id).catch(failed)
+    else if (message.kind === 'spent') void starting?.then(plane => plane.charge(message.spent))
     else if (message.kind === 'drain') stop(message.drain).catch(failed)
   })
   channel.onClosed(() => void stop().catch(failed))

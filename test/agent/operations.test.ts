@@ -64,11 +64,13 @@ test('fails when it has been restarted five times without lasting health', () =>
   assert.equal(instance.reportOf(record, 'h').state, 'failed')
 })
 
-test('a minute of health forgives earlier crashes', () => {
+test('a minute of health forgives earlier crashes, and nobody waits then', () => {
   let record = up()
   for (let run = 1; run <= 20; run++) {
     record = instance.exited(instance.becameHealthy(record, 0), {code: 1}, instance.healthyForgivesMs)
     assert.equal(record.phase, 'waiting')
+    assert.equal(record.startAt, instance.healthyForgivesMs)
+    assert.equal(record.reason, 'exit code 1; starting again now')
     record = instance.launched(instance.launching(record), 0)
   }
 })

@@ -203,6 +203,23 @@ test('new workers have the table though the control plane is gone, and the prima
   assert.ok(feed.asked.length > asked)
 })
 
+test('a rate limit holds for all workers together', async t => {
+  const {feed} = await startSystem(t)
+  feed.route()
+  feed.routeWith({rateLimit: {requests: 20, perMs: 3_600_000}}, '*', '/{rest:.*}', 'users.crm.service/{rest}')
+  const router = await runRouter(t, program, feed)
+  let passed = 0
+  let refusedInARow = 0
+  while (refusedInARow < 10) {
+    const {status} = await call(router.port)
+    refusedInARow = status === 429 ? refusedInARow + 1 : 0
+    if (status === 200) passed += 1
+    await sleep(10)
+  }
+  // Each on its own would have let 20 through.
+  assert.ok(passed >= 20 && passed < 40, `${passed} passed`)
+})
+
 test('workers end with their primary', async t => {
   const {feed, slow} = await startSystem(t)
   const router = await runRouter(t, program, feed)
