@@ -53,6 +53,8 @@ export class Exchange {
   /** Whether the connection ends after this answer. */
   last: boolean
   bodyBroken = false
+  /** How long the client may stall in its body, or take nothing of the answer, in milliseconds; the connection's own limit when undefined. */
+  idleTimeoutMs: number | undefined
 
   constructor(head: RequestHead, framing: RequestFraming, host: ExchangeHost) {
     this.head = head
