@@ -67,6 +67,7 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
   start(): void {
     const {endsAt, now} = this.#options
     this.#exchange.watch(this)
+    this.#exchange.idleTimeoutMs = this.#options.limits.idleTimeoutMs
     if (endsAt !== undefined) {
       const late = (): void => this.#breakOff(new ExchangeError('TOTAL_TIMEOUT', 'the whole exchange took too long'))
       this.#timer = setTimeout(late, Math.max(0, endsAt - now()))

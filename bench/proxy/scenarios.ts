@@ -38,7 +38,7 @@ const bulkPlan = (quick: boolean): Plan => ({
 const bulk =
   (way: 'down' | 'up'): Scenario['measure'] =>
   async (candidates, {quick, progress}) => {
-    const bytes = (quick ? 128 : 512) * mib
+    const bytes = (quick ? 64 : 256) * mib
     const scenario = `CONNECT, ${tunnels} × ${bytes / mib} MiB ${way === 'down' ? 'to' : 'from'} the client`
     const take = ({port, far}: Candidate) => runBulk(way, {port, authority: far, count: tunnels, bytes})
     const samples = await measureRounds(candidates, bulkPlan(quick), take)

@@ -72,6 +72,10 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
     return this.#state === 'head' && this.#held === undefined
   }
 
+  get #idleTimeoutMs(): number {
+    return this.#exchange?.idleTimeoutMs ?? this.#options.limits.idleTimeoutMs
+  }
+
   expectWithin(ms: number): void {
     this.deadlineAt = this.#options.deadlines.now() + ms
   }
@@ -123,7 +127,7 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
     if (this.#state === 'head') {
       if (isNew) this.expectWithin(this.#options.limits.headTimeoutMs)
       else if (!chunk.includes(LF) && this.#held.length < this.#options.limits.headBytesMax) return
-    } else if (this.#state === 'body' && this.#exchange?.bodyTaken === true) this.expectWithin(this.#options.limits.idleTimeoutMs)
+    } else if (this.#state === 'body' && this.#exchange?.bodyTaken === true) this.expectWithin(this.#idleTimeoutMs)
     this.#advance()
     if (this.#held !== undefined && this.#state !== 'head' && this.#held.length >= aheadBytesMax) this.#pause()
   }
@@ -185,13 +189,13 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
 
   onBodyWanted(): void {
     if (this.#state !== 'body') return
-    this.expectWithin(this.#options.limits.idleTimeoutMs)
+    this.expectWithin(this.#idleTimeoutMs)
     this.#unpause()
     this.#advance()
   }
 
   onClientSlow(isSlow: boolean): void {
-    this.deadlineAt = isSlow ? this.#options.deadlines.now() + this.#options.limits.idleTimeoutMs : Number.POSITIVE_INFINITY
+    this.deadlineAt = isSlow ? this.#options.deadlines.now() + this.#idleTimeoutMs : Number.POSITIVE_INFINITY
   }
 
   /** The answer is out. Either the next request is looked at, or the connection ends. */
@@ -214,7 +218,7 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
     this.#held = undefined
     this.#socket.end(() => this.expectWithin(lingerMs))
     this.#unpause()
-    this.expectWithin(this.#options.limits.idleTimeoutMs)
+    this.expectWithin(this.#idleTimeoutMs)
     if (this.#ended) this.#socket.destroySoon()
   }
 

@@ -56,6 +56,8 @@ export class Exchange {
   /** Of the request's body and of the answer's, as far as they were passed on. */
   bytesIn = 0
   bytesOut = 0
+  /** How long the client may stall in its body, or take nothing of the answer, in milliseconds; the connection's own limit when undefined. */
+  idleTimeoutMs: number | undefined
 
   constructor(head: RequestHead, framing: RequestFraming, host: ExchangeHost) {
     this.head = head

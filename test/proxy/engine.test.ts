@@ -111,6 +111,7 @@ test('a client that stalls in its body is given up, and nobody else is blamed', 
   socket.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf')
   await closed
   await until(() => broken, 'the instance was told')
+  await until(() => router.logged.some(line => line.includes('"msg":"request"')), 'the log tells of it')
   assert.ok(!router.logged.some(line => line.includes('upstream_')), 'the instance is not to blame')
 })
 

@@ -180,6 +180,26 @@ test('HEAD, 204 and 304 have no body and keep their headers', async t => {
   }
 })
 
+test('what comes behind an answer that has no body reaches nobody, and the next request gets its own answer', async t => {
+  const evil = 'HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil'
+  const answers: Record<string, string> = {
+    HEAD: `HTTP/1.1 200 OK\r\ncontent-length: ${evil.length}\r\n\r\n${evil}`,
+    GET: `HTTP/1.1 304 Not Modified\r\ncontent-length: ${evil.length}\r\n\r\n${evil}`,
+    PUT: `HTTP/1.1 204 No Content\r\n\r\n${evil}`,
+    POST: 'HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ngood',
+    PATCH: `HTTP/1.1 204 No Content\r\ncontent-length: ${evil.length}\r\n\r\n${evil}`,
+  }
+  const odd = await startRaw(t, (socket, received) => void socket.write(answers[received().split(' ')[0] ?? ''] ?? ''))
+  const {router} = await routed(t, odd.port)
+  for (const method of ['HEAD', 'GET', 'PUT']) {
+    const length = method === 'PUT' ? 'Content-Length: 0\r\n' : ''
+    const first = `${method} / HTTP/1.1\r\nHost: x\r\n${length}\r\n`
+    const received = await rawCall(router.port, `${first}POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`)
+    assert.match(received, /^HTTP\/1\.1 [^\r]*\r\n(?:[^\r]+\r\n)*\r\nHTTP\/1\.1 200 OK\r\n(?:[^\r]+\r\n)*\r\ngood$/, method)
+  }
+  assert.equal((await call(router.port, {method: 'PATCH'})).status, 502)
+})
+
 test('a client that leaves ends the work at the instance', async t => {
   let ended = false
   const {port} = await startInstance(t, (request, response) => {

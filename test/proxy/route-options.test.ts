@@ -1,5 +1,6 @@
 // Options of routes as callers and instances see them, through a running router.
 import assert from 'node:assert/strict'
+import {connect} from 'node:net'
 import {test} from 'node:test'
 import type {RouteOptions} from '#shared/domain/route-options.ts'
 import {call, entry, rawCall, startInstance, startRouter, until} from './rig.ts'
@@ -105,6 +106,54 @@ test('more than the limit is refused by key, with the time to wait; too long a b
   assert.deepEqual([large.status, large.problem.code], [413, 'too_large'])
   const head = 'POST /a HTTP/1.1\r\nhost: a\r\nx-user: dora\r\ntransfer-encoding: chunked\r\n\r\n'
   assert.match(await rawCall(router.port, `${head}6\r\nhello \r\n6\r\nworld!\r\n0\r\n\r\n`), /^HTTP\/1\.1 413 /)
+})
+
+test('a limit by client counts addresses, as a load balancer on a private network tells them, and an IPv6 network as one', async t => {
+  const {router} = await routed(t, {rateLimit: {requests: 1, perMs: 3_600_000, by: 'client'}})
+  const statusFor = async (forwarded: string): Promise<number> =>
+    (await call(router.port, {headers: {'x-forwarded-for': forwarded}})).status
+  assert.equal(await statusFor('203.0.113.1'), 200)
+  assert.equal(await statusFor('203.0.113.1'), 429)
+  assert.equal(await statusFor('203.0.113.9, 203.0.113.1'), 429, 'what a client says of itself does not count')
+  assert.equal(await statusFor('203.0.113.2'), 200)
+  assert.equal(await statusFor('2001:db8:1:2::1'), 200)
+  assert.equal(await statusFor('2001:db8:1:2:ffff::9'), 429)
+  assert.equal(await statusFor('2001:db8:1:3::1'), 200)
+  assert.equal((await call(router.port)).status, 200, 'the peer itself')
+})
+
+test('a route’s idle timeout holds for a client that stalls in its body, and for nobody else', async t => {
+  const {port} = await startInstance(t, (request, response) => request.on('end', () => response.end('ok')).resume())
+  const {router} = await startRouter(t, feed => {
+    feed.routeWith({timeouts: {idleMs: 100}}, '*', '/short', 'web.crm.service')
+    feed.routeWith({}, '*', '/long', 'web.crm.service')
+    feed.announce('crm', entry('web', 'a', port))
+  })
+  const half = (path: string): string => `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf`
+  const long = connect(router.port, '127.0.0.1', () => long.write(half('/long')))
+  t.after(() => long.destroy())
+  let received = ''
+  long.on('data', chunk => {
+    received += chunk
+  })
+  assert.equal(await rawCall(router.port, half('/short')), '')
+  long.write(' done')
+  await until(() => received.includes('200 OK'), 'the other one goes on')
+})
+
+test('a request that waits for an instance leaves nothing behind when its client leaves', async t => {
+  const {port} = await startInstance(t, (_request, response) => response.end('ok'))
+  const {feed, router} = await startRouter(t, setup => setup.routeWith({holdMs: 30_000}, '*', '/', 'web.crm.service'))
+  const socket = connect(router.port, '127.0.0.1', () => socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'))
+  await until(() => feed.asked.some(({formations}) => formations.crm !== undefined), 'the router asks')
+  socket.resetAndDestroy()
+  feed.announce('crm', entry('web', 'a', port))
+  await until(async () => (await call(router.port)).status === 200, 'the instance is known')
+  const {upstreams} = JSON.parse((await router.admin('/table')).text) as {upstreams: {inFlight: number}[]}
+  assert.deepEqual(
+    upstreams.map(({inFlight}) => inFlight),
+    [0],
+  )
 })
 
 test('a sticky session stays with its instance while that lives', async t => {
