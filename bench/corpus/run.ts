@@ -46,7 +46,7 @@ export const runAnswers = async (port: number, parrot: Parrot, patience: Patienc
   const results: AnswerResult[] = []
   for (const {family, entries} of answerFamilies) {
     for (const entry of entries) {
-      parrot.say({bytes: bytesOf(entry), ends: entry.ends})
+      parrot.say({pieces: [bytesOf(entry)], ends: entry.ends})
       const isWhole = (text: string): boolean => {
         const {seen, refused} = readResponse(Buffer.from(text, 'latin1'), entry.method)
         return seen.length > 0 || refused !== undefined

@@ -1,6 +1,7 @@
 // What stands behind the candidates: a recorder that keeps what it is sent and answers every connection once, and a parrot that answers with given bytes.
 // Own their sockets; judge nothing.
 import {type AddressInfo, createServer, type Server, type Socket} from 'node:net'
+import {setImmediate as turn} from 'node:timers/promises'
 import {readRequests} from '#test/proxy/http/read.ts'
 import {usualCount} from './readers.ts'
 
@@ -68,18 +69,33 @@ export const startRecorder = async (): Promise<Recorder> => {
   return {...upstream, taken}
 }
 
+/** Bytes, each piece in a write of its own; `ends`: and then the end of the connection. */
+export interface Said {
+  readonly pieces: readonly Buffer[]
+  readonly ends: boolean
+}
+
 export interface Parrot extends Upstream {
-  /** From now on requests for anything but `/next` get these bytes; `ends`: and then the end of the connection. */
-  readonly say: (answer: {readonly bytes: Buffer; readonly ends: boolean}) => void
+  /** What requests for anything but `/next` get from now on. */
+  readonly say: (answer: Said) => void
 }
 
 /** What requests for `/next` get. */
 export const nextBody = 'next'
 const nextAnswer = `HTTP/1.1 200 OK\r\nContent-Length: ${nextBody.length}\r\n\r\n${nextBody}`
 
+const saying = async (socket: Socket, {pieces, ends}: Said): Promise<void> => {
+  for (const piece of pieces) {
+    if (socket.destroyed) return
+    socket.write(piece)
+    await turn()
+  }
+  if (ends) socket.end()
+}
+
 /** Starts a parrot. Its connections stay open for more requests, as those of most servers do. */
 export const startParrot = async (): Promise<Parrot> => {
-  let said: {readonly bytes: Buffer; readonly ends: boolean} = {bytes: Buffer.alloc(0), ends: false}
+  let said: Said = {pieces: [], ends: true}
   const upstream = await listen(socket => {
     let received = ''
     socket.on('data', chunk => {
@@ -88,8 +104,7 @@ export const startParrot = async (): Promise<Parrot> => {
       const isNext = /^\S+ \/next /.test(received)
       received = ''
       if (isNext) socket.write(nextAnswer)
-      else if (said.ends) socket.end(said.bytes)
-      else socket.write(said.bytes)
+      else void saying(socket, said)
     })
   })
   return {

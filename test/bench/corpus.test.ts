@@ -112,7 +112,7 @@ test('a proxy that passes everything on is found out', async t => {
   const heard = await hear(await startBlind(t, recorder.port), smuggling, patience)
   assert.deepEqual(outcomeOf(heard, recorder.taken(), true), {cell: '⚠ → 200', closed: true, whole: 1, smuggled: true})
   parrot.say({
-    bytes: Buffer.from('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil'),
+    pieces: [Buffer.from('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil')],
     ends: false,
   })
   const blind = await startBlind(t, parrot.port)

@@ -2,8 +2,9 @@
 // with what our parser makes of the same bytes; throws where they differ.
 import {deepStrictEqual, ok} from 'node:assert/strict'
 import {createServer as createHttpServer, type IncomingMessage} from 'node:http'
-import {type AddressInfo, connect, createServer, type Socket} from 'node:net'
+import {type AddressInfo, connect, type Socket} from 'node:net'
 import {setImmediate as turn} from 'node:timers/promises'
+import {nextBody, startParrot} from '#bench/corpus/upstreams.ts'
 import {readTarget} from '#proxy/request-target.ts'
 import {type Closer, entry, type Plane, startRouter} from '../rig.ts'
 import {connectionReads, type Heard, inPieces} from './pieces.ts'
@@ -133,43 +134,15 @@ export interface AnswerRig {
 
 /** As upstream-connection.ts has it. */
 const interimAnswersMax = 16
-const nextAnswer = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext'
 const isWholeAnswer = (text: string, method: string): boolean => {
   const {seen, refused} = readResponse(Buffer.from(text, 'latin1'), method)
   return seen.length > 0 || refused !== undefined
 }
 
 export const startAnswerRig = async (t: Closer): Promise<AnswerRig> => {
-  let said: {pieces: readonly Buffer[]; ends: boolean} = {pieces: [], ends: true}
-  const sockets = new Set<Socket>()
-  const answer = async (socket: Socket): Promise<void> => {
-    const {pieces, ends} = said
-    for (const piece of pieces) {
-      if (socket.destroyed) return
-      socket.write(piece)
-      await turn()
-    }
-    if (ends) socket.end()
-  }
-  const server = createServer({noDelay: true}, socket => {
-    let received = ''
-    sockets.add(socket)
-    socket.on('error', () => undefined).on('close', () => sockets.delete(socket))
-    socket.on('data', chunk => {
-      received += chunk.toString('latin1')
-      if (!received.includes('\r\n\r\n')) return
-      const isNext = received.includes(' /next ')
-      received = ''
-      if (isNext) socket.write(nextAnswer)
-      else void answer(socket)
-    })
-  })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  t.after(() => {
-    server.close()
-    for (const socket of sockets) socket.destroy()
-  })
-  const router = await routed(t, (server.address() as AddressInfo).port)
+  const parrot = await startParrot()
+  t.after(parrot.close)
+  const router = await routed(t, parrot.port)
   const ask = (method: string, path: string): Promise<string> =>
     converse(router.port, [Buffer.from(`${method} ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n`)], text =>
       isWholeAnswer(text, method),
@@ -177,7 +150,7 @@ export const startAnswerRig = async (t: Closer): Promise<AnswerRig> => {
   const check: AnswerRig['check'] = async (bytes, cuts, method) => {
     const {seen, refused} = readResponse(bytes, method)
     const [sound] = seen
-    said = {pieces: inPieces(bytes, cuts), ends: sound === undefined}
+    parrot.say({pieces: inPieces(bytes, cuts), ends: sound === undefined})
     const heard = await ask(method, '/one')
     const told = `${shown(bytes)} cut at ${cuts.join()} for ${method}: heard ${JSON.stringify(heard)}`
     const got = readResponse(Buffer.from(heard, 'latin1'), method)
@@ -194,7 +167,7 @@ export const startAnswerRig = async (t: Closer): Promise<AnswerRig> => {
     else if (sound === undefined && refused !== undefined) ok(isOwn || got.seen.length === 0, `a malformed answer was passed on: ${told}`)
     const next = await ask('GET', '/next')
     ok(
-      next.endsWith('\r\n\r\nnext') || /^HTTP\/1\.1 50[23] /.test(next),
+      next.endsWith(`\r\n\r\n${nextBody}`) || /^HTTP\/1\.1 50[23] /.test(next),
       `the next request got another answer than its own: ${told}, then ${JSON.stringify(next)}`,
     )
     return refused !== undefined && sound === undefined ? 'refused' : sound !== undefined ? 'accepted' : 'incomplete'
