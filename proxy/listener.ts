@@ -1,6 +1,6 @@
 // The traffic listener: accepts connections, hands requests to whoever serves their kind, answers what can not be a request, drains. Serves nothing itself.
 import type {Server as HttpServer} from 'node:http'
-import {type AddressInfo, createServer, type ListenOptions, type Server} from 'node:net'
+import {type AddressInfo, createServer, type Server} from 'node:net'
 import {setImmediate as nextTurn, setTimeout as sleep} from 'node:timers/promises'
 import {problemAnswer} from './answers.ts'
 import {ClientConnection, type ClientOptions} from './http/client-connection.ts'
@@ -132,9 +132,9 @@ export type Place = {readonly host: string; readonly port: number} | {readonly f
 /** Starts listening; rejects when the address is taken. */
 export const listen = (server: Server | HttpServer, place: Place): Promise<AddressInfo> =>
   new Promise((resolve, reject) => {
-    const options: ListenOptions & {fd?: number} = {...place, backlog: backlogMax}
     server.once('error', reject)
-    server.listen(options, () => {
+    // Not as an option: of a socket that is open already, Node would ignore it (net.Server.listen, `fd`).
+    server.listen(place, backlogMax, () => {
       server.off('error', reject)
       resolve(server.address() as AddressInfo)
     })

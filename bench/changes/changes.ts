@@ -97,7 +97,7 @@ const statusOf = (pid: number, field: string): string => {
 /** Whether a process has a handler for SIGHUP (proc(5), SigCgt: bit n - 1 stands for signal n). */
 const catchesHangup = (pid: number): boolean => (BigInt(`0x${statusOf(pid, 'SigCgt') || '0'}`) & 1n) === 1n
 
-const reloadWaitMs = 30_000
+const oldWorkersMs = 5_000
 
 /** SIGHUP to a router or proxy whose workers are replaced one after the other. */
 const reload =
@@ -112,12 +112,12 @@ const reload =
     }
     journal.begin(`${role} reload`)
     const workers = (): number[] => stage.pids(command).filter(pid => pid !== primary)
-    const old = new Set(workers())
+    const old = workers()
     process.kill(primary, 'SIGHUP')
-    await until(
-      `the ${role}’s workers to be replaced`,
-      async () => workers().length > 0 && workers().every(pid => !old.has(pid)),
-      reloadWaitMs,
+    await until(`new workers of the ${role}`, async () => workers().filter(pid => !old.includes(pid)).length === old.length)
+    // An old one stays while a client keeps an idle connection to it; nothing is owed to those.
+    await until(`old workers of the ${role} to end`, async () => !workers().some(pid => old.includes(pid)), oldWorkersMs).catch(
+      () => undefined,
     )
     await sleep(pace.restMs)
   }
@@ -146,5 +146,13 @@ const kills: Change = async world => {
   await rest(world, instances)
 }
 
-/** In this order, again and again. */
-export const changes: readonly Change[] = [deployNext, canary, scale, routes, reload('router'), reload('proxy'), kills]
+/** By name; in this order, again and again. */
+export const changes: Readonly<Record<string, Change>> = {
+  deploy: deployNext,
+  canary,
+  scale,
+  routes,
+  'reload-router': reload('router'),
+  'reload-proxy': reload('proxy'),
+  kill: kills,
+}

@@ -36,11 +36,25 @@ export const isLostToKill = ({cause, shape, startedAt, tookMs}: Seen, kills: rea
   return isCaught && (cause.startsWith('closed within the answer') || (shape === 'post' && !unsent.test(cause)))
 }
 
-/** How long after a choice was told its silenced releases still answered requests that began then, in milliseconds; one number for each such answer. */
-export const lateAnswers = (seen: readonly Seen[], choices: readonly Choice[]): {readonly seen: Seen; readonly lateMs: number}[] =>
+export interface Late {
+  readonly seen: Seen
+  /** Since the choice was told, in milliseconds; negative when it was only asked for. */
+  readonly lateMs: number
+}
+
+/** The choice that alone held for a request: asked for before it began, and the next one not before it was over. */
+const choiceOf = (choices: readonly Choice[], {startedAt, tookMs}: Seen): Choice | undefined => {
+  const at = choices.findLastIndex(choice => choice.at <= startedAt)
+  const next = choices[at + 1]
+  return next === undefined || next.at > startedAt + tookMs ? choices[at] : undefined
+}
+
+/** Answers of releases that were to be silent, to requests that began after that was told. */
+export const lateAnswers = (seen: readonly Seen[], choices: readonly Choice[]): Late[] =>
   seen.flatMap(one => {
-    const choice = choices.findLast(({told}) => told <= one.startedAt)
-    return choice?.not.includes(one.release) === true ? [{seen: one, lateMs: one.startedAt - choice.told}] : []
+    const choice = choiceOf(choices, one)
+    if (choice === undefined || one.startedAt < choice.told) return []
+    return choice.not.includes(one.release) ? [{seen: one, lateMs: one.startedAt - choice.told}] : []
   })
 
 export interface ShareSeen {
@@ -60,7 +74,7 @@ export const shares = (seen: readonly Seen[], choices: readonly Choice[]): Share
   choices.flatMap(({told, share}, at) => {
     if (share === undefined) return []
     const end = choices[at + 1]?.at ?? told
-    const within = seen.filter(({startedAt, cause}) => startedAt >= told + settledMs && startedAt < end && cause === '')
+    const within = seen.filter(({startedAt, tookMs, cause}) => startedAt >= told + settledMs && startedAt + tookMs < end && cause === '')
     const known = within.filter(({user}) => user > 0)
     const moved = usersOf(known.filter(({release}) => release === share.release))
     const byChance = shareOf(
@@ -70,18 +84,23 @@ export const shares = (seen: readonly Seen[], choices: readonly Choice[]): Share
     return [{asked: share.of, requests: within.length, byChance, ofUsers: moved.size / usersOf(known).size}]
   })
 
-/** Answers of an old release to users who had had one of the new; `lateMs` after the last choice was told. */
-export const movedBack = (seen: readonly Seen[], choices: readonly Choice[]): {readonly seen: Seen; readonly lateMs: number}[] => {
-  const found: {seen: Seen; lateMs: number}[] = []
+/** Answers of an old release to users who had had one of the new before, while its share only grew. */
+export const movedBack = (seen: readonly Seen[], choices: readonly Choice[]): Late[] => {
+  const found: Late[] = []
   const movedAt = new Map<string, number>()
   for (const one of seen) {
     const {startedAt, tookMs, user, via, release, cause} = one
-    const choice = choices.findLast(({at}) => at <= startedAt)
-    if (choice?.share === undefined) movedAt.clear()
-    if (choice?.share === undefined || user === 0 || cause !== '') continue
+    const choice = choiceOf(choices, one)
+    if (choice === undefined || user === 0 || cause !== '') continue
+    if (choice.share === undefined) {
+      movedAt.clear()
+      continue
+    }
+    // Router and proxy hear of a choice each in their own time.
     const key = `${via} ${user}`
-    if (release === choice.share.release) movedAt.set(key, Math.min(movedAt.get(key) ?? Number.POSITIVE_INFINITY, startedAt + tookMs))
-    else if ((movedAt.get(key) ?? Number.POSITIVE_INFINITY) < startedAt) found.push({seen: one, lateMs: startedAt - choice.told})
+    const before = movedAt.get(key) ?? Number.POSITIVE_INFINITY
+    if (release === choice.share.release) movedAt.set(key, Math.min(before, startedAt + tookMs))
+    else if (before < startedAt) found.push({seen: one, lateMs: startedAt - choice.told})
   }
   return found
 }

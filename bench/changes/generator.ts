@@ -10,7 +10,7 @@ const endTimeoutMs = 20_000
 
 export class Generator {
   readonly #child: ChildProcess
-  #last: LoadReport = {requests: 0, failed: 0, skipped: 0}
+  #last: LoadReport = {requests: 0, failed: 0, skipped: 0, heldUpMs: 0}
   #ended = false
 
   constructor(settings: LoadSettings) {

@@ -18,6 +18,8 @@ export interface LoadReport {
   readonly failed: number
   /** Due while this process itself was held up for too long, or too many were in flight; never sent. */
   readonly skipped: number
+  /** Longest time for which this process itself did not get to run: as long as that, nobody on this machine may have. */
+  readonly heldUpMs: number
 }
 
 /** Idle connections that are kept, by way in. */
@@ -37,6 +39,8 @@ class Load {
   #inFlight = 0
   #failed = 0
   #skipped = 0
+  #heldUpMs = 0
+  #tickedAt = this.#startedAt
 
   constructor(settings: LoadSettings) {
     this.#settings = settings
@@ -44,7 +48,7 @@ class Load {
   }
 
   get report(): LoadReport {
-    return {requests: this.#next - this.#skipped, failed: this.#failed, skipped: this.#skipped}
+    return {requests: this.#next - this.#skipped, failed: this.#failed, skipped: this.#skipped, heldUpMs: this.#heldUpMs}
   }
 
   get inFlight(): number {
@@ -54,7 +58,10 @@ class Load {
   /** Sends what is due. */
   tick(): void {
     const {requestsPerSecond} = this.#settings
-    const due = Math.floor(((monotonicMs() - this.#startedAt) * requestsPerSecond) / 1_000)
+    const now = monotonicMs()
+    this.#heldUpMs = Math.max(this.#heldUpMs, now - this.#tickedAt - tickMs)
+    this.#tickedAt = now
+    const due = Math.floor(((now - this.#startedAt) * requestsPerSecond) / 1_000)
     const tooOld = due - Math.floor((catchUpMs * requestsPerSecond) / 1_000)
     for (; this.#next < due; this.#next++) {
       if (this.#next < tooOld || this.#inFlight >= inFlightMax) this.#skipped += 1

@@ -1,7 +1,7 @@
 // The rows of the table: what was seen in each phase, why what failed did, and whether choices between releases held. Pure.
 import type {Row} from '../bench.ts'
 import {quantile, round} from '../stages/figures.ts'
-import {byPhase, isLostToKill, lateAnswers, movedBack, phaseOf, propagationMsMax, type ShareSeen, shares} from './findings.ts'
+import {byPhase, isLostToKill, type Late, lateAnswers, movedBack, phaseOf, propagationMsMax, type ShareSeen, shares} from './findings.ts'
 import type {Journal} from './journal.ts'
 import type {Seen} from './seen.ts'
 
@@ -56,7 +56,7 @@ const shareRows = (found: readonly ShareSeen[]): Row[] =>
     }
   })
 
-const lateRow = (scenario: string, late: readonly {readonly lateMs: number}[]): Row => ({
+const lateRow = (scenario: string, late: readonly Late[]): Row => ({
   candidate,
   scenario,
   requests: late.length,
@@ -90,14 +90,24 @@ export const rowsOf = (seen: readonly Seen[], journal: Journal): Row[] => {
   ]
 }
 
-/** What is needed to find the cause of a failure, a line each: at most `max`. */
-export const failureLines = (seen: readonly Seen[], journal: Journal, max: number): string[] =>
-  seen
-    .filter(({cause}) => cause !== '')
-    .slice(0, max)
-    .map(one => {
-      const {startedAt, tookMs, shape, via, connection, cause, detail} = one
-      const phase = phaseOf(journal, one)
-      const at = `${phase?.name} +${round(startedAt - (phase?.from ?? startedAt))} ms`
-      return `${at}, after ${round(tookMs)} ms: ${shape}, ${via}, ${connection}: ${cause}${detail === '' ? '' : ` (${detail})`}`
-    })
+const lineOf = (one: Seen, journal: Journal, what: string): string => {
+  const {startedAt, tookMs, shape, via, connection} = one
+  const phase = phaseOf(journal, one)
+  const at = `${phase?.name} +${round(startedAt - (phase?.from ?? startedAt))} ms`
+  return `${at}, after ${round(tookMs)} ms: ${shape}, ${via}, ${connection}: ${what}`
+}
+
+/** What is needed to find the causes of failures, a line each: at most `max` of each kind. Those lost to kills come last. */
+export const failureLines = (seen: readonly Seen[], journal: Journal, max: number): string[] => {
+  const failed = seen.filter(({cause}) => cause !== '').toSorted((a, b) => isLost(a, journal) - isLost(b, journal))
+  const late = lateAnswers(seen, journal.choices).filter(({lateMs}) => lateMs > propagationMsMax)
+  return [
+    ...failed.slice(0, max).map(one => lineOf(one, journal, `${one.cause} ${one.detail}`.trim())),
+    ...late.slice(0, max).map(({seen: one, lateMs}) => {
+      const who = `${one.instance} of release ${one.release}`
+      return lineOf(one, journal, `answered by ${who}, ${round(lateMs)} ms after it was to be silent`)
+    }),
+  ]
+}
+
+const isLost = (one: Seen, {kills}: Journal): number => (isLostToKill(one, kills) ? 1 : 0)

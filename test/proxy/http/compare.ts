@@ -1,10 +1,16 @@
 // What two readings of the same bytes may differ in, and what not: whatever we accept, node:http reads the same way; whatever it refuses, we refuse.
 import {deepStrictEqual} from 'node:assert/strict'
-import {nodeReadsRequests, nodeReadsResponse, type Reading, readRequests, readResponse} from './read.ts'
+import {answerReads, connectionReads, type Heard, inPieces} from './pieces.ts'
+import {nodeReadsRequests, nodeReadsResponse, type Reading, readRequests, readResponse, unrouted} from './read.ts'
 
 const shown = (bytes: Buffer): string => JSON.stringify(bytes.toString('latin1'))
 
-const isUpgrade = (bytes: Buffer): boolean => /upgrade/i.test(bytes.toString('latin1'))
+/**
+ * Settled: node:http may read on no further where we do. Behind a request for an upgrade that is not taken, since it leaves the rest to the upgrade; we take
+ * `Upgrade` off before anybody else sees it. Behind `Proxy-Connection: close`, which it takes for `Connection`; it means nothing (RFC 9112 §C.2.2), and we
+ * take it off too.
+ */
+const mayStopEarlier = (bytes: Buffer): boolean => /upgrade|proxy-connection/i.test(bytes.toString('latin1'))
 
 /** Throws, telling both readings, when ours is not a strict reading of theirs. */
 const assertStricter = <S extends {readonly body: string; readonly trailers: string}>(
@@ -13,14 +19,14 @@ const assertStricter = <S extends {readonly body: string; readonly trailers: str
   bytes: Buffer,
 ): void => {
   const tell = (what: string): string => `${what}\nbytes: ${shown(bytes)}\nours: ${JSON.stringify(ours)}\nnode: ${JSON.stringify(theirs)}`
-  // Settled: behind a request for an upgrade that is not taken, node:http does not always read on; we do, and take `Upgrade` off before anybody else sees it.
-  const count = isUpgrade(bytes) ? Math.min(ours.seen.length, theirs.seen.length) : ours.seen.length
+  const count = mayStopEarlier(bytes) ? Math.min(ours.seen.length, theirs.seen.length) : ours.seen.length
   const comparable = ({seen}: Reading<S>) =>
     seen.slice(0, count).map(one => (theirs.refused === undefined ? one : {...one, body: '', trailers: ''}))
   deepStrictEqual(comparable(theirs), comparable(ours), tell('read differently'))
   if (ours.refused !== undefined || ours.ended === true) return
   // Settled: node:http names some faults before a head is whole; we wait, and pass nothing on meanwhile.
   if (theirs.refused !== undefined && ours.inHead === true) return
+  if (theirs.refused === 'HPE_CLOSED_CONNECTION' && mayStopEarlier(bytes)) return
   if (theirs.refused !== undefined) throw new Error(tell('refused by node:http only'))
   if (theirs.seen.length > ours.seen.length) throw new Error(tell('node:http read more'))
 }
@@ -36,6 +42,32 @@ export type Verdict = 'accepted' | 'incomplete' | 'refused'
 
 const verdictOf = ({seen, refused}: Reading<unknown>): Verdict =>
   refused === undefined ? (seen.length > 0 ? 'accepted' : 'incomplete') : 'refused'
+
+/** Throws when bytes that arrive in pieces are read otherwise than at once, by the router's own connection too. */
+export const comparePieces = (bytes: Buffer, cuts: readonly number[]): Verdict => {
+  const ours = readRequests(bytes)
+  const whole = connectionReads([bytes])
+  const pieces = inPieces(bytes, cuts)
+  const inTurn = connectionReads(pieces)
+  // Settled: a malformed line is refused when it ends, or when it has taken too long; nothing of it goes anywhere meanwhile.
+  const waits = inTurn.refused === undefined && pieces.at(-1)?.includes('\n') === false
+  assertSame(waits ? {seen: whole.seen} : whole, inTurn, bytes)
+  // A request that leads nowhere is answered, and the next one read.
+  const isUnrouted = ours.refused === unrouted
+  const told = ({method, target, body}: Heard): Heard => ({method, target, body, host: undefined})
+  deepStrictEqual(whole.seen.slice(0, ours.seen.length).map(told), ours.seen.map(told), `the connection reads otherwise: ${shown(bytes)}`)
+  if (!isUnrouted)
+    deepStrictEqual([whole.seen.length, whole.refused], [ours.seen.length, ours.refused], `the connection reads otherwise: ${shown(bytes)}`)
+  return verdictOf(ours)
+}
+
+/** The same for an answer. */
+export const compareAnswerPieces = (bytes: Buffer, method: string, cuts: readonly number[]): Verdict => {
+  const {seen, refused} = readResponse(bytes, method)
+  const ours = {seen: seen.map(({status, body}) => ({status, body})), ...(refused === undefined ? {} : {refused})}
+  assertSame(ours, answerReads(inPieces(bytes, cuts), method), bytes)
+  return verdictOf(ours)
+}
 
 export const compareRequests = async (bytes: Buffer): Promise<Verdict> => {
   const ours = readRequests(bytes)

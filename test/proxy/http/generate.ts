@@ -1,5 +1,6 @@
 // Messages for fuzzing: mostly well-formed, with the oddities that smuggling is made of, and then some bytes changed. Arbitraries only.
 import fc from 'fast-check'
+import {answerEntries, requestEntries} from './corpus/index.ts'
 
 const weighted = (common: readonly string[], odd: readonly string[]): fc.Arbitrary<string> =>
   fc.oneof({weight: 60, arbitrary: fc.constantFrom(...common)}, {weight: 1, arbitrary: fc.constantFrom(...odd)})
@@ -143,10 +144,39 @@ const mutated = (texts: fc.Arbitrary<string>): fc.Arbitrary<Buffer> =>
       return bytes
     })
 
+/** Entries of the corpus, so that what is near them is tried too. */
+const fromCorpus = (entries: readonly {readonly text: string}[]): fc.Arbitrary<string> =>
+  fc.constantFrom(...entries.map(({text}) => text).filter(({length}) => length < corpusTextMax))
+const corpusTextMax = 1_000
+
 /** What a client may send: one or two requests. */
-export const requests: fc.Arbitrary<Buffer> = mutated(fc.array(request, {minLength: 1, maxLength: 2}).map(texts => texts.join('')))
+const oneRequest = fc.oneof({weight: 3, arbitrary: request}, {weight: 1, arbitrary: fromCorpus(requestEntries)})
+export const requests: fc.Arbitrary<Buffer> = mutated(fc.array(oneRequest, {minLength: 1, maxLength: 2}).map(texts => texts.join('')))
 
 /** What an instance may answer. */
-export const responses: fc.Arbitrary<Buffer> = mutated(response)
+export const responses: fc.Arbitrary<Buffer> = mutated(
+  fc.oneof({weight: 3, arbitrary: response}, {weight: 1, arbitrary: fromCorpus(answerEntries)}),
+)
 
 export const responseMethods = fc.constantFrom('GET', 'GET', 'HEAD', 'POST')
+
+/** Where bytes are cut; taken modulo their number. */
+export const cuts: fc.Arbitrary<readonly number[]> = fc.array(fc.nat({max: 2_000}), {maxLength: 6})
+
+const content = fc.uint8Array({minLength: 1, maxLength: 300}).map(bytes => Buffer.from(bytes).toString('latin1'))
+const soundExtension = fc.constantFrom('', '', '', ';a', ';a=b', ';a="b;\\"\xe4"', ';a;b=c')
+const soundSize = (length: number): fc.Arbitrary<string> =>
+  fc.constantFrom(length.toString(16), length.toString(16).toUpperCase(), `00${length.toString(16)}`)
+const soundChunk = content.chain(text =>
+  fc.tuple(soundSize(text.length), soundExtension).map(([size, extension]) => `${size}${extension}\r\n${text}\r\n`),
+)
+const soundTrailers = fc.constantFrom('', '', 'A: b\r\n', 'A:\r\nB: \xe4 \r\n')
+const soundChunks = fc
+  .tuple(fc.array(soundChunk, {maxLength: 5}), fc.constantFrom('0', '000', '0;a="b"'), soundTrailers)
+  .map(([all, last, trailers]) => `Transfer-Encoding: chunked\r\n\r\n${all.join('')}${last}\r\n${trailers}\r\n`)
+
+/** Requests whose bodies are chunks of any bytes, half of them sound. */
+export const chunkedRequests: fc.Arbitrary<Buffer> = mutated(soundChunks.map(text => `POST / HTTP/1.1\r\nHost: x\r\n${text}`))
+
+/** Answers of the same kind. */
+export const chunkedResponses: fc.Arbitrary<Buffer> = mutated(soundChunks.map(text => `HTTP/1.1 200 OK\r\n${text}`))

@@ -9,6 +9,9 @@ import {readAuthority, readTarget} from '#proxy/request-target.ts'
 
 export const headLimits = {headBytesMax: 16_384, targetBytesMax: 8_192, fieldsMax: 128}
 
+/** Refused by routing: the connection goes on behind it. */
+export const unrouted = 'the target leads nowhere'
+
 export interface SeenRequest {
   readonly method: string
   readonly target: string
@@ -65,7 +68,7 @@ export const readRequests = (bytes: Buffer, pieces = 1): Reading<SeenRequest> =>
       head.method === 'CONNECT'
         ? readAuthority(head.target)?.port !== undefined
         : readTarget(head.target, framing.host === undefined ? [] : [framing.host]).ok
-    if (!readable) return {seen, refused: 'the target leads nowhere'}
+    if (!readable) return {seen, refused: unrouted}
     const body = wholeBody(readBody(framing.body), bytes, at + head.length, pieces)
     if ('oversize' in body) return {seen, refused: body.reason}
     if (!body.done) return {seen}

@@ -53,8 +53,10 @@ const declined: readonly Spelling[] = [
   ['chunked and a comma', '9110 §5.6.1', coding('chunked,')],
   ['chunked after a tab', '9110 §5.6.3', coding('\tchunked')],
   ['chunked before a tab', '9110 §5.6.3', coding('chunked\t')],
-  ['name spelt with _', '9110 §5.1', 'Transfer_Encoding: chunked\r\n'],
 ]
+
+/** A name of its own for RFC 9110, the same for CGI and WSGI. */
+const underscored: Spelling = ['name spelt with _', '9110 §5.1', 'Transfer_Encoding: chunked\r\n']
 
 /** One body of this length, or, in chunks, an empty one and another request. */
 const both = `0\r\n\r\n${hidden}`
@@ -66,6 +68,7 @@ export const codings: Family<RequestEntry> = {
   entries: [
     ...wrong.map(([name, section, lines]) => refuse(name, section, post(lines))),
     ...declined.map(([name, section, lines]) => decline(name, section, post(lines))),
+    decline(underscored[0], underscored[1], post(underscored[2])),
     refuse('HTTP/1.0 with chunked', '9112 §6.1', inOld(coding('chunked'), '0\r\n\r\n')),
     accept('CHUNKED', '9112 §7', post(coding('CHUNKED'), '3\r\nabc\r\n0\r\n\r\n'), 'abc'),
     accept('blanks around chunked', '9110 §5.6.3', post(coding('   chunked  '), '3\r\nabc\r\n0\r\n\r\n'), 'abc'),
@@ -78,6 +81,7 @@ export const codingsWithLength: Family<RequestEntry> = {
   family: 'Codings beside a length',
   entries: [
     ...[...wrong, ...declined].map(([name, section, lines]) => refuse(`${name}, and a length`, section, withLength(lines))),
+    decline(`${underscored[0]}, and a length`, underscored[1], withLength(underscored[2])),
     refuse('HTTP/1.0 with chunked, and a length', '9112 §6.1', inOld(`Content-Length: ${both.length}\r\n${coding('chunked')}`, both)),
     refuse(
       'HTTP/1.0 with chunked, a length, and keep-alive',

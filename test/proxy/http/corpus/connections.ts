@@ -27,11 +27,11 @@ export const hops: Family<RequestEntry> = {
       '9110 §10.1.1',
       post('Expect: 100-continue\r\nExpect: a-miracle\r\nContent-Length: 3\r\n', 'abc'),
     ),
-    refuse('WebSocket with a body', '9110 §7.8', get(`${webSocket}Content-Length: ${hidden.length}\r\n`, hidden)),
-    refuse('WebSocket with chunks', '9110 §7.8', get(`${webSocket}${coding}`, `0\r\n\r\n${hidden}`)),
+    decline('WebSocket with a body', '9110 §7.8', get(`${webSocket}Content-Length: ${hidden.length}\r\n`, hidden)),
+    decline('WebSocket with chunks', '9110 §7.8', get(`${webSocket}${coding}`, `0\r\n\r\n${second}`)),
     refuse('CONNECT with a body', '9110 §9.3.6', line('CONNECT x:80 HTTP/1.1', `Host: x\r\nContent-Length: ${hidden.length}\r\n`, hidden)),
     refuse('CONNECT with chunks', '9110 §9.3.6', line('CONNECT x:80 HTTP/1.1', `Host: x\r\n${coding}`, `0\r\n\r\n${hidden}`)),
-    accept('WebSocket, and a request at once', '9110 §7.8', get(webSocket, hidden), ''),
+    accept('WebSocket, and a request at once', '9110 §7.8', get(webSocket, second), ''),
     accept(
       'upgrade to h2c',
       '9110 §7.8',
@@ -65,6 +65,7 @@ export const sequences: Family<RequestEntry> = {
     accept('a request behind the body of a GET', '9112 §9.3.2', get('Content-Length: 3\r\n', `abc${second}`), 'abc', ''),
     accept('a request behind a body and an empty line', '9112 §2.2', `${sized}\r\n${second}`, 'abc', ''),
     accept('a request behind Connection: close', '9112 §9.6', get('Connection: close\r\n', second), ''),
+    accept('a request behind Proxy-Connection: close', '9112 §C.2.2', get('Proxy-Connection: close\r\n', second), '', ''),
     accept('a request behind HTTP/1.0', '9112 §9.3', line('GET / HTTP/1.0', 'Host: x\r\n', second), ''),
     accept(
       'a request behind HTTP/1.0 with keep-alive',
