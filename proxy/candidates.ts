@@ -13,7 +13,7 @@ const addressesMax = 4_096
 /** Where a request is to go. */
 export interface Wanted {
   readonly address: ServiceAddress
-  readonly port?: number
+  readonly port?: number | undefined
   /** Address and port as one text. */
   readonly authority: string
 }

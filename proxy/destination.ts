@@ -9,7 +9,7 @@ import type {ErrorCode} from '#shared/errors.ts'
 export interface ServiceDestination {
   readonly kind: 'service'
   readonly address: ServiceAddress
-  readonly port?: number
+  readonly port?: number | undefined
   /** Path and query of the forwarded request. */
   readonly path: string
   /** Host header of the forwarded request. */
@@ -17,7 +17,7 @@ export interface ServiceDestination {
   /** Name of the route that led here. */
   readonly route?: string
   /** What the route says of how the request is handled. */
-  readonly handling?: Handling
+  readonly handling?: Handling | undefined
 }
 
 /** A route's options as they come to one request: data for whoever moves the bytes. */

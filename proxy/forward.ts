@@ -1,5 +1,5 @@
 // The proxy's decision: whether a URL or authority names a service, a host outside that policy allows, or nothing it serves. Pure.
-import {parseServiceAddress, serviceHost} from '#shared/domain/names.ts'
+import {parseServiceAddress, serviceAuthority} from '#shared/domain/names.ts'
 import type {Decision, RequestHead, Role} from './destination.ts'
 import {readAuthority, readTarget} from './request-target.ts'
 
@@ -17,9 +17,7 @@ const decidePlace = (
   const {path, authority} = request
   const address = parseServiceAddress(host)
   if (address !== undefined) {
-    const host80 = port === undefined || port === 80 ? '' : `:${port}`
-    const destination = {kind: 'service', address, path, authority: `${serviceHost(address)}${host80}`} as const
-    return {ok: true, destination: port === undefined ? destination : {...destination, port}}
+    return {ok: true, destination: {kind: 'service', address, port, path, authority: serviceAuthority(address, port)}}
   }
   if (host.endsWith('.service')) {
     const detail = `“${host}” is not a service address; they are SERVICE.FORMATION.service and INSTANCE.SERVICE.FORMATION.service.`

@@ -5,9 +5,9 @@ import {hostOf, normalisePath, normaliseQuery} from '#shared/domain/request-path
 export interface RequestTarget {
   readonly form: 'origin' | 'absolute'
   readonly host: string
-  readonly port?: number
+  readonly port: number | undefined
   readonly path: string
-  readonly query?: string
+  readonly query: string | undefined
   /** Host and port as the client wrote them. */
   readonly authority: string
 }
@@ -18,6 +18,7 @@ const refuse = (detail: string): ReadTarget => ({ok: false, detail})
 /** Splits `host[:port]`; undefined when it is neither. */
 export const readAuthority = (authority: string): {host: string; port?: number} | undefined => {
   const host = hostOf(authority)
+  if (host === authority && host !== '') return {host}
   const port = /:([0-9]{1,5})$/.exec(authority.replace(/^\[[^\]]*\]/, ''))?.[1]
   if (host === undefined || host === '') return undefined
   if (port === undefined) return {host}
@@ -25,13 +26,24 @@ export const readAuthority = (authority: string): {host: string; port?: number} 
   return number >= 1 && number <= 65_535 ? {host, port: number} : undefined
 }
 
+const noPlace: {readonly host: string; readonly port?: number} = {host: ''}
+
 const readParts = (form: 'origin' | 'absolute', authority: string, rawPath: string, rawQuery: string | undefined): ReadTarget => {
-  const place = authority === '' ? {host: ''} : readAuthority(authority)
+  const place = authority === '' ? noPlace : readAuthority(authority)
   if (place === undefined) return refuse(`“${authority.slice(0, 260)}” is not a host with an optional port`)
   const path = normalisePath(rawPath === '' ? '/' : rawPath)
   if (path === undefined) return refuse('the path holds a “%” that is not followed by two hexadecimal digits')
   const query = normaliseQuery(rawQuery)
-  return {ok: true, target: {form, ...place, path, ...(query === undefined ? {} : {query}), authority}}
+  return {ok: true, target: {form, host: place.host, port: place.port, path, query, authority}}
+}
+
+/** Path and query, without a fragment. */
+const readOrigin = (url: string, authority: string): ReadTarget => {
+  const fragment = url.indexOf('#')
+  const end = fragment < 0 ? url.length : fragment
+  const mark = url.indexOf('?')
+  if (mark < 0 || mark > end) return readParts('origin', authority, url.slice(0, end), undefined)
+  return readParts('origin', authority, url.slice(0, mark), url.slice(mark + 1, end))
 }
 
 /**
@@ -40,6 +52,7 @@ const readParts = (form: 'origin' | 'absolute', authority: string, rawPath: stri
  */
 export const readTarget = (url: string, hosts: readonly string[]): ReadTarget => {
   if (hosts.length > 1) return refuse('the request has more than one Host header')
+  if (url.startsWith('/')) return readOrigin(url, hosts[0] ?? '')
   const absolute = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#]*)([^?#]*)(?:\?([^#]*))?/.exec(url)
   if (absolute !== null) {
     const [, scheme = '', authority = '', path = '', query] = absolute
@@ -50,7 +63,5 @@ export const readTarget = (url: string, hosts: readonly string[]): ReadTarget =>
     if (host !== '' && readAuthority(host) === undefined) return refuse('the Host header is not a host with an optional port')
     return readParts('absolute', authority, path, query)
   }
-  if (!url.startsWith('/')) return refuse('the request target is neither a path nor an http:// URL')
-  const [, path = '', query] = /^([^?#]*)(?:\?([^#]*))?/.exec(url) ?? []
-  return readParts('origin', hosts[0] ?? '', path, query)
+  return refuse('the request target is neither a path nor an http:// URL')
 }

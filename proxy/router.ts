@@ -1,6 +1,5 @@
 // The router's decision: which route a request matches, what its options make of it, and which service it names. Pure but for reading the current table and
 // counting what is limited.
-import {serviceHost} from '#shared/domain/names.ts'
 import {findRoute, type RouteTable} from '#shared/domain/route-table.ts'
 import {resolveTarget} from '#shared/domain/route-target.ts'
 import type {Decision, RequestHead, Role} from './destination.ts'
@@ -33,10 +32,8 @@ export const routeRequest = (table: RouteTable, head: RequestHead, counting: Cou
     const {status, location} = resolved.value
     return {ok: true, destination: {kind: 'answer', status, headers: ['location', location], ...saidBy(inForce)}}
   }
-  const {address, port, path: targetPath} = resolved.value
-  const authority = `${serviceHost(address)}${port === undefined || port === 80 ? '' : `:${port}`}`
-  const destination = {kind: 'service', address, ...(port === undefined ? {} : {port}), path: targetPath, authority, route} as const
-  return {ok: true, destination: handling === undefined ? destination : {...destination, handling}}
+  const {address, port, authority, path: to} = resolved.value
+  return {ok: true, destination: {kind: 'service', address, port, path: to, authority, route, handling}}
 }
 
 const notLoaded: Decision = {

@@ -5,7 +5,7 @@ import type {Limits} from '../limits.ts'
 import {LF} from './bytes.ts'
 import type {Deadlines, Waiting} from './deadlines.ts'
 import {Exchange, type ExchangeHost} from './exchange.ts'
-import type {Fault} from './fields.ts'
+import {type Fault, fault} from './fields.ts'
 import {requestFraming} from './framing.ts'
 import {isFault, parseRequestHead} from './head.ts'
 import {Outlet} from './outlet.ts'
@@ -83,7 +83,7 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
   onDeadline(): void {
     this.deadlineAt = Number.POSITIVE_INFINITY
     if (this.#state === 'head' && this.#held !== undefined) {
-      this.#options.refuse({reason: 'the head of the request took too long', oversize: false}, this)
+      this.#options.refuse(fault('the head of the request took too long'), this)
     } else if (this.#state === 'busy' && this.#socket.bytesWritten > this.#writtenBefore) this.#expectSoon()
     else this.#socket.destroy()
   }

@@ -45,10 +45,11 @@ export interface Field {
 
 /** Why bytes are refused. `oversize`: it may be well-formed, but is larger than we take. */
 export interface Fault {
+  readonly kind: 'fault'
   readonly reason: string
   readonly oversize: boolean
 }
-export const fault = (reason: string, oversize = false): Fault => ({reason, oversize})
+export const fault = (reason: string, oversize = false): Fault => ({kind: 'fault', reason, oversize})
 
 interface Known {
   readonly name: KnownName

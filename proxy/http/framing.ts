@@ -1,7 +1,7 @@
 // What follows a head: the length of the body (RFC 9112 §6.3), whether the connection goes on (§9.3), and what was asked of this hop. Pure. Two lengths,
 // or one that can be read in two ways, are refused: that is how requests are smuggled (§11.2).
-import {type Fault, fault} from './fields.ts'
-import {firstOf, type RequestHead, type ResponseHead, valuesOf} from './head.ts'
+import {bitsOf, type Fault, fault} from './fields.ts'
+import {firstOf, isFault, type RequestHead, type ResponseHead, valuesOf} from './head.ts'
 
 /** `close`: the body lasts until the connection ends; answers only. */
 export type BodyLength =
@@ -74,11 +74,13 @@ const odd = {
   switched: fault('an upgrade was answered that nobody asked for'),
 }
 
+const lengthBits = bitsOf(['content-length', 'transfer-encoding'])
+
 /** Blanks around these values are spaces, or none: some parsers take a tab for a part of the value. */
-const hasTab = (head: RequestHead | ResponseHead): boolean =>
-  head.fields.some(
-    ({name, start, end}) => (name === 'content-length' || name === 'transfer-encoding') && head.text.slice(start, end).includes('\t'),
-  )
+const hasTab = ({fields, text}: RequestHead | ResponseHead): boolean => {
+  for (const {bit, start, end} of fields) if ((bit & lengthBits) !== 0 && text.slice(start, end).includes('\t')) return true
+  return false
+}
 
 /** Digits without a leading zero that fit a double exactly. */
 const plainNumber = /^(?:0|[1-9][0-9]{0,14})$/
@@ -105,6 +107,7 @@ const declaredLength = (head: RequestHead | ResponseHead): BodyLength | Fault | 
 
 /** What a request's head says of what follows it. */
 export interface RequestFraming {
+  readonly kind: 'framing'
   readonly body: BodyLength
   /** Whether the client may send another request on this connection. */
   readonly persistent: boolean
@@ -124,7 +127,7 @@ export const hasContent = (body: BodyLength): boolean => body.kind !== 'none' &&
 /** The framing of a request; a request without length has no body (RFC 9112 §6.3). */
 export const requestFraming = (head: RequestHead): RequestFraming | Fault => {
   const body = declaredLength(head) ?? none
-  if ('oversize' in body) return body
+  if (isFault(body)) return body
   const hosts = valuesOf(head, 'host')
   if (hosts.length > 1) return odd.twoHosts
   if (hosts.length === 0 && head.minor === 1) return odd.noHost
@@ -136,7 +139,7 @@ export const requestFraming = (head: RequestHead): RequestFraming | Fault => {
   if (webSocket && hasContent(body)) return odd.upgradeBody
   const expectsContinue = head.minor === 1 && firstOf(head, 'expect') !== undefined
   if (expectsContinue && valuesOf(head, 'expect').some(value => value.toLowerCase() !== '100-continue')) return odd.expectation
-  return {body, persistent: persists(head.minor, options), options, host: hosts[0], expectsContinue, webSocket}
+  return {kind: 'framing', body, persistent: persists(head.minor, options), options, host: hosts[0], expectsContinue, webSocket}
 }
 
 /** Whether the client takes trailers behind an answer in chunks (RFC 9110 §6.5.1, §10.1.4). */
@@ -145,6 +148,7 @@ export const takesTrailers = (head: RequestHead): boolean =>
 
 /** What an answer's head says of what follows it. */
 export interface ResponseFraming {
+  readonly kind: 'framing'
   readonly body: BodyLength
   /** Whether the instance takes another request on this connection. */
   readonly persistent: boolean
@@ -165,17 +169,17 @@ const isBodyless = (status: number): boolean => status < 200 || status === 204 |
 /** The framing of an answer. A body where there must be none is refused, as the next answer would be read wrongly. */
 export const responseFraming = (head: ResponseHead, asked: Asked): ResponseFraming | Fault => {
   const declared = declaredLength(head)
-  if (declared !== undefined && 'oversize' in declared) return declared
+  if (declared !== undefined && isFault(declared)) return declared
   const {status} = head
   if (status === 101 && !asked.webSocket) return odd.switched
   const options = connectionOptions(head)
   if (options.named.some(name => framingNames.has(name))) return odd.named
   const persistent = persists(head.minor, options)
-  if (asked.method === 'HEAD' && status >= 200) return {body: none, persistent, options, interim: false}
+  if (asked.method === 'HEAD' && status >= 200) return {kind: 'framing', body: none, persistent, options, interim: false}
   if (isBodyless(status)) {
     if (status !== 304 && declared !== undefined && hasContent(declared)) return odd.bodyless
-    return {body: none, persistent, options, interim: status < 200 && status !== 101}
+    return {kind: 'framing', body: none, persistent, options, interim: status < 200 && status !== 101}
   }
   const body = declared ?? untilClose
-  return {body, persistent: persistent && body.kind !== 'close', options, interim: false}
+  return {kind: 'framing', body, persistent: persistent && body.kind !== 'close', options, interim: false}
 }

@@ -39,7 +39,7 @@ export interface ResponseHead extends Head {
 /** A head; or why it is refused; undefined when more bytes are needed. */
 export type Parsed<H extends Head> = H | Fault | undefined
 
-export const isFault = (parsed: object): parsed is Fault => 'reason' in parsed && 'oversize' in parsed
+export const isFault = (parsed: {readonly kind: string}): parsed is Fault => parsed.kind === 'fault'
 
 /** The values of a known field, in order. */
 export const valuesOf = ({text, fields}: Head, name: KnownName): readonly string[] => {
@@ -86,8 +86,10 @@ const isTargetFor = (method: string, target: string): boolean => {
 
 /** A start line, without its fields. */
 interface RequestLine {
+  readonly kind: 'line'
   readonly method: string
-  readonly target: string
+  readonly targetStart: number
+  readonly targetEnd: number
   readonly minor: 0 | 1
   readonly end: number
 }
@@ -101,6 +103,7 @@ const readMethod = (bytes: Buffer, start: number, end: number): string | Fault |
   }
   if (at - start > methodBytesMax) return odd.method
   if (at >= end) return undefined
+  if (at - start === 3 && bytes[start] === 71 && bytes[start + 1] === 69 && bytes[start + 2] === 84) return 'GET'
   const method = bytes.toString('latin1', start, at)
   return methods.has(method) ? method : odd.method
 }
@@ -120,8 +123,7 @@ const readRequestLine = (bytes: Buffer, start: number, end: number, limits: Head
   if (minor === -1) return odd.version
   const lineEnd = versionAt + versionLength
   if (bytes[lineEnd] !== CR || bytes[lineEnd + 1] !== LF) return odd.lineEnd
-  const target = bytes.toString('latin1', targetStart, at)
-  return isTargetFor(method, target) ? {method, target, minor, end: lineEnd + 2} : odd.form
+  return {kind: 'line', method, targetStart, targetEnd: at, minor, end: lineEnd + 2}
 }
 
 /** Skips the one empty line that may come before a request (RFC 9112 §2.2). */
@@ -143,14 +145,19 @@ export const parseRequestHead = (bytes: Buffer, start: number, end: number, limi
   if (headEnd === undefined) return isLarge ? tooLarge : undefined
   if (typeof headEnd !== 'number') return headEnd
   if (headEnd - start > limits.headBytesMax) return tooLarge
-  const {method, target, minor} = line
+  const {method, minor} = line
+  // One string for all: what is taken out of it later takes no copy.
   const text = bytes.toString('latin1', base, headEnd)
+  const target = text.slice(line.targetStart - base, line.targetEnd - base)
+  if (!isTargetFor(method, target)) return odd.form
   return {kind: 'request', method, target, minor, text, fieldsAt: line.end - base, fields, length: headEnd - start}
 }
 
 interface StatusLine {
+  readonly kind: 'line'
   readonly status: number
-  readonly reason: string
+  readonly reasonStart: number
+  readonly reasonEnd: number
   readonly minor: 0 | 1
   readonly end: number
 }
@@ -164,17 +171,19 @@ const readStatusLine = (bytes: Buffer, start: number, end: number): StatusLine |
   if (statusAt + 4 > end) return undefined
   const minor = minorAt(bytes, start)
   if (minor === -1 || bytes[statusAt - 1] !== SP) return odd.version
-  const [a, b, c] = [digitAt(bytes, statusAt), digitAt(bytes, statusAt + 1), digitAt(bytes, statusAt + 2)]
+  const a = digitAt(bytes, statusAt)
+  const b = digitAt(bytes, statusAt + 1)
+  const c = digitAt(bytes, statusAt + 2)
   if (!(a >= 1 && a <= 5 && b >= 0 && b <= 9 && c >= 0 && c <= 9)) return odd.status
   // The space before an empty reason phrase is often left out; that can not be misread.
   let at = statusAt + 3
   if (bytes[at] === SP) at++
   else if (bytes[at] !== CR) return odd.status
-  const reasonAt = at
+  const reasonStart = at
   while (at < end && valueByte[bytes[at] as number] === 1) at++
   if (at + 1 >= end) return at < end && bytes[at] !== CR ? odd.reason : undefined
   if (bytes[at] !== CR || bytes[at + 1] !== LF) return odd.reason
-  return {status: a * 100 + b * 10 + c, reason: bytes.toString('latin1', reasonAt, at), minor, end: at + 2}
+  return {kind: 'line', status: a * 100 + b * 10 + c, reasonStart, reasonEnd: at, minor, end: at + 2}
 }
 
 /** Parses the head of a response from `bytes[start, end)`. */
@@ -182,13 +191,14 @@ export const parseResponseHead = (bytes: Buffer, start: number, end: number, lim
   const line = readStatusLine(bytes, start, end)
   const isLarge = end - start >= limits.headBytesMax
   if (line === undefined) return isLarge ? tooLarge : undefined
-  if ('oversize' in line) return line
+  if (isFault(line)) return line
   const fields: Field[] = []
   const headEnd = scanFields(bytes, line.end, end, {known: fields, base: start, fieldsMax: limits.fieldsMax})
   if (headEnd === undefined) return isLarge ? tooLarge : undefined
   if (typeof headEnd !== 'number') return headEnd
   if (headEnd - start > limits.headBytesMax) return tooLarge
-  const {status, reason, minor} = line
+  const {status, minor} = line
   const text = bytes.toString('latin1', start, headEnd)
+  const reason = text.slice(line.reasonStart - start, line.reasonEnd - start)
   return {kind: 'response', status, reason, minor, text, fieldsAt: line.end - start, fields, length: headEnd - start}
 }

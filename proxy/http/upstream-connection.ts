@@ -6,7 +6,7 @@ import type {Limits} from '../limits.ts'
 import {type BodyReader, readBody} from './body.ts'
 import {LF} from './bytes.ts'
 import type {Deadlines, Waiting} from './deadlines.ts'
-import type {Fault} from './fields.ts'
+import {type Fault, fault} from './fields.ts'
 import {type Asked, type ResponseFraming, responseFraming} from './framing.ts'
 import {isFault, parseResponseHead, type ResponseHead} from './head.ts'
 import {Outlet} from './outlet.ts'
@@ -288,7 +288,7 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
     if (isFault(framing)) return this.#refuse(framing)
     if (framing.interim) {
       this.#interim += 1
-      if (this.#interim > interimAnswersMax) return this.#refuse({reason: 'it sent too many interim answers', oversize: true})
+      if (this.#interim > interimAnswersMax) return this.#refuse(fault('it sent too many interim answers', true))
       if (head.status === 100) this.#sink?.onContinue()
       return at + head.length
     }

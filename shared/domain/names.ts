@@ -51,3 +51,7 @@ export const parseServiceAddress = (host: string): ServiceAddress | undefined =>
 /** The inverse of {@link parseServiceAddress}. */
 export const serviceHost = ({formation, service, instance}: ServiceAddress): string =>
   `${instance === undefined ? '' : `${instance}.`}${service}.${formation}.service`
+
+/** The address with its port, as a Host header says it: 80 is left out. */
+export const serviceAuthority = (address: ServiceAddress, port: number | undefined): string =>
+  port === undefined || port === 80 ? serviceHost(address) : `${serviceHost(address)}:${port}`

@@ -47,19 +47,33 @@ export const normaliseLiteral = (text: string): string | undefined => {
   return upperEscapes(encodeURI(text).replaceAll('%25', '%'))
 }
 
+/** Whether a text is a host as most clients write it: small letters, digits, `-`, `_`, and dots between. */
+const isPlainHost = (text: string): boolean => {
+  if (text.length > 255) return false
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    const isPlain = (code >= 97 && code <= 122) || (code >= 48 && code <= 57) || code === 45 || code === 95 || code === 46
+    if (!isPlain) return false
+  }
+  return text.charCodeAt(text.length - 1) !== 46
+}
+
 /**
  * The host of a `Host` header or authority, lower-cased, without port and final dot (RFC 9110 §7.2, RFC 4343); `''` for an absent one. Undefined when it
  * can not be a host.
  */
 export const hostOf = (authority: string | undefined): string | undefined => {
   if (authority === undefined || authority === '') return ''
+  if (isPlainHost(authority)) return authority
   const parts = /^(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,255})(?::([0-9]{0,5}))?$/.exec(authority)
   return parts?.[1]?.toLowerCase().replace(/\.$/, '')
 }
 
+const plainQuery = /^[A-Za-z0-9\-._~!$&'()*+,;=:@/?%[\]|`^{}"<>\\]*$/
+
 /** A query as sent, with what does not belong in one escaped (RFC 3986 §3.4); undefined for none. */
 export const normaliseQuery = (query: string | undefined): string | undefined =>
-  query?.replace(/[^A-Za-z0-9\-._~!$&'()*+,;=:@/?%[\]|`^{}"<>\\]/g, percentByte)
+  query === undefined || plainQuery.test(query) ? query : query.replace(/[^A-Za-z0-9\-._~!$&'()*+,;=:@/?%[\]|`^{}"<>\\]/g, percentByte)
 
 /** The inside of a query, safe to put one path value into: what separates parameters is escaped. */
 export const asQueryValue = (value: string): string => value.replace(/[&=+;#?/]/g, percentByte)

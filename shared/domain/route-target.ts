@@ -1,5 +1,5 @@
 // Where a route leads: to a service, or to another URL. How targets are read, and how a request's variables are filled in. Pure.
-import {isName, parseServiceAddress, type ServiceAddress} from './names.ts'
+import {isName, parseServiceAddress, type ServiceAddress, serviceAuthority} from './names.ts'
 import {asQueryValue, hasDotSegment, normaliseLiteral} from './request-path.ts'
 import {type Outcome, type Piece, parseTemplate, shapeOf, type Values, variablesOf} from './template.ts'
 
@@ -8,10 +8,17 @@ interface TargetPath {
   readonly path: readonly Piece[]
   readonly query?: readonly Piece[]
 }
+/** A service, and what its Host header says. */
+interface NamedService {
+  readonly address: ServiceAddress
+  readonly authority: string
+}
 export interface ServiceTarget extends TargetPath {
   readonly kind: 'service'
   readonly host: readonly Piece[]
   readonly port?: number
+  /** The service that a host without variables names, found once. */
+  readonly named?: NamedService
 }
 export interface RedirectTarget extends TargetPath {
   readonly kind: 'redirect'
@@ -43,16 +50,19 @@ export const parsePath = (text: string, barePattern: string): Outcome<readonly P
 const hostForm = 'of the form [http://][INSTANCE.]SERVICE.FORMATION.service[:PORT][/PATH]'
 
 /** Checks what a target's host becomes with a valid name in every hole: that it is an address ending in `.service`. */
-const parseServiceHost = (text: string): Outcome<Pick<ServiceTarget, 'host' | 'port'>> => {
+const parseServiceHost = (text: string): Outcome<Pick<ServiceTarget, 'host' | 'port' | 'named'>> => {
   const port = /:([0-9]{1,5})$/.exec(text)
   const parsed = parseTemplate(port === null ? text : text.slice(0, port.index))
   if (!parsed.ok) return parsed
   const host = parsed.value
   const example = host.map(piece => (typeof piece === 'string' ? piece : 'x')).join('')
-  if (parseServiceAddress(example) === undefined) return refuse(`“${text}” is not ${hostForm}`)
+  const address = parseServiceAddress(example)
+  if (address === undefined) return refuse(`“${text}” is not ${hostForm}`)
   const number = Number(port?.[1] ?? 1)
   if (number < 1 || number > 65_535) return refuse(`port ${number} is not in 1–65535`)
-  return found(port === null ? {host} : {host, port: number})
+  const own = port === null ? {} : {port: number}
+  if (!host.every(piece => typeof piece === 'string')) return found({host, ...own})
+  return found({host, ...own, named: {address, authority: serviceAuthority(address, port === null ? undefined : number)}})
 }
 
 const parseQuery = (text: string): Outcome<readonly Piece[]> => {
@@ -120,11 +130,17 @@ export const formationNamed = (target: Target): string | undefined => {
 
 /** Where a matched request goes. `path` starts with `/` and carries the query. */
 export type ResolvedTarget =
-  | {readonly kind: 'service'; readonly address: ServiceAddress; readonly port?: number; readonly path: string}
+  | {
+      readonly kind: 'service'
+      readonly address: ServiceAddress
+      readonly port: number | undefined
+      readonly authority: string
+      readonly path: string
+    }
   | {readonly kind: 'redirect'; readonly status: number; readonly location: string}
 
 const render = (pieces: readonly Piece[], values: Values, encode: (value: string) => string): string =>
-  pieces.map(piece => (typeof piece === 'string' ? piece : encode(values[piece.name] ?? ''))).join('')
+  pieces.reduce<string>((text, piece) => text + (typeof piece === 'string' ? piece : encode(values[piece.name] ?? '')), '')
 
 const hostValue = /^[A-Za-z0-9_-]+$/
 
@@ -139,9 +155,9 @@ const renderHost = ({host}: Target, values: Values): Outcome<string> => {
 const renderPath = (target: Target, values: Values, query: string | undefined): Outcome<string> => {
   const path = render(target.path, values, value => value)
   if (hasDotSegment(path)) return refuse('the variables make a “.” or “..” segment in the target’s path')
-  const own = target.query === undefined ? undefined : render(target.query, values, asQueryValue)
-  const queries = [own, query].filter(text => text !== undefined && text !== '')
-  return found(queries.length === 0 ? path : `${path}?${queries.join('&')}`)
+  const own = target.query === undefined ? '' : render(target.query, values, asQueryValue)
+  if (query === undefined || query === '') return found(own === '' ? path : `${path}?${own}`)
+  return found(own === '' ? `${path}?${query}` : `${path}?${own}&${query}`)
 }
 
 /**
@@ -150,6 +166,12 @@ const renderPath = (target: Target, values: Values, query: string | undefined): 
  * are escaped. `query` is the request's, without `?`, and comes after the target's own.
  */
 export const resolveTarget = (target: Target, values: Values, query: string | undefined): Outcome<ResolvedTarget> => {
+  if (target.kind === 'service' && target.named !== undefined) {
+    const path = renderPath(target, values, query)
+    if (!path.ok) return path
+    const {address, authority} = target.named
+    return found({kind: 'service', address, port: target.port, authority, path: path.value})
+  }
   const host = renderHost(target, values)
   if (!host.ok) return host
   const path = renderPath(target, values, query)
@@ -161,6 +183,6 @@ export const resolveTarget = (target: Target, values: Values, query: string | un
   }
   const address = parseServiceAddress(host.value)
   if (address === undefined) return refuse(`“${host.value}” is not a service address`)
-  const resolved = {kind: 'service', address, path: path.value} as const
-  return found(target.port === undefined ? resolved : {...resolved, port: target.port})
+  const {port} = target
+  return found({kind: 'service', address, port, authority: serviceAuthority(address, port), path: path.value})
 }

@@ -124,28 +124,35 @@ const segmentSlots = (segments: readonly (readonly Piece[])[], compile: CompileP
   return slots.every(slot => slot !== undefined) ? slots : undefined
 }
 
-/** The value of a slot's variable in `part`; undefined when it does not fit. */
-const slotValue = ({before, after, pattern}: Exclude<Slot, {literal: string}>, part: string): string | undefined => {
-  if (part.length < before.length + after.length || !part.startsWith(before) || !part.endsWith(after)) return undefined
-  const value = part.slice(before.length, part.length - after.length)
+/** The value of a slot's variable in `text[start, end)`; undefined when it does not fit. */
+const slotValue = (slot: Exclude<Slot, {literal: string}>, text: string, start: number, end: number): string | undefined => {
+  const {before, after, pattern} = slot
+  const from = start + before.length
+  const to = end - after.length
+  if (from > to || !text.startsWith(before, start) || !text.startsWith(after, to)) return undefined
+  const value = text.slice(from, to)
   return (pattern === undefined ? value !== '' : pattern.match(value) !== undefined) ? value : undefined
 }
 
+/** Goes from separator to separator; with `takesRest` the last slot takes what is left. */
 const slotMatcher = (slots: readonly Slot[], separator: string, takesRest: boolean): Matcher => {
+  const last = slots.length - 1
   return text => {
-    const parts = text.split(separator)
-    if (takesRest ? parts.length < slots.length : parts.length !== slots.length) return undefined
-    if (takesRest) parts.push(parts.splice(slots.length - 1).join(separator))
     const values: Record<string, string> = {}
-    for (const [index, slot] of slots.entries()) {
-      const part = parts[index] as string
+    let start = 0
+    for (let index = 0; index <= last; index++) {
+      const slot = slots[index] as Slot
+      const next = index === last && takesRest ? -1 : text.indexOf(separator, start)
+      if (next < 0 !== (index === last)) return undefined
+      const end = next < 0 ? text.length : next
       if ('literal' in slot) {
-        if (slot.literal !== part) return undefined
-        continue
+        if (end - start !== slot.literal.length || !text.startsWith(slot.literal, start)) return undefined
+      } else {
+        const value = slotValue(slot, text, start, end)
+        if (value === undefined) return undefined
+        values[slot.name] = value
       }
-      const value = slotValue(slot, part)
-      if (value === undefined) return undefined
-      values[slot.name] = value
+      start = end + separator.length
     }
     return values
   }
