@@ -15,7 +15,6 @@ import {monotonicMs, readSeen} from './seen.ts'
 import {quickPace, unhurried, type World} from './world.ts'
 
 const warmUpMs = 3_000
-const failuresShownMax = 30
 
 const settingsOf = ({arguments: args, quick}: BenchOptions) => {
   const text = {type: 'string'} as const
@@ -65,7 +64,7 @@ const underLoad = async (world: World, {minutes, requestsPerSecond, wanted}: Ret
     const loadCores = round(load.cpuMs / 1_000 / seconds, 2)
     const {skipped, heldUpMs} = await load.stop()
     const seen = readSeen(file)
-    for (const line of failureLines(seen, journal, failuresShownMax)) world.progress(line)
+    for (const line of failureLines(seen, journal)) world.progress(line)
     return [...rowsOf(seen, journal), {candidate: 'gilliam', scenario: 'the load', notSent: skipped, loadCores, heldUpMs: round(heldUpMs)}]
   } finally {
     load.kill()

@@ -97,17 +97,25 @@ const lineOf = (one: Seen, journal: Journal, what: string): string => {
   return `${at}, after ${round(tookMs)} ms: ${shape}, ${via}, ${connection}: ${what}`
 }
 
-/** What is needed to find the causes of failures, a line each: at most `max` of each kind. Those lost to kills come last. */
-export const failureLines = (seen: readonly Seen[], journal: Journal, max: number): string[] => {
-  const failed = seen.filter(({cause}) => cause !== '').toSorted((a, b) => isLost(a, journal) - isLost(b, journal))
+const perCauseMax = 3
+
+/** At most {@link perCauseMax} of each kind. */
+const examples = <T>(all: readonly T[], kindOf: (one: T) => string): T[] =>
+  [...Map.groupBy(all, kindOf).values()].flatMap(alike => alike.slice(0, perCauseMax))
+
+/** What is needed to find the causes of failures: a few examples of each, a line each. Those lost to kills come last. */
+export const failureLines = (seen: readonly Seen[], journal: Journal): string[] => {
+  const isLost = (one: Seen): boolean => isLostToKill(one, journal.kills)
+  const failed = examples(
+    seen.filter(({cause}) => cause !== ''),
+    one => `${isLost(one)} ${phaseOf(journal, one)?.name} ${one.cause}`,
+  ).toSorted((a, b) => Number(isLost(a)) - Number(isLost(b)))
   const late = lateAnswers(seen, journal.choices).filter(({lateMs}) => lateMs > propagationMsMax)
   return [
-    ...failed.slice(0, max).map(one => lineOf(one, journal, `${one.cause} ${one.detail}`.trim())),
-    ...late.slice(0, max).map(({seen: one, lateMs}) => {
+    ...failed.map(one => lineOf(one, journal, `${one.cause} ${one.detail}`.trim())),
+    ...late.slice(0, perCauseMax).map(({seen: one, lateMs}) => {
       const who = `${one.instance} of release ${one.release}`
       return lineOf(one, journal, `answered by ${who}, ${round(lateMs)} ms after it was to be silent`)
     }),
   ]
 }
-
-const isLost = (one: Seen, {kills}: Journal): number => (isLostToKill(one, kills) ? 1 : 0)
