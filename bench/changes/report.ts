@@ -27,6 +27,22 @@ const phaseRow = (name: string, seen: readonly Seen[], journal: Journal): Row =>
   }
 }
 
+/** The whole run in one row. */
+export const totalOf = (seen: readonly Seen[], journal: Journal): Row => {
+  const failed = seen.filter(({cause}) => cause !== '')
+  const lost = failed.filter(one => isLostToKill(one, journal.kills)).length
+  const ms = (journal.phases.at(-1)?.to ?? 0) - (journal.phases[0]?.from ?? 0)
+  const counted = seen.filter(({startedAt}) => startedAt >= (journal.phases[0]?.from ?? 0))
+  return {
+    candidate,
+    scenario: 'everything',
+    requests: counted.length,
+    perSecond: round(counted.length / (ms / 1_000)),
+    failed: failed.length - lost,
+    lostToKills: lost,
+  }
+}
+
 const causeRows = (name: string, seen: readonly Seen[], {kills}: Journal): Row[] => {
   const causes = new Map<string, {failed: number; lost: number}>()
   for (const one of seen) {
