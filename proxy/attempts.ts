@@ -110,8 +110,7 @@ export class Attempts {
     if (isBroken(outcome)) {
       if (upstream.connectionBroke(this.#now())) this.#events.ejected()
     } else if (outcome.kind === 'failed' && outcome.failure.connection && !outcome.answerBegun) {
-      upstream.connectionFailed(this.#now())
-      this.#events.ejected()
+      if (upstream.connectionFailed(this.#now())) this.#events.ejected()
     }
   }
 
@@ -124,6 +123,8 @@ export class Attempts {
     if (untried === 0 || answerBegun) return false
     const {timedOut} = failure
     if (!mayRetry({method: request.method, attempts, sent, bodyConsumed: request.bodyConsumed(), timedOut})) return false
+    // What never reached an instance is no work done twice: it only goes where it might have gone at once.
+    if (!sent) return true
     const budget = spend(service.budget)
     if (budget === undefined) return false
     service.budget = budget

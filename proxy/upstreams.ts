@@ -68,14 +68,18 @@ export class Upstream {
     this.#errors += 1
     if (this.#errors < errorsInARowMax) return false
     this.#errors = 0
-    this.connectionFailed(now)
-    return true
+    return this.connectionFailed(now)
   }
 
-  /** A connection was refused or broken: passed over for a few seconds, longer when it repeats. */
-  connectionFailed(now: number): void {
+  /**
+   * A connection was refused or broken: passed over for a few seconds, longer when it repeats; true when it was not before. All that fail while it is passed
+   * over are the same failure: a hundred requests on their way to an instance that dies do not keep it out for longer than one.
+   */
+  connectionFailed(now: number): boolean {
+    if (this.ejectedUntil > now) return false
     this.#failures += 1
     this.ejectedUntil = now + ejectionMs(this.#failures)
+    return true
   }
 
   /**
@@ -85,8 +89,18 @@ export class Upstream {
   connectionBroke(now: number): boolean {
     const again = this.#brokenBefore
     this.#brokenBefore = true
-    if (again) this.connectionFailed(now)
-    return again
+    return again && this.connectionFailed(now)
+  }
+
+  /** It appeared in the feed, perhaps not for the first time: one that was away and is back, healthy again, begins with a clean record. */
+  appeared(at: number): void {
+    if (at > this.since) {
+      this.#failures = 0
+      this.#errors = 0
+      this.#brokenBefore = false
+      this.ejectedUntil = 0
+    }
+    this.since = at
   }
 }
 
@@ -119,7 +133,7 @@ export class Upstreams {
     const upstream =
       known ?? new Upstream(key, name, {host, port, near, release}, this.#serviceOf(`${endpoint.service}.${formation}`), this.#shared)
     if (known === undefined) this.#byKey.set(key, upstream)
-    upstream.since = endpoint.since ?? 0
+    upstream.appeared(endpoint.since ?? 0)
     return upstream
   }
 

@@ -10,12 +10,13 @@ import {type Change, changes} from './changes.ts'
 import {Generator} from './generator.ts'
 import {Journal} from './journal.ts'
 import {formation, host, service, writeProject} from './project.ts'
-import {failureLines, rowsOf} from './report.ts'
+import {failureLines, rowsOf, totalOf} from './report.ts'
 import {monotonicMs, readSeen} from './seen.ts'
 import {quickPace, unhurried, type World} from './world.ts'
 
 const warmUpMs = 3_000
-const failuresShownMax = 30
+/** As shells tell of a SIGINT. */
+const interruptedExit = 130
 
 const settingsOf = ({arguments: args, quick}: BenchOptions) => {
   const text = {type: 'string'} as const
@@ -65,8 +66,8 @@ const underLoad = async (world: World, {minutes, requestsPerSecond, wanted}: Ret
     const loadCores = round(load.cpuMs / 1_000 / seconds, 2)
     const {skipped, heldUpMs} = await load.stop()
     const seen = readSeen(file)
-    for (const line of failureLines(seen, journal, failuresShownMax)) world.progress(line)
-    return [...rowsOf(seen, journal), {candidate: 'gilliam', scenario: 'the load', notSent: skipped, loadCores, heldUpMs: round(heldUpMs)}]
+    for (const line of failureLines(seen, journal)) world.progress(line)
+    return [...rowsOf(seen, journal), {...totalOf(seen, journal), notSent: skipped, loadCores, heldUpMs: round(heldUpMs)}]
   } finally {
     load.kill()
   }
@@ -76,6 +77,8 @@ const underLoad = async (world: World, {minutes, requestsPerSecond, wanted}: Ret
 export const run: Bench = async options => {
   const settings = settingsOf(options)
   const stage = new Stage()
+  const interrupted = (): void => void stage.close().finally(() => process.exit(interruptedExit))
+  process.once('SIGINT', interrupted).once('SIGTERM', interrupted)
   try {
     await stage.start()
     const project = writeProject(join(stage.folder, 'changes'))
@@ -86,6 +89,7 @@ export const run: Bench = async options => {
     const common = {stage, client: stageClient(stage), journal: new Journal(), project, pace, progress: options.progress}
     return await underLoad({...common, release: 1, deploys: 0}, settings)
   } finally {
+    process.off('SIGINT', interrupted).off('SIGTERM', interrupted)
     await stage.close()
   }
 }

@@ -27,6 +27,22 @@ const phaseRow = (name: string, seen: readonly Seen[], journal: Journal): Row =>
   }
 }
 
+/** The whole run in one row. */
+export const totalOf = (seen: readonly Seen[], journal: Journal): Row => {
+  const failed = seen.filter(({cause}) => cause !== '')
+  const lost = failed.filter(one => isLostToKill(one, journal.kills)).length
+  const ms = (journal.phases.at(-1)?.to ?? 0) - (journal.phases[0]?.from ?? 0)
+  const counted = seen.filter(({startedAt}) => startedAt >= (journal.phases[0]?.from ?? 0))
+  return {
+    candidate,
+    scenario: 'everything',
+    requests: counted.length,
+    perSecond: round(counted.length / (ms / 1_000)),
+    failed: failed.length - lost,
+    lostToKills: lost,
+  }
+}
+
 const causeRows = (name: string, seen: readonly Seen[], {kills}: Journal): Row[] => {
   const causes = new Map<string, {failed: number; lost: number}>()
   for (const one of seen) {
@@ -97,17 +113,25 @@ const lineOf = (one: Seen, journal: Journal, what: string): string => {
   return `${at}, after ${round(tookMs)} ms: ${shape}, ${via}, ${connection}: ${what}`
 }
 
-/** What is needed to find the causes of failures, a line each: at most `max` of each kind. Those lost to kills come last. */
-export const failureLines = (seen: readonly Seen[], journal: Journal, max: number): string[] => {
-  const failed = seen.filter(({cause}) => cause !== '').toSorted((a, b) => isLost(a, journal) - isLost(b, journal))
+const perCauseMax = 3
+
+/** At most {@link perCauseMax} of each kind. */
+const examples = <T>(all: readonly T[], kindOf: (one: T) => string): T[] =>
+  [...Map.groupBy(all, kindOf).values()].flatMap(alike => alike.slice(0, perCauseMax))
+
+/** What is needed to find the causes of failures: a few examples of each, a line each. Those lost to kills come last. */
+export const failureLines = (seen: readonly Seen[], journal: Journal): string[] => {
+  const isLost = (one: Seen): boolean => isLostToKill(one, journal.kills)
+  const failed = examples(
+    seen.filter(({cause}) => cause !== ''),
+    one => `${isLost(one)} ${phaseOf(journal, one)?.name} ${one.cause}`,
+  ).toSorted((a, b) => Number(isLost(a)) - Number(isLost(b)))
   const late = lateAnswers(seen, journal.choices).filter(({lateMs}) => lateMs > propagationMsMax)
   return [
-    ...failed.slice(0, max).map(one => lineOf(one, journal, `${one.cause} ${one.detail}`.trim())),
-    ...late.slice(0, max).map(({seen: one, lateMs}) => {
+    ...failed.map(one => lineOf(one, journal, `${one.cause} ${one.detail}`.trim())),
+    ...late.slice(0, perCauseMax).map(({seen: one, lateMs}) => {
       const who = `${one.instance} of release ${one.release}`
       return lineOf(one, journal, `answered by ${who}, ${round(lateMs)} ms after it was to be silent`)
     }),
   ]
 }
-
-const isLost = (one: Seen, {kills}: Journal): number => (isLostToKill(one, kills) ? 1 : 0)

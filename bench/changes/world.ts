@@ -23,7 +23,6 @@ export interface Pace {
 export const unhurried: Pace = {stepMs: 3_000, flipMs: 700, flips: 6, killMs: 3_000, kills: 5, routeSwaps: 20, restMs: 1_000}
 export const quickPace: Pace = {stepMs: 1_500, flipMs: 400, flips: 4, killMs: 2_000, kills: 3, routeSwaps: 8, restMs: 300}
 
-/** Connections to instances are kept for less than this; what still hangs on an old one shows within it. */
 export interface Listed {
   readonly id: string
   readonly service: string

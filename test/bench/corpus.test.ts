@@ -17,7 +17,7 @@ const page = readFileSync(fileURLToPath(new URL('../../docs/http-corpus.md', imp
 const documented = {requests: ownColumn(page, 'requests'), answers: ownColumn(page, 'answers')}
 /** Only entries that are never answered wait for as long as this. */
 const patienceMs = 3_000
-const waitsMs = 200
+const waitsMs = 800
 const patience = {firstMs: patienceMs, quietMs: patienceMs}
 
 /** Expects as many answers as the page says, and looks whether more come. */
