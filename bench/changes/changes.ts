@@ -98,6 +98,7 @@ const statusOf = (pid: number, field: string): string => {
 const catchesHangup = (pid: number): boolean => (BigInt(`0x${statusOf(pid, 'SigCgt') || '0'}`) & 1n) === 1n
 
 const oldWorkersMs = 5_000
+const goneLookMs = 5
 
 /** SIGHUP to a router or proxy whose workers are replaced one after the other. */
 const reload =
@@ -126,6 +127,12 @@ const reload =
 const serverPid = (world: World, name: string): number | undefined =>
   world.stage.instancePids(formation, name).find(pid => !readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('/bin/sh'))
 
+/** Resolves when the process is gone, or a zombie, which holds nothing any more (proc(5): State). */
+const killed = async (pid: number): Promise<void> => {
+  process.kill(pid, 'SIGKILL')
+  while (!['', 'Z'].includes(statusOf(pid, 'State'))) await sleep(goneLookMs)
+}
+
 /** `kill -9` of one instance after the other, when all of them run. */
 const kills: Change = async world => {
   const {journal, pace} = world
@@ -137,10 +144,7 @@ const kills: Change = async world => {
     })
     const {id} = all[count % all.length] ?? {id: ''}
     const pid = serverPid(world, `${service}.${id}`)
-    if (pid !== undefined) {
-      process.kill(pid, 'SIGKILL')
-      journal.kill(id)
-    }
+    if (pid !== undefined) await journal.kill(id, () => killed(pid))
     await sleep(pace.killMs)
   }
   await rest(world, instances)

@@ -21,8 +21,8 @@ export const byPhase = (seen: readonly Seen[], journal: Pick<Journal, 'phases'>)
   return groups
 }
 
-/** A killed process takes this long to be gone altogether, on a busy machine; what is sent to it until then gets no answer. */
-const dyingMs = 100
+/** Router and proxy hear of a connection’s end this much later than it was seen to be gone, when the machine is busy. */
+const heardMs = 250
 
 /** Nothing of the request reached an instance, as the answer says or as there was nobody to send it to. */
 const unsent = /^(?:not connected|503 )|upstream_refused/
@@ -31,8 +31,9 @@ const unsent = /^(?:not connected|503 )|upstream_refused/
  * Whether a kill took with it what nobody could save: a POST that was sent may have been carried out (RFC 9110 §9.2.2), and an answer that has begun can
  * not begin again. Everything else could have been repeated elsewhere.
  */
-export const isLostToKill = ({cause, shape, startedAt, tookMs}: Seen, kills: readonly Kill[]): boolean => {
-  const isCaught = kills.some(({at}) => startedAt <= at + dyingMs && startedAt + tookMs >= at)
+export const isLostToKill = ({cause, shape, startedAt, tookMs, detail}: Seen, kills: readonly Kill[]): boolean => {
+  const isNamed = (instance: string): boolean => detail === '' || detail.includes(instance)
+  const isCaught = kills.some(({at, goneAt, instance}) => startedAt <= goneAt + heardMs && startedAt + tookMs >= at && isNamed(instance))
   return isCaught && (cause.startsWith('closed within the answer') || (shape === 'post' && !unsent.test(cause)))
 }
 

@@ -21,6 +21,8 @@ export interface Choice {
 
 export interface Kill {
   readonly at: number
+  /** When its process had let go of everything: on a busy machine, connections to it stay open for a while. */
+  readonly goneAt: number
   /** The instance's id. */
   readonly instance: string
 }
@@ -51,7 +53,10 @@ export class Journal {
     this.choices.push({...choice, at, told: monotonicMs()})
   }
 
-  kill(instance: string): void {
-    this.kills.push({at: monotonicMs(), instance})
+  /** Kills an instance and notes when. `carryOut` resolves when it is gone. */
+  async kill(instance: string, carryOut: () => Promise<unknown>): Promise<void> {
+    const at = monotonicMs()
+    await carryOut()
+    this.kills.push({at, goneAt: monotonicMs(), instance})
   }
 }

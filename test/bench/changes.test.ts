@@ -105,14 +105,15 @@ describe('what failed', () => {
   })
 
   it('is lost to a kill only when it was under way then, and could not be repeated', () => {
-    const kills = [{at: 1_000, instance: 'a'}]
+    const kills = [{at: 1_000, goneAt: 1_010, instance: 'k3x9w2m1qa'}]
     const cut = 'closed within the answer'
     assert.equal(isLostToKill(seen(995, {shape: 'post', cause: '502 upstream_broken'}), kills), true)
     assert.equal(isLostToKill(seen(995, {shape: 'stream', cause: cut}), kills), true)
     assert.equal(isLostToKill(seen(995, {shape: 'get', cause: '502 upstream_broken'}), kills), false)
     assert.equal(isLostToKill(seen(995, {shape: 'post', cause: '502 upstream_refused'}), kills), false)
+    assert.equal(isLostToKill(seen(995, {shape: 'post', cause: '502 upstream_broken', detail: 'Instance “z” …'}), kills), false)
     assert.equal(isLostToKill(seen(900, {shape: 'stream', cause: cut}), kills), false)
-    assert.equal(isLostToKill(seen(1_200, {shape: 'post', cause: '502 upstream_broken'}), kills), false)
+    assert.equal(isLostToKill(seen(1_300, {shape: 'post', cause: '502 upstream_broken'}), kills), false)
   })
 })
 
