@@ -1,7 +1,7 @@
 // Tries instances of a service one after the other until one takes the request. Owns the loop; the rules are shared/domain/balancer.ts.
 import {earn, mayRetry, pick, spend} from '#shared/domain/balancer.ts'
 import type {Failure} from './failures.ts'
-import type {ServiceRecord, Upstream} from './upstreams.ts'
+import type {Upstream} from './upstreams.ts'
 
 /** How one attempt ended. `until`: what the instance is busy with after the attempt itself, such as a tunnel. */
 export type Tried =
@@ -16,11 +16,21 @@ export interface Attempted {
   readonly upstream: Upstream
 }
 
-export interface AttemptRequest {
+/** Hears how an attempt ended, once. */
+export interface Settler {
+  readonly settled: (outcome: Tried) => void
+}
+
+/** A request that is to be taken by one of several instances. */
+export interface Errand {
   readonly method: string
-  readonly bodyConsumed: () => boolean
+  /** Whether a part of the body is gone: then nobody else can get it. */
+  readonly bodyConsumed: boolean
   /** Id of the instance to try first, while it is not passed over. */
-  readonly preferred?: string | undefined
+  readonly preferred: string | undefined
+  readonly tryOne: (upstream: Upstream, settler: Settler) => void
+  /** It is over. Called once. */
+  readonly tried: (attempted: Attempted) => void
 }
 
 /** What happens on the way, for metrics. */
@@ -33,101 +43,118 @@ export interface AttemptEvents {
 const isBroken = (outcome: Tried): boolean =>
   outcome.kind === 'failed' && outcome.failure.connection && outcome.sent && !outcome.answerBegun
 
-/** Tries one instance; `settle` is called once. */
-type TryOne = (upstream: Upstream, settle: (outcome: Tried) => void) => void
+/** What all requests share. */
+interface Trying {
+  readonly now: () => number
+  readonly random: () => number
+  readonly events: AttemptEvents
+}
 
-export class Attempts {
-  readonly #now: () => number
-  readonly #random: () => number
-  readonly #events: AttemptEvents
+/** The attempts of one request. */
+class Run implements Settler, Attempted {
+  attempts = 0
+  upstream: Upstream
+  outcome: Tried = {kind: 'client_gone'}
+  readonly #trying: Trying
+  readonly #errand: Errand
+  #untried: readonly Upstream[]
+  #onceMore = true
 
-  constructor(clock: {now: () => number; random: () => number}, events: AttemptEvents) {
-    this.#now = clock.now
-    this.#random = clock.random
-    this.#events = events
+  constructor(trying: Trying, candidates: readonly Upstream[], first: Upstream, errand: Errand) {
+    this.#trying = trying
+    this.#errand = errand
+    this.#untried = candidates
+    this.upstream = first
   }
 
-  /**
-   * Gives the request to the best of `candidates`, and to another when it failed there and may be tried again; once more to the same one when that is the
-   * last and only its connection ended. `candidates` is not empty, and of one service, whose retry budget it is. Calls `done` once.
-   */
-  run(candidates: readonly Upstream[], request: AttemptRequest, tryOne: TryOne, done: (attempted: Attempted) => void): void {
-    const service = candidates[0]?.service
-    if (service === undefined) throw new Error('no instance to try')
-    service.budget = earn(service.budget)
-    let untried = candidates
-    let onceMore = true
-    let attempts = 0
-    const next = (): void => {
-      const upstream = this.#preferred(untried, request) ?? pick(untried, this.#now(), this.#random)
-      if (upstream === undefined) throw new Error('no instance to try')
-      attempts += 1
-      this.#attempt(upstream, tryOne, outcome => {
-        if (outcome.kind === 'failed') {
-          untried = untried.filter(one => one !== upstream)
-          if (untried.length === 0 && onceMore && isBroken(outcome)) {
-            onceMore = false
-            untried = [upstream]
-          }
-          if (this.#mayGoOn(outcome, request, {attempts, untried: untried.length, service})) {
-            this.#events.retried()
-            return next()
-          }
-        }
-        done({outcome, attempts, upstream})
-      })
-    }
-    next()
-  }
-
-  #preferred(untried: readonly Upstream[], {preferred}: AttemptRequest): Upstream | undefined {
-    if (preferred === undefined) return undefined
-    return untried.find(({instance, ejectedUntil}) => instance === preferred && ejectedUntil <= this.#now())
-  }
-
-  #attempt(upstream: Upstream, tryOne: TryOne, settle: (outcome: Tried) => void): void {
+  next(): void {
+    const {now, random} = this.#trying
+    const upstream = this.#preferred() ?? pick(this.#untried, now(), random)
+    if (upstream === undefined) throw new Error('no instance to try')
+    this.attempts += 1
+    this.upstream = upstream
     upstream.inFlight += 1
-    upstream.lastUsedAt = this.#now()
-    tryOne(upstream, outcome => {
-      this.#record(upstream, outcome)
-      settle(outcome)
-    })
+    upstream.lastUsedAt = now()
+    this.#errand.tryOne(upstream, this)
+  }
+
+  #preferred(): Upstream | undefined {
+    const {preferred} = this.#errand
+    if (preferred === undefined) return undefined
+    const now = this.#trying.now()
+    return this.#untried.find(({instance, ejectedUntil}) => instance === preferred && ejectedUntil <= now)
+  }
+
+  settled(outcome: Tried): void {
+    const {upstream} = this
+    this.outcome = outcome
+    this.#record(upstream, outcome)
+    if (outcome.kind === 'failed') {
+      this.#untried = this.#untried.filter(one => one !== upstream)
+      if (this.#untried.length === 0 && this.#onceMore && isBroken(outcome)) {
+        this.#onceMore = false
+        this.#untried = [upstream]
+      }
+      if (this.#mayGoOn(outcome)) {
+        this.#trying.events.retried()
+        this.next()
+        return
+      }
+    }
+    this.#errand.tried(this)
   }
 
   /** What an attempt says of its instance. */
   #record(upstream: Upstream, outcome: Tried): void {
-    const release = (): void => {
-      upstream.inFlight -= 1
-      upstream.lastUsedAt = this.#now()
-    }
+    const {now, events} = this.#trying
     if (outcome.kind === 'answered') {
-      if (upstream.answered(outcome.status, this.#now())) this.#events.ejected()
-      if (outcome.until === undefined) release()
-      else void outcome.until.then(release)
+      if (upstream.answered(outcome.status, now())) events.ejected()
+      if (outcome.until === undefined) this.#release(upstream)
+      else void outcome.until.then(() => this.#release(upstream))
       return
     }
-    release()
+    this.#release(upstream)
     if (isBroken(outcome)) {
-      if (upstream.connectionBroke(this.#now())) this.#events.ejected()
+      if (upstream.connectionBroke(now())) events.ejected()
     } else if (outcome.kind === 'failed' && outcome.failure.connection && !outcome.answerBegun) {
-      if (upstream.connectionFailed(this.#now())) this.#events.ejected()
+      if (upstream.connectionFailed(now())) events.ejected()
     }
   }
 
-  #mayGoOn(
-    outcome: Tried & {kind: 'failed'},
-    request: AttemptRequest,
-    {attempts, untried, service}: {attempts: number; untried: number; service: ServiceRecord},
-  ): boolean {
-    const {failure, sent, answerBegun} = outcome
-    if (untried === 0 || answerBegun) return false
-    const {timedOut} = failure
-    if (!mayRetry({method: request.method, attempts, sent, bodyConsumed: request.bodyConsumed(), timedOut})) return false
+  #release(upstream: Upstream): void {
+    upstream.inFlight -= 1
+    upstream.lastUsedAt = this.#trying.now()
+  }
+
+  #mayGoOn({failure, sent, answerBegun}: Tried & {kind: 'failed'}): boolean {
+    if (this.#untried.length === 0 || answerBegun) return false
+    const {method, bodyConsumed} = this.#errand
+    if (!mayRetry({method, attempts: this.attempts, sent, bodyConsumed, timedOut: failure.timedOut})) return false
     // What never reached an instance is no work done twice: it only goes where it might have gone at once.
     if (!sent) return true
+    const {service} = this.upstream
     const budget = spend(service.budget)
     if (budget === undefined) return false
     service.budget = budget
     return true
+  }
+}
+
+export class Attempts {
+  readonly #trying: Trying
+
+  constructor({now, random}: {now: () => number; random: () => number}, events: AttemptEvents) {
+    this.#trying = {now, random, events}
+  }
+
+  /**
+   * Gives the request to the best of `candidates`, and to another when it failed there and may be tried again; once more to the same one when that is the
+   * last and only its connection ended. `candidates` is not empty, and of one service, whose retry budget it is.
+   */
+  run(candidates: readonly Upstream[], errand: Errand): void {
+    const [first] = candidates
+    if (first === undefined) throw new Error('no instance to try')
+    first.service.budget = earn(first.service.budget)
+    new Run(this.#trying, candidates, first, errand).next()
   }
 }

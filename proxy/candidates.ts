@@ -1,8 +1,8 @@
 // The instances that can take a request. What depends on the table alone is found once per address and kept until endpoints or traffic choice of the
 // formation change; which release it is to be is asked for each request.
 import type {ServiceAddress} from '#shared/domain/names.ts'
-import type {ReleaseChooser, Traffic} from '#shared/domain/traffic.ts'
-import {type Asking, choiceFor, chooserFor, type Known, ofRelease, type Place, placesOf, releaseOf} from './select.ts'
+import type {ReleaseChooser, RequestFields, Traffic} from '#shared/domain/traffic.ts'
+import {choiceFor, chooserFor, type Known, ofRelease, type Place, placesOf, releaseOf} from './select.ts'
 import type {Upstream, Upstreams} from './upstreams.ts'
 
 export type Found = {readonly ok: true; readonly upstreams: readonly Upstream[]} | {readonly ok: false; readonly detail: string}
@@ -42,8 +42,8 @@ export class Candidates {
     this.#random = random
   }
 
-  /** The upstreams that serve an address, or why there are none. */
-  find(known: Known, wanted: Wanted, {request, session}: Asking): Found {
+  /** The upstreams that serve an address, or why there are none. `session`: id of the instance that the client's session sticks to. */
+  find(known: Known, wanted: Wanted, request: RequestFields, session?: string): Found {
     const {whole, places, choose, choice, byRelease} = this.#keptOf(known, wanted)
     if (whole !== undefined || choose === undefined || choice === undefined) return whole as Found
     const held = session === undefined ? undefined : releaseOf(places, session)

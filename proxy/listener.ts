@@ -3,6 +3,7 @@ import type {Server as HttpServer} from 'node:http'
 import {type AddressInfo, createServer, type Server} from 'node:net'
 import {setImmediate as nextTurn, setTimeout as sleep} from 'node:timers/promises'
 import {problemAnswer} from './answers.ts'
+import type {Tried} from './attempts.ts'
 import {ClientConnection, type ClientOptions} from './http/client-connection.ts'
 import type {Exchange} from './http/exchange.ts'
 import type {Fault} from './http/fields.ts'
@@ -48,6 +49,7 @@ export class Listener {
   readonly server: Server
   readonly #options: ListenerOptions
   readonly #connections = new Set<ClientConnection>()
+  readonly #served = (client: ClientConnection, outcome: Tried | undefined): void => this.#options.tunnels.hold(client, outcome)
   #drained: Promise<boolean> | undefined
   #ends = {acceptUntil: Number.POSITIVE_INFINITY, idleUntil: Number.POSITIVE_INFINITY, until: Number.POSITIVE_INFINITY}
 
@@ -72,7 +74,7 @@ export class Listener {
     const {traffic, tunnels} = this.#options
     if (exchange.head.method === 'CONNECT') tunnels.connect(exchange, connection)
     else if (tunnels.isOwn(connection)) tunnels.refuseLoop(exchange)
-    else traffic.serve(exchange, connection, outcome => tunnels.hold(connection, outcome))
+    else traffic.serve(exchange, connection, this.#served)
   }
 
   /** Answers what could not be parsed, and ends the connection. */

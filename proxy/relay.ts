@@ -2,7 +2,7 @@
 // one: a kept connection that turns out to be closed says nothing about the instance.
 import {isIdempotent} from '#shared/domain/balancer.ts'
 import type {HeaderEdit} from '#shared/domain/header-edit.ts'
-import type {Tried} from './attempts.ts'
+import type {Settler, Tried} from './attempts.ts'
 import {ExchangeError, failureOf} from './failures.ts'
 import type {BodySink, ClientWatcher, Exchange} from './http/exchange.ts'
 import {type ResponseFraming, takesTrailers} from './http/framing.ts'
@@ -19,9 +19,6 @@ export interface RelayOptions {
   readonly head: string
   /** Put on every answer that has none. */
   readonly requestId: string
-  /** The present time as an HTTP date. */
-  readonly date: () => string
-  readonly draining: () => boolean
   /** When the whole exchange has taken too long, in milliseconds since the epoch. */
   readonly endsAt?: number | undefined
   /** Longest the request's body may be. */
@@ -30,10 +27,16 @@ export interface RelayOptions {
   readonly edit?: HeaderEdit | undefined
   /** What became of the request's. */
   readonly requestEdit?: HeaderEdit | undefined
-  readonly now: () => number
+  readonly common: RelayCommon
 }
 
-type Settle = (outcome: Tried) => void
+/** What all relays share. */
+export interface RelayCommon {
+  /** The present time as an HTTP date. */
+  readonly date: () => string
+  readonly draining: () => boolean
+  readonly now: () => number
+}
 
 /** A client that waits to be told is told to go on after this time, if the instance says nothing: it may not know how to (RFC 9110 §10.1.1). */
 const continueWaitMs = 1_000
@@ -43,7 +46,7 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
   readonly #exchange: Exchange
   readonly #client: TunnelEnd
   readonly #options: RelayOptions
-  readonly #settle: Settle
+  readonly #settler: Settler
   #connection: UpstreamConnection | undefined
   #settled = false
   #headSent = false
@@ -54,23 +57,23 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
   #waiting: NodeJS.Timeout | undefined
   readonly connectTimeoutMs: number
 
-  constructor(pool: Pool, exchange: Exchange, client: TunnelEnd, options: RelayOptions, settle: Settle) {
+  constructor(pool: Pool, exchange: Exchange, client: TunnelEnd, options: RelayOptions, settler: Settler) {
     this.#pool = pool
     this.#exchange = exchange
     this.#client = client
     this.#options = options
-    this.#settle = settle
+    this.#settler = settler
     this.connectTimeoutMs = options.limits.connectTimeoutMs
     this.#fresh = exchange.framing.webSocket
   }
 
   start(): void {
-    const {endsAt, now} = this.#options
+    const {endsAt, common} = this.#options
     this.#exchange.watch(this)
     this.#exchange.idleTimeoutMs = this.#options.limits.idleTimeoutMs
     if (endsAt !== undefined) {
       const late = (): void => this.#breakOff(new ExchangeError('TOTAL_TIMEOUT', 'the whole exchange took too long'))
-      this.#timer = setTimeout(late, Math.max(0, endsAt - now()))
+      this.#timer = setTimeout(late, Math.max(0, endsAt - common.now()))
     }
     this.#pool.take(this, this.#fresh)
   }
@@ -78,10 +81,10 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
   #end(outcome: Tried): void {
     if (this.#settled) return
     this.#settled = true
-    clearTimeout(this.#timer)
-    clearTimeout(this.#waiting)
+    if (this.#timer !== undefined) clearTimeout(this.#timer)
+    this.#stopWaiting()
     this.#exchange.watch(undefined)
-    this.#settle(outcome)
+    this.#settler.settled(outcome)
   }
 
   onConnection(connection: UpstreamConnection): void {
@@ -112,6 +115,7 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
   }
 
   #stopWaiting(): void {
+    if (this.#waiting === undefined) return
     clearTimeout(this.#waiting)
     this.#waiting = undefined
   }
@@ -192,13 +196,13 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
     const {kind} = framing.body
     const unsized = kind === 'chunked' || kind === 'close'
     // What is not read of the request can not be told from the next one: the connection ends (RFC 9112 §9.3).
-    if (this.#options.draining() || !exchange.bodyWhole || (unsized && isOld)) exchange.last = true
+    if (this.#options.common.draining() || !exchange.bodyWhole || (unsized && isOld)) exchange.last = true
     const isSwitch = head.status === 101
     const connection = isSwitch ? 'upgrade' : exchange.last ? 'close' : isOld ? 'keepAlive' : 'unsaid'
     this.#trailers = kind === 'chunked' && takesTrailers(exchange.head)
     const way: AnswerWay = {
       requestId: this.#options.requestId,
-      date: this.#options.date(),
+      date: this.#options.common.date(),
       framing: unsized ? (isOld ? 'close' : 'chunked') : 'asIs',
       trailers: this.#trailers,
       connection,
@@ -266,7 +270,7 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
  * Sends the request to the place behind `pool` and answers `exchange` with what comes back. Settles when the answer has been passed on, has failed, or the
  * client is gone; for an answer that switches protocols, when it has, with `until` for as long as that lasts.
  */
-export const relay = (pool: Pool, exchange: Exchange, client: TunnelEnd, options: RelayOptions, settle: Settle): void => {
-  if (exchange.gone) settle({kind: 'client_gone'})
-  else new Relay(pool, exchange, client, options, settle).start()
+export const relay = (pool: Pool, exchange: Exchange, client: TunnelEnd, options: RelayOptions, settler: Settler): void => {
+  if (exchange.gone) settler.settled({kind: 'client_gone'})
+  else new Relay(pool, exchange, client, options, settler).start()
 }

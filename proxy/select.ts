@@ -1,7 +1,7 @@
 // Which of a formation's endpoints can take a request: service, instance, port and release. Pure; who of them gets it is the balancer's choice.
 import type {ServiceAddress} from '#shared/domain/names.ts'
 import type {Endpoint} from '#shared/domain/registry.ts'
-import {type ReleaseChooser, type RequestFields, releaseChooser, releasesNamed, type Traffic} from '#shared/domain/traffic.ts'
+import {type ReleaseChooser, releaseChooser, releasesNamed, type Traffic} from '#shared/domain/traffic.ts'
 
 /** An endpoint, and when it appeared; absent for those that were there when we first looked. */
 export interface SeenEndpoint extends Endpoint {
@@ -32,13 +32,6 @@ export type Selection = {readonly ok: true; readonly places: readonly Place[]} |
 export interface Known {
   readonly endpoints: readonly SeenEndpoint[]
   readonly traffic: Readonly<Record<string, Traffic>>
-}
-
-/** What a request has to do with the choice. */
-export interface Asking {
-  readonly request: RequestFields
-  /** Id of the instance that the client's session sticks to. */
-  readonly session?: string | undefined
 }
 
 /** What a traffic choice says of requests, among the releases that are alive. */

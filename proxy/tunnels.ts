@@ -1,6 +1,6 @@
 // CONNECT: requests that end in a tunnel of raw bytes, or, if HTTP is what comes through it, in requests of their own. Owns connecting, and which tunnels are
 // open, WebSockets included; the bytes are http/tunnel.ts's.
-import type {Tried} from './attempts.ts'
+import type {Settler, Tried} from './attempts.ts'
 import type {Destination} from './destination.ts'
 import {failureOf} from './failures.ts'
 import type {ClientConnection} from './http/client-connection.ts'
@@ -9,8 +9,7 @@ import {joinUnlessHttp} from './http/first-bytes.ts'
 import type {Pool} from './http/pool.ts'
 import {joinTunnel} from './http/tunnel.ts'
 import {type Place, type Shared, UpstreamConnection} from './http/upstream-connection.ts'
-import {answerByItself, answerWithProblem, type End, type TrafficOptions, tryOutside, tryService} from './traffic.ts'
-import type {Upstream} from './upstreams.ts'
+import {answerByItself, answerWithProblem, type End, endOf, seekService, type TrafficOptions, tryOutside} from './traffic.ts'
 import {beginVisit, entryOf, isProblem, loopProblem, type Problem, settled} from './visit.ts'
 
 export interface TunnelOptions extends TrafficOptions {
@@ -62,12 +61,19 @@ export class Tunnels {
       done({})
     } else if (decided.kind === 'outside') {
       const place = this.#options.outside.place(decided)
-      tryOutside(this.#options, decided, settle => this.#tryOne(exchange, client, place, settle), done)
+      tryOutside(this.#options, decided, settler => this.#tryOne(exchange, client, place, settler), done)
     } else {
-      const request = {method: 'GET', bodyConsumed: () => false}
-      const tryOne = (upstream: Upstream, settle: (outcome: Tried) => void): void =>
-        this.#tryOne(exchange, client, upstream, settle, upstream.pool)
-      tryService(this.#options, visit, decided, request, tryOne, done)
+      seekService(this.#options, {
+        visit,
+        destination: decided,
+        holdUntil: 0,
+        method: 'GET',
+        bodyConsumed: false,
+        preferred: undefined,
+        tryOne: (upstream, settler) => this.#tryOne(exchange, client, upstream, settler, upstream.pool),
+        tried: attempted => done(endOf(decided, attempted)),
+        ended: done,
+      })
     }
   }
 
@@ -93,10 +99,10 @@ export class Tunnels {
   }
 
   /** Connects to `place`. `pool`: who has a use for the connection when requests come through the tunnel; without one they go through unseen. */
-  #tryOne(exchange: Exchange, client: ClientConnection, place: Place, settle: (outcome: Tried) => void, pool?: Pool): void {
+  #tryOne(exchange: Exchange, client: ClientConnection, place: Place, settler: Settler, pool?: Pool): void {
     const {limits, shared} = this.#options
     if (exchange.gone) {
-      settle({kind: 'client_gone'})
+      settler.settled({kind: 'client_gone'})
       return
     }
     let isOver = false
@@ -106,7 +112,7 @@ export class Tunnels {
       if (isOver) return
       isOver = true
       exchange.watch(undefined)
-      settle(outcome)
+      settler.settled(outcome)
     }
     const connection = new UpstreamConnection(place, shared, {
       onOpen: () => {

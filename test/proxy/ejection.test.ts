@@ -55,16 +55,16 @@ describe('an instance that dies', () => {
     const ended: Attempted[] = []
     const failing: (() => void)[] = []
     for (let i = 0; i < requests; i++) {
-      const request = {method: 'GET', bodyConsumed: () => false, preferred: dead.instance}
-      attempts.run(
-        [dead, well],
-        request,
-        (upstream, settle) => {
-          if (upstream === dead) failing.push(() => settle(how))
-          else settle({kind: 'answered', status: 200})
+      attempts.run([dead, well], {
+        method: 'GET',
+        bodyConsumed: false,
+        preferred: dead.instance,
+        tryOne: (upstream, settler) => {
+          if (upstream === dead) failing.push(() => settler.settled(how))
+          else settler.settled({kind: 'answered', status: 200})
         },
-        attempted => ended.push(attempted),
-      )
+        tried: attempted => ended.push(attempted),
+      })
     }
     assert.equal(failing.length, requests)
     for (const fail of failing) fail()

@@ -142,7 +142,7 @@ test('a traffic choice picks the release, unless the address names an instance',
   const known = {endpoints, traffic: {web: {weights: {'3': 1}, matches}, other: {weights: {'9': 1}, matches: []}}}
   const ids = (lines: string[], more: {instance?: string} = {}, traffic: Known['traffic'] = known.traffic) => {
     const address = {service: 'web', formation: 'crm', ...more}
-    const asking = {request: new HeadFields(requestOf(...lines).head)}
+    const asking = new HeadFields(requestOf(...lines).head)
     const found = candidates.find({endpoints, traffic}, {address, authority: serviceHost(address)}, asking)
     return found.ok ? found.upstreams.map(({instance}) => instance).join(' ') : found.detail
   }
