@@ -74,7 +74,6 @@ class Run implements Settler, Attempted {
     this.attempts += 1
     this.upstream = upstream
     upstream.inFlight += 1
-    upstream.lastUsedAt = now()
     this.#errand.tryOne(upstream, this)
   }
 
@@ -107,23 +106,19 @@ class Run implements Settler, Attempted {
   /** What an attempt says of its instance. */
   #record(upstream: Upstream, outcome: Tried): void {
     const {now, events} = this.#trying
+    const at = now()
     if (outcome.kind === 'answered') {
-      if (upstream.answered(outcome.status, now())) events.ejected()
-      if (outcome.until === undefined) this.#release(upstream)
-      else void outcome.until.then(() => this.#release(upstream))
+      if (upstream.answered(outcome.status, at)) events.ejected()
+      if (outcome.until === undefined) upstream.over(at)
+      else void outcome.until.then(() => upstream.over(now()))
       return
     }
-    this.#release(upstream)
+    upstream.over(at)
     if (isBroken(outcome)) {
-      if (upstream.connectionBroke(now())) events.ejected()
+      if (upstream.connectionBroke(at)) events.ejected()
     } else if (outcome.kind === 'failed' && outcome.failure.connection && !outcome.answerBegun) {
-      if (upstream.connectionFailed(now())) events.ejected()
+      if (upstream.connectionFailed(at)) events.ejected()
     }
-  }
-
-  #release(upstream: Upstream): void {
-    upstream.inFlight -= 1
-    upstream.lastUsedAt = this.#trying.now()
   }
 
   #mayGoOn({failure, sent, answerBegun}: Tried & {kind: 'failed'}): boolean {

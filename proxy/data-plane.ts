@@ -14,6 +14,7 @@ import {createForwarder, type OutsidePolicy} from './forward.ts'
 import {createHttpDate} from './http/date.ts'
 import {Deadlines} from './http/deadlines.ts'
 import {createReadBuffer} from './http/read-buffer.ts'
+import {Turn} from './http/turn.ts'
 import {Ids} from './ids.ts'
 import {type Limits, shortestMs} from './limits.ts'
 import {LineWriter, type Sink} from './line-writer.ts'
@@ -89,7 +90,7 @@ const assemble = (options: DataPlaneOptions, draining: () => boolean) => {
   // A fault of ours ends the connection it happened on, not the process.
   const onFault = (error: unknown): void => log.error({err: error}, 'a request could not be served')
   const deadlines = new Deadlines(now, shortestMs(limits), onFault)
-  const shared = {limits, deadlines, readBuffer: createReadBuffer(), onFault}
+  const shared = {limits, deadlines, readBuffer: createReadBuffer(), turn: new Turn(), onFault}
   const upstreams = new Upstreams(shared, options.zone)
   const outside = createOutside(shared)
   const date = createHttpDate(now)

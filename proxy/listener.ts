@@ -54,11 +54,12 @@ export class Listener {
   #ends = {acceptUntil: Number.POSITIVE_INFINITY, idleUntil: Number.POSITIVE_INFINITY, until: Number.POSITIVE_INFINITY}
 
   constructor(options: ListenerOptions) {
-    const {limits, deadlines, onFault} = options.shared
+    const {limits, deadlines, turn, onFault} = options.shared
     this.#options = options
     const each: ClientOptions = {
       limits,
       deadlines,
+      turn,
       serve: (exchange, connection) => this.#serve(exchange, connection),
       refuse: (fault, connection) => this.#refuse(fault, connection),
       onClosed: connection => this.#connections.delete(connection),

@@ -210,7 +210,6 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
     }
     exchange.begin(head.status, forwardedAnswer(head, framing, way), way.framing === 'chunked')
     if (isSwitch) this.#switch()
-    else this.#connection?.expectWithin(this.#options.limits.idleTimeoutMs)
   }
 
   /** The instance speaks another protocol from here on. */

@@ -56,6 +56,12 @@ export class Upstream {
     this.pool = new Pool(place, shared)
   }
 
+  /** One of its requests is over. */
+  over(now: number): void {
+    this.inFlight -= 1
+    this.lastUsedAt = now
+  }
+
   /** It answered; true when that was one error too many in a row. */
   answered(status: number, now: number): boolean {
     this.#brokenBefore = false

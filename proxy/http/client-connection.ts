@@ -10,6 +10,7 @@ import {requestFraming} from './framing.ts'
 import {isFault, parseRequestHead} from './head.ts'
 import {Outlet} from './outlet.ts'
 import type {TunnelEnd, TunnelSink} from './tunnel.ts'
+import type {Turn} from './turn.ts'
 
 /**
  * `head`: between requests, or a head is coming in. `body`: a request is served whose body has not come in whole. `busy`: it has. `lingering`: we have said
@@ -27,6 +28,7 @@ const aheadBytesMax = 65_536
 export interface ClientOptions {
   readonly limits: Limits
   readonly deadlines: Deadlines
+  readonly turn: Turn
   readonly serve: (exchange: Exchange, connection: ClientConnection) => void
   /** Answers what can not be a request; `closed` connections are gone. */
   readonly refuse: (fault: Fault, connection: ClientConnection) => void
@@ -56,7 +58,7 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
   constructor(socket: Socket, options: ClientOptions) {
     this.#socket = socket
     this.#options = options
-    this.outlet = new Outlet(socket)
+    this.outlet = new Outlet(socket, options.turn)
     this.peer = {address: (socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, ''), port: socket.remotePort ?? 0}
     socket.on('data', chunk => this.#onData(chunk as Buffer))
     socket.on('end', () => this.#guard(() => this.#onEnd()))
@@ -74,6 +76,17 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
 
   get #idleTimeoutMs(): number {
     return this.#exchange?.idleTimeoutMs ?? this.#options.limits.idleTimeoutMs
+  }
+
+  /** A head, or what may become one, is coming in. */
+  get isPartial(): boolean {
+    return this.#state === 'head' && this.#held !== undefined
+  }
+
+  /** Ends the connection when everything has gone out. */
+  #destroySoon(): void {
+    this.outlet.flush()
+    this.#socket.destroySoon()
   }
 
   expectWithin(ms: number): void {
@@ -125,10 +138,10 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
     const isNew = this.#held === undefined
     this.#held = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk])
     if (this.#state === 'head') {
-      if (isNew) this.expectWithin(this.#options.limits.headTimeoutMs)
-      else if (!chunk.includes(LF) && this.#held.length < this.#options.limits.headBytesMax) return
+      if (!isNew && !chunk.includes(LF) && this.#held.length < this.#options.limits.headBytesMax) return
     } else if (this.#state === 'body' && this.#exchange?.bodyTaken === true) this.expectWithin(this.#idleTimeoutMs)
     this.#advance()
+    if (isNew && this.isPartial) this.expectWithin(this.#options.limits.headTimeoutMs)
     if (this.#held !== undefined && this.#state !== 'head' && this.#held.length >= aheadBytesMax) this.#pause()
   }
 
@@ -216,10 +229,11 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
   end(): void {
     this.#state = 'lingering'
     this.#held = undefined
+    this.outlet.flush()
     this.#socket.end(() => this.expectWithin(lingerMs))
     this.#unpause()
     this.expectWithin(this.#idleTimeoutMs)
-    if (this.#ended) this.#socket.destroySoon()
+    if (this.#ended) this.#destroySoon()
   }
 
   /**
@@ -236,13 +250,16 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
     this.#ended = true
     if (this.#state === 'tunnel') this.#tunnel?.end()
     else if (this.#state === 'busy') this.#expectSoon()
-    else if (this.#state === 'lingering' || this.isIdle) this.#socket.destroySoon()
-    else this.#socket.destroy()
+    else if (this.#state === 'lingering' || this.isIdle) this.#destroySoon()
+    else {
+      this.outlet.flush()
+      this.#socket.destroy()
+    }
   }
 
   /** The client has closed its side and everything it sent is used up. */
   #afterEnd(): void {
-    if (this.#state === 'head') this.#socket.destroySoon()
+    if (this.#state === 'head') this.#destroySoon()
     else if (this.#state === 'busy') this.#expectSoon()
   }
 
@@ -282,11 +299,12 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
   }
 
   finish(): void {
+    this.outlet.flush()
     this.#socket.end()
   }
 
   destroy(gently = false): void {
-    if (gently) this.#socket.destroySoon()
+    if (gently) this.#destroySoon()
     else this.#socket.destroy()
   }
 

@@ -1,6 +1,7 @@
 // Writes messages to a socket in as few writes as can be: a head and the first bytes of its body together. Owns the framing of what is written, and knows
 // when the other side is slow.
 import type {Socket} from 'node:net'
+import type {Turn} from './turn.ts'
 
 /** Up to here bytes are joined with what waits, as text: one write, copied at once. */
 const joinedBytesMax = 16_384
@@ -13,9 +14,12 @@ export class Outlet {
   #waiting = ''
   #chunked = false
   #held = false
+  readonly #turn: Turn
+  #isDue = false
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, turn: Turn) {
     this.#socket = socket
+    this.#turn = turn
   }
 
   /** Begins a message; nothing is written before {@link flush}, or before much has gathered. */
@@ -47,10 +51,18 @@ export class Outlet {
     return owned && this.#socket.writableLength > 0
   }
 
-  /** Ends the message's body. `trailers`: field lines with their line ends, for a body in chunks. */
+  /** Ends the message's body; it is written at the end of the turn. `trailers`: field lines with their line ends, for a body in chunks. */
   finish(trailers = ''): void {
     if (this.#chunked) this.#waiting += `0${crlf}${trailers}${crlf}`
     this.#chunked = false
+    if (this.#isDue) return
+    this.#isDue = true
+    this.#turn.add(this)
+  }
+
+  /** The turn of the event loop is over. */
+  depart(): void {
+    this.#isDue = false
     this.flush()
   }
 

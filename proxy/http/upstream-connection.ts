@@ -12,6 +12,7 @@ import {isFault, parseResponseHead, type ResponseHead} from './head.ts'
 import {Outlet} from './outlet.ts'
 import {type ReadBuffer, streamReadBytesMin} from './read-buffer.ts'
 import type {TunnelEnd, TunnelSink} from './tunnel.ts'
+import type {Turn} from './turn.ts'
 
 /** Who gets an answer. The connection calls it in this order: continue, head, body any number of times, end; or failed, once, at any time. */
 export interface AnswerSink {
@@ -46,6 +47,7 @@ export interface Shared {
   readonly limits: Limits
   readonly deadlines: Deadlines
   readonly readBuffer: ReadBuffer
+  readonly turn: Turn
   /** Told of a fault of ours; the connection it happened on ends. */
   readonly onFault: (error: unknown) => void
 }
@@ -80,6 +82,11 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
   /** Where a stream is read to. */
   #own: Buffer | undefined
   #isStreaming = false
+  /** Of a read of ours: whether the bytes are the connection's own. */
+  #isOwn = false
+  readonly #take = (bytes: Buffer, start: number, end: number): void => {
+    if (this.#sink?.onBody(bytes, start, end, this.#isOwn) === true) this.#own = undefined
+  }
   #late: LateCode = 'CONNECT_TIMEOUT'
   #error: Error | undefined
 
@@ -99,7 +106,7 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
       ...(lookup === undefined ? {} : {lookup}),
     }
     this.#socket = connect(options)
-    this.outlet = new Outlet(this.#socket)
+    this.outlet = new Outlet(this.#socket, shared.turn)
     this.#socket.on('connect', () => this.#guard(() => this.#onConnect()))
     this.#socket.on('end', () => this.#guard(() => this.#onEnd()))
     this.#socket.on('drain', () => this.#guard(() => this.#onDrain()))
@@ -149,8 +156,10 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
   /** Destroys the connection; whoever waits for an answer gets `error`. */
   destroy(gently: boolean, error?: Error): void {
     this.#error ??= error
-    if (gently) this.#socket.destroySoon()
-    else this.#socket.destroy()
+    if (gently) {
+      this.outlet.flush()
+      this.#socket.destroySoon()
+    } else this.#socket.destroy()
   }
 
   /** Ends the connection without telling the sink: it knows. */
@@ -193,6 +202,7 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
   }
 
   finish(): void {
+    this.outlet.flush()
     this.#socket.end()
   }
 
@@ -293,26 +303,24 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
       return at + head.length
     }
     const after = at + head.length
-    this.#beginAnswer(head, framing, bytes.subarray(after, end))
+    // What comes after 101 is the other protocol's: it waits until the tunnel is joined.
+    if (head.status === 101 && end > after) this.#partial = Buffer.from(bytes.subarray(after, end))
+    this.#beginAnswer(head, framing)
     return this.#state === 'answering' ? after : undefined
   }
 
-  #beginAnswer(head: ResponseHead, framing: ResponseFraming, rest: Buffer): void {
+  #beginAnswer(head: ResponseHead, framing: ResponseFraming): void {
     this.#state = 'answering'
     this.#persistent = framing.persistent
     this.#isSized = framing.body.kind !== 'close'
     this.#body = readBody(framing.body)
-    // What comes after 101 is the other protocol's: it waits until the tunnel is joined.
-    if (head.status === 101 && rest.length > 0) this.#partial = Buffer.from(rest)
     this.#sink?.onHead(head, framing)
   }
 
   #readBody(bytes: Buffer, start: number, end: number): void {
     const body = this.#body as BodyReader
-    const isOwn = bytes === this.#own
-    const next = body.read(bytes, start, end, (from, begin, stop) => {
-      if (this.#sink?.onBody(from, begin, stop, isOwn) === true) this.#own = undefined
-    })
+    this.#isOwn = bytes === this.#own
+    const next = body.read(bytes, start, end, this.#take)
     this.#isStreaming = end >= streamReadBytesMin
     if (typeof next !== 'number') this.#refuse(next)
     else if (body.done) this.#finish(next === end)

@@ -5,6 +5,7 @@ import {type Attempted, Attempts, type Tried} from '#proxy/attempts.ts'
 import {failureOf} from '#proxy/failures.ts'
 import {Deadlines} from '#proxy/http/deadlines.ts'
 import {createReadBuffer} from '#proxy/http/read-buffer.ts'
+import {Turn} from '#proxy/http/turn.ts'
 import {limitsDefault} from '#proxy/limits.ts'
 import {type Upstream, Upstreams} from '#proxy/upstreams.ts'
 import {ejectionMsBase, retryTokensMax} from '#shared/domain/balancer.ts'
@@ -39,7 +40,7 @@ describe('an instance that dies', () => {
     now = 1_000_000
     ejections = 0
     deadlines = new Deadlines(() => now, 1_000, onFault)
-    upstreams = new Upstreams({limits: limitsDefault, deadlines, readBuffer: createReadBuffer(), onFault})
+    upstreams = new Upstreams({limits: limitsDefault, deadlines, readBuffer: createReadBuffer(), turn: new Turn(), onFault})
     attempts = new Attempts({now: () => now, random: () => 0}, {retried: () => undefined, ejected: () => (ejections += 1)})
     dead = at('aaaaaaaaaa', 0)
     well = at('bbbbbbbbbb', 0)

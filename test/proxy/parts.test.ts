@@ -8,6 +8,7 @@ import {requestFraming} from '#proxy/http/framing.ts'
 import {isFault, parseRequestHead} from '#proxy/http/head.ts'
 import {createReadBuffer} from '#proxy/http/read-buffer.ts'
 import {forwardedRequest, forwardedTrailers, HeadFields, isLoop} from '#proxy/http/rewrite.ts'
+import {Turn} from '#proxy/http/turn.ts'
 import {limitsDefault} from '#proxy/limits.ts'
 import {readAuthority, readTarget} from '#proxy/request-target.ts'
 import {hostPortOf, type Known, placesOf} from '#proxy/select.ts'
@@ -133,7 +134,7 @@ test('a traffic choice picks the release, unless the address names an instance',
   const deadlines = new Deadlines(Date.now, 1_000, assert.ifError)
   t.after(() => deadlines.stop())
   const candidates = new Candidates(
-    new Upstreams({limits: limitsDefault, deadlines, readBuffer: createReadBuffer(), onFault: assert.ifError}),
+    new Upstreams({limits: limitsDefault, deadlines, readBuffer: createReadBuffer(), turn: new Turn(), onFault: assert.ifError}),
     () => 0,
   )
   const endpoint = (id: string, release?: number) => ({service: 'web', id, host: 'h', ports: {'80': 1}, ...(release && {release})})

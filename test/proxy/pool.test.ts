@@ -6,6 +6,7 @@ import {afterEach, beforeEach, describe, it} from 'node:test'
 import {Deadlines} from '#proxy/http/deadlines.ts'
 import {Pool} from '#proxy/http/pool.ts'
 import {createReadBuffer} from '#proxy/http/read-buffer.ts'
+import {Turn} from '#proxy/http/turn.ts'
 import type {UpstreamConnection} from '#proxy/http/upstream-connection.ts'
 import {limitsDefault} from '#proxy/limits.ts'
 
@@ -27,7 +28,7 @@ describe('a pool', () => {
     await once(server, 'listening')
     now = 0
     deadlines = new Deadlines(() => now, 1_000, onFault)
-    const shared = {limits: limitsDefault, deadlines, readBuffer: createReadBuffer(), onFault}
+    const shared = {limits: limitsDefault, deadlines, readBuffer: createReadBuffer(), turn: new Turn(), onFault}
     pool = new Pool({host: '127.0.0.1', port: (server.address() as AddressInfo).port}, shared)
   })
 

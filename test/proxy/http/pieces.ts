@@ -7,6 +7,7 @@ import {Deadlines} from '#proxy/http/deadlines.ts'
 import type {Exchange} from '#proxy/http/exchange.ts'
 import {responseFraming} from '#proxy/http/framing.ts'
 import {isFault, parseResponseHead} from '#proxy/http/head.ts'
+import {Turn} from '#proxy/http/turn.ts'
 import {limitsDefault} from '#proxy/limits.ts'
 import {headLimits, type Reading} from './read.ts'
 
@@ -80,6 +81,7 @@ export const connectionReads = (pieces: readonly Buffer[], taken: (request: Hear
   new ClientConnection(wire as never, {
     limits: {...limitsDefault, ...headLimits},
     deadlines,
+    turn: new Turn(),
     serve,
     refuse,
     onClosed: () => undefined,
