@@ -8,9 +8,9 @@ const shown = (bytes: Buffer): string => JSON.stringify(bytes.toString('latin1')
 /**
  * Settled: node:http may read on no further where we do. Behind a request for an upgrade that is not taken, since it leaves the rest to the upgrade; we take
  * `Upgrade` off before anybody else sees it. Behind `Proxy-Connection: close`, which it takes for `Connection`; it means nothing (RFC 9112 §C.2.2), and we
- * take it off too.
+ * take it off too. Before what begins like the preface of HTTP/2, where its parser stops without a word, before the request in front of it has ended.
  */
-const mayStopEarlier = (bytes: Buffer): boolean => /upgrade|proxy-connection/i.test(bytes.toString('latin1'))
+const mayStopEarlier = (bytes: Buffer): boolean => /upgrade|proxy-connection|PRI /i.test(bytes.toString('latin1'))
 
 /** Throws, telling both readings, when ours is not a strict reading of theirs. */
 const assertStricter = <S extends {readonly body: string; readonly trailers: string}>(

@@ -78,6 +78,7 @@ export const sequences: Family<RequestEntry> = {
     refuse('more bytes than the chunks', '9112 §6.3', `${chunked}de${second}`, 'abc'),
     refuse('LF behind a body', '9112 §2.2', `${sized}\n${second}`, 'abc'),
     refuse('a malformed request behind a sound one', '9112 §9.3.2', get('', line('GET / HTTP/1.1', 'Host : x\r\n')), ''),
+    refuse('preface of HTTP/2 behind a request', '9113 §3.4', get('', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), ''),
     refuse('an answer behind a request', '9112 §3', get('', 'HTTP/1.1 200 OK\r\n\r\n'), ''),
     wait('a head that is not whole', '9112 §8', 'GET / HTTP/1.1\r\nHost: x\r\n'),
     wait('a body that is not whole', '9112 §8', post('Content-Length: 9\r\n', 'abc')),
