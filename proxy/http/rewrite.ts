@@ -137,7 +137,7 @@ export interface AnswerWay {
   /** For an answer that has none. */
   readonly requestId: string
   /** The present time as an HTTP date, for an answer that has none (RFC 9110 §6.6.1). */
-  readonly date: string
+  readonly date: () => string
   /** How the body goes to the client; `close` ends with the connection. */
   readonly framing: 'asIs' | 'chunked' | 'close'
   /** Whether trailers go to the client too. */
@@ -159,7 +159,7 @@ const connectionLines = {
 export const forwardedAnswer = (head: ResponseHead, {options}: ResponseFraming, way: AnswerWay): string => {
   const dropped = head.status === 204 || head.status === 101 ? ofEmptyAnswers : ofAnswers
   let text = `HTTP/1.1 ${head.status} ${head.reason}\r\n${editedLines(keptLines(head, dropped, options.named), way.edit)}`
-  if (firstOf(head, 'date') === undefined) text += `date: ${way.date}\r\n`
+  if (firstOf(head, 'date') === undefined) text += `date: ${way.date()}\r\n`
   if (firstOf(head, 'x-request-id') === undefined) text += `x-request-id: ${way.requestId}\r\n`
   if (way.framing === 'chunked') text += 'transfer-encoding: chunked\r\n'
   if (way.trailers) text += announcedTrailers(head, options)
