@@ -52,6 +52,8 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
   #headSent = false
   #fresh: boolean
   #trailers = false
+  /** The client knows the answer's end by that of the connection. */
+  #untilClose = false
   #timer: NodeJS.Timeout | undefined
   /** Runs while the instance is asked whether it wants the body. */
   #waiting: NodeJS.Timeout | undefined
@@ -165,12 +167,19 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
     this.#connection?.abandon()
     this.#connection = undefined
     this.#end({kind: 'failed', failure: failureOf(error, sent, this.#options.limits), sent, answerBegun})
-    if (answerBegun) this.#exchange.host.destroy()
+    if (answerBegun) this.#cutOff()
   }
 
   onRequestBroken(): void {
     this.#connection?.abandon()
     this.#end({kind: 'client_gone'})
+  }
+
+  /** Half an answer must not look like a whole one. */
+  #cutOff(): void {
+    const {host} = this.#exchange
+    if (this.#untilClose) host.reset()
+    else host.destroy()
   }
 
   onDrained(): void {
@@ -208,6 +217,7 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
       connection,
       edit: this.#options.edit,
     }
+    this.#untilClose = way.framing === 'close'
     exchange.begin(head.status, forwardedAnswer(head, framing, way), way.framing === 'chunked')
     if (isSwitch) this.#switch()
   }
@@ -254,7 +264,7 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
       return
     }
     this.#end({kind: 'failed', failure: failureOf(error, true, this.#options.limits), sent: true, answerBegun})
-    if (answerBegun) this.#exchange.host.destroy()
+    if (answerBegun) this.#cutOff()
   }
 
   /** Whether the connection was closed by an instance that had done with it before our request came (RFC 9112 §9.3.1): the same may be sent again. */

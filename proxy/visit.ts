@@ -175,7 +175,9 @@ const clientOf = (exchange: Exchange): Way['client'] & {} => {
 }
 
 /** An IPv6 address stands for its /64, which one client has to itself (RFC 4291 §2.5.1). */
-const networkOf = (address: string): string => {
+const networkOf = (told: string): string => {
+  // An IPv4 client of a load balancer that listens on IPv6 (RFC 4291 §2.5.5.2).
+  const address = told.replace(/^::ffff:(?=[0-9]+\.)/i, '')
   if (!address.includes(':')) return address
   const [head = '', tail] = address.split('::')
   const before = head.split(':')

@@ -53,6 +53,8 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
   #paused = false
   #ended = false
   #isReading = false
+  /** Between requests, the last answer is taken in so slowly that the client was given more time, once. */
+  #isTakingLong = false
   #writtenBefore = 0
 
   constructor(socket: Socket, options: ClientOptions) {
@@ -95,7 +97,10 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
 
   onDeadline(): void {
     this.deadlineAt = Number.POSITIVE_INFINITY
-    if (this.#state === 'head' && this.#held !== undefined) {
+    if (this.#state === 'head' && this.#socket.writableLength > 0 && !this.#isTakingLong) {
+      this.#isTakingLong = true
+      this.expectWithin(this.#idleTimeoutMs)
+    } else if (this.#state === 'head' && this.#held !== undefined && !this.outlet.blocked) {
       this.#options.refuse(fault('the head of the request took too long'), this)
     } else if (this.#state === 'busy' && this.#socket.bytesWritten > this.#writtenBefore) this.#expectSoon()
     else this.#socket.destroy()
@@ -116,8 +121,9 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
   }
 
   #onDrain(): void {
-    if (this.#tunnel === undefined) this.#exchange?.drained()
-    else this.#tunnel.drained()
+    if (this.#tunnel !== undefined) this.#tunnel.drained()
+    else if (this.#exchange !== undefined) this.#exchange.drained()
+    else if (this.#state === 'head') this.#readNext()
   }
 
   #onData(chunk: Buffer): void {
@@ -151,7 +157,9 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
     this.#isReading = true
     let held = this.#held
     while (held !== undefined) {
-      if (this.#state === 'head') this.#readHead(held)
+      // A client that takes no answers is not served on: they would fill our memory.
+      if (this.#state === 'head' && this.outlet.blocked) this.#pause()
+      else if (this.#state === 'head') this.#readHead(held)
       else if (this.#state === 'body' && this.#exchange?.bodyTaken === true && !this.#paused) this.#readBody(held, this.#exchange)
       else break
       if (this.#held === held) break
@@ -220,6 +228,12 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
       return
     }
     this.#state = 'head'
+    this.#readNext()
+  }
+
+  /** Looks for the next request, in what is held and what comes. */
+  #readNext(): void {
+    this.#isTakingLong = false
     this.expectWithin(this.#held === undefined ? this.#options.limits.keepAliveMs : this.#options.limits.headTimeoutMs)
     this.#unpause()
     this.#advance()
@@ -306,6 +320,10 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
   destroy(gently = false): void {
     if (gently) this.#destroySoon()
     else this.#socket.destroy()
+  }
+
+  reset(): void {
+    this.#socket.resetAndDestroy()
   }
 
   pause(): void {

@@ -35,6 +35,8 @@ export interface ExchangeHost {
   readonly onAnswered: () => void
   readonly onClientSlow: (isSlow: boolean) => void
   readonly destroy: () => void
+  /** Ends the connection so that the client takes it for broken, not for ended. */
+  readonly reset: () => void
 }
 
 export class Exchange {

@@ -57,6 +57,7 @@ export class Pool implements Keeper {
   /** A connection that has become a tunnel is not one of ours any more. */
   detach(connection: UpstreamConnection): void {
     this.#open.delete(connection)
+    this.#openNext()
   }
 
   /** Takes in an open connection that somebody else has made, and whose end we are told of. */
@@ -96,6 +97,11 @@ export class Pool implements Keeper {
     const taker = this.#opening.get(connection)
     this.#opening.delete(connection)
     taker?.onNoConnection(error ?? new Error('the connection was closed'))
+    this.#openNext()
+  }
+
+  /** There may be room for who is first in line. */
+  #openNext(): void {
     const next = this.#open.size < this.#shared.limits.connectionsPerInstanceMax ? this.#next() : undefined
     if (next !== undefined) this.#connect(next)
   }

@@ -119,6 +119,9 @@ test('a limit by client counts addresses, as a load balancer on a private networ
   assert.equal(await statusFor('2001:db8:1:2::1'), 200)
   assert.equal(await statusFor('2001:db8:1:2:ffff::9'), 429)
   assert.equal(await statusFor('2001:db8:1:3::1'), 200)
+  assert.equal(await statusFor('::ffff:198.51.100.7'), 200)
+  assert.equal(await statusFor('::ffff:198.51.100.8'), 200, 'IPv4 clients as a load balancer on IPv6 writes them')
+  assert.equal(await statusFor('198.51.100.7'), 429)
   assert.equal((await call(router.port)).status, 200, 'the peer itself')
 })
 
