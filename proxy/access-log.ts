@@ -13,19 +13,13 @@ const textCharactersMax = 512
 
 const isError = ({status, code}: Entry): boolean => status >= 500 || code?.startsWith('upstream_') === true
 
-/** Whether a text is printable ASCII without what JSON strings escape; the rest is left to JSON.stringify. */
-const isPlain = (text: string): boolean => {
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at)
-    if (code < 32 || code > 126 || code === 34 || code === 92) return false
-  }
-  return true
-}
+/** Printable ASCII without what JSON strings escape; the rest is left to JSON.stringify. */
+const plain = /^[ !#-[\]-~]*$/
 
 /** A text of whatever origin as a JSON string, cut to a length that a line can bear. */
 const quoted = (text: string): string => {
   const short = text.length > textCharactersMax ? text.slice(0, textCharactersMax) : text
-  return isPlain(short) ? `"${short}"` : JSON.stringify(short)
+  return plain.test(short) ? `"${short}"` : JSON.stringify(short)
 }
 
 /** `000` to `999`. */
@@ -50,15 +44,46 @@ const levels = {info: 30, warn: 40} as const
 
 const optional = (name: string, value: string | undefined): string => (value === undefined ? '' : `,"${name}":${quoted(value)}`)
 
-/** What is known of where the request went. */
-const placeOf = ({route, service, formation, release, instance, code, detail}: Entry): string => {
-  const to = `${optional('route', route)}${optional('service', service)}${optional('formation', formation)}`
-  const by = `${release === undefined ? '' : `,"release":${release}`}${optional('instance', instance)}`
-  return code === undefined ? to + by : `${to}${by},"code":"${code}"${detail === undefined ? '' : `,"detail":${JSON.stringify(detail)}`}`
+/** Texts kept of what is the same in most lines: routes, instances, clients. */
+const keptTextsMax = 4_096
+
+/** Makes a text once for every key, until there are too many. */
+const createKept = <From>(make: (from: From) => string): ((key: string, from: From) => string) => {
+  const kept = new Map<string, string>()
+  return (key, from) => {
+    const known = kept.get(key)
+    if (known !== undefined) return known
+    const made = make(from)
+    if (kept.size >= keptTextsMax) kept.clear()
+    kept.set(key, made)
+    return made
+  }
 }
 
-const requestOf = ({kind, requestId, traceId, spanId, client, method, host, path}: Entry): string =>
-  `"kind":"${kind}","requestId":${quoted(requestId)},"traceId":"${traceId}","spanId":"${spanId}","client":${quoted(client)},"method":"${method}","host":${quoted(host)},"path":${quoted(path)}`
+const serviceOf = ({service, formation}: Entry): string => `${optional('service', service)}${optional('formation', formation)}`
+
+/** What goes wrong is rare: it may take long. */
+const failureOf = ({code, detail}: Entry): string =>
+  `${optional('code', code)}${detail === undefined ? '' : `,"detail":${JSON.stringify(detail)}`}`
+
+/** What is known of where a request went. */
+const createPlaceOf = (): ((entry: Entry) => string) => {
+  const routeOf = createKept((route: string) => optional('route', route))
+  const groupOf = createKept((entry: Entry) => `${serviceOf(entry)}${entry.release === undefined ? '' : `,"release":${entry.release}`}`)
+  const instanceOf = createKept((instance: string) => optional('instance', instance))
+  return entry => {
+    const {route, group, instance, code} = entry
+    const by = route === undefined ? '' : routeOf(route, route)
+    const to = group === undefined || instance === undefined ? serviceOf(entry) : groupOf(group, entry) + instanceOf(instance, instance)
+    return code === undefined ? by + to : by + to + failureOf(entry)
+  }
+}
+
+const createRequestOf = (): ((entry: Entry) => string) => {
+  const clientOf = createKept(quoted)
+  return ({kind, requestId, traceId, spanId, client, method, host, path}) =>
+    `,"kind":"${kind}","requestId":"${requestId}","traceId":"${traceId}","spanId":"${spanId}","client":${clientOf(client, client)},"method":"${method}","host":${quoted(host)},"path":${quoted(path)}`
+}
 
 /** Milliseconds with three decimals: printing any number with fractions takes far longer. */
 const decimal = (ms: number): string => {
@@ -68,7 +93,7 @@ const decimal = (ms: number): string => {
 }
 
 const outcomeOf = ({status, attempts, bytesIn, bytesOut, durationMs}: Entry): string =>
-  `"status":${status},"attempts":${attempts},"bytesIn":${bytesIn},"bytesOut":${bytesOut},"durationMs":${decimal(durationMs)}`
+  `,"status":${status},"attempts":${attempts},"bytesIn":${bytesIn},"bytesOut":${bytesOut},"durationMs":${decimal(durationMs)}`
 
 export interface AccessLogOptions {
   /** Of the program. */
@@ -82,7 +107,10 @@ export interface AccessLogOptions {
 /** Writes entries as `mode` says: errors as warnings, the rest as information. */
 export const createAccessLog = ({name, mode, write, random}: AccessLogOptions): Report => {
   const timeOf = createIsoTime()
-  const end = `,"msg":"request"}\n`
+  const placeOf = createPlaceOf()
+  const requestOf = createRequestOf()
+  const start = {info: `{"level":${levels.info},"name":"${name}","time":"`, warn: `{"level":${levels.warn},"name":"${name}","time":"`}
+  const end = ',"msg":"request"}\n'
   let second = 0
   let lines = 0
   let dropped = 0
@@ -100,13 +128,11 @@ export const createAccessLog = ({name, mode, write, random}: AccessLogOptions): 
     const failed = isError(entry)
     if (mode === 'off' || (mode === 'errors' && !failed)) return
     if (mode === 'sample' && !failed && random() >= sampledShare) return
-    const level = failed ? levels.warn : levels.info
     const before = dropped === 0 ? '' : `,"droppedLines":${dropped}`
+    const from = failed ? start.warn : start.info
+    const {endedAt} = entry
     const isIn =
-      admits(entry.endedAt) &&
-      write(
-        `{"level":${level},"time":"${timeOf(entry.endedAt)}","name":"${name}",${requestOf(entry)},${outcomeOf(entry)}${placeOf(entry)}${before}${end}`,
-      )
+      admits(endedAt) && write(`${from}${timeOf(endedAt)}"${requestOf(entry)}${outcomeOf(entry)}${placeOf(entry)}${before}${end}`)
     dropped = isIn ? 0 : dropped + 1
   }
 }

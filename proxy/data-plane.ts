@@ -83,15 +83,16 @@ const createDiscovery = (options: DataPlaneOptions, directory: Directory): Disco
 
 /** Makes all parts; nothing runs yet. */
 const assemble = (options: DataPlaneOptions, draining: () => boolean) => {
-  const {limits, log, now, random} = options
+  const {limits, log, random} = options
+  const turn = new Turn(options.now)
+  const {now} = turn
   const directory = new Directory({compile: compilePattern, withRoutes: options.role === 'router'})
-  const discovery = createDiscovery(options, directory)
+  const discovery = createDiscovery({...options, now}, directory)
   const metrics = createMetrics(directory, now)
   // A fault of ours ends the connection it happened on, not the process.
   const onFault = (error: unknown): void => log.error({err: error}, 'a request could not be served')
-  // Not by the time of day: a clock that is set would end everything at once, or nothing.
-  const deadlines = new Deadlines(() => performance.now(), shortestMs(limits), onFault)
-  const shared = {limits, deadlines, readBuffer: createReadBuffer(), turn: new Turn(), onFault}
+  const deadlines = new Deadlines(now, shortestMs(limits), onFault)
+  const shared = {limits, deadlines, readBuffer: createReadBuffer(), turn, onFault}
   const upstreams = new Upstreams(shared, options.zone)
   const outside = createOutside(shared)
   const date = createHttpDate(now)

@@ -58,7 +58,7 @@ const family = (
 }
 
 const statusSamples = ({labels, statuses}: Series<Labels>): Sample[] =>
-  [...statuses].map(([status, value]) => ({labels: {...labels, status}, value}))
+  [...statuses].map(([status, {count}]) => ({labels: {...labels, status}, value: count}))
 
 const sumAndCount = (name: string, {labels, count, sumMs}: Series<Labels>): Sample[] => [
   {metricName: `${name}_sum`, labels, value: sumMs / 1_000},

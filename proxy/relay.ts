@@ -211,7 +211,7 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
     this.#trailers = kind === 'chunked' && takesTrailers(exchange.head)
     const way: AnswerWay = {
       requestId: this.#options.requestId,
-      date: this.#options.common.date(),
+      date: this.#options.common.date,
       framing: unsized ? (isOld ? 'close' : 'chunked') : 'asIs',
       trailers: this.#trailers,
       connection,

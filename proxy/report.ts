@@ -3,6 +3,7 @@ import type {ErrorCode} from '#shared/errors.ts'
 
 export interface Entry {
   readonly kind: 'http' | 'upgrade' | 'connect'
+  /** What `acceptableRequestId` lets through, or ours: no character of it needs an escape. */
   readonly requestId: string
   /** Of the W3C trace context: the trace, and our part in it. */
   readonly traceId: string

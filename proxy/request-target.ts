@@ -1,5 +1,5 @@
 // What a request line and Host header say about where a request wants to go (RFC 9112 §3.2). Pure.
-import {hostOf, normalisePath, normaliseQuery} from '#shared/domain/request-path.ts'
+import {hostOf, isPlainTarget, normalisePath, normaliseQuery} from '#shared/domain/request-path.ts'
 
 /** A request target taken apart; `host` is lower-case and without port, `''` when the request names none. */
 export interface RequestTarget {
@@ -28,17 +28,25 @@ export const readAuthority = (authority: string): {host: string; port?: number} 
 
 const noPlace: {readonly host: string; readonly port?: number} = {host: ''}
 
-const readParts = (form: 'origin' | 'absolute', authority: string, rawPath: string, rawQuery: string | undefined): ReadTarget => {
+const readPlace = (form: 'origin' | 'absolute', authority: string, path: string, query: string | undefined): ReadTarget => {
   const place = authority === '' ? noPlace : readAuthority(authority)
   if (place === undefined) return refuse(`“${authority.slice(0, 260)}” is not a host with an optional port`)
+  return {ok: true, target: {form, host: place.host, port: place.port, path, query, authority}}
+}
+
+const readParts = (form: 'origin' | 'absolute', authority: string, rawPath: string, rawQuery: string | undefined): ReadTarget => {
   const path = normalisePath(rawPath === '' ? '/' : rawPath)
   if (path === undefined) return refuse('the path holds a “%” that is not followed by two hexadecimal digits')
-  const query = normaliseQuery(rawQuery)
-  return {ok: true, target: {form, host: place.host, port: place.port, path, query, authority}}
+  return readPlace(form, authority, path, normaliseQuery(rawQuery))
 }
 
 /** Path and query, without a fragment. */
 const readOrigin = (url: string, authority: string): ReadTarget => {
+  if (isPlainTarget(url)) {
+    const mark = url.indexOf('?')
+    const path = mark < 0 ? url : url.slice(0, mark)
+    return readPlace('origin', authority, path, mark < 0 ? undefined : url.slice(mark + 1))
+  }
   const fragment = url.indexOf('#')
   const end = fragment < 0 ? url.length : fragment
   const mark = url.indexOf('?')

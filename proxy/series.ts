@@ -9,7 +9,7 @@ export const bucketsMs: readonly number[] = [1, 2.5, 5, 10, 25, 50, 100, 250, 50
 export interface Series<Labels> {
   readonly labels: Labels
   /** Requests by status. */
-  readonly statuses: Map<number, number>
+  readonly statuses: Map<number, {count: number}>
   /** Requests by the bucket their duration falls in; the last is for what is above all bounds. */
   readonly buckets: number[]
   count: number
@@ -42,7 +42,9 @@ export class SeriesSet<Labels> {
   /** Counts one request; `labelsOf` is asked once per series. */
   count(first: string, second: string, entry: Entry, labelsOf: (entry: Entry) => Labels): void {
     const series = this.#known.get(first)?.get(second) ?? this.#make(first, second, entry, labelsOf)
-    series.statuses.set(entry.status, (series.statuses.get(entry.status) ?? 0) + 1)
+    const status = series.statuses.get(entry.status)
+    if (status === undefined) series.statuses.set(entry.status, {count: 1})
+    else status.count += 1
     const bucket = bucketOf(entry.durationMs)
     series.buckets[bucket] = (series.buckets[bucket] as number) + 1
     series.count += 1

@@ -1,4 +1,4 @@
-// Which bytes may stand where in a message (RFC 9110 §5, RFC 9112 §3), as tables. Tables only.
+// Which bytes may stand where in a message (RFC 9110 §5, RFC 9112 §3), mostly as tables. Pure.
 
 export const CR = 13
 export const LF = 10
@@ -13,8 +13,15 @@ const tokenBytes = new Set(Buffer.from("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNO
 /** tchar (RFC 9110 §5.6.2): names of methods and fields. */
 export const tokenByte = table(byte => tokenBytes.has(byte))
 
-/** field-vchar, space and tab (RFC 9110 §5.5): no control characters, neither NUL nor a bare CR or LF. */
-export const valueByte = table(byte => byte === TAB || (byte >= SP && byte !== 127))
+/** Where the bytes end that may stand in a field's value or a reason phrase (RFC 9110 §5.5): space and above but DEL, and tabs. Faster than a table. */
+export const textEnd = (bytes: Uint8Array, start: number, end: number): number => {
+  let at = start
+  for (; at < end; at++) {
+    const byte = bytes[at] as number
+    if (byte < SP ? byte !== TAB : byte === 127) break
+  }
+  return at
+}
 
 /** A request target: visible ASCII. `#` begins a fragment, which never travels (RFC 9112 §3.2). What else RFC 3986 forbids is escaped by routing. */
 export const targetByte = table(byte => byte > SP && byte < 127 && byte !== 35)

@@ -3,7 +3,7 @@
 
 /** Something that must not wait for ever. */
 export interface Waiting {
-  /** Milliseconds by {@link Deadlines.now}; Infinity for none. */
+  /** Milliseconds since the epoch; Infinity for none. */
   readonly deadlineAt: number
   readonly onDeadline: () => void
 }

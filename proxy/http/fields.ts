@@ -1,6 +1,6 @@
 // Field lines, of heads and trailers: one pass over the bytes that checks every one of them, and remembers where the few fields are that mean something
 // to a relay. Pure; refuses whatever RFC 9112 §5 does not allow.
-import {COLON, CR, foldedByte, LF, SP, TAB, tokenByte, valueByte} from './bytes.ts'
+import {COLON, CR, foldedByte, LF, SP, TAB, textEnd, tokenByte} from './bytes.ts'
 
 /** Fields a relay reads or rewrites. */
 const knownNames = [
@@ -77,6 +77,11 @@ const findKnown = (bytes: Buffer, start: number, end: number): Known | undefined
   return undefined
 }
 
+const hasUnderscore = (bytes: Buffer, start: number, end: number): boolean => {
+  for (let at = start; at < end; at++) if (bytes[at] === 95) return true
+  return false
+}
+
 const oddName = (byte: number | undefined): Fault => {
   if (byte === SP || byte === TAB) return fault('a header line begins with a blank, or has one before its colon')
   if (byte === LF) return fault('a line ends without CR')
@@ -109,14 +114,14 @@ export const scanFields = (
     if (at >= end) return undefined
     if (at === nameStart || bytes[at] !== COLON) return oddName(bytes[at])
     const nameEnd = at++
-    while (at < end && valueByte[bytes[at] as number] === 1) at++
+    at = textEnd(bytes, at, end)
     if (at >= end) return undefined
     if (bytes[at] !== CR) return oddValue(bytes[at])
     if (at + 1 >= end) return undefined
     if (bytes[at + 1] !== LF) return bareCr
     const found = findKnown(bytes, nameStart, nameEnd)
     if (found !== undefined) {
-      if (found.hyphenated && bytes.subarray(nameStart, nameEnd).includes(95)) return underscored
+      if (found.hyphenated && hasUnderscore(bytes, nameStart, nameEnd)) return underscored
       known.push(place(bytes, found, {base, start: nameStart, valueStart: nameEnd + 1, valueEnd: at}))
     }
     at += 2

@@ -82,8 +82,19 @@ const hasTab = ({fields, text}: RequestHead | ResponseHead): boolean => {
   return false
 }
 
-/** Digits without a leading zero that fit a double exactly. */
-const plainNumber = /^(?:0|[1-9][0-9]{0,14})$/
+const lengthDigitsMax = 15
+
+/** Digits without a leading zero that fit a double exactly; -1 for anything else. */
+const plainNumber = (text: string): number => {
+  if (text.length === 0 || text.length > lengthDigitsMax || (text.length > 1 && text.charCodeAt(0) === 48)) return -1
+  let number = 0
+  for (let at = 0; at < text.length; at++) {
+    const digit = text.charCodeAt(at) - 48
+    if (digit < 0 || digit > 9) return -1
+    number = number * 10 + digit
+  }
+  return number
+}
 
 /** The body's length as the fields say, before the rules of methods and statuses; undefined when they say nothing. */
 const declaredLength = (head: RequestHead | ResponseHead): BodyLength | Fault | undefined => {
@@ -101,8 +112,8 @@ const declaredLength = (head: RequestHead | ResponseHead): BodyLength | Fault | 
     return codings === 1 && firstOf(head, 'transfer-encoding')?.toLowerCase() === 'chunked' ? chunked : odd.coding
   }
   if (lengths > 1) return odd.twoLengths
-  const text = firstOf(head, 'content-length') ?? ''
-  return plainNumber.test(text) ? {kind: 'length', bytes: Number(text)} : odd.length
+  const bytes = plainNumber(firstOf(head, 'content-length') ?? '')
+  return bytes < 0 ? odd.length : {kind: 'length', bytes}
 }
 
 /** What a request's head says of what follows it. */

@@ -1,7 +1,7 @@
 // Heads of requests and responses, parsed from the bytes in one pass. The security boundary of the data plane: what RFC 9112 does not allow, or two
 // programs could read differently, is refused here. Pure; what bodies follow is framing.ts's business.
 import {METHODS} from 'node:http'
-import {CR, LF, SP, targetByte, valueByte} from './bytes.ts'
+import {CR, LF, SP, targetByte, textEnd} from './bytes.ts'
 import {type Fault, type Field, fault, type KnownName, scanFields} from './fields.ts'
 
 export interface HeadLimits {
@@ -180,7 +180,7 @@ const readStatusLine = (bytes: Buffer, start: number, end: number): StatusLine |
   if (bytes[at] === SP) at++
   else if (bytes[at] !== CR) return odd.status
   const reasonStart = at
-  while (at < end && valueByte[bytes[at] as number] === 1) at++
+  at = textEnd(bytes, at, end)
   if (at + 1 >= end) return at < end && bytes[at] !== CR ? odd.reason : undefined
   if (bytes[at] !== CR || bytes[at + 1] !== LF) return odd.reason
   return {kind: 'line', status: a * 100 + b * 10 + c, reasonStart, reasonEnd: at, minor, end: at + 2}

@@ -47,16 +47,21 @@ const editedLines = (lines: string, edit: HeaderEdit | undefined): string =>
   edit === undefined ? lines : `${withoutNamed(lines, edit.drop)}${fieldLines(edit.put)}`
 
 /** The field lines but those of known names in `dropped` and those that `Connection` names. */
-const keptLines = ({text, fieldsAt, fields}: Head, dropped: number, named: readonly string[]): string => {
+const keptLines = (head: Head, dropped: number, named: readonly string[]): string => {
+  const kept = keptFrom(head, head.fieldsAt, dropped)
+  return named.length === 0 ? kept : withoutNamed(kept, new Set(named))
+}
+
+/** The text from `from` on, without the blank line and without the known fields in `dropped`. */
+const keptFrom = ({text, fields}: Head, from: number, dropped: number): string => {
   let kept = ''
-  let at = fieldsAt
+  let at = from
   for (const {bit, start, end} of fields) {
     if ((dropped & bit) === 0) continue
     if (start > at) kept += text.slice(at, start)
     at = end
   }
-  kept += text.slice(at, text.length - 2)
-  return named.length === 0 ? kept : withoutNamed(kept, new Set(named))
+  return kept + text.slice(at, text.length - 2)
 }
 
 const withoutNamed = (lines: string, named: ReadonlySet<string>): string =>
@@ -137,7 +142,7 @@ export interface AnswerWay {
   /** For an answer that has none. */
   readonly requestId: string
   /** The present time as an HTTP date, for an answer that has none (RFC 9110 §6.6.1). */
-  readonly date: string
+  readonly date: () => string
   /** How the body goes to the client; `close` ends with the connection. */
   readonly framing: 'asIs' | 'chunked' | 'close'
   /** Whether trailers go to the client too. */
@@ -155,11 +160,17 @@ const connectionLines = {
   unsaid: '',
 } as const
 
+/** Status line and fields that stay. Mostly all of it is one piece of what came. */
+const keptAnswer = (head: ResponseHead, dropped: number, named: readonly string[], edit: HeaderEdit | undefined): string => {
+  if (head.minor === 1 && head.reason !== '' && named.length === 0 && edit === undefined) return keptFrom(head, 0, dropped)
+  return `HTTP/1.1 ${head.status} ${head.reason}\r\n${editedLines(keptLines(head, dropped, named), edit)}`
+}
+
 /** The head of an answer as the client gets it. */
 export const forwardedAnswer = (head: ResponseHead, {options}: ResponseFraming, way: AnswerWay): string => {
   const dropped = head.status === 204 || head.status === 101 ? ofEmptyAnswers : ofAnswers
-  let text = `HTTP/1.1 ${head.status} ${head.reason}\r\n${editedLines(keptLines(head, dropped, options.named), way.edit)}`
-  if (firstOf(head, 'date') === undefined) text += `date: ${way.date}\r\n`
+  let text = keptAnswer(head, dropped, options.named, way.edit)
+  if (firstOf(head, 'date') === undefined) text += `date: ${way.date()}\r\n`
   if (firstOf(head, 'x-request-id') === undefined) text += `x-request-id: ${way.requestId}\r\n`
   if (way.framing === 'chunked') text += 'transfer-encoding: chunked\r\n'
   if (way.trailers) text += announcedTrailers(head, options)

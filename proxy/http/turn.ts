@@ -1,5 +1,5 @@
-// The end of a turn of the event loop: what is to be written is gathered until everything that has arrived was looked at, and goes out in one burst. Whoever
-// gets it is then woken once for many messages, and we are interrupted less. Owns the moment; what is written is the outlet's business.
+// One turn of the event loop. What is to be written is gathered until everything that has arrived was looked at, and goes out in one burst: whoever gets it
+// is then woken once for many messages, and we are interrupted less. And the time is asked for once. Owns the moment; what is written is the outlet's business.
 
 /** Something with bytes to write. */
 interface Departing {
@@ -7,16 +7,43 @@ interface Departing {
 }
 
 export class Turn {
+  readonly #clock: () => number
   #due: Departing[] = []
+  #isSet = false
+  /** 0 until somebody asks. */
+  #now = 0
+
+  /** `clock` tells milliseconds since the epoch. */
+  constructor(clock: () => number) {
+    this.#clock = clock
+  }
+
+  /** Milliseconds since the epoch, the same for a whole turn. Work that takes longer than a turn's usual millisecond has to ask a clock. */
+  readonly now = (): number => {
+    if (this.#now === 0) {
+      this.#now = this.#clock()
+      this.#set()
+    }
+    return this.#now
+  }
 
   /** Calls `depart` when the turn ends. */
   add(departing: Departing): void {
-    if (this.#due.length === 0) setImmediate(() => this.#end())
     this.#due.push(departing)
+    this.#set()
   }
 
-  #end(): void {
+  #set(): void {
+    if (this.#isSet) return
+    this.#isSet = true
+    setImmediate(this.#end)
+  }
+
+  readonly #end = (): void => {
+    this.#isSet = false
+    this.#now = 0
     const due = this.#due
+    if (due.length === 0) return
     this.#due = []
     for (const departing of due) departing.depart()
   }

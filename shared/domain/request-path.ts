@@ -29,6 +29,11 @@ const removeDotSegments = (path: string): string => {
 /** Most paths need nothing done to them. */
 const plainPath = /^\/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*$/
 
+const plainTarget = /^\/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*(?:\?[A-Za-z0-9\-._~!$&'()*+,;=:@/?%[\]|`^{}"<>\\]*)?$/
+
+/** Whether path and query of a target are as {@link normalisePath} and {@link normaliseQuery} would make them. */
+export const isPlainTarget = (target: string): boolean => plainTarget.test(target) && !target.includes('/.')
+
 /**
  * The path of a request target, normalised as RFC 3986 §6.2.2 says: escapes of unreserved characters decoded, others in upper case, characters that
  * do not belong in a path escaped, dot segments resolved. `%2F` stays `%2F`. Undefined when a `%` is not followed by two hexadecimal digits, or the path
@@ -69,11 +74,9 @@ export const hostOf = (authority: string | undefined): string | undefined => {
   return parts?.[1]?.toLowerCase().replace(/\.$/, '')
 }
 
-const plainQuery = /^[A-Za-z0-9\-._~!$&'()*+,;=:@/?%[\]|`^{}"<>\\]*$/
-
 /** A query as sent, with what does not belong in one escaped (RFC 3986 §3.4); undefined for none. */
 export const normaliseQuery = (query: string | undefined): string | undefined =>
-  query === undefined || plainQuery.test(query) ? query : query.replace(/[^A-Za-z0-9\-._~!$&'()*+,;=:@/?%[\]|`^{}"<>\\]/g, percentByte)
+  query?.replace(/[^A-Za-z0-9\-._~!$&'()*+,;=:@/?%[\]|`^{}"<>\\]/g, percentByte)
 
 /** The inside of a query, safe to put one path value into: what separates parameters is escaped. */
 export const asQueryValue = (value: string): string => value.replace(/[&=+;#?/]/g, percentByte)

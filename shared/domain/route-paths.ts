@@ -150,12 +150,14 @@ const visit = <R extends PathRoute>(node: Node<R>, at: number, search: Search<R>
 }
 
 const none: Values = {}
+/** Beyond every route's order; small enough to be kept in place. */
+const orderMax = 2 ** 30 - 1
 
 /** The first route in order of precedence whose path matches. */
 export const findPath = <R extends PathRoute>({literal, root}: PathTree<R>, path: string): {route: R; values: Values} | undefined => {
-  const exact = literal.get(path)
+  const exact = literal.size === 0 ? undefined : literal.get(path)
   const found = exact === undefined ? undefined : {route: exact, values: none}
-  const search: Search<R> = {path, order: exact?.order ?? Number.POSITIVE_INFINITY, found}
+  const search: Search<R> = {path, order: exact?.order ?? orderMax, found}
   visit(root, 0, search)
   return search.found
 }

@@ -136,8 +136,8 @@ test('series are counted by themselves up to a limit, and forgotten when nothing
   assert.deepEqual(
     [...(set.all[0]?.statuses ?? [])],
     [
-      [200, 1],
-      [502, 1],
+      [200, {count: 1}],
+      [502, {count: 1}],
     ],
   )
   assert.deepEqual(set.all[0]?.buckets, [1, ...bucketsMs.slice(1).map(() => 0), 1])

@@ -81,7 +81,7 @@ export const connectionReads = (pieces: readonly Buffer[], taken: (request: Hear
   new ClientConnection(wire as never, {
     limits: {...limitsDefault, ...headLimits},
     deadlines,
-    turn: new Turn(),
+    turn: new Turn(Date.now),
     serve,
     refuse,
     onClosed: () => undefined,
