@@ -91,7 +91,9 @@ const assemble = (options: DataPlaneOptions, draining: () => boolean) => {
   const metrics = createMetrics(directory, now)
   // A fault of ours ends the connection it happened on, not the process.
   const onFault = (error: unknown): void => log.error({err: error}, 'a request could not be served')
-  const deadlines = new Deadlines(now, shortestMs(limits), onFault)
+  // Not by the time of day: when that is set forward or back, everything would end at once, or nothing in time.
+  const steady = new Turn(() => performance.now())
+  const deadlines = new Deadlines(steady.now, shortestMs(limits), onFault)
   const shared = {limits, deadlines, readBuffer: createReadBuffer(), turn, onFault}
   const upstreams = new Upstreams(shared, options.zone)
   const outside = createOutside(shared)

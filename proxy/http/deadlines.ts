@@ -3,7 +3,7 @@
 
 /** Something that must not wait for ever. */
 export interface Waiting {
-  /** Milliseconds since the epoch; Infinity for none. */
+  /** Milliseconds by {@link Deadlines.now}; Infinity for none. */
   readonly deadlineAt: number
   readonly onDeadline: () => void
 }

@@ -13,12 +13,12 @@ export class Turn {
   /** 0 until somebody asks. */
   #now = 0
 
-  /** `clock` tells milliseconds since the epoch. */
+  /** `clock` tells milliseconds since the epoch, or since any moment. */
   constructor(clock: () => number) {
     this.#clock = clock
   }
 
-  /** Milliseconds since the epoch, the same for a whole turn. Work that takes longer than a turn's usual millisecond has to ask a clock. */
+  /** Milliseconds by the clock, the same for a whole turn. Work that takes longer than a turn's usual millisecond has to ask a clock. */
   readonly now = (): number => {
     if (this.#now === 0) {
       this.#now = this.#clock()

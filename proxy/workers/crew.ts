@@ -133,12 +133,12 @@ export class Crew {
     if (this.#isStopping) return
     if (!isReady()) {
       log.error({why: whyNot(next.map(({worker}) => worker))}, 'the new workers do not get ready; the old ones stay')
-      for (const {worker} of next) worker.drain(hurry)
+      for (const {worker} of next) this.#retire(worker, hurry)
       return
     }
     for (const {slot, worker} of next) {
       clearTimeout(slot.timer)
-      this.#retire(slot.current)
+      this.#retire(slot.current, this.#options.replaced)
       Object.assign(slot, {current: worker, failures: 0})
     }
     log.info({workers: next.length}, 'reloaded')
@@ -146,9 +146,10 @@ export class Crew {
     for (const worker of draining.slice(0, -drainingMax * this.#slots.length)) worker.drain(hurry)
   }
 
-  #retire(worker: WorkerProcess): void {
-    worker.drain(this.#options.replaced)
-    void this.#until(() => worker.isGone, this.#options.replaced.timeoutMs + killAfterMs).then(isGone => {
+  /** Ends a worker as `drain` says; one that does not listen is killed. */
+  #retire(worker: WorkerProcess, drain: Drain): void {
+    worker.drain(drain)
+    void this.#until(() => worker.isGone, drain.timeoutMs + killAfterMs).then(isGone => {
       if (!isGone) worker.kill()
     })
   }

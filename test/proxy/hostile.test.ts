@@ -6,14 +6,14 @@ import {test} from 'node:test'
 import {type Limits, limitsDefault} from '#proxy/limits.ts'
 import {type Closer, call, entry, startInstance, startRouter, until} from './rig.ts'
 
-const routed = (t: Closer, port: number, limits: Partial<Limits> = {}) =>
+const routed = (t: Closer, port: number, limits: Partial<Limits> = {}, now = Date.now) =>
   startRouter(
     t,
     feed => {
       feed.announce('crm', entry('users', 'a1', port))
       feed.route(['*', '/{rest:.*}', 'users.crm.service/{rest}'])
     },
-    {limits: {...limitsDefault, drainTimeoutMs: 200, ...limits}},
+    {limits: {...limitsDefault, drainTimeoutMs: 200, ...limits}, now},
   )
 
 /** A server that speaks for itself. */
@@ -106,4 +106,24 @@ test('an answer that breaks off does not look whole to a client that knows its e
   socket.write('GET / HTTP/1.0\r\nHost: x\r\n\r\n')
   await new Promise(resolve => socket.once('close', resolve))
   assert.equal(ended, 'ECONNRESET')
+})
+
+test('a clock that is set forward ends no request', async t => {
+  let ahead = 0
+  const startedAt = Date.now()
+  let answer: (() => void) | undefined
+  const {port} = await startInstance(t, (_request, response) => {
+    answer = () => response.end('late')
+  })
+  const {router} = await routed(t, port, {}, () => Date.now() + ahead)
+  let isOver = false
+  const waiting = call(router.port).finally(() => {
+    isOver = true
+  })
+  await until(() => answer !== undefined, 'the instance is asked')
+  ahead = 600_000
+  // Deadlines that are over are noticed within half a second.
+  await until(() => isOver || Date.now() > startedAt + 1_000, 'deadlines were looked at')
+  answer?.()
+  assert.equal((await waiting).status, 200)
 })

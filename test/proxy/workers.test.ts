@@ -183,6 +183,18 @@ test('a program that does not start leaves the old workers where they are', asyn
   assert.match(router.output(), /of a version that this process can not lead/)
   await until(async () => (await router.workers()).length === 2, 'only the old ones')
   assert.deepEqual(await router.workers(), before)
+  // The first ends; the second holds on to the listening socket and hears nothing.
+  const first = JSON.stringify(join(program.folder, 'first'))
+  const hangs = 'writeFileSync(1, "hangs as " + process.pid + ";"); for (;;) {}'
+  await writeFile(
+    own.file,
+    `import {mkdirSync, writeFileSync} from 'node:fs'; try {mkdirSync(${first}); process.exitCode = 3} catch {${hangs}}`,
+  )
+  router.child.kill('SIGHUP')
+  const hung = (): number => Number(/hangs as ([0-9]+);/.exec(router.output())?.[1] ?? 0)
+  await until(() => hung() > 0, 'one hangs')
+  await until(() => !isAlive(hung()), 'it is ended all the same')
+  await until(async () => (await router.workers()).length === 2, 'only the old ones again')
   await copyFile(program.file, own.file)
   await router.reload()
 })
