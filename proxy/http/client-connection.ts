@@ -306,6 +306,10 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
     this.#advance()
   }
 
+  get isSending(): boolean {
+    return this.outlet.isSending
+  }
+
   send(bytes: Buffer, start: number, end: number, owned: boolean): boolean {
     this.outlet.take(bytes, start, end, owned)
     this.outlet.flush()

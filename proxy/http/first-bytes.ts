@@ -65,6 +65,7 @@ export const joinUnlessHttp = (
       data: (bytes, start, end) => {
         client.send(bytes, start, end, false)
         join()
+        return false
       },
       end: () => {
         join()
@@ -77,6 +78,7 @@ export const joinUnlessHttp = (
       data: (bytes, start, end) => {
         held = Buffer.concat([held, bytes.subarray(start, end)])
         look()
+        return false
       },
       end: () => {
         if (!isDecided) join()

@@ -48,7 +48,7 @@ export class Outlet {
     this.#socket.write(owned ? part : Buffer.from(part))
     if (this.#chunked) this.#socket.write(crlf, 'latin1')
     this.#socket.uncork()
-    return owned && this.#socket.writableLength > 0
+    return owned && this.isSending
   }
 
   /** Ends the message's body; it is written at the end of the turn. `trailers`: field lines with their line ends, for a body in chunks. */
@@ -86,6 +86,11 @@ export class Outlet {
       this.#held = false
       this.#socket.uncork()
     })
+  }
+
+  /** Whether something that was written has not gone out. */
+  get isSending(): boolean {
+    return this.#socket.writableLength > 0
   }
 
   /** Whether to wait for the socket's `drain` before giving more. */

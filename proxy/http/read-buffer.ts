@@ -8,12 +8,23 @@ const streamBytes = 262_144
 /** A read this large is taken for part of a stream. */
 export const streamReadBytesMin = 32_768
 
+/** Pieces kept for the next stream: new memory costs more than reading into it. */
+const sparesMax = 16
+
 export interface ReadBuffer {
   readonly shared: Buffer
   readonly forStream: () => Buffer
+  /** Gives back a piece that nobody reads or writes any more. */
+  readonly giveBack: (piece: Buffer) => void
 }
 
-export const createReadBuffer = (): ReadBuffer => ({
-  shared: Buffer.allocUnsafeSlow(sharedBytes),
-  forStream: () => Buffer.allocUnsafeSlow(streamBytes),
-})
+export const createReadBuffer = (): ReadBuffer => {
+  const spares: Buffer[] = []
+  return {
+    shared: Buffer.allocUnsafeSlow(sharedBytes),
+    forStream: () => spares.pop() ?? Buffer.allocUnsafeSlow(streamBytes),
+    giveBack: piece => {
+      if (spares.length < sparesMax) spares.push(piece)
+    },
+  }
+}

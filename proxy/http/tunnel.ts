@@ -2,7 +2,8 @@
 
 /** Where a connection's raw bytes go. */
 export interface TunnelSink {
-  readonly data: (bytes: Buffer, start: number, end: number, owned: boolean) => void
+  /** `owned`: the bytes may be kept, true says that they are; else they must be used up before the call returns. */
+  readonly data: (bytes: Buffer, start: number, end: number, owned: boolean) => boolean
   /** The other side will send no more. */
   readonly end: () => void
   readonly closed: () => void
@@ -16,6 +17,8 @@ export interface TunnelEnd {
   readonly enterTunnel: (sink: TunnelSink) => void
   /** Writes; true when to wait for `drained`. */
   readonly send: (bytes: Buffer, start: number, end: number, owned: boolean) => boolean
+  /** Whether something that was given to `send` has not gone out. */
+  readonly isSending: boolean
   /** Half-closes, when everything written has gone out. */
   readonly finish: () => void
   readonly pause: () => void
@@ -42,6 +45,7 @@ export const joinTunnel = (a: TunnelEnd, b: TunnelEnd, idleTimeoutMs: number): P
       data: (bytes, start, end, owned) => {
         alive()
         if (to.send(bytes, start, end, owned)) from.pause()
+        return owned && to.isSending
       },
       end: () => {
         ended.add(from)

@@ -81,11 +81,13 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
   #paused = false
   /** Where a stream is read to. */
   #own: Buffer | undefined
+  /** Whether what was read into it last is still being written. */
+  #isKept = false
   #isStreaming = false
   /** Of a read of ours: whether the bytes are the connection's own. */
   #isOwn = false
   readonly #take = (bytes: Buffer, start: number, end: number): void => {
-    if (this.#sink?.onBody(bytes, start, end, this.#isOwn) === true) this.#own = undefined
+    if (this.#sink?.onBody(bytes, start, end, this.#isOwn) === true) this.#isKept = true
   }
   #late: LateCode = 'CONNECT_TIMEOUT'
   #error: Error | undefined
@@ -195,6 +197,10 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
     this.#tunnel = undefined
   }
 
+  get isSending(): boolean {
+    return this.outlet.isSending
+  }
+
   send(bytes: Buffer, start: number, end: number, owned: boolean): boolean {
     this.outlet.take(bytes, start, end, owned)
     this.outlet.flush()
@@ -251,7 +257,7 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
   /** One read. False pauses the socket. */
   #onRead(buffer: Buffer, size: number): boolean {
     try {
-      if (this.#state === 'tunnel') this.#tunnel?.data(buffer, 0, size, false)
+      if (this.#state === 'tunnel') this.#readRaw(buffer, size)
       else if (this.#partial === undefined) this.#read(buffer, size)
       else this.#readGrown(this.#partial, buffer.subarray(0, size))
       return !this.#paused
@@ -320,11 +326,31 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
   #readBody(bytes: Buffer, start: number, end: number): void {
     const body = this.#body as BodyReader
     this.#isOwn = bytes === this.#own
+    this.#isKept = false
     const next = body.read(bytes, start, end, this.#take)
     this.#isStreaming = end >= streamReadBytesMin
     if (typeof next !== 'number') this.#refuse(next)
     else if (body.done) this.#finish(next === end)
-    else this.#sink?.onPause()
+    else {
+      this.#sink?.onPause()
+      this.#release(this.#isStreaming)
+    }
+  }
+
+  #readRaw(bytes: Buffer, end: number): void {
+    this.#isKept = this.#tunnel?.data(bytes, 0, end, bytes === this.#own) === true
+    this.#isStreaming = end >= streamReadBytesMin
+    this.#release(this.#isStreaming)
+  }
+
+  /**
+   * Lets go of the connection's own piece of memory, unless it can be read into again: what is still being written has gone out when a connection that was
+   * made to wait goes on.
+   */
+  #release(isWanted: boolean): void {
+    if (this.#own === undefined || (isWanted && (!this.#isKept || this.#paused))) return
+    if (!this.#isKept) this.#shared.readBuffer.giveBack(this.#own)
+    this.#own = undefined
   }
 
   #refuse(fault: Fault): undefined {
@@ -337,7 +363,7 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
     const trailers = this.#body?.trailers ?? ''
     this.#sink = undefined
     this.#body = undefined
-    this.#own = undefined
+    this.#release(false)
     this.#isStreaming = false
     this.served += 1
     if (clean && this.#persistent && this.requestSent) {
