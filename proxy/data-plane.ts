@@ -84,7 +84,7 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
   const self = {role, pseudonym: `gilliam-${role.name}-${randomBytes(6).toString('hex')}`}
   const attempts = new Attempts({now, random}, metrics)
   const candidates = new Candidates(upstreams)
-  const parts = {self, discovery, candidates, attempts, onFault, outside, limits, report, draining, now, random, date}
+  const parts = {self, discovery, candidates, attempts, onFault, outside, limits, deadlines, report, draining, now, random, date}
   const tunnels = new Tunnels({...parts, shared, opened: () => metrics.tunnels.inc(), closed: () => metrics.tunnels.dec()})
   const listener = new Listener({traffic: new Traffic(parts), tunnels, shared, date})
   const admin = createAdmin({role: role.name, directory, upstreams, metrics, draining, now})

@@ -8,11 +8,12 @@ import type {FormationView} from './directory.ts'
 import type {Discovery} from './discovery.ts'
 import {failureOf} from './failures.ts'
 import {answerEdit, limitsOf} from './handling.ts'
+import type {Deadlines} from './http/deadlines.ts'
 import type {Exchange} from './http/exchange.ts'
 import type {Pool} from './http/pool.ts'
 import {fieldsOf} from './http/rewrite.ts'
 import type {TunnelEnd} from './http/tunnel.ts'
-import type {Limits} from './limits.ts'
+import {type Limits, shortestMs} from './limits.ts'
 import type {Outside} from './outside.ts'
 import {type RelayOptions, relay} from './relay.ts'
 import type {Entry, Report} from './report.ts'
@@ -37,6 +38,7 @@ export interface TrafficOptions {
   readonly attempts: Attempts
   readonly outside: Outside
   readonly limits: Limits
+  readonly deadlines: Deadlines
   readonly report: Report
   readonly draining: () => boolean
   readonly now: () => number
@@ -170,7 +172,7 @@ export class Traffic {
     const {handling} = destination
     const {exchange, startedAt} = visit
     const request = {method: exchange.head.method, bodyConsumed: () => exchange.bodyTaken, preferred: handling?.sticky?.instance}
-    const own = handling === undefined ? {limits: this.#options.limits} : handled(handling, startedAt, this.#options.limits)
+    const own = handling === undefined ? {limits: this.#options.limits} : handled(handling, startedAt, this.#options)
     const tryOne = ({pool, instance}: Upstream, settle: Settle): void => {
       const edit = handling === undefined ? undefined : answerEdit(handling, instance)
       this.#relay(visit, client, destination, pool, {...own, edit}, settle)
@@ -201,8 +203,9 @@ export class Traffic {
 }
 
 /** What a route's options say to a relay. */
-const handled = (handling: Handling, startedAt: number, limits: Limits) => ({
-  limits: limitsOf(handling, limits),
-  endsAt: handling.timeouts.totalMs === undefined ? undefined : startedAt + handling.timeouts.totalMs,
-  bodyBytesMax: handling.bodyBytesMax,
-})
+const handled = (handling: Handling, startedAt: number, {limits: general, deadlines}: Pick<TrafficOptions, 'limits' | 'deadlines'>) => {
+  const limits = limitsOf(handling, general)
+  deadlines.heed(shortestMs(limits))
+  const {totalMs} = handling.timeouts
+  return {limits, endsAt: totalMs === undefined ? undefined : startedAt + totalMs, bodyBytesMax: handling.bodyBytesMax}
+}

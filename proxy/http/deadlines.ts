@@ -16,14 +16,23 @@ export class Deadlines {
   readonly now: () => number
   readonly #waiting = new Set<Waiting>()
   readonly #onFault: (error: unknown) => void
-  readonly #timer: NodeJS.Timeout
+  #tickMs = Number.POSITIVE_INFINITY
+  #timer: NodeJS.Timeout | undefined
 
   /** `shortestMs`: the shortest deadline anybody sets; it is noticed at most a quarter of that too late. `onFault` is told of faults of ours. */
   constructor(now: () => number, shortestMs: number, onFault: (error: unknown) => void) {
     this.now = now
     this.#onFault = onFault
-    this.#timer = setInterval(() => this.#look(), Math.max(tickMsMin, Math.min(tickMsMax, shortestMs / 4)))
-    this.#timer.unref()
+    this.heed(shortestMs)
+  }
+
+  /** Looks often enough, from now on, for deadlines of `ms`, which may be shorter than any before. */
+  heed(ms: number): void {
+    const tickMs = Math.max(tickMsMin, Math.min(tickMsMax, ms / 4))
+    if (tickMs >= this.#tickMs) return
+    this.#tickMs = tickMs
+    clearInterval(this.#timer)
+    this.#timer = setInterval(() => this.#look(), tickMs).unref()
   }
 
   watch(waiting: Waiting): void {

@@ -132,6 +132,25 @@ test('a traffic choice picks the release, unless the address names an instance',
   }
 })
 
+test('a deadline shorter than any before is noticed in time', t => {
+  t.mock.timers.enable({apis: ['setInterval']})
+  let now = 0
+  const deadlines = new Deadlines(() => now, 60_000, assert.ifError)
+  t.after(() => deadlines.stop())
+  let noticed = 0
+  deadlines.watch({deadlineAt: 100, onDeadline: () => (noticed += 1)})
+  const pass = (ms: number): void => {
+    now += ms
+    t.mock.timers.tick(ms)
+  }
+  pass(130)
+  assert.equal(noticed, 0, 'nobody looks that often')
+  deadlines.heed(100)
+  deadlines.heed(5_000)
+  pass(25)
+  assert.equal(noticed, 1)
+})
+
 test('failures are named', () => {
   const named = (code: string, sent: boolean): string => failureOf(Object.assign(new Error('x'), {code}), sent, limitsDefault).code
   assert.deepEqual(
