@@ -7,7 +7,7 @@ export const errorCodes = {
   invalid_expression: {status: 400, means: 'A requirement or rank is not an expression Gilliam accepts; the message shows the place.'},
   invalid_route: {status: 400, means: 'A route domain, path or target is not a valid template.'},
   unauthenticated: {status: 401, means: 'No token, or one that is unknown, ended or revoked.'},
-  forbidden: {status: 403, means: 'The token has no scope for this.'},
+  forbidden: {status: 403, means: 'The token is not for this: its scope, verbs or formations do not cover it.'},
   not_found: {status: 404, means: 'No such endpoint or thing; the message names it.'},
   method_not_allowed: {status: 405, means: 'The path exists, but not with this method.'},
   already_exists: {status: 409, means: 'The name is taken.'},

@@ -110,10 +110,12 @@ describe('tidy: docs', () => {
     assert.deepEqual(firstCells('docs/errors.md').sort(), Object.keys(errorCodes).sort())
   })
 
-  it('list every endpoint, with its scopes and summary, and no other', () => {
+  it('list every endpoint, with its scopes, verb and summary, and no other', () => {
     const all: Endpoint[] = Object.values(endpoints)
     const scopesOf = ({scopes}: Endpoint): string => (scopes === 'public' ? 'public' : scopes.join(', '))
-    const wanted = all.map(one => `| \`${one.method} ${one.path}\` | ${scopesOf(one)} | ${one.status} | ${one.summary} |`)
+    const wanted = all.map(
+      one => `| \`${one.method} ${one.path}\` | ${scopesOf(one)} | ${one.verb ?? '—'} | ${one.status} | ${one.summary} |`,
+    )
     none(missingFrom('docs/http-api.md', wanted))
     assert.equal(firstCells('docs/http-api.md').filter(cell => /^[A-Z]+ \//.test(cell)).length, all.length)
   })

@@ -19,6 +19,7 @@ export {createClient, createTable} from './create-table.ts'
 export {idempotencyKeptMs, idempotencyLockMs} from './idempotency.ts'
 export {createInstancesMax} from './instances.ts'
 export {releaseBytesMax} from './releases.ts'
+export {lastUseEveryMs, tokenChildrenMax, tokenDepthMax} from './tokens.ts'
 export type * from './types.ts'
 
 /** Every question and state change over one table. Make `client` with `createClient`, which leaves out what is undefined. */

@@ -41,6 +41,7 @@ export type ItemType =
   | 'route'
   | 'routing'
   | 'token'
+  | 'token-child'
   | 'artifact'
   | 'idempotency'
   | 'watch'
@@ -69,6 +70,8 @@ export const keys = {
   routePattern: (pattern: string) => ({pk: 'ROUTES', sk: `PATTERN#${pattern}`}),
   routing: () => ({pk: 'ROUTES', sk: 'VERSION'}),
   token: (hash: string) => ({pk: `T#${hash}`, sk: 'TOKEN'}),
+  /** Beside the token it was made with: one query finds all that go with it. */
+  tokenChild: (parent: string, hash: string) => ({pk: `T#${parent}`, sk: `CHILD#${hash}`}),
   artifact: (sha256: string) => ({pk: `ARTIFACT#${sha256}`, sk: 'ARTIFACT'}),
   idempotency: (tokenId: string, key: string) => ({pk: `IDEMPOTENCY#${tokenId}#${key}`, sk: 'IDEMPOTENCY'}),
   /** Since when the reconciler has watched leases without a gap. */

@@ -1,10 +1,10 @@
 // Bearer tokens: kept as hashes, shown once, never listed with their secrets.
 import {createHash, randomBytes} from 'node:crypto'
 import type {Principal} from '#shared/scopes.ts'
-import {all, credentialIs, exists, notExists} from './conditions.ts'
+import {all, credentialIs, exists, notExists, notRevoked} from './conditions.ts'
 import {domainOf, sortable, ttlOf, typed} from './items.ts'
 import {indexPartitions, keys} from './schema.ts'
-import {get, type Item, pause, query, type Table, transact, write} from './table.ts'
+import {deleteMany, get, type Item, type Key, pause, query, type Table, transact, write} from './table.ts'
 import type {NewToken, NewTokenRecord, TokenRecord, TokenStore} from './types.ts'
 
 /** 256 random bits: nobody guesses one, so a plain hash is enough to keep it by. */
@@ -12,13 +12,21 @@ const secretBytes = 32
 /** Longest text that is looked at as a token, in characters. */
 const secretCharactersMax = 128
 const credentialTriesMax = 5
+/** How exact `lastUsedAt` is: a token that is used all the time costs one write an hour. */
+export const lastUseEveryMs = 3_600_000
+/** Tokens made with one token that have not ended. */
+export const tokenChildrenMax = 100
+/** Makers between a token and the first of them. */
+export const tokenDepthMax = 4
 
 const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('hex')
 
 /** The part of the hash that names a token; it tells nothing of the secret. */
 const idOf = (hash: string): string => hash.slice(0, 16)
 
-const draw = ({ttlMs, ...fields}: NewToken, now: number): {hash: string; created: NewTokenRecord; item: Item} => {
+type Drawn = {readonly hash: string; readonly created: NewTokenRecord; readonly item: Item}
+
+const draw = ({ttlMs, ...fields}: NewToken & {readonly parent?: string}, now: number): Drawn => {
   const token = `gil_${fields.scope}_${randomBytes(secretBytes).toString('base64url')}`
   const hash = hashOf(token)
   const record: TokenRecord = {...fields, id: idOf(hash), createdAt: now, expiresAt: now + ttlMs}
@@ -45,6 +53,66 @@ const createForExecutor =
     return {outcome: 'conflict'}
   }
 
+/** Its depth is how many makers there are before it. */
+const recordOf = (item: Item): TokenRecord => domainOf<TokenRecord>(item, 'depth', 'revokedAt')
+
+const createChild =
+  (table: Table): TokenStore['createChild'] =>
+  async (token, {tokenId, hash: parentHash, expiresAt}, now) => {
+    const parent = await get(table, keys.token(parentHash))
+    if (parent === undefined) return {outcome: 'missing'}
+    const depth = ((parent.depth as number | undefined) ?? 0) + 1
+    const siblings = await query(table, keys.token(parentHash).pk, {prefix: 'CHILD#'})
+    if (depth > tokenDepthMax || siblings.filter(each => (each.expiresAt as number) > now).length >= tokenChildrenMax)
+      return {outcome: 'full'}
+    const {hash, created, item} = draw({...token, ttlMs: Math.min(token.ttlMs, expiresAt - now), parent: tokenId}, now)
+    const child = {...typed('token-child', keys.tokenChild(parentHash, hash), {hash, expiresAt: created.expiresAt}), ttl: item.ttl}
+    const refused = await transact(table, [
+      {check: keys.token(parentHash), when: notRevoked},
+      {put: {...item, depth}, when: notExists},
+      {put: child},
+    ])
+    return refused === undefined ? {outcome: 'ok', created} : {outcome: 'missing'}
+  }
+
+/** Marks it first, so that nothing more is made with it, and removes it last, so that whoever is interrupted can do it again. */
+const revokeTree = async (table: Table, key: Key, now: number): Promise<boolean> => {
+  if ((await write(table, {update: key, change: {set: {revokedAt: now}}, when: exists})) === undefined) return false
+  const children = await query(table, key.pk, {prefix: 'CHILD#'})
+  for (const {hash} of children) await revokeTree(table, keys.token(hash as string), now)
+  await deleteMany(table, [...children.map(item => ({pk: item.pk as string, sk: item.sk as string})), key])
+  return true
+}
+
+const noteUse = async (table: Table, key: Key, {lastUsedAt}: TokenRecord, now: number): Promise<void> => {
+  if (lastUsedAt !== undefined && now - lastUsedAt < lastUseEveryMs) return
+  await write(table, {update: key, change: {set: {lastUsedAt: now}}, when: notRevoked})
+}
+
+const authenticate =
+  (table: Table): TokenStore['authenticate'] =>
+  async (secret, now) => {
+    if (!secret.startsWith('gil_') || secret.length > secretCharactersMax) return undefined
+    const hash = hashOf(secret)
+    const item = await get(table, keys.token(hash))
+    if (item === undefined || item.revokedAt !== undefined) return undefined
+    const record = recordOf(item)
+    const {id, name, scope, executor, formations, verbs, expiresAt} = record
+    if (expiresAt <= now) return undefined
+    await noteUse(table, keys.token(hash), record, now)
+    const principal: Principal = {
+      tokenId: id,
+      name,
+      hash,
+      expiresAt,
+      scope,
+      ...(verbs !== undefined && {verbs}),
+      ...(executor !== undefined && {executor}),
+      ...(formations !== undefined && {formations}),
+    }
+    return principal
+  }
+
 export const createTokenStore = (table: Table): TokenStore => ({
   create: async (token, now) => {
     const {created, item} = draw(token, now)
@@ -53,33 +121,18 @@ export const createTokenStore = (table: Table): TokenStore => ({
   },
 
   createForExecutor: createForExecutor(table),
-
-  authenticate: async (secret, now) => {
-    if (!secret.startsWith('gil_') || secret.length > secretCharactersMax) return undefined
-    const item = await get(table, keys.token(hashOf(secret)))
-    if (item === undefined) return undefined
-    const {id, scope, executor, formation, expiresAt} = domainOf<TokenRecord>(item)
-    if (expiresAt <= now) return undefined
-    const principal: Principal = {
-      tokenId: id,
-      scope,
-      ...(executor !== undefined && {executor}),
-      ...(formation !== undefined && {formation}),
-    }
-    return principal
-  },
+  createChild: createChild(table),
+  authenticate: authenticate(table),
 
   list: async now => {
     const items = await query(table, indexPartitions.tokens, {index: 'gsi1', newestFirst: true})
-    return items.map(item => domainOf<TokenRecord>(item)).filter(each => each.expiresAt > now)
+    return items.filter(item => item.revokedAt === undefined && (item.expiresAt as number) > now).map(recordOf)
   },
 
-  revoke: async id => {
+  revoke: async (id, now) => {
     const items = await query(table, indexPartitions.tokens, {index: 'gsi1'})
     const found = items.find(item => item.id === id)
     if (found === undefined) return {outcome: 'missing'}
-    const key = {pk: found.pk as string, sk: found.sk as string}
-    const deleted = await write(table, {delete: key, when: exists})
-    return {outcome: deleted === undefined ? 'missing' : 'ok'}
+    return {outcome: (await revokeTree(table, {pk: found.pk as string, sk: found.sk as string}, now)) ? 'ok' : 'missing'}
   },
 })

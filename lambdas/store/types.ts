@@ -7,7 +7,7 @@ import type {FormationSnapshot, Route, RoutingTable} from '#shared/domain/regist
 import type {PortDefinition, Release, Resources} from '#shared/domain/release.ts'
 import type {Rollout} from '#shared/domain/rollout.ts'
 import type {Traffic} from '#shared/domain/traffic.ts'
-import type {Principal, Scope} from '#shared/scopes.ts'
+import type {Principal, Rights} from '#shared/scopes.ts'
 
 /**
  * Expected outcomes are values. `exists`: the name is taken. `missing`: no such thing. `conflict`: others changed it several times in a row;
@@ -241,21 +241,20 @@ export interface RouteStore {
   readonly table: (heldVersion: number) => Promise<RoutingTable | undefined>
 }
 
-export interface NewToken {
+export interface NewToken extends Rights {
   readonly name: string
-  readonly scope: Scope
-  /** Binds scope `registry` to one formation. */
-  readonly formation?: string
-  /** Binds scope `executor` to one executor. */
-  readonly executor?: string
   readonly ttlMs: number
 }
 
 export interface TokenRecord extends Omit<NewToken, 'ttlMs'> {
   /** 16 hexadecimal digits. */
   readonly id: string
+  /** Id of the token it was made with, when it goes with that one. */
+  readonly parent?: string
   readonly createdAt: number
   readonly expiresAt: number
+  /** Written at most every `lastUseEveryMs`. */
+  readonly lastUsedAt?: number
 }
 
 /** With its secret, this once. */
@@ -267,6 +266,15 @@ export interface TokenStore {
   /** `token` is the secret, `gil_<scope>_<43 characters>`; only its SHA-256 is stored. */
   readonly create: (token: NewToken, now: number) => Promise<NewTokenRecord>
   /**
+   * A token that goes when `parent` does: by its end, or with it when it is revoked. `missing`: the parent was revoked meanwhile. `full`: it has made
+   * `tokenChildrenMax` that have not ended, or is itself `tokenDepthMax` makers away from the first.
+   */
+  readonly createChild: (
+    token: NewToken,
+    parent: Pick<Principal, 'tokenId' | 'hash' | 'expiresAt'>,
+    now: number,
+  ) => Promise<Ok<{created: NewTokenRecord}> | Not<'missing' | 'full'>>
+  /**
    * The one credential of an executor: in the same step the one it had before is revoked, so that of many made at once the last one holds.
    * `missing`: it was forgotten, or never joined.
    */
@@ -275,12 +283,12 @@ export interface TokenStore {
     ttlMs: number,
     now: number,
   ) => Promise<Ok<{created: NewTokenRecord}> | Not<'missing' | 'conflict'>>
-  /** Who holds this secret; undefined when unknown, ended or revoked. */
+  /** Who holds this secret; undefined when unknown, ended or revoked. Notes now and then that it was used. */
   readonly authenticate: (secret: string, now: number) => Promise<Principal | undefined>
   /** Those that have not ended, newest first. */
   readonly list: (now: number) => Promise<readonly TokenRecord[]>
-  /** Holds from the next request on. */
-  readonly revoke: (id: string) => Promise<Ok | Not<'missing'>>
+  /** With all that were made with it. Holds from the next request on. */
+  readonly revoke: (id: string, now: number) => Promise<Ok | Not<'missing'>>
 }
 
 export interface ArtifactRecord {

@@ -113,7 +113,7 @@ describe('gilliam', () => {
       id: '0123456789abcdef',
       name: 'ci',
       scope: 'registry' as const,
-      formation: 'crm',
+      formations: ['crm'],
       createdAt: at,
       expiresAt: at + 7_200_000,
     }
@@ -121,12 +121,17 @@ describe('gilliam', () => {
     plane.answers.listTokens = () => ({items: [made]})
     plane.answers.revokeToken = () => undefined
     assert.equal((await run('token', 'create', 'ci', '--scope', 'registry', '--ttl', '2h', '-f', 'crm')).stdout, 'gil_registry_secret\n')
-    assert.deepEqual(plane.of('createToken')[0]?.body, {name: 'ci', scope: 'registry', formation: 'crm', ttlSeconds: 7_200})
+    assert.deepEqual(plane.of('createToken')[0]?.body, {name: 'ci', scope: 'registry', formations: ['crm'], ttlSeconds: 7_200})
     assert.match(
       (await run('token', 'list')).stdout,
-      /\n0123456789abcdef {2}ci {4}registry {2}crm {7}2023-11-14T22:13:20Z {2}2023-11-15T00:13:20Z\n$/,
+      /\n0123456789abcdef {2}ci {4}registry {2}crm {7}2023-11-14T22:13:20Z {2}2023-11-15T00:13:20Z {2}never\n$/,
     )
     assert.equal((await run('token', 'revoke', '0123456789abcdef')).code, 0)
-    assert.equal((await run('token', 'create', 'ci', '--scope', 'root')).code, 2)
+    await run('token', 'create', 'ci', '--allow', 'deploy, scale', '-f', 'crm,shop')
+    const rights = {scope: 'user', verbs: ['deploy', 'scale'], formations: ['crm', 'shop']}
+    assert.deepEqual(plane.of('createToken')[1]?.body, {name: 'ci', ...rights})
+    for (const wrong of [['--scope', 'root'], ['--allow', 'deplo'], ['--scope', 'join', '--allow', 'read'], ['--scope', 'user'], []])
+      assert.equal((await run('token', 'create', 'ci', ...wrong)).code, 2)
+    assert.match((await run('token', 'create', 'ci', '--allow', 'deplo')).stderr, /Did you mean “deploy”/)
   })
 })

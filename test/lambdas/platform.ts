@@ -47,18 +47,18 @@ const memoryBlobs = (): BlobStore & {readonly sizes: Map<string, number>} => {
   return {
     sizes,
     size: async sha256 => sizes.get(sha256),
-    uploadUrl: async sha256 => `http://blobs.test/${sha256}?upload`,
+    upload: async sha256 => ({url: `http://blobs.test/${sha256}?upload`, headers: {}}),
     downloadUrl: async sha256 => `http://blobs.test/${sha256}?download`,
   }
 }
 
 /** Starts the database and makes every function over it. `clock.now` is the time they see. */
-export const startPlatform = async (change: (store: Store) => Store = store => store) => {
+export const startPlatform = async (change: (store: Store) => Store = store => store, level = 'warn') => {
   const database = await startDatabase()
   const store = change(database.store)
   const clock = {now: 1_750_000_000_000}
   const logged: string[] = []
-  const log = createLogger('test', {level: 'warn', destination: {write: line => void logged.push(line)}})
+  const log = createLogger('test', {level, destination: {write: line => void logged.push(line)}})
   const [logs, blobs] = [memoryLogs(), memoryBlobs()]
   const deps = {store, log, now: () => clock.now}
   const functions: Record<FunctionName, ApiFunction> = {
@@ -94,7 +94,8 @@ export const startPlatform = async (change: (store: Store) => Store = store => s
   }
 
   const tokenOf = async (scope: 'join' | 'registry' | 'discovery', formation?: string): Promise<string> =>
-    (await database.store.tokens.create({name: scope, scope, ...(formation && {formation}), ttlMs: 86_400_000}, clock.now)).token
+    (await database.store.tokens.create({name: scope, scope, ...(formation && {formations: [formation]}), ttlMs: 86_400_000}, clock.now))
+      .token
 
   return {database, store, clock, functions, admin, call, tokenOf, logs, blobs, logged, stop: database.stop}
 }
