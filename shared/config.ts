@@ -22,6 +22,11 @@ export const variables = {
   GILLIAM_LOG_LEVEL: 'pino level; `info` by default',
   GILLIAM_CONFIG: 'Folder of the CLI’s configuration; `$XDG_CONFIG_HOME/gilliam` by default',
   GILLIAM_SYNC_BUSY_MS: 'How soon an agent with work in flight syncs again; 1000 by default',
+  GILLIAM_POLL_MS: 'How soon router and proxy ask for changes again, on AWS; 2000 by default',
+  GILLIAM_SLUG_BUCKET: 'S3 bucket of the slugs',
+  GILLIAM_LOG_GROUP: 'CloudWatch log group of what instances write',
+  GILLIAM_WAKE_QUEUE: 'URL of the SQS queue that brings the reconciler its ticks and wake-ups',
+  GILLIAM_TOKEN_PATH: 'SSM path below which the stage’s first tokens are kept',
   GILLIAM_SYNC_IDLE_MS: 'How soon an idle agent syncs again; 10000 by default',
 } as const
 

@@ -38,7 +38,7 @@ export interface MeteredStage {
 
 /** Slugs are not uploaded here: every one is there already. */
 const storedBlobs: BlobStore = {
-  uploadUrl: async sha256 => `http://127.0.0.1/${sha256}`,
+  upload: async sha256 => ({url: `http://127.0.0.1/${sha256}`, headers: {}}),
   downloadUrl: async sha256 => `http://127.0.0.1/${sha256}`,
   size: async () => 1_000,
 }
