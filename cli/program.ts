@@ -1,5 +1,6 @@
 // The whole command line, put together. Owns the order of commands in the help; each command is in a file of its own.
 import {Command} from 'commander'
+import {addAudit} from './commands/audit.ts'
 import {addCreate} from './commands/create.ts'
 import {addDeploy} from './commands/deploy.ts'
 import {addDestroy} from './commands/destroy.ts'
@@ -48,6 +49,7 @@ const commands = [
   addDestroy,
   addStages,
   addToken,
+  addAudit,
 ] as const
 
 /** Errors of usage and output go where `world` says; nothing here ends the process. */

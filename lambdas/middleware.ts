@@ -11,7 +11,7 @@ import {parsing} from './middleware/body.ts'
 import {type Answer, type Exchange, endpointNamed} from './middleware/exchange.ts'
 import {remembering} from './middleware/idempotency.ts'
 import {validating} from './middleware/validation.ts'
-import type {Store} from './store/index.ts'
+import type {Actor, Store} from './store/index.ts'
 
 /** Endpoints that a function answers. */
 export type EndpointsOf<F extends FunctionName> = {
@@ -25,6 +25,8 @@ export interface Call {
   readonly now: number
   /** Undefined only for public endpoints. */
   readonly principal: Principal | undefined
+  /** On whose behalf the store makes changes: `store.by(call.actor)`. */
+  readonly actor: Actor
 }
 
 /** An answer may be made of what must not be written to. */
@@ -52,11 +54,17 @@ type AnyOperation = (input: unknown, call: Call) => Promise<unknown>
 
 const indentOf = (query: unknown): number => (typeof query === 'object' && query !== null && 'pretty' in query ? 2 : 0)
 
+const actorOf = (principal: Principal | undefined, requestId: string, now: number): Actor =>
+  principal === undefined
+    ? {name: 'anybody', requestId, now}
+    : {name: principal.name, scope: principal.scope, token: principal.tokenId, requestId, now}
+
 const perform = async (operations: ReadonlyMap<string, AnyOperation>, exchange: Exchange): Promise<Answer> => {
   const {requestId, startedAt, name, principal, endpoint, input} = exchange
   const operation = operations.get(name)
   if (operation === undefined || input === undefined) throw new Error(`no operation for ${name}`)
-  const output = await operation(input, {requestId, principal, now: startedAt})
+  const actor = actorOf(principal, requestId, startedAt)
+  const output = await operation(input, {requestId, principal, actor, now: startedAt})
   return answerText(requestId, endpoint.status, endpoint.status === 204 ? '' : JSON.stringify(output, undefined, indentOf(input.query)))
 }
 

@@ -3,10 +3,11 @@ import {type ApiFunction, createFunction} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import type {OutputOf} from '#shared/endpoints.ts'
 import type {Logger} from '#shared/log.ts'
+import {auditOperations} from './audit.ts'
 import {tokenOperations} from './tokens.ts'
 
 export interface AccessDeps {
-  readonly store: Pick<Store, 'tokens' | 'idempotency' | 'formations'>
+  readonly store: Pick<Store, 'tokens' | 'idempotency' | 'formations' | 'audit' | 'by'>
   readonly log: Logger
   readonly now: () => number
   readonly stage: string
@@ -22,6 +23,7 @@ export const createAccessFunction = ({store, log, now, stage, version, openapi}:
     {store, log, now},
     {
       ...tokenOperations(store),
+      ...auditOperations(store),
       getHealth: async () => {
         // One small read: a control plane that can not reach its database is not well, and says so with 503.
         await store.formations.get('health')

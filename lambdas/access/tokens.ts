@@ -7,7 +7,7 @@ import {GilliamError} from '#shared/errors.ts'
 import {isStageAdmin, isWithin, type Principal, type Rights} from '#shared/scopes.ts'
 
 type Named = 'createToken' | 'listTokens' | 'revokeToken'
-type TokenStores = Pick<Store, 'tokens' | 'formations'>
+type TokenStores = Pick<Store, 'tokens' | 'formations' | 'by'>
 type TokenBody = InputOf<'createToken'>['body']
 
 const invalid = (detail: string, path: string, message: string): GilliamError =>
@@ -69,12 +69,12 @@ const asked = (principal: Principal | undefined): Principal => {
 }
 
 export const tokenOperations = (store: TokenStores): Pick<Operations<'access'>, Named> => ({
-  createToken: ({body}, {principal, now}) => create(store, body, asked(principal), now),
+  createToken: ({body}, {principal, actor, now}) => create(store.by(actor), body, asked(principal), now),
   listTokens: async (_, {principal, now}) => ({items: visible(await store.tokens.list(now), asked(principal))}),
-  revokeToken: async ({params: {token}}, {principal, now}) => {
+  revokeToken: async ({params: {token}}, {principal, actor, now}) => {
     const known = visible(await store.tokens.list(now), asked(principal)).some(({id}) => id === token)
     // An admin may finish a revocation that was interrupted: what is being revoked is not listed any more.
-    const revoked = known || isStageAdmin(asked(principal)) ? await store.tokens.revoke(token, now) : {outcome: 'missing'}
+    const revoked = known || isStageAdmin(asked(principal)) ? await store.by(actor).tokens.revoke(token, now) : {outcome: 'missing'}
     if (revoked.outcome === 'missing') throw new GilliamError('not_found', `There is no token “${token}”.`)
     return undefined
   },

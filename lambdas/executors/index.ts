@@ -80,11 +80,11 @@ export const createExecutorsFunction = ({store, log, now, logs, timing}: Executo
     'executors',
     {store, log, now},
     {
-      joinExecutor: ({body}, call) => join(store, body, call.now),
+      joinExecutor: ({body}, call) => join(store.by(call.actor), body, call.now),
       syncExecutor: syncOperation(store, logs, timing),
       listExecutors: async () => ({items: (await store.executors.list()).map(present)}),
       getExecutor: async ({params}) => present(await find(store, params.executor)),
-      drainExecutor: async ({params, body}, call) => present(await drain(store, params.executor, body.undo, call.now)),
-      forgetExecutor: ({params}, call) => forget(store, params.executor, call.now),
+      drainExecutor: async ({params, body}, call) => present(await drain(store.by(call.actor), params.executor, body.undo, call.now)),
+      forgetExecutor: ({params}, call) => forget(store.by(call.actor), params.executor, call.now),
     },
   )

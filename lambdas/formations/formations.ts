@@ -16,9 +16,9 @@ const removeRoutes = async (store: Pick<Store, 'routes'>, formation: string): Pr
 }
 
 export const formationOperations = (store: Store): Pick<Operations<'formations'>, Named> => ({
-  createFormation: async ({body}, {now, principal}) => {
+  createFormation: async ({body}, {now, principal, actor}) => {
     holdTo(principal, body.name)
-    const created = await store.formations.create(body.name, now)
+    const created = await store.by(actor).formations.create(body.name, now)
     if (created.outcome === 'exists') throw new GilliamError('already_exists', `There is a formation “${body.name}” already.`)
     if (created.outcome === 'destroying') throw formationDestroying(body.name)
     return presentFormation(created.formation)
@@ -28,10 +28,10 @@ export const formationOperations = (store: Store): Pick<Operations<'formations'>
     return {items: own.map(presentFormation)}
   },
   getFormation: async ({params}) => presentFormation(await findFormation(store, params.formation)),
-  destroyFormation: async ({params}, {now}) => {
-    const destroyed = await store.formations.destroy(params.formation, now)
+  destroyFormation: async ({params}, {now, actor}) => {
+    const destroyed = await store.by(actor).formations.destroy(params.formation, now)
     if (destroyed.outcome === 'missing') throw noFormation(params.formation)
-    await removeRoutes(store, params.formation)
+    await removeRoutes(store.by(actor), params.formation)
     return presentFormation(destroyed.formation)
   },
 })

@@ -72,11 +72,11 @@ const changeLatest = async (store: Store, formation: string, body: EnvChanges, n
 }
 
 export const releaseOperations = (store: Store, blobs: Slugs['blobs']): Pick<Operations<'formations'>, Named> => ({
-  createRelease: async ({params, body}, {now}) => {
+  createRelease: async ({params, body}, {now, actor}) => {
     checkRelease(body.services)
     await findActive(store, params.formation)
     await checkSlug({store, blobs}, body.slug, now)
-    const created = await store.releases.create(params.formation, body, now)
+    const created = await store.by(actor).releases.create(params.formation, body, now)
     if (created.outcome === 'ok') return created.release
     throw refusal(params.formation, created.outcome)
   },
@@ -89,10 +89,10 @@ export const releaseOperations = (store: Store, blobs: Slugs['blobs']): Pick<Ope
     const {release, env, services} = await findRelease(store, params.formation)
     return {release, env, services: Object.fromEntries(Object.entries(services).map(([name, service]) => [name, service.env]))}
   },
-  changeEnv: async ({params, body}, {now}) => {
+  changeEnv: async ({params, body}, {now, actor}) => {
     checkChange(body, '')
     for (const [service, change] of Object.entries(body.services)) checkChange(change, `services.${service}.`)
     await findActive(store, params.formation)
-    return changeLatest(store, params.formation, body, now)
+    return changeLatest(store.by(actor), params.formation, body, now)
   },
 })

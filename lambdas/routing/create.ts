@@ -47,8 +47,9 @@ const tryName = async (store: Pick<Store, 'routes'>, route: Route, pattern: stri
 }
 
 export const createRouteOperation =
-  (store: Pick<Store, 'routes' | 'formations'>): Operation<'createRoute'> =>
-  async ({body: {name, ...route}}, {principal}) => {
+  (plain: Pick<Store, 'routes' | 'formations' | 'by'>): Operation<'createRoute'> =>
+  async ({body: {name, ...route}}, {principal, actor}) => {
+    const store = plain.by(actor)
     holdTo(principal, route.formation)
     const pattern = patternOf(route)
     holdToTarget(principal, route.target)

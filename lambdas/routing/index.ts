@@ -28,17 +28,17 @@ export const createRoutingFunction = ({store, log, now}: RoutingDeps): ApiFuncti
       },
       createRoute: createRouteOperation(store),
       getRoute: ({params}, {principal}) => findRoute(store, params.route, principal),
-      changeRoute: async ({params, body}, {principal}) => {
+      changeRoute: async ({params, body}, {principal, actor}) => {
         const route = await findRoute(store, params.route, principal)
         holdToTarget(principal, body.target)
         patternOf({...route, ...body})
-        const changed = await store.routes.change(params.route, body)
+        const changed = await store.by(actor).routes.change(params.route, body)
         if (changed.outcome === 'missing') throw noRoute(params.route)
         return changed.route
       },
-      deleteRoute: async ({params}, {principal}) => {
+      deleteRoute: async ({params}, {principal, actor}) => {
         if (principal?.formations !== undefined) await findRoute(store, params.route, principal)
-        const {outcome} = await store.routes.delete(params.route)
+        const {outcome} = await store.by(actor).routes.delete(params.route)
         if (outcome === 'missing') throw noRoute(params.route)
         if (outcome === 'conflict')
           throw new GilliamError('conflict', 'The routing table was changed by others several times in a row; try again.')

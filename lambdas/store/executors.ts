@@ -6,7 +6,7 @@ import {touchDiscovery} from './discovery.ts'
 import {domainOf, typed} from './items.ts'
 import {executorPartitions, indexPartitions, keys} from './schema.ts'
 import {loseInstance} from './stop.ts'
-import {type Change, get, type Item, pause, query, type Table, transact, type Write, write} from './table.ts'
+import {type Change, type Deed, get, type Item, pause, query, type Table, transact, type Write, write} from './table.ts'
 import type {AssignedInstance, ExecutorStore} from './types.ts'
 
 const joinTriesMax = 5
@@ -44,6 +44,13 @@ const findBoth = async (table: Table, id: string): Promise<Seen | undefined> => 
 }
 
 const find = async (table: Table, id: string): Promise<Executor | undefined> => (await findBoth(table, id))?.executor
+
+const deedOf = (verb: 'join' | 'drain' | 'undrain' | 'forget', id: string, from?: object, to?: object): Deed => ({
+  action: `executor.${verb}`,
+  what: `executor ${id}`,
+  ...(from !== undefined && {from}),
+  ...(to !== undefined && {to}),
+})
 
 const leaseFields = (state: ExecutorState, now: number) => ({state, leaseExpiresAt: now + executorLeaseMs})
 
@@ -98,7 +105,8 @@ const join =
       if (seen?.executor.state === 'lost') await giveUp(table, id, now)
       else if (seen?.keyHash !== undefined && seen.keyHash !== keyHash) return {outcome: 'taken'}
       const writes = seen === undefined ? firstJoin(descriptor, keyHash, now) : nextJoin(descriptor, keyHash, seen, now)
-      const refused = await transact(table, writes)
+      const to = {state: seen?.drained === true ? 'draining' : 'ready', host: descriptor.host}
+      const refused = await transact(table, writes, deedOf('join', id, seen && {state: seen.executor.state}, to))
       const joined = refused === undefined ? await find(table, id) : undefined
       if (joined !== undefined) return {outcome: 'ok', executor: joined}
     }
@@ -111,10 +119,14 @@ const move = async (table: Table, id: string, from: ExecutorState, to: ExecutorS
   if (seen === undefined) return {outcome: 'missing'} as const
   if (seen.state === 'lost') return {outcome: 'lost'} as const
   if (seen.state === to) return {outcome: 'ok', executor: seen} as const
-  const refused = await transact(table, [
-    {update: keys.executor(id), change: inState(id, to, {drained: to === 'draining', stateChangedAt: now}), when: executorIs(from)},
-    {update: keys.lease(id), change: {set: {state: to}}, when: executorNotLost},
-  ])
+  const refused = await transact(
+    table,
+    [
+      {update: keys.executor(id), change: inState(id, to, {drained: to === 'draining', stateChangedAt: now}), when: executorIs(from)},
+      {update: keys.lease(id), change: {set: {state: to}}, when: executorNotLost},
+    ],
+    deedOf(to === 'draining' ? 'drain' : 'undrain', id, {state: from}, {state: to}),
+  )
   return refused === undefined ? ({outcome: 'ok', executor: {...seen, state: to}} as const) : ({outcome: 'conflict'} as const)
 }
 
@@ -143,7 +155,8 @@ const forget =
       if (seen === undefined) return {outcome: 'missing'}
       if (seen.executor.state !== 'lost') return {outcome: 'alive', executor: seen.executor}
       await giveUp(table, id, now)
-      if ((await transact(table, forgetting(id, seen.tokenHash))) === undefined) return {outcome: 'ok'}
+      if ((await transact(table, forgetting(id, seen.tokenHash), deedOf('forget', id, {state: 'lost'}))) === undefined)
+        return {outcome: 'ok'}
       await pause(tries)
     }
     return {outcome: 'conflict'}

@@ -1,5 +1,6 @@
 // The store's door: makes a store over a table. Functions import this file only.
 import {createArtifactStore} from './artifacts.ts'
+import {createAuditStore, entryWrite} from './audit.ts'
 import {createExecutorStore} from './executors.ts'
 import {createFormationStore} from './formations.ts'
 import {createIdempotencyStore} from './idempotency.ts'
@@ -15,6 +16,7 @@ import {createTrafficStore} from './traffic.ts'
 import type {Store} from './types.ts'
 import {createWatchStore} from './watch.ts'
 
+export {auditKeptMs} from './audit.ts'
 export {createClient, createTable} from './create-table.ts'
 export {idempotencyKeptMs, idempotencyLockMs} from './idempotency.ts'
 export {createInstancesMax} from './instances.ts'
@@ -22,11 +24,10 @@ export {releaseBytesMax} from './releases.ts'
 export {lastUseEveryMs, tokenChildrenMax, tokenDepthMax} from './tokens.ts'
 export type * from './types.ts'
 
-/** Every question and state change over one table. Make `client` with `createClient`, which leaves out what is undefined. */
-export const createStore = ({client, table: name}: {client: Table['client']; table: string}): Store => {
-  const table: Table = {client, name}
+const storeOver = (table: Table): Store => {
   const routes = createRouteStore(table)
   return {
+    by: actor => storeOver({...table, noting: deed => entryWrite(actor, deed)}),
     formations: createFormationStore(table, routes),
     releases: createReleaseStore(table),
     scales: createScaleStore(table),
@@ -40,5 +41,9 @@ export const createStore = ({client, table: name}: {client: Table['client']; tab
     artifacts: createArtifactStore(table),
     idempotency: createIdempotencyStore(table),
     watch: createWatchStore(table),
+    audit: createAuditStore(table),
   }
 }
+
+/** Every question and state change over one table. Make `client` with `createClient`, which leaves out what is undefined. */
+export const createStore = ({client, table}: {client: Table['client']; table: string}): Store => storeOver({client, name: table})

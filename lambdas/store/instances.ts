@@ -1,5 +1,5 @@
 // Instances: added by reconciler and spawn, listed, refused, forgotten. Assigning, reporting and ending are in files of their own.
-import {isTerminal} from '#shared/domain/instance.ts'
+import {type Instance, isTerminal} from '#shared/domain/instance.ts'
 import {assign} from './assign.ts'
 import {all, formationActive, formationAtVersion, instanceUnassigned, notExists} from './conditions.ts'
 import {instanceOf, pendingItem} from './items.ts'
@@ -7,7 +7,7 @@ import {takeReport} from './report.ts'
 import {whyNotActive} from './scales.ts'
 import {keys, pendingPartitions} from './schema.ts'
 import {loseInstance, requestStop} from './stop.ts'
-import {get, query, type Table, transact, write, writesPerTransactionMax} from './table.ts'
+import {type Deed, get, query, type Table, transact, write, writesPerTransactionMax} from './table.ts'
 import type {InstanceStore} from './types.ts'
 
 /** One transaction with the formation's guard. */
@@ -27,13 +27,24 @@ const create =
     return refused === undefined ? {outcome: 'ok', version: expectedVersion + 1} : {outcome: 'conflict'}
   }
 
+const spawnOf = ({formation, service, id, release, requirements}: Instance): Deed => ({
+  action: 'instance.spawn',
+  formation,
+  what: `instance ${service}.${id}`,
+  to: {release, requirements},
+})
+
 const spawn =
   (table: Table): InstanceStore['spawn'] =>
   async instance => {
-    const refused = await transact(table, [
-      {check: keys.formation(instance.formation), when: formationActive},
-      {put: pendingItem(instance), when: notExists},
-    ])
+    const refused = await transact(
+      table,
+      [
+        {check: keys.formation(instance.formation), when: formationActive},
+        {put: pendingItem(instance), when: notExists},
+      ],
+      spawnOf(instance),
+    )
     if (refused === undefined) return {outcome: 'ok', instance}
     return refused.includes(0) ? await whyNotActive(table, instance.formation) : {outcome: 'exists'}
   }

@@ -7,7 +7,7 @@ export const tableSchema = {
   ttlAttribute: 'ttl',
   streamView: 'NEW_AND_OLD_IMAGES',
   indexes: {
-    /** Sparse: only items with `gsi1pk`. Pending instances; formations; tokens; draining executors. */
+    /** Sparse: only items with `gsi1pk`. Pending instances; formations; tokens; draining executors; audit entries. */
     gsi1: {partitionKey: 'gsi1pk', sortKey: 'gsi1sk'},
   },
 } as const
@@ -45,6 +45,10 @@ export type ItemType =
   | 'artifact'
   | 'idempotency'
   | 'watch'
+  | 'audit'
+
+/** `#` is in no name of a formation. */
+export const auditPartitionOf = (formation: string | undefined): string => `AUDIT#${formation ?? '#'}`
 
 /** Primary keys, by aggregate. A formation's items share a partition so that one query loads what the reconciler decides on. */
 export const keys = {
@@ -74,6 +78,8 @@ export const keys = {
   tokenChild: (parent: string, hash: string) => ({pk: `T#${parent}`, sk: `CHILD#${hash}`}),
   artifact: (sha256: string) => ({pk: `ARTIFACT#${sha256}`, sk: 'ARTIFACT'}),
   idempotency: (tokenId: string, key: string) => ({pk: `IDEMPOTENCY#${tokenId}#${key}`, sk: 'IDEMPOTENCY'}),
+  /** Changes of a formation, or of what belongs to none, by time. */
+  audit: (formation: string | undefined, at: string) => ({pk: auditPartitionOf(formation), sk: at}),
   /** Since when the reconciler has watched leases without a gap. */
   watch: () => ({pk: 'WATCH', sk: 'WATCH'}),
 } as const
@@ -84,6 +90,8 @@ export const indexPartitions = {
   formations: 'FORMATIONS',
   tokens: 'TOKENS',
   draining: 'DRAINING',
+  /** Changes are few: one partition takes a thousand a second. */
+  audit: 'AUDIT',
 } as const
 
 /** All partitions of the pending instances, and of the executors. */

@@ -4,7 +4,7 @@ import type {Principal} from '#shared/scopes.ts'
 import {all, credentialIs, exists, notExists, notRevoked} from './conditions.ts'
 import {domainOf, sortable, ttlOf, typed} from './items.ts'
 import {indexPartitions, keys} from './schema.ts'
-import {deleteMany, get, type Item, type Key, pause, query, type Table, transact, write} from './table.ts'
+import {type Deed, deleteMany, get, type Item, type Key, pause, query, type Table, transact, write, writeNoting} from './table.ts'
 import type {NewToken, NewTokenRecord, TokenRecord, TokenStore} from './types.ts'
 
 /** 256 random bits: nobody guesses one, so a plain hash is enough to keep it by. */
@@ -56,6 +56,18 @@ const createForExecutor =
 /** Its depth is how many makers there are before it. */
 const recordOf = (item: Item): TokenRecord => domainOf<TokenRecord>(item, 'depth', 'revokedAt')
 
+/** Belongs to a formation when it is for just that one. */
+const placeOf = ({formations}: Partial<TokenRecord>): {formation?: string} =>
+  formations?.length === 1 && formations[0] !== undefined ? {formation: formations[0]} : {}
+
+const creationOf = ({token: _, id, ...to}: NewTokenRecord): Deed => ({action: 'token.create', ...placeOf(to), what: `token ${id}`, to})
+
+const revocationOf = async (table: Table, key: Key): Promise<Deed> => {
+  const item = table.noting === undefined ? undefined : await get(table, key)
+  const {id = '', ...from} = item === undefined ? {} : recordOf(item)
+  return {action: 'token.revoke', ...placeOf(from), what: `token ${id}`, from}
+}
+
 const createChild =
   (table: Table): TokenStore['createChild'] =>
   async (token, {tokenId, hash: parentHash, expiresAt}, now) => {
@@ -67,17 +79,18 @@ const createChild =
       return {outcome: 'full'}
     const {hash, created, item} = draw({...token, ttlMs: Math.min(token.ttlMs, expiresAt - now), parent: tokenId}, now)
     const child = {...typed('token-child', keys.tokenChild(parentHash, hash), {hash, expiresAt: created.expiresAt}), ttl: item.ttl}
-    const refused = await transact(table, [
-      {check: keys.token(parentHash), when: notRevoked},
-      {put: {...item, depth}, when: notExists},
-      {put: child},
-    ])
+    const refused = await transact(
+      table,
+      [{check: keys.token(parentHash), when: notRevoked}, {put: {...item, depth}, when: notExists}, {put: child}],
+      creationOf(created),
+    )
     return refused === undefined ? {outcome: 'ok', created} : {outcome: 'missing'}
   }
 
 /** Marks it first, so that nothing more is made with it, and removes it last, so that whoever is interrupted can do it again. */
 const revokeTree = async (table: Table, key: Key, now: number): Promise<boolean> => {
-  if ((await write(table, {update: key, change: {set: {revokedAt: now}}, when: exists})) === undefined) return false
+  if (!(await writeNoting(table, {update: key, change: {set: {revokedAt: now}}, when: exists}, await revocationOf(table, key))))
+    return false
   const children = await query(table, key.pk, {prefix: 'CHILD#'})
   for (const {hash} of children) await revokeTree(table, keys.token(hash as string), now)
   await deleteMany(table, [...children.map(item => ({pk: item.pk as string, sk: item.sk as string})), key])
@@ -116,7 +129,7 @@ const authenticate =
 export const createTokenStore = (table: Table): TokenStore => ({
   create: async (token, now) => {
     const {created, item} = draw(token, now)
-    await write(table, {put: item})
+    await writeNoting(table, {put: item}, creationOf(created))
     return created
   },
 

@@ -7,7 +7,7 @@ import type {FormationSnapshot, Route, RoutingTable} from '#shared/domain/regist
 import type {PortDefinition, Release, Resources} from '#shared/domain/release.ts'
 import type {Rollout} from '#shared/domain/rollout.ts'
 import type {Traffic} from '#shared/domain/traffic.ts'
-import type {Principal, Rights} from '#shared/scopes.ts'
+import type {Principal, Rights, Scope} from '#shared/scopes.ts'
 
 /**
  * Expected outcomes are values. `exists`: the name is taken. `missing`: no such thing. `conflict`: others changed it several times in a row;
@@ -323,12 +323,56 @@ export interface IdempotencyStore {
   readonly abandon: (tokenId: string, key: string) => Promise<void>
 }
 
+/** On whose behalf a change is made. */
+export interface Actor {
+  /** Name of the token, or who was let in by a trust. */
+  readonly name: string
+  readonly scope?: Scope
+  /** Id of the token. */
+  readonly token?: string
+  readonly requestId: string
+  /** Milliseconds since the epoch. */
+  readonly now: number
+}
+
+export interface AuditEntry {
+  readonly id: string
+  readonly at: number
+  readonly who: Omit<Actor, 'requestId' | 'now'>
+  /** `scale.set` */
+  readonly action: string
+  readonly formation?: string
+  readonly what: string
+  /** As it was read just before the change. */
+  readonly from?: unknown
+  readonly to?: unknown
+  readonly requestId: string
+}
+
+export interface AuditQuery {
+  /** All of the stage without it. */
+  readonly formation?: string
+  /** Milliseconds since the epoch, both included. */
+  readonly since?: number
+  readonly until?: number
+  /** Of an earlier page; entries before it. */
+  readonly cursor?: string
+  readonly limit: number
+}
+
+export interface AuditStore {
+  /** Newest first. `cursor` when there is more. */
+  readonly list: (query: AuditQuery, now: number) => Promise<{readonly items: readonly AuditEntry[]; readonly cursor?: string}>
+}
+
 export interface WatchStore {
   /** Notes that leases were looked at; answers since when that has happened with no gap over `maxGapMs`. */
   readonly tick: (now: number, maxGapMs: number) => Promise<number>
 }
 
 export interface Store {
+  /** The same store on somebody's behalf: every change made through it is noted in its own transaction. Heartbeats, announcements and uploads are not. */
+  readonly by: (actor: Actor) => Store
   readonly formations: FormationStore
   readonly releases: ReleaseStore
   readonly scales: ScaleStore
@@ -342,4 +386,5 @@ export interface Store {
   readonly artifacts: ArtifactStore
   readonly idempotency: IdempotencyStore
   readonly watch: WatchStore
+  readonly audit: AuditStore
 }

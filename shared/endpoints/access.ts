@@ -34,6 +34,16 @@ export const accessEndpoints = {
     summary: 'Revoke a token at once, and those it made',
     status: 204,
   },
+  getAudit: {
+    method: 'GET',
+    path: '/v1/audit',
+    function: 'access',
+    scopes: ['admin'],
+    verb: 'read',
+    bound: 'own',
+    summary: 'Who changed what, newest first',
+    status: 200,
+  },
   getHealth: {
     method: 'GET',
     path: '/v1/health',

@@ -56,6 +56,7 @@ export const endpointSchemas = {
   createToken: {request: api.CreateToken, response: api.Token},
   listTokens: {response: api.list(api.Token)},
   revokeToken: {params: {token: api.TokenId}},
+  getAudit: {query: api.AuditQuery, response: api.AuditPage},
   getHealth: {response: api.Health},
   getOpenapi: {response: api.OpenapiDocument},
 } as const satisfies {[N in EndpointName]: SchemasOf<(typeof endpointTable)[N]>}

@@ -108,6 +108,32 @@ describe('gilliam', () => {
     assert.equal((await run('registry', 'announce', 'crm', 'pay', '--json-data', '{}')).code, 2)
   })
 
+  it('audit: newest first, with what differs; as NDJSON page by page', async () => {
+    const entry = (id: string) => ({
+      id,
+      at,
+      who: {name: 'ci', scope: 'user' as const, token: '0123456789abcdef'},
+      action: 'scale.set',
+      formation: 'crm',
+      what: 'release 1',
+      from: {web: 1, api: 2, old: 1},
+      to: {web: 3, api: 2},
+      requestId: 'r',
+    })
+    const cursor = `${'0'.repeat(15)}#${'a'.repeat(16)}`
+    plane.answers.getAudit = ({query}) => (query?.cursor === cursor ? {items: [entry('2')]} : {items: [entry('1')], cursor})
+    const {stdout} = await run('audit', '-f', 'crm', '--since', '1d', '--json')
+    assert.deepEqual(
+      stdout.split('\n').map(line => (line === '' ? '' : (JSON.parse(line) as {id: string}).id)),
+      ['1', '2', ''],
+    )
+    assert.equal(plane.of('getAudit')[0]?.query?.formation, 'crm')
+    const shown = await run('audit', '-n', '1')
+    assert.match(shown.stdout, /2023-11-14T22:13:20Z {2}ci {3}scale\.set {2}crm release 1 {2}web: 1 → 3, old: 1 → gone\n$/)
+    assert.equal(plane.of('getAudit').length, 3)
+    assert.equal((await run('audit', '--since', 'yesterday')).code, 2)
+  })
+
   it('token create, list and revoke', async () => {
     const made = {
       id: '0123456789abcdef',
