@@ -1,0 +1,58 @@
+// Which changes of the table call scheduler and reconciler: event filters, so that nothing runs for nothing. Lambda allows five for each. What they let
+// through must hold everything that the functions look at (lambdas/scheduler/events.ts, lambdas/reconciler/events.ts); a test compares.
+
+type Rule = string | {readonly 'anything-but': readonly string[]} | {readonly exists: boolean}
+
+/** An attribute of an item’s image, as the stream has it. */
+interface Text {
+  readonly S: readonly Rule[]
+}
+
+type Image = Readonly<Record<string, Text>>
+
+/** A filter pattern in EventBridge’s language. */
+export interface StreamFilter {
+  readonly eventName?: readonly string[]
+  readonly dynamodb: {readonly NewImage?: Image; readonly OldImage?: Image}
+}
+
+const is = (...values: readonly string[]): Text => ({S: values})
+const isNot = (...values: readonly string[]): Text => ({S: [{'anything-but': values}]})
+const isThere: Text = {S: [{exists: true}]}
+
+export const streamFilters: Readonly<Record<'scheduler' | 'reconciler', readonly StreamFilter[]>> = {
+  scheduler: [
+    // Something waits.
+    {eventName: ['INSERT'], dynamodb: {NewImage: {type: is('instance'), state: is('pending')}}},
+    // Something that was placed has ended: there is room. Its executor's usage changes too, but filters can not compare numbers.
+    {dynamodb: {NewImage: {type: is('instance'), state: is('stopped', 'failed', 'lost'), executor: isThere}}},
+    // An executor is ready that was not. One that joins again as a larger one is noticed by the next tick.
+    {eventName: ['INSERT'], dynamodb: {NewImage: {type: is('executor'), state: is('ready')}}},
+    {dynamodb: {NewImage: {type: is('executor'), state: is('ready')}, OldImage: {state: isNot('ready')}}},
+  ],
+  reconciler: [
+    // What is wanted has changed.
+    {dynamodb: {NewImage: {type: is('scale', 'rollout')}}},
+    {eventName: ['REMOVE'], dynamodb: {OldImage: {type: is('scale', 'rollout')}}},
+    // Something runs, or may be given work again, that did not.
+    {
+      dynamodb: {
+        NewImage: {type: is('instance', 'executor'), state: is('running', 'ready')},
+        OldImage: {state: isNot('running', 'ready')},
+      },
+    },
+    // Something ends.
+    {
+      dynamodb: {
+        NewImage: {type: is('instance', 'executor'), state: is('stopping', 'stopped', 'failed', 'lost')},
+        OldImage: {state: isNot('stopped', 'failed', 'lost')},
+      },
+    },
+    {
+      dynamodb: {
+        NewImage: {type: is('formation', 'executor'), state: is('destroying', 'draining')},
+        OldImage: {state: isNot('destroying', 'draining')},
+      },
+    },
+  ],
+}
