@@ -31,5 +31,6 @@ export {RouteOptions} from './api/route-options.ts'
 export {ChangeRoute, CreateRoute, RouteView} from './api/routes.ts'
 export {CreateRollout, Rollout, Scale, SetScale} from './api/scale.ts'
 export {ServiceTraffic, SetTraffic} from './api/traffic.ts'
+export {CreateTrust, ExchangeToken, Login, Trust, TrustName} from './api/trusts.ts'
 
 export const requestBodyBytesMax = 1_048_576

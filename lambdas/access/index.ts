@@ -4,26 +4,34 @@ import type {Store} from '#lambdas/store/index.ts'
 import type {OutputOf} from '#shared/endpoints.ts'
 import type {Logger} from '#shared/log.ts'
 import {auditOperations} from './audit.ts'
+import {exchangeOperation} from './exchange.ts'
+import {createIssuers} from './issuers.ts'
 import {tokenOperations} from './tokens.ts'
+import {trustOperations} from './trusts.ts'
 
 export interface AccessDeps {
-  readonly store: Pick<Store, 'tokens' | 'idempotency' | 'formations' | 'audit' | 'by'>
+  readonly store: Pick<Store, 'tokens' | 'idempotency' | 'formations' | 'audit' | 'trusts' | 'by'>
   readonly log: Logger
   readonly now: () => number
   readonly stage: string
+  /** Lets issuers of id tokens on this machine speak plain HTTP; for tests and trials. */
+  readonly loopbackIssuers?: boolean
   /** Of the software. */
   readonly version: string
   /** Made by shared/openapi.ts where the function is composed or built. */
   readonly openapi: OutputOf<'getOpenapi'>
 }
 
-export const createAccessFunction = ({store, log, now, stage, version, openapi}: AccessDeps): ApiFunction =>
-  createFunction(
+export const createAccessFunction = ({store, log, now, stage, version, openapi, loopbackIssuers = false}: AccessDeps): ApiFunction => {
+  const issuers = createIssuers({now, loopbackHttp: loopbackIssuers})
+  return createFunction(
     'access',
     {store, log, now},
     {
       ...tokenOperations(store),
+      ...trustOperations(store, issuers),
       ...auditOperations(store),
+      exchangeToken: exchangeOperation({store, issuers}),
       getHealth: async () => {
         // One small read: a control plane that can not reach its database is not well, and says so with 503.
         await store.formations.get('health')
@@ -32,3 +40,4 @@ export const createAccessFunction = ({store, log, now, stage, version, openapi}:
       getOpenapi: async () => openapi,
     },
   )
+}

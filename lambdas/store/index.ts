@@ -13,6 +13,7 @@ import {createScaleStore} from './scales.ts'
 import type {Table} from './table.ts'
 import {createTokenStore} from './tokens.ts'
 import {createTrafficStore} from './traffic.ts'
+import {createTrustStore} from './trusts.ts'
 import type {Store} from './types.ts'
 import {createWatchStore} from './watch.ts'
 
@@ -22,6 +23,7 @@ export {idempotencyKeptMs, idempotencyLockMs} from './idempotency.ts'
 export {createInstancesMax} from './instances.ts'
 export {releaseBytesMax} from './releases.ts'
 export {lastUseEveryMs, tokenChildrenMax, tokenDepthMax} from './tokens.ts'
+export {trustsMax} from './trusts.ts'
 export type * from './types.ts'
 
 const storeOver = (table: Table): Store => {
@@ -38,6 +40,7 @@ const storeOver = (table: Table): Store => {
     traffic: createTrafficStore(table),
     routes,
     tokens: createTokenStore(table),
+    trusts: createTrustStore(table),
     artifacts: createArtifactStore(table),
     idempotency: createIdempotencyStore(table),
     watch: createWatchStore(table),

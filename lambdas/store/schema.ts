@@ -42,6 +42,8 @@ export type ItemType =
   | 'routing'
   | 'token'
   | 'token-child'
+  | 'trust'
+  | 'used-token'
   | 'artifact'
   | 'idempotency'
   | 'watch'
@@ -76,6 +78,11 @@ export const keys = {
   token: (hash: string) => ({pk: `T#${hash}`, sk: 'TOKEN'}),
   /** Beside the token it was made with: one query finds all that go with it. */
   tokenChild: (parent: string, hash: string) => ({pk: `T#${parent}`, sk: `CHILD#${hash}`}),
+  trust: (name: string) => ({pk: 'TRUSTS', sk: `TRUST#${name}`}),
+  /** Where the tokens are listed that were given under a trust, as beside a token those made with it. */
+  trustTokens: (name: string, hash = '') => ({pk: `T#TRUST#${name}`, sk: `CHILD#${hash}`}),
+  /** An id token that was taken once. */
+  usedToken: (hash: string) => ({pk: `T#USED#${hash}`, sk: 'USED'}),
   artifact: (sha256: string) => ({pk: `ARTIFACT#${sha256}`, sk: 'ARTIFACT'}),
   idempotency: (tokenId: string, key: string) => ({pk: `IDEMPOTENCY#${tokenId}#${key}`, sk: 'IDEMPOTENCY'}),
   /** Changes of a formation, or of what belongs to none, by time. */

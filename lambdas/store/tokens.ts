@@ -26,7 +26,7 @@ const idOf = (hash: string): string => hash.slice(0, 16)
 
 type Drawn = {readonly hash: string; readonly created: NewTokenRecord; readonly item: Item}
 
-const draw = ({ttlMs, ...fields}: NewToken & {readonly parent?: string}, now: number): Drawn => {
+const draw = ({ttlMs, ...fields}: NewToken & Pick<TokenRecord, 'parent' | 'trust'>, now: number): Drawn => {
   const token = `gil_${fields.scope}_${randomBytes(secretBytes).toString('base64url')}`
   const hash = hashOf(token)
   const record: TokenRecord = {...fields, id: idOf(hash), createdAt: now, expiresAt: now + ttlMs}
@@ -91,11 +91,39 @@ const createChild =
 const revokeTree = async (table: Table, key: Key, now: number): Promise<boolean> => {
   if (!(await writeNoting(table, {update: key, change: {set: {revokedAt: now}}, when: exists}, await revocationOf(table, key))))
     return false
-  const children = await query(table, key.pk, {prefix: 'CHILD#'})
-  for (const {hash} of children) await revokeTree(table, keys.token(hash as string), now)
-  await deleteMany(table, [...children.map(item => ({pk: item.pk as string, sk: item.sk as string})), key])
+  await revokeChildren(table, key.pk, now)
+  await deleteMany(table, [key])
   return true
 }
+
+/** Revokes the tokens that are listed in a partition, and those made with them. */
+export const revokeChildren = async (table: Table, partition: string, now: number): Promise<void> => {
+  const children = await query(table, partition, {prefix: 'CHILD#'})
+  for (const {hash} of children) await revokeTree(table, keys.token(hash as string), now)
+  await deleteMany(
+    table,
+    children.map(item => ({pk: item.pk as string, sk: item.sk as string})),
+  )
+}
+
+const createUnder =
+  (table: Table): TokenStore['createUnder'] =>
+  async (token, used, now) => {
+    const {hash, created, item} = draw(token, now)
+    const child = {...typed('token-child', keys.trustTokens(token.trust, hash), {hash, expiresAt: created.expiresAt}), ttl: item.ttl}
+    const refused = await transact(
+      table,
+      [
+        {check: keys.trust(token.trust), when: notRevoked},
+        {put: {...typed('used-token', keys.usedToken(used.hash), {}), ttl: ttlOf(used.until)}, when: notExists},
+        {put: item, when: notExists},
+        {put: child},
+      ],
+      creationOf(created),
+    )
+    if (refused === undefined) return {outcome: 'ok', created}
+    return {outcome: refused.includes(0) ? 'missing' : 'replayed'}
+  }
 
 const noteUse = async (table: Table, key: Key, {lastUsedAt}: TokenRecord, now: number): Promise<void> => {
   if (lastUsedAt !== undefined && now - lastUsedAt < lastUseEveryMs) return
@@ -135,6 +163,7 @@ export const createTokenStore = (table: Table): TokenStore => ({
 
   createForExecutor: createForExecutor(table),
   createChild: createChild(table),
+  createUnder: createUnder(table),
   authenticate: authenticate(table),
 
   list: async now => {

@@ -7,7 +7,7 @@ import type {FormationSnapshot, Route, RoutingTable} from '#shared/domain/regist
 import type {PortDefinition, Release, Resources} from '#shared/domain/release.ts'
 import type {Rollout} from '#shared/domain/rollout.ts'
 import type {Traffic} from '#shared/domain/traffic.ts'
-import type {Principal, Rights, Scope} from '#shared/scopes.ts'
+import type {Principal, Rights, Scope, Verb} from '#shared/scopes.ts'
 
 /**
  * Expected outcomes are values. `exists`: the name is taken. `missing`: no such thing. `conflict`: others changed it several times in a row;
@@ -251,6 +251,8 @@ export interface TokenRecord extends Omit<NewToken, 'ttlMs'> {
   readonly id: string
   /** Id of the token it was made with, when it goes with that one. */
   readonly parent?: string
+  /** Name of the trust it was given under, and goes with. */
+  readonly trust?: string
   readonly createdAt: number
   readonly expiresAt: number
   /** Written at most every `lastUseEveryMs`. */
@@ -283,12 +285,45 @@ export interface TokenStore {
     ttlMs: number,
     now: number,
   ) => Promise<Ok<{created: NewTokenRecord}> | Not<'missing' | 'conflict'>>
+  /**
+   * A token given under a trust for an id token, which `used` names and which is taken once. `missing`: the trust was removed. `replayed`: the id token was
+   * taken before.
+   */
+  readonly createUnder: (
+    token: NewToken & {readonly trust: string},
+    used: {readonly hash: string; readonly until: number},
+    now: number,
+  ) => Promise<Ok<{created: NewTokenRecord}> | Not<'missing' | 'replayed'>>
   /** Who holds this secret; undefined when unknown, ended or revoked. Notes now and then that it was used. */
   readonly authenticate: (secret: string, now: number) => Promise<Principal | undefined>
   /** Those that have not ended, newest first. */
   readonly list: (now: number) => Promise<readonly TokenRecord[]>
   /** With all that were made with it. Holds from the next request on. */
   readonly revoke: (id: string, now: number) => Promise<Ok | Not<'missing'>>
+}
+
+/** Whoever shows an id token of this issuer, for this audience, with these claims, gets these rights for a while. */
+export interface Trust {
+  readonly name: string
+  readonly issuer: string
+  readonly audience: string
+  /** By name; `*` at the end of a value stands for anything. */
+  readonly claims: Readonly<Record<string, string>>
+  readonly verbs: readonly Verb[]
+  readonly formations?: readonly string[]
+  readonly ttlSeconds: number
+  /** People log in by it. */
+  readonly login: boolean
+  readonly createdAt: number
+}
+
+export interface TrustStore {
+  /** By name. */
+  readonly list: () => Promise<readonly Trust[]>
+  /** `full`: there are `trustsMax`. */
+  readonly create: (trust: Trust) => Promise<Not<'ok' | 'exists' | 'full'>>
+  /** With every token that was given under it. */
+  readonly delete: (name: string, now: number) => Promise<Ok | Not<'missing'>>
 }
 
 export interface ArtifactRecord {
@@ -383,6 +418,7 @@ export interface Store {
   readonly traffic: TrafficStore
   readonly routes: RouteStore
   readonly tokens: TokenStore
+  readonly trusts: TrustStore
   readonly artifacts: ArtifactStore
   readonly idempotency: IdempotencyStore
   readonly watch: WatchStore

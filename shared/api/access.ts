@@ -30,6 +30,7 @@ export const Token = z
     formations: Formations.optional(),
     executor: z.string().optional(),
     parent: z.string().optional().describe('the token that made it, and takes it along when it is revoked'),
+    trust: z.string().optional().describe('the trust it was given under, and goes with'),
     createdAt: At,
     expiresAt: At,
     lastUsedAt: At.optional().describe('to within an hour'),

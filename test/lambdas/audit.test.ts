@@ -10,8 +10,9 @@ import {type Platform, startPlatform} from './platform.ts'
 
 type Entry = OutputOf<'getAudit'>['items'][number]
 
-/** Not changes that anybody asks about: heartbeats, announcements that end by themselves, reading by POST, and where to upload. */
-const silent: readonly EndpointName[] = ['syncExecutor', 'announce', 'withdraw', 'discover', 'createArtifact']
+/** Not changes that anybody asks about: heartbeats, announcements that end by themselves, reading by POST, where to upload; and what
+ * exchange.test.ts looks at. */
+const silent: readonly EndpointName[] = ['syncExecutor', 'announce', 'withdraw', 'discover', 'createArtifact', 'exchangeToken']
 
 const formation = 'crm'
 const params = {formation}
@@ -68,6 +69,12 @@ const changes: readonly (readonly [EndpointName, (platform: Platform) => Promise
     },
     {what: 'executor one', from: {state: 'lost'}},
   ],
+  [
+    'createTrust',
+    async () => ({body: {name: 'ci', issuer: 'https://id.example.com', audience: 'a', claims: {sub: 'x'}, verbs: ['read']}}),
+    {what: 'trust ci'},
+  ],
+  ['deleteTrust', async () => ({params: {trust: 'ci'}}), {what: 'trust ci'}],
   ['createToken', async () => ({body: {name: 'ci', scope: 'user', verbs: ['deploy'], formations: [formation]}}), {formation}],
   [
     'revokeToken',

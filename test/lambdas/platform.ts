@@ -71,6 +71,7 @@ export const startPlatform = async (change: (store: Store) => Store = store => s
     access: createAccessFunction({
       ...deps,
       stage: 'test',
+      loopbackIssuers: true,
       version: '0.0.0',
       openapi: createOpenapi({version: '0.0.0'}),
     }),
