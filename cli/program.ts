@@ -9,6 +9,7 @@ import {addExecutor} from './commands/executor.ts'
 import {addExecutors} from './commands/executors.ts'
 import {addExplain} from './commands/explain.ts'
 import {addFormations} from './commands/formations.ts'
+import {addLogin} from './commands/login.ts'
 import {addLogs} from './commands/logs.ts'
 import {addPs} from './commands/ps.ts'
 import {addRegistry} from './commands/registry.ts'
@@ -23,6 +24,7 @@ import {addStages} from './commands/stages.ts'
 import {addStop} from './commands/stop.ts'
 import {addToken} from './commands/token.ts'
 import {addTraffic} from './commands/traffic.ts'
+import {addTrust} from './commands/trust.ts'
 import type {World} from './session.ts'
 import {usageMessage} from './usage.ts'
 
@@ -48,7 +50,9 @@ const commands = [
   addRegistry,
   addDestroy,
   addStages,
+  addLogin,
   addToken,
+  addTrust,
   addAudit,
 ] as const
 

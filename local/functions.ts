@@ -24,6 +24,8 @@ export interface FunctionOptions {
   readonly blobs: BlobStore
   readonly logs: LogStore
   readonly stage: string
+  /** Lets issuers of id tokens on this machine speak plain HTTP; for tests and trials. */
+  readonly loopbackIssuers?: boolean
   readonly version: string
   /** How soon agents sync again while something is under way, and when nothing is. */
   readonly timing: {readonly busyMs: number; readonly idleMs: number}
@@ -51,7 +53,7 @@ const local =
     inner(event)
 
 export const createFunctions = (options: FunctionOptions): Functions => {
-  const {store, now, blobs, logs, stage, version, timing, nextPollMs} = options
+  const {store, now, blobs, logs, stage, version, timing, nextPollMs, loopbackIssuers = false} = options
   const expressions = createExpressions()
   const logOf = (name: string): Logger => options.log.child({function: name})
   const deps = (name: string) => ({store, now, log: logOf(name)})
@@ -65,7 +67,7 @@ export const createFunctions = (options: FunctionOptions): Functions => {
       routing: local(createRoutingFunction(deps('routing'))),
       artifacts: local(createArtifactsFunction({...deps('artifacts'), blobs})),
       logs: local(createLogsFunction({...deps('logs'), logs})),
-      access: local(createAccessFunction({...deps('access'), stage, version, openapi: {...createOpenapi({version})}})),
+      access: local(createAccessFunction({...deps('access'), stage, version, openapi: {...createOpenapi({version})}, loopbackIssuers})),
     },
     scheduler: {name: 'scheduler', types: schedulerItemTypes, handle: scheduler},
     reconciler: {name: 'reconciler', types: reconcilerItemTypes, handle: reconciler},

@@ -8,6 +8,7 @@ export const variables = {
   GILLIAM_API: 'URL of the control plane',
   GILLIAM_TOKEN: 'Bearer token for the control plane',
   GILLIAM_TOKEN_FILE: 'File that holds the bearer token, instead of GILLIAM_TOKEN',
+  GILLIAM_ID_TOKEN: 'OpenID Connect id token of a CI job, for `gilliam login --ci`',
   GILLIAM_JOIN_TOKEN_FILE: 'File that holds an agent’s join token',
   GILLIAM_EXECUTOR: 'Id of the executor an agent serves',
   GILLIAM_EXECUTOR_HOST: 'Address at which callers reach the executor’s instances; 127.0.0.1 by default',

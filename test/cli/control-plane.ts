@@ -30,6 +30,7 @@ export const startControlPlane = async () => {
     blobs,
     logs: await openLogs(join(folder, 'logs')),
     stage: 'test',
+    loopbackIssuers: true,
     version: '0.0.0',
     timing: {busyMs: 100, idleMs: 500},
     nextPollMs: 500,

@@ -23,6 +23,26 @@ const formOf = async (request: IncomingMessage): Promise<URLSearchParams> => {
 /** What the token endpoint says next while the user has not decided. */
 export type DeviceAnswer = 'authorization_pending' | 'slow_down' | 'access_denied' | 'expired_token' | 'granted'
 
+const json = (response: ServerResponse, status: number, body: unknown): void =>
+  void response.writeHead(status, {'content-type': 'application/json'}).end(JSON.stringify(body))
+
+const discovery = (url: string) => ({
+  issuer: url,
+  jwks_uri: `${url}/keys`,
+  device_authorization_endpoint: `${url}/device`,
+  token_endpoint: `${url}/token`,
+})
+
+const device = (url: string) => ({
+  device_code: 'device',
+  user_code: 'WDJB-MJHT',
+  verification_uri: `${url}/activate`,
+  expires_in: 600,
+  interval: 0.01,
+})
+
+const jwkOf = async ({kid, alg, publicKey}: Key) => ({...(await exportJWK(publicKey)), kid, alg, use: 'sig'})
+
 export const startIssuer = async () => {
   let key = await makeKey('RS256')
   const published: Key[] = [key]
@@ -36,9 +56,6 @@ export const startIssuer = async () => {
 
   const sign = (claims: JWTPayload, with_: Key = key, typ = 'JWT'): Promise<string> =>
     new SignJWT(claims).setProtectedHeader({alg: with_.alg, kid: with_.kid, typ}).sign(with_.privateKey)
-
-  const json = (response: ServerResponse, status: number, body: unknown): void =>
-    void response.writeHead(status, {'content-type': 'application/json'}).end(JSON.stringify(body))
 
   const token = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const form = await formOf(request)
@@ -54,25 +71,9 @@ export const startIssuer = async () => {
     asked.push(path)
     const instead = broken.get(path)
     if (instead !== undefined) return instead(response)
-    if (path === '/.well-known/openid-configuration')
-      return json(response, 200, {
-        issuer: url,
-        jwks_uri: `${url}/keys`,
-        device_authorization_endpoint: `${url}/device`,
-        token_endpoint: `${url}/token`,
-      })
-    if (path === '/keys')
-      return json(response, 200, {
-        keys: await Promise.all(published.map(async ({kid, alg, publicKey}) => ({...(await exportJWK(publicKey)), kid, alg, use: 'sig'}))),
-      })
-    if (path === '/device')
-      return json(response, 200, {
-        device_code: 'device',
-        user_code: 'WDJB-MJHT',
-        verification_uri: `${url}/activate`,
-        expires_in: 600,
-        interval: 0.01,
-      })
+    if (path === '/.well-known/openid-configuration') return json(response, 200, discovery(url))
+    if (path === '/keys') return json(response, 200, {keys: await Promise.all(published.map(jwkOf))})
+    if (path === '/device') return json(response, 200, device(url))
     if (path === '/token') return token(request, response)
     response.writeHead(404).end()
   }
