@@ -11,9 +11,9 @@ import {DeadLetters} from './constructs/dead-letters.ts'
 import {DrainQueue} from './constructs/drain-queue.ts'
 import {Executors} from './constructs/executors.ts'
 import {FirstTokens} from './constructs/first-tokens.ts'
+import {ForwardProxy} from './constructs/forward-proxy.ts'
 import {Network} from './constructs/network.ts'
 import {PlatformFunction} from './constructs/platform-function.ts'
-import {ForwardProxy} from './constructs/forward-proxy.ts'
 import {Router} from './constructs/router.ts'
 import {WakeQueue} from './constructs/wake-queue.ts'
 import {AlarmTopic, Watch} from './constructs/watch.ts'
@@ -32,6 +32,10 @@ export interface PlatformStackProps extends StackProps {
   /** Folder with the Dockerfile and the programs it takes. */
   readonly imageFolder: string
 }
+
+/** Called by the stream and by the schedule. */
+const tickedNames = ['scheduler', 'reconciler'] as const
+const isTicked = (name: string): boolean => tickedNames.some(each => each === name)
 
 /** What router, proxy and executors are made of. */
 interface Edge {
@@ -86,6 +90,7 @@ export class PlatformStack extends Stack {
         timeoutSeconds,
         memoryMib,
         ...(options.reserve && concurrency !== undefined && {concurrency}),
+        ...(isTicked(name) && {deadLetters: this.#deadLetters.timers}),
       })
       state.table.grantAccess(fn)
       made.set(name, fn)
@@ -95,7 +100,7 @@ export class PlatformStack extends Stack {
     state.slugs.grantSign(of('artifacts'))
     state.logs.grantAppend(of('executors'))
     state.logs.grantRead(of('logs'))
-    for (const name of ['scheduler', 'reconciler'] as const) state.table.feed(of(name), name, this.#deadLetters.stream)
+    for (const name of tickedNames) state.table.feed(of(name), name, this.#deadLetters.stream)
     return made
   }
 

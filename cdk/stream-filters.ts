@@ -25,7 +25,12 @@ export const streamFilters: Readonly<Record<'scheduler' | 'reconciler', readonly
     // Something waits.
     {eventName: ['INSERT'], dynamodb: {NewImage: {type: is('instance'), state: is('pending')}}},
     // Something that was placed has ended: there is room. Its executor's usage changes too, but filters can not compare numbers.
-    {dynamodb: {NewImage: {type: is('instance'), state: is('stopped', 'failed', 'lost'), executor: isThere}}},
+    {
+      dynamodb: {
+        NewImage: {type: is('instance'), state: is('stopped', 'failed', 'lost'), executor: isThere},
+        OldImage: {state: isNot('stopped', 'failed', 'lost')},
+      },
+    },
     // An executor is ready that was not. One that joins again as a larger one is noticed by the next tick.
     {eventName: ['INSERT'], dynamodb: {NewImage: {type: is('executor'), state: is('ready')}}},
     {dynamodb: {NewImage: {type: is('executor'), state: is('ready')}, OldImage: {state: isNot('ready')}}},

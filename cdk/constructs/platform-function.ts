@@ -2,9 +2,14 @@
 import {Duration} from 'aws-cdk-lib'
 import {Policy, PolicyStatement, Role, ServicePrincipal} from 'aws-cdk-lib/aws-iam'
 import {Architecture, Code, Function as LambdaFunction, LoggingFormat, Runtime, Tracing} from 'aws-cdk-lib/aws-lambda'
+import {SqsDestination} from 'aws-cdk-lib/aws-lambda-destinations'
 import type {ILogGroup} from 'aws-cdk-lib/aws-logs'
 import {Construct} from 'constructs'
 import type {Variable} from '#shared/config.ts'
+import type {DeadLetters} from './dead-letters.ts'
+
+/** An event older than this comes too late. */
+const eventAge = Duration.hours(1)
 
 export interface PlatformFunctionProps {
   /** Of its folder in lambdas/. */
@@ -17,6 +22,8 @@ export interface PlatformFunctionProps {
   readonly memoryMib: number
   /** Calls at once, at most; none reserved when undefined. */
   readonly concurrency?: number
+  /** Takes events that failed after all retries, of functions that nobody waits for. */
+  readonly deadLetters?: DeadLetters
 }
 
 export class PlatformFunction extends Construct {
@@ -26,7 +33,7 @@ export class PlatformFunction extends Construct {
 
   constructor(scope: Construct, id: string, props: PlatformFunctionProps) {
     super(scope, id)
-    const {name, stage, logGroup, concurrency} = props
+    const {name, stage, logGroup, concurrency, deadLetters} = props
     this.name = name
     const role = new Role(this, 'Role', {assumedBy: new ServicePrincipal('lambda.amazonaws.com')})
     this.policy = new Policy(this, 'Policy', {roles: [role]})
@@ -44,7 +51,9 @@ export class PlatformFunction extends Construct {
       timeout: Duration.seconds(props.timeoutSeconds),
       memorySize: props.memoryMib,
       ...(concurrency !== undefined && {reservedConcurrentExecutions: concurrency}),
+      ...(deadLetters !== undefined && {onFailure: new SqsDestination(deadLetters.queue), maxEventAge: eventAge, retryAttempts: 2}),
     })
+    deadLetters?.grantSend(this)
     this.lambda.node.addDependency(this.policy)
     this.addEnvironment('GILLIAM_STAGE', stage)
   }
