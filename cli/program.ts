@@ -19,6 +19,7 @@ import {addResolve} from './commands/resolve.ts'
 import {addRoute} from './commands/route.ts'
 import {addRoutes} from './commands/routes.ts'
 import {addScale} from './commands/scale.ts'
+import {addSecret} from './commands/secret.ts'
 import {addSpawn} from './commands/spawn.ts'
 import {addStages} from './commands/stages.ts'
 import {addStop} from './commands/stop.ts'
@@ -35,6 +36,7 @@ const commands = [
   addReleases,
   addRelease,
   addEnv,
+  addSecret,
   addScale,
   addTraffic,
   addSpawn,

@@ -15,7 +15,7 @@ import {createExpressions} from '#shared/expressions.ts'
 import {randomId} from '#shared/ids.ts'
 import type {Logger} from '#shared/log.ts'
 import {createOpenapi} from '#shared/openapi.ts'
-import type {BlobStore, LogStore} from '#shared/ports.ts'
+import type {BlobStore, LogStore, SecretBox} from '#shared/ports.ts'
 import type {Consumer} from './event-sources.ts'
 import type {GatewayFunction} from './gateway.ts'
 
@@ -23,6 +23,8 @@ export interface FunctionOptions {
   readonly store: Store
   readonly blobs: BlobStore
   readonly logs: LogStore
+  /** Seals the secrets of formations. */
+  readonly box: SecretBox
   readonly stage: string
   /** Lets issuers of id tokens on this machine speak plain HTTP; for tests and trials. */
   readonly loopbackIssuers?: boolean
@@ -53,7 +55,7 @@ const local =
     inner(event)
 
 export const createFunctions = (options: FunctionOptions): Functions => {
-  const {store, now, blobs, logs, stage, version, timing, nextPollMs, loopbackIssuers = false} = options
+  const {store, now, blobs, logs, stage, version, timing, nextPollMs, box, loopbackIssuers = false} = options
   const expressions = createExpressions()
   const logOf = (name: string): Logger => options.log.child({function: name})
   const deps = (name: string) => ({store, now, log: logOf(name)})
@@ -62,12 +64,14 @@ export const createFunctions = (options: FunctionOptions): Functions => {
   return {
     api: {
       formations: local(createFormationsFunction({...deps('formations'), randomId, expressions, blobs})),
-      executors: local(createExecutorsFunction({...deps('executors'), logs, timing})),
+      executors: local(createExecutorsFunction({...deps('executors'), logs, timing, secrets: {stage, box}})),
       registry: local(createRegistryFunction({...deps('registry'), nextPollMs})),
       routing: local(createRoutingFunction(deps('routing'))),
       artifacts: local(createArtifactsFunction({...deps('artifacts'), blobs})),
       logs: local(createLogsFunction({...deps('logs'), logs})),
-      access: local(createAccessFunction({...deps('access'), stage, version, openapi: {...createOpenapi({version})}, loopbackIssuers})),
+      access: local(
+        createAccessFunction({...deps('access'), stage, version, openapi: {...createOpenapi({version})}, box, loopbackIssuers}),
+      ),
     },
     scheduler: {name: 'scheduler', types: schedulerItemTypes, handle: scheduler},
     reconciler: {name: 'reconciler', types: reconcilerItemTypes, handle: reconciler},

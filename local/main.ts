@@ -20,6 +20,7 @@ import {createHolds} from './holds.ts'
 import {openLogs} from './logs.ts'
 import {type StagePaths, stagePaths} from './paths.ts'
 import {limitLog} from './processes.ts'
+import {openSecretBox} from './secret-box.ts'
 import {indexStream, trimStream} from './stream-upkeep.ts'
 import {createSweeper} from './sweeper.ts'
 import {startTimers, type Timers} from './timers.ts'
@@ -87,7 +88,8 @@ const compose = async (log: Logger) => {
     idleMs: readNumber(process.env, 'GILLIAM_SYNC_IDLE_MS', syncIdleMs, 10),
   }
   const wakeAt = (formation: string, at: number) => late.timers?.wakeAt(formation, at)
-  const functions = createFunctions({store, blobs, logs, stage, version: version(), timing, nextPollMs, now, log, wakeAt})
+  const box = openSecretBox(paths.secretKey)
+  const functions = createFunctions({store, blobs, logs, box, stage, version: version(), timing, nextPollMs, now, log, wakeAt})
   const holds = createHolds()
   const consumers = [functions.scheduler, functions.reconciler, holds.consumer]
   const api = {...functions.api, executors: holds.wrap(functions.api.executors), registry: holds.wrap(functions.api.registry)}

@@ -22,6 +22,7 @@ export const errorCodes = {
   executor_lost: {status: 409, means: 'The executor has no lease; it must join again.'},
   idempotency_in_progress: {status: 409, means: 'A request with the same Idempotency-Key is being worked on; try again in a moment.'},
   slug_missing: {status: 409, means: 'The release names a slug that was not uploaded.'},
+  secret_missing: {status: 409, means: 'The release refers to a secret that is not set.'},
   idempotency_mismatch: {status: 422, means: 'The Idempotency-Key was used before for a different request.'},
   too_large: {status: 413, means: 'The body is larger than the endpoint or route takes.'},
   limit_reached: {status: 422, means: 'One more would exceed a limit; the message names it.'},

@@ -58,3 +58,28 @@ export interface WakeUps {
   /** Sends what was asked for; throws when SQS does not take all of it. */
   readonly flush: () => Promise<void>
 }
+
+/** What a sealed text is about: it opens with the same only. */
+export type SealContext = Readonly<Record<string, string>>
+
+export interface Sealed {
+  /** Names the key, or is the data key sealed by another. */
+  readonly key: string
+  /** base64. */
+  readonly nonce: string
+  /** base64, with its tag. */
+  readonly text: string
+}
+
+/** Keeps secrets unreadable where they are stored: AWS KMS, or a key file at home. */
+export interface SecretBox {
+  readonly seal: (text: string, context: SealContext) => Promise<Sealed>
+  /** Throws when the key is another one or the text was changed; GilliamError unavailable when the key can not be reached now. */
+  readonly open: (sealed: Sealed, context: SealContext) => Promise<string>
+}
+
+/** Values that are kept outside the platform, below a place of the formation's own. */
+export interface OutsideSecrets {
+  /** Undefined when there is none. Throws GilliamError unavailable when it can not be told now. */
+  readonly read: (store: 'ssm' | 'secretsmanager', formation: string, name: string) => Promise<string | undefined>
+}

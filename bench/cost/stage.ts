@@ -9,6 +9,7 @@ import {type EventSources, startEventSources} from '#local/event-sources.ts'
 import {createFunctions} from '#local/functions.ts'
 import {startGateway} from '#local/gateway.ts'
 import {openLogs} from '#local/logs.ts'
+import {openSecretBox} from '#local/secret-box.ts'
 import {type Client, createClient} from '#shared/client.ts'
 import {endpoints} from '#shared/endpoints.ts'
 import {createLogger} from '#shared/log.ts'
@@ -61,7 +62,8 @@ export const startMeteredStage = async (): Promise<MeteredStage> => {
   const store = createStore({client: dynamo.client, table: database.table})
   const timing = {busyMs: 1_000, idleMs: 10_000}
   const options = {store, blobs: storedBlobs, stage: 'cost', version: '0', timing, nextPollMs: 1_000, now, log, wakeAt: () => undefined}
-  const functions = createFunctions({...options, logs: await openLogs(join(folder, 'logs'))})
+  const kept = {box: openSecretBox(join(folder, 'secret-key')), logs: await openLogs(join(folder, 'logs'))}
+  const functions = createFunctions({...options, ...kept})
   const counted = (consumer: (typeof functions)['scheduler']) => ({
     ...consumer,
     handle: (event: Parameters<typeof consumer.handle>[0]) => {

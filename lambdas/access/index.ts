@@ -3,14 +3,19 @@ import {type ApiFunction, createFunction} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import type {OutputOf} from '#shared/endpoints.ts'
 import type {Logger} from '#shared/log.ts'
+import type {SecretBox} from '#shared/ports.ts'
 import {auditOperations} from './audit.ts'
 import {exchangeOperation} from './exchange.ts'
 import {createIssuers} from './issuers.ts'
+import {secretOperations} from './secrets.ts'
 import {tokenOperations} from './tokens.ts'
 import {trustOperations} from './trusts.ts'
 
 export interface AccessDeps {
-  readonly store: Pick<Store, 'tokens' | 'idempotency' | 'formations' | 'audit' | 'trusts' | 'by'>
+  readonly store: Pick<
+    Store,
+    'tokens' | 'idempotency' | 'formations' | 'audit' | 'trusts' | 'secrets' | 'releases' | 'instances' | 'scales' | 'by'
+  >
   readonly log: Logger
   readonly now: () => number
   readonly stage: string
@@ -20,9 +25,11 @@ export interface AccessDeps {
   readonly version: string
   /** Made by shared/openapi.ts where the function is composed or built. */
   readonly openapi: OutputOf<'getOpenapi'>
+  /** Seals secrets; without it none can be set. */
+  readonly box?: SecretBox
 }
 
-export const createAccessFunction = ({store, log, now, stage, version, openapi, loopbackIssuers = false}: AccessDeps): ApiFunction => {
+export const createAccessFunction = ({store, log, now, stage, version, openapi, box, loopbackIssuers = false}: AccessDeps): ApiFunction => {
   const issuers = createIssuers({now, loopbackHttp: loopbackIssuers})
   return createFunction(
     'access',
@@ -31,6 +38,7 @@ export const createAccessFunction = ({store, log, now, stage, version, openapi, 
       ...tokenOperations(store),
       ...trustOperations(store, issuers),
       ...auditOperations(store),
+      ...secretOperations(store, box, stage),
       exchangeToken: exchangeOperation({store, issuers}),
       getHealth: async () => {
         // One small read: a control plane that can not reach its database is not well, and says so with 503.

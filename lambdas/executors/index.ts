@@ -6,6 +6,7 @@ import type {OutputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
 import type {LogStore} from '#shared/ports.ts'
+import type {SecretSources} from './secrets.ts'
 import {type SyncTiming, syncOperation} from './sync.ts'
 
 /** How long the credential of a joined executor lasts; the agent joins again when it has ended. */
@@ -17,6 +18,7 @@ export interface ExecutorsDeps {
   readonly now: () => number
   readonly logs: LogStore
   readonly timing: SyncTiming
+  readonly secrets: SecretSources
 }
 
 /** Only what the API shows: the store’s own fields stay inside. */
@@ -75,13 +77,13 @@ const forget = async (store: Store, id: string, now: number): Promise<undefined>
   throw forgotten.outcome === 'alive' ? stillAlive(forgotten.executor, now) : tryAgain(id)
 }
 
-export const createExecutorsFunction = ({store, log, now, logs, timing}: ExecutorsDeps): ApiFunction =>
+export const createExecutorsFunction = ({store, log, now, logs, timing, secrets}: ExecutorsDeps): ApiFunction =>
   createFunction(
     'executors',
     {store, log, now},
     {
       joinExecutor: ({body}, call) => join(store.by(call.actor), body, call.now),
-      syncExecutor: syncOperation(store, logs, timing),
+      syncExecutor: syncOperation({store, logs, timing, secrets, log}),
       listExecutors: async () => ({items: (await store.executors.list()).map(present)}),
       getExecutor: async ({params}) => present(await find(store, params.executor)),
       drainExecutor: async ({params, body}, call) => present(await drain(store.by(call.actor), params.executor, body.undo, call.now)),

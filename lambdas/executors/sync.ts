@@ -5,9 +5,11 @@ import type {LogLine} from '#shared/domain/assignment.ts'
 import {executorLeaseMs} from '#shared/domain/executor.ts'
 import type {InputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
+import type {Logger} from '#shared/log.ts'
 import type {LogStore} from '#shared/ports.ts'
 import {loadAssignments} from './assignments.ts'
 import {createOwnLines, type OwnLines} from './ownership.ts'
+import {resolveSecrets, type SecretSources} from './secrets.ts'
 
 /** Reports written at the same time. */
 const reportsAtOnceMax = 8
@@ -16,6 +18,14 @@ export interface SyncTiming {
   /** Until the next sync, in milliseconds, while something is going on and when nothing is. */
   readonly busyMs: number
   readonly idleMs: number
+}
+
+export interface SyncDeps {
+  readonly store: Store
+  readonly logs: LogStore
+  readonly timing: SyncTiming
+  readonly secrets: SecretSources
+  readonly log: Logger
 }
 
 type Reports = InputOf<'syncExecutor'>['body']['reports']
@@ -47,7 +57,7 @@ const keepLines = async (logs: LogStore, ownLines: OwnLines, executor: string, l
  * Lines are kept before reports, so that whoever sees an instance fail finds its last words. The version is read before the assignments: an agent may get
  * newer assignments than the version says, and then gets them again; never the other way round.
  */
-export const syncOperation = (store: Store, logs: LogStore, timing: SyncTiming): Operation<'syncExecutor'> => {
+export const syncOperation = ({store, logs, timing, secrets, log}: SyncDeps): Operation<'syncExecutor'> => {
   const ownLines = createOwnLines(store.instances)
   return async ({params: {executor}, body}, {now}) => {
     const assignmentVersion = await renew(store, executor, now)
@@ -56,6 +66,8 @@ export const syncOperation = (store: Store, logs: LogStore, timing: SyncTiming):
     const changed = assignmentVersion !== body.assignmentVersion
     const nextSyncMs = changed || body.reports.length > 0 ? timing.busyMs : timing.idleMs
     const answer = {assignmentVersion, nextSyncMs, leaseMs: executorLeaseMs}
-    return changed ? {...answer, assignments: await loadAssignments(store, executor)} : answer
+    if (!changed) return answer
+    const loaded = await loadAssignments(store, executor)
+    return {...answer, assignments: await resolveSecrets({store, sources: secrets, log, now}, executor, loaded)}
   }
 }

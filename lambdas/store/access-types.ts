@@ -1,4 +1,5 @@
 // What the store offers about access: tokens, trusts, keys of repeated requests, slugs, the audit. Types only.
+import type {Sealed} from '#shared/ports.ts'
 import type {Principal, Rights, Scope, Verb} from '#shared/scopes.ts'
 import type {Not, Ok} from './types.ts'
 
@@ -61,6 +62,30 @@ export interface TokenStore {
   readonly list: (now: number) => Promise<readonly TokenRecord[]>
   /** With all that were made with it. Holds from the next request on. */
   readonly revoke: (id: string, now: number) => Promise<Ok | Not<'missing'>>
+}
+
+export interface SecretRecord {
+  readonly name: string
+  /** 1 when it was set first. */
+  readonly version: number
+  readonly updatedAt: number
+  /** Name of the token. */
+  readonly updatedBy: string
+}
+
+export interface SecretStore {
+  /** By name, without what is sealed. */
+  readonly list: (formation: string) => Promise<readonly SecretRecord[]>
+  /** `full`: the formation has `secretsMax`. */
+  readonly set: (
+    formation: string,
+    name: string,
+    sealed: Sealed,
+    updatedBy: string,
+    now: number,
+  ) => Promise<Ok<{secret: SecretRecord}> | Not<'missing' | 'destroying' | 'full'>>
+  readonly sealed: (formation: string, name: string) => Promise<Sealed | undefined>
+  readonly delete: (formation: string, name: string) => Promise<Not<'ok' | 'missing'>>
 }
 
 /** Whoever shows an id token of this issuer, for this audience, with these claims, gets these rights for a while. */

@@ -58,6 +58,12 @@ export const instanceStill = (state: InstanceState, executor: string): Condition
   names: {'#instanceState': 'state'},
   values: {':wasState': state, ':wasExecutor': executor},
 })
+/** It has an executor and is not on its way out. */
+export const instanceServing: Condition = {
+  text: '#instanceState IN (:assigned, :starting, :running)',
+  names: {'#instanceState': 'state'},
+  values: {':assigned': 'assigned', ':starting': 'starting', ':running': 'running'},
+}
 /** Nobody announced or withdrew it since it was read. */
 export const announcedIs = (announced: boolean): Condition => ({
   text: announced ? 'announced = :wasAnnounced' : 'attribute_not_exists(announced) OR announced = :wasAnnounced',

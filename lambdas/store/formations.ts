@@ -24,7 +24,7 @@ const keyOf = (item: Item): Key => ({pk: item.pk as string, sk: item.sk as strin
 
 /** Everything a formation owns but its own item. The version of its registry stays, so that readers who hold one notice what comes later. */
 const itemsOwned = async (table: Table, name: string): Promise<Key[]> => {
-  const partitions = [keys.formation(name).pk, keys.release(name, 0).pk, keys.discovery(name).pk]
+  const partitions = [keys.formation(name).pk, keys.release(name, 0).pk, keys.discovery(name).pk, keys.secret(name, '').pk]
   const items = (await Promise.all(partitions.map(partition => query(table, partition)))).flat()
   return items.filter(item => item.type !== 'formation' && item.type !== 'discovery').map(keyOf)
 }

@@ -10,6 +10,7 @@ import {createReleaseStore} from './releases.ts'
 import {createRolloutStore} from './rollouts.ts'
 import {createRouteStore} from './routes.ts'
 import {createScaleStore} from './scales.ts'
+import {createSecretStore} from './secrets.ts'
 import type {Table} from './table.ts'
 import {createTokenStore} from './tokens.ts'
 import {createTrafficStore} from './traffic.ts'
@@ -22,6 +23,7 @@ export {createClient, createTable} from './create-table.ts'
 export {idempotencyKeptMs, idempotencyLockMs} from './idempotency.ts'
 export {createInstancesMax} from './instances.ts'
 export {releaseBytesMax} from './releases.ts'
+export {secretsMax} from './secrets.ts'
 export {lastUseEveryMs, tokenChildrenMax, tokenDepthMax} from './tokens.ts'
 export {trustsMax} from './trusts.ts'
 export type * from './types.ts'
@@ -41,6 +43,7 @@ const storeOver = (table: Table): Store => {
     routes,
     tokens: createTokenStore(table),
     trusts: createTrustStore(table),
+    secrets: createSecretStore(table),
     artifacts: createArtifactStore(table),
     idempotency: createIdempotencyStore(table),
     watch: createWatchStore(table),

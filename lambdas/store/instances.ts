@@ -1,7 +1,7 @@
 // Instances: added by reconciler and spawn, listed, refused, forgotten. Assigning, reporting and ending are in files of their own.
 import {type Instance, isTerminal} from '#shared/domain/instance.ts'
 import {assign} from './assign.ts'
-import {all, formationActive, formationAtVersion, instanceUnassigned, notExists} from './conditions.ts'
+import {all, formationActive, formationAtVersion, instanceServing, instanceUnassigned, notExists} from './conditions.ts'
 import {instanceOf, pendingItem} from './items.ts'
 import {takeReport} from './report.ts'
 import {whyNotActive} from './scales.ts'
@@ -56,6 +56,11 @@ export const createInstanceStore = (table: Table): InstanceStore => ({
   report: takeReport(table),
   requestStop: requestStop(table),
   lose: loseInstance(table),
+
+  outdate: async (formation, id, outdated, now) => {
+    const update = {update: keys.instance(formation, id), change: {set: {outdated, updatedAt: now}}}
+    return {outcome: (await write(table, {...update, when: instanceServing})) === undefined ? 'conflict' : 'ok'}
+  },
 
   list: async (formation, {endedSince = Number.POSITIVE_INFINITY} = {}) => {
     const items = await query(table, keys.formation(formation).pk, {prefix: 'INSTANCE#'})

@@ -44,6 +44,7 @@ export type ItemType =
   | 'token-child'
   | 'trust'
   | 'used-token'
+  | 'secret'
   | 'artifact'
   | 'idempotency'
   | 'watch'
@@ -83,6 +84,7 @@ export const keys = {
   trustTokens: (name: string, hash = '') => ({pk: `T#TRUST#${name}`, sk: `CHILD#${hash}`}),
   /** An id token that was taken once. */
   usedToken: (hash: string) => ({pk: `T#USED#${hash}`, sk: 'USED'}),
+  secret: (formation: string, name: string) => ({pk: `SECRETS#${formation}`, sk: `SECRET#${name}`}),
   artifact: (sha256: string) => ({pk: `ARTIFACT#${sha256}`, sk: 'ARTIFACT'}),
   idempotency: (tokenId: string, key: string) => ({pk: `IDEMPOTENCY#${tokenId}#${key}`, sk: 'IDEMPOTENCY'}),
   /** Changes of a formation, or of what belongs to none, by time. */

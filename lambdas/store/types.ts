@@ -7,7 +7,7 @@ import type {FormationSnapshot, Route, RoutingTable} from '#shared/domain/regist
 import type {PortDefinition, Release, Resources} from '#shared/domain/release.ts'
 import type {Rollout} from '#shared/domain/rollout.ts'
 import type {Traffic} from '#shared/domain/traffic.ts'
-import type {Actor, ArtifactStore, AuditStore, IdempotencyStore, TokenStore, TrustStore} from './access-types.ts'
+import type {Actor, ArtifactStore, AuditStore, IdempotencyStore, SecretStore, TokenStore, TrustStore} from './access-types.ts'
 
 export type * from './access-types.ts'
 
@@ -130,6 +130,8 @@ export interface InstanceStore {
     reason: string,
     now: number,
   ) => Promise<Ok<{instance: Instance}> | Not<'missing' | 'ended' | 'conflict'>>
+  /** A placed instance is to be replaced by one like it, as if its executor drained: `reason` says why. `conflict`: it is not placed, or ends. */
+  readonly outdate: (formation: string, id: string, reason: string, now: number) => Promise<Not<'ok' | 'conflict'>>
   /** Takes an agent's report: state, address, announcement. An end frees what the instance held. */
   readonly report: (executor: string, report: InstanceReport, now: number) => Promise<ReportOutcome>
   /** Gives up a placed instance whose executor is lost, and frees what it held. `alive`: the executor is not lost, or not any more. */
@@ -262,6 +264,7 @@ export interface Store {
   readonly routes: RouteStore
   readonly tokens: TokenStore
   readonly trusts: TrustStore
+  readonly secrets: SecretStore
   readonly artifacts: ArtifactStore
   readonly idempotency: IdempotencyStore
   readonly watch: WatchStore

@@ -10,6 +10,7 @@ import {registryEndpoints} from './registry.ts'
 import {releasesEndpoints} from './releases.ts'
 import {routingEndpoints} from './routing.ts'
 import {scaleEndpoints} from './scale.ts'
+import {secretsEndpoints} from './secrets.ts'
 import {trustsEndpoints} from './trusts.ts'
 
 export const endpointTable = {
@@ -23,6 +24,7 @@ export const endpointTable = {
   ...artifactsEndpoints,
   ...logsEndpoints,
   ...accessEndpoints,
+  ...secretsEndpoints,
   ...trustsEndpoints,
 } as const satisfies Record<string, EndpointFacts>
 

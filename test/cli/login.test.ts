@@ -159,7 +159,10 @@ describe('the device flow', () => {
       assert.deepEqual(waits, [10, 10, 5_010, 5_010])
       let clock = 0
       issuer.decisions.push(...Array<'authorization_pending'>(100).fill('authorization_pending'))
-      const late = logIn({...options, now: () => clock, sleep: async () => void (clock += 300_000)})
+      const sleep = async (): Promise<void> => {
+        clock += 300_000
+      }
+      const late = logIn({...options, now: () => clock, sleep})
       await assert.rejects(late, /not told of a login in time/)
       await assert.rejects(logIn({...options, issuer: 'http://id.example.com', sleep: async () => undefined}), /no https URL/)
       await assert.rejects(logIn({...options, issuer: `${issuer.url}/`, sleep: async () => undefined}), /another one/)

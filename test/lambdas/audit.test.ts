@@ -75,6 +75,9 @@ const changes: readonly (readonly [EndpointName, (platform: Platform) => Promise
     {what: 'trust ci'},
   ],
   ['deleteTrust', async () => ({params: {trust: 'ci'}}), {what: 'trust ci'}],
+  ['setSecret', async () => ({params: {...params, secret: 'key'}, body: {value: 'correcthorse'}}), {formation, what: 'secret key'}],
+  ['setSecret', async () => ({params: {...params, secret: 'key'}, body: {value: 'battery'}}), {formation, from: {version: 1}}],
+  ['deleteSecret', async () => ({params: {...params, secret: 'key'}}), {formation, what: 'secret key'}],
   ['createToken', async () => ({body: {name: 'ci', scope: 'user', verbs: ['deploy'], formations: [formation]}}), {formation}],
   [
     'revokeToken',
@@ -158,7 +161,7 @@ describe('the audit', () => {
 
   it('holds no token, no value of an environment and no value of a header', async () => {
     const {text} = await platform.call('getAudit', {query: {limit: '1000'}})
-    assert.doesNotMatch(text, /gil_|hunter2|swordfish|opensesame/)
+    assert.doesNotMatch(text, /gil_|hunter2|swordfish|opensesame|correcthorse|battery/)
   })
 
   it('shows a bound token its own formation only', async () => {

@@ -16,6 +16,8 @@ const params = (name: EndpointName): Record<string, string> => {
     formation: 'crm',
     service: 'web',
     release: '1',
+    secret: 'key',
+    trust: 'ci',
     instance: 'abc',
     target: 'web',
     executor: 'one',
