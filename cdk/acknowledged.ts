@@ -7,7 +7,7 @@ import type {StateStack} from './state-stack.ts'
 export interface Acknowledgement {
   /** Path of the construct below its stack; '' is the stack itself. */
   readonly at: string
-  /** `{state}` stands for the name of the state stack. */
+  /** `{state}` stands for the name of the state stack, `{stage}` for that of the stage. */
   readonly id: string
   readonly reason: string
 }
@@ -25,6 +25,8 @@ const state: readonly Acknowledgement[] = [
 const slugsArn = '{state}:ExportsOutputFnGetAttSlugsBucket94743D81Arn9A7541CA/slugs/*'
 const groupArn =
   'arn:<AWS::Partition>:autoscaling:<AWS::Region>:<AWS::AccountId>:autoScalingGroup:*:autoScalingGroupName/<ExecutorsMachinesASG5B69B26C>'
+const parametersArn = 'arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter/gilliam/{stage}/*'
+const secretsArn = 'arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:gilliam/{stage}/*'
 const slugReason = 'Slugs are named by their digest: a role can not name the ones to come. It is bound to the prefix slugs/ of this bucket.'
 const requestReason = 'Answers requests of API Gateway only, which waits: a failure is the caller’s answer, and there is no event to keep.'
 const requestFunctions = ['access', 'artifacts', 'executors', 'formations', 'logs', 'registry', 'routing']
@@ -68,6 +70,11 @@ const platform: readonly Acknowledgement[] = [
     id: `AwsSolutions::AwsSolutions-IAM5[Resource::${groupArn}]`,
     reason: 'The ARN of an Auto Scaling group has an id that only AWS knows; the group’s name, which follows it, is exact.',
   },
+  ...[parametersArn, secretsArn].map(arn => ({
+    at: 'executors',
+    id: `AwsSolutions::AwsSolutions-IAM5[Resource::${arn}]`,
+    reason: 'What formations keep outside is theirs to name; the role is bound to the prefix of this stage.',
+  })),
   ...(['StreamDeadLetters', 'TimerDeadLetters'] as const).map(at => ({
     at,
     id: 'Serverless::Serverless-SQSRedrivePolicy',
@@ -128,11 +135,12 @@ const find = (stack: IConstruct, path: string): IConstruct | undefined =>
   path === '' ? stack : path.split('/').reduce<IConstruct | undefined>((at, id) => at?.node.tryFindChild(id), stack)
 
 /** Acknowledges what of the list is in the stacks: options leave parts out. */
-export const acknowledge = (stacks: {readonly state: StateStack; readonly platform: PlatformStack}): void => {
+export const acknowledge = (stage: string, stacks: {readonly state: StateStack; readonly platform: PlatformStack}): void => {
   for (const name of ['state', 'platform'] as const) {
     for (const {at, id, reason} of acknowledgements[name]) {
       const construct = find(stacks[name], at)
-      if (construct !== undefined) Validations.of(construct).acknowledge({id: id.replace('{state}', stacks.state.stackName), reason})
+      if (construct !== undefined)
+        Validations.of(construct).acknowledge({id: id.replace('{state}', stacks.state.stackName).replace('{stage}', stage), reason})
     }
   }
 }

@@ -15,6 +15,9 @@ const partitions = {
   artifact: keys.artifact(any).pk,
   idempotency: keys.idempotency(any, any).pk,
   watch: keys.watch().pk,
+  audit: 'AUDIT#*',
+  trusts: keys.trust(any).pk,
+  secrets: keys.secret(any, any).pk,
 } as const
 
 /** Partitions of the sparse index; they are queried and nothing else. */
@@ -23,6 +26,7 @@ const indexed = {
   formations: indexPartitions.formations,
   tokens: indexPartitions.tokens,
   draining: indexPartitions.draining,
+  audit: indexPartitions.audit,
 } as const
 
 const actions = {
@@ -39,12 +43,12 @@ const actions = {
 type Action = keyof typeof actions
 type Access = {readonly [P in keyof typeof partitions]?: readonly Action[]} & {readonly index?: readonly (keyof typeof indexed)[]}
 
-/** Every function that answers requests looks a token up, and remembers keyed requests. */
-const request: Access = {token: ['get'], idempotency: ['get', 'put', 'update', 'deleteMany']}
+/** Every function that answers requests looks a token up and notes its use, and remembers keyed requests. */
+const request: Access = {token: ['get', 'update'], idempotency: ['get', 'put', 'update', 'deleteMany']}
 
-/** What ending or losing an instance touches: it, its assignment, its announcement, its executor, its formation's version for readers. */
-const ending: Access = {
-  formation: ['get', 'query', 'update'],
+/** What losing an instance touches: it, its assignment, its announcement, its executor, its formation's version for readers. */
+const losing: Access = {
+  formation: ['get', 'update'],
   assignment: ['query', 'update', 'delete'],
   discovery: ['update', 'delete'],
   executor: ['update'],
@@ -55,20 +59,24 @@ export const tableAccess: Readonly<Record<string, Access>> = {
     ...request,
     formation: ['get', 'query', 'put', 'update', 'delete', 'check'],
     release: ['get', 'query', 'put'],
-    discovery: ['query', 'update', 'delete'],
+    discovery: ['update', 'delete'],
     assignment: ['update'],
     executor: ['query', 'update'],
     artifact: ['get', 'put'],
+    routes: ['get', 'query', 'update', 'delete'],
+    secrets: ['query'],
+    audit: ['put'],
     index: ['formations'],
   },
   executors: {
     ...request,
-    ...ending,
-    formation: ['get', 'update'],
+    ...losing,
     release: ['get'],
     discovery: ['put', 'update', 'delete'],
     executor: ['get', 'query', 'put', 'update', 'delete'],
-    token: ['get', 'put', 'delete'],
+    token: ['get', 'put', 'update', 'delete'],
+    secrets: ['get'],
+    audit: ['put'],
   },
   registry: {
     ...request,
@@ -80,13 +88,23 @@ export const tableAccess: Readonly<Record<string, Access>> = {
   routing: {
     ...request,
     formation: ['get', 'check'],
-    release: ['get', 'query'],
+    release: ['get'],
     discovery: ['get', 'put', 'update', 'delete'],
     routes: ['get', 'query', 'put', 'update', 'delete'],
+    audit: ['put'],
   },
   artifacts: {...request, artifact: ['get', 'put']},
   logs: {...request, formation: ['get']},
-  access: {...request, formation: ['get'], token: ['get', 'put', 'delete'], index: ['tokens']},
+  access: {
+    ...request,
+    formation: ['get', 'query', 'update', 'check'],
+    release: ['get'],
+    token: ['get', 'query', 'put', 'update', 'check', 'deleteMany'],
+    trusts: ['get', 'query', 'put', 'update', 'check', 'deleteMany'],
+    secrets: ['query', 'update', 'delete'],
+    audit: ['query', 'put'],
+    index: ['tokens', 'audit'],
+  },
   scheduler: {
     formation: ['query', 'update'],
     executor: ['query', 'update'],
@@ -94,12 +112,13 @@ export const tableAccess: Readonly<Record<string, Access>> = {
     index: ['pending'],
   },
   reconciler: {
-    ...ending,
+    ...losing,
     formation: ['get', 'query', 'put', 'update', 'delete', 'deleteMany', 'check'],
     release: ['get', 'query', 'deleteMany'],
     discovery: ['query', 'update', 'delete', 'deleteMany'],
     executor: ['query', 'update'],
     routes: ['get', 'query', 'update', 'delete'],
+    secrets: ['query', 'deleteMany'],
     watch: ['get', 'put'],
     index: ['formations', 'draining'],
   },
@@ -114,16 +133,17 @@ export interface TableStatement {
   readonly leadingKeys: readonly string[]
 }
 
-/** The statements of a function's role, partitions with the same actions together. */
+/**
+ * The statements of a function's role. One action is in one statement with all its keys: every key of a batch must fit the same one. Actions on the same keys
+ * go together.
+ */
 export const tableStatements = (name: string): readonly TableStatement[] => {
   const {index = [], ...access} = tableAccess[name] ?? {}
-  const byActions = new Map<string, string[]>()
-  for (const [partition, allowed] of Object.entries(access) as [keyof typeof partitions, readonly Action[]][]) {
-    const text = [...allowed].sort().join()
-    byActions.set(text, [...(byActions.get(text) ?? []), partitions[partition]])
-  }
-  const statements = [...byActions].map(([text, leadingKeys]): TableStatement => {
-    return {on: 'table', actions: text.split(',').map(each => actions[each as Action]), leadingKeys}
+  const keysOf = new Map<Action, string[]>()
+  for (const [partition, allowed] of Object.entries(access) as [keyof typeof partitions, readonly Action[]][])
+    for (const action of allowed) keysOf.set(action, [...(keysOf.get(action) ?? []), partitions[partition]].sort())
+  const statements = [...Map.groupBy(keysOf, ([, keys]) => keys.join()).values()].map((same): TableStatement => {
+    return {on: 'table', actions: same.map(([action]) => actions[action]).sort(), leadingKeys: same[0]?.[1] ?? []}
   })
   if (index.length === 0) return statements
   return [...statements, {on: 'index', actions: [actions.query], leadingKeys: index.map(each => indexed[each])}]

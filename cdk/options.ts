@@ -20,6 +20,8 @@ export interface StageOptions {
   readonly dashboard: boolean
   /** Whether concurrency is reserved for the scheduler and reconciler; new accounts have none to reserve. */
   readonly reserve: boolean
+  /** Whether the stage has a key of its own for the secrets of formations; without one they are kept outside only. */
+  readonly secretKey: boolean
   /** Any text; another one makes new first tokens at the next deployment. */
   readonly tokens: string
   /** A restored table to use in place of the stack’s own: its name and the ARN of its stream. */
@@ -43,6 +45,7 @@ export const contextNames = [
   'alarmEmail',
   'dashboard',
   'reserve',
+  'secretKey',
   'tokens',
   'table',
   'tableStream',
@@ -96,6 +99,7 @@ export const readStageOptions = (context: Context): StageOptions => {
     alarmEmail: optional('alarmEmail', /^[^@\s]+@[^@\s]+$/, 'must be an address'),
     dashboard: flag('dashboard', true),
     reserve: flag('reserve', true),
+    secretKey: flag('secretKey', true),
     tokens: text('tokens', '1'),
     ...(table !== undefined && streamArn !== undefined && {table: {name: table, streamArn}}),
   }

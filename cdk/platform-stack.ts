@@ -15,6 +15,7 @@ import {ForwardProxy} from './constructs/forward-proxy.ts'
 import {Network} from './constructs/network.ts'
 import {PlatformFunction} from './constructs/platform-function.ts'
 import {Router} from './constructs/router.ts'
+import {grantOutsideSecrets} from './constructs/secret-key.ts'
 import {WakeQueue} from './constructs/wake-queue.ts'
 import {AlarmTopic, Watch} from './constructs/watch.ts'
 import {functionSizes, isNeeded} from './functions.ts'
@@ -100,6 +101,9 @@ export class PlatformStack extends Stack {
     state.slugs.grantSign(of('artifacts'))
     state.logs.grantAppend(of('executors'))
     state.logs.grantRead(of('logs'))
+    state.secretKey?.grantSeal(of('access'))
+    state.secretKey?.grantOpen(of('executors'))
+    grantOutsideSecrets(of('executors'), options.stage)
     for (const name of tickedNames) state.table.feed(of(name), name, this.#deadLetters.stream)
     return made
   }

@@ -32,7 +32,7 @@ export const addStage = (app: App, {options, functions, bundles, imageFolder}: S
     description: `Gilliam ${options.stage}: the platform`,
   })
   Tags.of(app).add('gilliam:stage', options.stage)
-  acknowledge({state, platform})
+  acknowledge(options.stage, {state, platform})
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app), new ServerlessChecks(app))
   return {state, platform}
 }

@@ -19,6 +19,7 @@ export interface StreamFilter {
 const is = (...values: readonly string[]): Text => ({S: values})
 const isNot = (...values: readonly string[]): Text => ({S: [{'anything-but': values}]})
 const isThere: Text = {S: [{exists: true}]}
+const isNotThere: Text = {S: [{exists: false}]}
 
 export const streamFilters: Readonly<Record<'scheduler' | 'reconciler', readonly StreamFilter[]>> = {
   scheduler: [
@@ -46,18 +47,17 @@ export const streamFilters: Readonly<Record<'scheduler' | 'reconciler', readonly
         OldImage: {state: isNot('running', 'ready')},
       },
     },
-    // Something ends.
+    // Something ends. A draining executor that is lost is heard of by its instances, and by ticks.
     {
       dynamodb: {
-        NewImage: {type: is('instance', 'executor'), state: is('stopping', 'stopped', 'failed', 'lost')},
-        OldImage: {state: isNot('stopped', 'failed', 'lost')},
+        NewImage: {
+          type: is('formation', 'instance', 'executor'),
+          state: is('stopping', 'stopped', 'failed', 'lost', 'destroying', 'draining'),
+        },
+        OldImage: {state: isNot('stopped', 'failed', 'lost', 'destroying', 'draining')},
       },
     },
-    {
-      dynamodb: {
-        NewImage: {type: is('formation', 'executor'), state: is('destroying', 'draining')},
-        OldImage: {state: isNot('destroying', 'draining')},
-      },
-    },
+    // Something runs with what was replaced.
+    {dynamodb: {NewImage: {type: is('instance'), outdated: isThere}, OldImage: {outdated: isNotThere}}},
   ],
 }

@@ -19,7 +19,8 @@ export class FirstTokens extends Construct {
 
   constructor(scope: Construct, id: string, {stage, setup, tokens}: FirstTokensProps) {
     super(scope, id)
-    this.#path = `/gilliam/${stage}/tokens`
+    // Not below /gilliam/<stage>/: that is where formations’ own secrets are.
+    this.#path = `/gilliam-tokens/${stage}`
     setup.addEnvironment('GILLIAM_TOKEN_PATH', this.#path)
     setup.addStatement(
       new PolicyStatement({

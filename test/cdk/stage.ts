@@ -66,7 +66,7 @@ export const everything = {
   alarmEmail: 'ops@example.com',
 } as const
 /** The control plane alone. */
-export const smallest = {executors: '0', router: 'false', proxy: 'false', dashboard: 'false', reserve: 'false'} as const
+export const smallest = {executors: '0', router: 'false', proxy: 'false', dashboard: 'false', reserve: 'false', secretKey: 'false'} as const
 
 export const ofType = (resources: Resources, type: string): [string, Resource][] =>
   Object.entries(resources).filter(([, {Type}]) => Type === type)
