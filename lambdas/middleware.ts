@@ -1,4 +1,4 @@
-// The one chain that every request runs through: answer errors, authenticate, authorise, parse, validate, remember. Its steps are in middleware/.
+// The one chain that every request runs through: answer errors, authenticate, authorise, limit, parse, validate, remember. Its steps are in middleware/.
 import middy from '@middy/core'
 import type {APIGatewayProxyEventV2, Context} from 'aws-lambda'
 import {type EndpointName, endpoints, type FunctionName, type InputOf, type OutputOf} from '#shared/endpoints.ts'
@@ -10,6 +10,7 @@ import {answerError, answering, answerText} from './middleware/answers.ts'
 import {parsing} from './middleware/body.ts'
 import {type Answer, type Exchange, endpointNamed} from './middleware/exchange.ts'
 import {remembering} from './middleware/idempotency.ts'
+import {limiting} from './middleware/rate.ts'
 import {validating} from './middleware/validation.ts'
 import type {Actor, Store} from './store/index.ts'
 
@@ -75,6 +76,7 @@ export const createFunction = <F extends FunctionName>(functionName: F, deps: Fu
   const chain = middy<Exchange, Answer>()
     .use(answering(log))
     .use(authenticating(store.tokens.authenticate, now))
+    .use(limiting(store.tokens.countRequests, now))
     .use(parsing())
     .use(validating())
     .use(remembering(store.idempotency, log, now))

@@ -10,13 +10,11 @@ interface SetOptions {
   readonly file?: string
 }
 
-const standardInput = '/dev/stdin'
-
 /** Without the line end that editors and `echo` leave. */
 const readValue = async (session: Session, {file}: SetOptions): Promise<string> => {
   if (file === undefined && session.inIsTty)
     throw new CommandError('usage', 'Pipe the value in (`gilliam secret set NAME < file`), or name its file with --file.')
-  const text = await readFile(file ?? standardInput, 'utf8').catch((error: Error) => {
+  const text = await (file === undefined ? session.readIn() : readFile(file, 'utf8')).catch((error: Error) => {
     throw new CommandError('usage', `Can not read the value: ${error.message}`)
   })
   const value = text.replace(/\r?\n$/, '')

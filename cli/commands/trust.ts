@@ -92,6 +92,7 @@ type Trust = OutputOf<'createTrust'>
 
 const whoOf = ({issuer, claims}: Trust): string =>
   `${issuer.replace('https://', '')} ${Object.entries(claims)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, value]) => `${name}=${value}`)
     .join(' ')}`
 const mayOf = ({verbs: given, formations}: Trust): string =>

@@ -58,6 +58,8 @@ export interface TokenStore {
   ) => Promise<Ok<{created: NewTokenRecord}> | Not<'missing' | 'replayed'>>
   /** Who holds this secret; undefined when unknown, ended or revoked. Notes now and then that it was used. */
   readonly authenticate: (secret: string, now: number) => Promise<Principal | undefined>
+  /** Adds to a token's requests within a window that ends at `endsAt`; answers how many they are. */
+  readonly countRequests: (id: string, window: number, requests: number, endsAt: number) => Promise<number>
   /** Those that have not ended, newest first. */
   readonly list: (now: number) => Promise<readonly TokenRecord[]>
   /** With all that were made with it. Holds from the next request on. */

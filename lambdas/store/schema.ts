@@ -45,6 +45,7 @@ export type ItemType =
   | 'trust'
   | 'used-token'
   | 'secret'
+  | 'requests'
   | 'artifact'
   | 'idempotency'
   | 'watch'
@@ -79,6 +80,8 @@ export const keys = {
   token: (hash: string) => ({pk: `T#${hash}`, sk: 'TOKEN'}),
   /** Beside the token it was made with: one query finds all that go with it. */
   tokenChild: (parent: string, hash: string) => ({pk: `T#${parent}`, sk: `CHILD#${hash}`}),
+  /** How often a token asked within a minute. */
+  requests: (tokenId: string, window: number) => ({pk: `T#REQUESTS#${tokenId}`, sk: String(window)}),
   trust: (name: string) => ({pk: 'TRUSTS', sk: `TRUST#${name}`}),
   /** Where the tokens are listed that were given under a trust, as beside a token those made with it. */
   trustTokens: (name: string, hash = '') => ({pk: `T#TRUST#${name}`, sk: `CHILD#${hash}`}),

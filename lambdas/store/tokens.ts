@@ -166,6 +166,11 @@ export const createTokenStore = (table: Table): TokenStore => ({
   createUnder: createUnder(table),
   authenticate: authenticate(table),
 
+  countRequests: async (id, window, requests, endsAt) => {
+    const change = {set: {type: 'requests', ttl: ttlOf(endsAt)}, add: {requests}}
+    return (await write(table, {update: keys.requests(id, window), change}))?.requests as number
+  },
+
   list: async now => {
     const items = await query(table, indexPartitions.tokens, {index: 'gsi1', newestFirst: true})
     return items.filter(item => item.revokedAt === undefined && (item.expiresAt as number) > now).map(recordOf)

@@ -5,9 +5,10 @@ import {createServer} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {join} from 'node:path'
 import {after, before, beforeEach, describe, it} from 'node:test'
+import {parse} from 'yaml'
 import {logIn} from '#cli/device.ts'
 import {type Issuer, startIssuer} from '#test/lambdas/issuer.ts'
-import {Cli} from './cli.ts'
+import {Cli, root} from './cli.ts'
 import {startControlPlane} from './control-plane.ts'
 
 describe('gilliam login and trust', () => {
@@ -124,6 +125,14 @@ describe('gilliam login and trust', () => {
     } finally {
       runner.close()
     }
+    const cwd = cli.project('crm', {
+      'gilliam.yml': 'formation: crm\nprocesses:\n  web: {image: "registry.example.com/web:1", ports: [80]}\n',
+    })
+    const deployed = await cli.run(['deploy', '--stage', 'prod', '--no-scale', '--json'], undefined, {cwd})
+    assert.equal(deployed.code, 0, deployed.stderr)
+    assert.equal(JSON.parse(deployed.stdout).release, 1)
+    assert.equal((await cli.run(['env', 'set', 'A=1', '--no-rollout', '--stage', 'prod'], undefined, {cwd})).code, 0)
+    assert.equal((await cli.run(['logs', '--stage', 'prod'], undefined, {cwd})).code, 3, 'not allowed')
     const GILLIAM_ID_TOKEN = await issuer.sign({...claims, aud: plane.url, ...times(), jti: 'other job'})
     const login = () => anybody(['login', '--ci', '--stage', 'prod'], {GILLIAM_ID_TOKEN})
     assert.equal((await login()).code, 0)
@@ -134,7 +143,7 @@ describe('gilliam login and trust', () => {
 
   it('shows and removes trusts', async () => {
     const listed = await admin('trust', 'list')
-    assert.match(listed.stdout, /github-acme-crm-main +CI +.*repository=acme\/crm ref=refs\/heads\/main +deploy,scale in crm/)
+    assert.match(listed.stdout, /github-acme-crm-main +CI +.*ref=refs\/heads\/main repository=acme\/crm +deploy,scale in crm/)
     assert.equal((await admin('trust', 'rm', 'github-acme-crm-main')).code, 0)
     assert.equal((await anybody(['releases', '-f', 'crm', '--stage', 'prod'])).code, 3, 'what was given under it is revoked')
     for (const wrong of [
@@ -145,6 +154,30 @@ describe('gilliam login and trust', () => {
       ['oidc', issuer.url, '--allow', 'read', '--claim', 'sub', '--audience', 'x'],
     ])
       assert.equal((await admin('trust', ...wrong)).code, 2, wrong.join(' '))
+  })
+})
+
+describe('examples/ci/github.yml', () => {
+  const workflow = parse(readFileSync(join(root, 'examples/ci/github.yml'), 'utf8'))
+  const commands = workflow.jobs.deploy.steps.flatMap(({run = ''}: {run?: string}) => run.match(/^gilliam [^|>]*/gm) ?? []) as string[]
+
+  it('asks for an id token and for nothing to write', () => {
+    assert.deepEqual(workflow.permissions, {'id-token': 'write', contents: 'read'})
+    assert.doesNotMatch(JSON.stringify(workflow), /secrets\./)
+  })
+
+  it('uses commands and options that exist', async () => {
+    assert.equal(commands.length, 3)
+    const cli = new Cli()
+    try {
+      for (const command of commands) {
+        const words = command.replaceAll('"', '').trim().split(/ +/).slice(1)
+        const {stderr} = await cli.run([...words], 'http://127.0.0.1:1', {env: {GILLIAM_ID_TOKEN: 'x'}})
+        assert.doesNotMatch(stderr, /unknown (?:command|option)/, command)
+      }
+    } finally {
+      cli.close()
+    }
   })
 })
 

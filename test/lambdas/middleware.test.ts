@@ -3,11 +3,37 @@ import assert from 'node:assert/strict'
 import {after, before, describe, it} from 'node:test'
 import {bearerToken} from '#lambdas/middleware/access.ts'
 import {jsonDepth} from '#lambdas/middleware/body.ts'
+import {countEvery, requestsPerMinute} from '#lambdas/middleware/rate.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import {requestBodyBytesMax} from '#shared/api.ts'
 import {serviceDefinition} from '#test/store/samples.ts'
 import {eventOf} from './event.ts'
 import {type Platform, startPlatform} from './platform.ts'
+
+describe('a token that asks too often', () => {
+  it('is told when to try again; functions count together, and by the hundred', async () => {
+    const platform = await startPlatform()
+    try {
+      const {now} = platform.clock
+      const {token, id} = await platform.store.tokens.create({name: 'x', scope: 'user', verbs: ['read'], ttlMs: 600_000}, now)
+      const ask = (name: 'listFormations' | 'listRoutes') => platform.call(name, {token})
+      const window = Math.floor(now / 60_000)
+      const ends = (window + 1) * 60_000
+      // Other warm functions have counted most of it.
+      await platform.store.tokens.countRequests(id, window, requestsPerMinute.user - countEvery, ends)
+      for (let asked = 0; asked < countEvery; asked++) assert.equal((await ask('listFormations')).status, 200)
+      const refused = await ask('listFormations')
+      assert.deepEqual([refused.status, refused.body.code], [429, 'rate_limited'])
+      assert.equal(refused.headers['retry-after'], String((ends - now) / 1_000))
+      assert.equal((await ask('listRoutes')).status, 200, 'another function has not heard of it yet')
+      assert.equal((await platform.call('listFormations')).status, 200, 'others may go on')
+      platform.clock.now = ends
+      assert.equal((await ask('listFormations')).status, 200)
+    } finally {
+      await platform.stop()
+    }
+  })
+})
 
 describe('requests that do not fit', () => {
   let platform: Platform
