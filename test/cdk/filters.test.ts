@@ -7,22 +7,7 @@ import {subjectOf} from '#lambdas/reconciler/events.ts'
 import {concernsPlacement} from '#lambdas/scheduler/events.ts'
 import type {ItemType} from '#lambdas/store/schema.ts'
 import {type InstanceState, mayFollow} from '#shared/domain/instance.ts'
-
-type Json = unknown
-
-/** EventBridge's pattern language, as far as the filters use it: https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html */
-const matches = (pattern: Json, value: Json): boolean => {
-  if (Array.isArray(pattern)) return pattern.some(rule => matchesRule(rule, value))
-  const [rules, fields] = [pattern as Record<string, Json>, (value ?? {}) as Record<string, Json>]
-  return Object.entries(rules).every(([name, inner]) => matches(inner, fields[name]))
-}
-
-const matchesRule = (rule: Json, value: Json): boolean => {
-  if (typeof rule === 'string') return rule === value
-  const {'anything-but': not, exists} = rule as {'anything-but'?: string[]; exists?: boolean}
-  if (exists !== undefined) return (value !== undefined) === exists
-  return value !== undefined && not !== undefined && !not.includes(value as string)
-}
+import {matches} from './patterns.ts'
 
 const passes = (consumer: keyof typeof streamFilters, record: DynamoDBRecord): boolean =>
   streamFilters[consumer].some(filter => matches(filter, record))
