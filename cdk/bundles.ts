@@ -2,7 +2,7 @@
 import {mkdirSync, readdirSync, rmSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {fileURLToPath} from 'node:url'
-import {type BuildOptions, build} from 'esbuild'
+import {type BuildOptions, build, type Plugin} from 'esbuild'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -17,6 +17,14 @@ const programs = {agent: 'agent/main.ts', proxy: 'proxy/main.ts'} as const
 export type Program = keyof typeof programs
 export const programNames = Object.keys(programs) as Program[]
 
+/** Zod brings its messages in fifty languages, a quarter of a bundle; ours are in English. */
+const onlyEnglish: Plugin = {
+  name: 'only-english',
+  setup: ({onLoad}) => {
+    onLoad({filter: /[/\\]zod[/\\]v4[/\\]locales[/\\]index\.js$/}, () => ({contents: "export {default as en} from './en.js'"}))
+  },
+}
+
 const options = {
   absWorkingDir: root,
   bundle: true,
@@ -29,6 +37,7 @@ const options = {
   // Stack traces name functions.
   keepNames: true,
   legalComments: 'none',
+  plugins: [onlyEnglish],
   // CommonJS dependencies call require, which ES modules do not have.
   banner: {js: "import {createRequire as requireFrom} from 'node:module'; const require = requireFrom(import.meta.url);"},
   logLevel: 'error',
