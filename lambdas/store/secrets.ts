@@ -22,6 +22,7 @@ export const createSecretStore = (table: Table): SecretStore => ({
     const before = others.find(each => each.name === name)
     if (before === undefined && others.length >= secretsMax) return {outcome: 'full'}
     const key = keys.secret(formation, name)
+    const version = (before?.version ?? 0) + 1
     const set = {type: 'secret', formation, name, sealed, updatedBy, updatedAt: now}
     const refused = await transact(
       table,
@@ -29,10 +30,16 @@ export const createSecretStore = (table: Table): SecretStore => ({
         {check: keys.formation(formation), when: formationActive},
         {update: key, change: {set, add: {version: 1}}},
       ],
-      {action: 'secret.set', formation, what: `secret ${name}`, ...(before !== undefined && {from: {version: before.version}})},
+      {
+        action: 'secret.set',
+        formation,
+        what: `secret ${name}`,
+        ...(before !== undefined && {from: {version: before.version}}),
+        to: {version},
+      },
     )
     if (refused !== undefined) return whyNotActive(table, formation)
-    return {outcome: 'ok', secret: {name, version: (before?.version ?? 0) + 1, updatedAt: now, updatedBy}}
+    return {outcome: 'ok', secret: {name, version, updatedAt: now, updatedBy}}
   },
 
   sealed: async (formation, name) => {
