@@ -54,7 +54,11 @@ const createForExecutor =
   }
 
 /** Its depth is how many makers there are before it. */
-const recordOf = (item: Item): TokenRecord => domainOf<TokenRecord>(item, 'depth', 'revokedAt')
+const recordOf = (item: Item): TokenRecord => {
+  const {formation, ...record} = domainOf<TokenRecord & {formation?: string}>(item, 'depth', 'revokedAt')
+  // Tokens of before there could be several kept the one they are bound to under another name; they stay bound.
+  return formation === undefined ? record : {...record, formations: [formation]}
+}
 
 /** Belongs to a formation when it is for just that one. */
 const placeOf = ({formations}: Partial<TokenRecord>): {formation?: string} =>

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import {createHash} from 'node:crypto'
 import {after, before, describe, it} from 'node:test'
-import {GetCommand} from '@aws-sdk/lib-dynamodb'
+import {GetCommand, UpdateCommand} from '@aws-sdk/lib-dynamodb'
 import {idempotencyKeptMs, idempotencyLockMs, lastUseEveryMs, tokenChildrenMax, tokenDepthMax} from '#lambdas/store/index.ts'
+import {keys} from '#lambdas/store/schema.ts'
 import {startDatabase, type TestDatabase} from './database.ts'
 
 const now = 1_800_000_000_000
@@ -44,6 +45,22 @@ describe('access and the rest', () => {
     assert.equal((await tokens.revoke(agent.id, now)).outcome, 'ok')
     assert.equal(await tokens.authenticate(agent.token, now), undefined)
     assert.equal((await tokens.revoke(agent.id, now)).outcome, 'missing')
+  })
+
+  it('keeps a token bound that was stored when it could be for one formation only', async () => {
+    const {client, table, store} = database
+    const made = await store.tokens.create({name: 'old', scope: 'registry', formations: ['crm'], ttlMs: 1_000}, now)
+    const {hash = ''} = (await store.tokens.authenticate(made.token, now)) ?? {}
+    await client.send(
+      new UpdateCommand({
+        TableName: table,
+        Key: keys.token(hash),
+        UpdateExpression: 'SET formation = :one REMOVE formations',
+        ExpressionAttributeValues: {':one': 'crm'},
+      }),
+    )
+    assert.deepEqual((await store.tokens.authenticate(made.token, now))?.formations, ['crm'])
+    assert.equal((await store.tokens.revoke(made.id, now)).outcome, 'ok')
   })
 
   it('notes the last use of a token at most once an hour', async () => {
