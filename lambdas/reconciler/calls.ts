@@ -38,8 +38,9 @@ export const createReconcilerHandler = (deps: CallDeps): ((event: ReconcilerCall
 
   const tick = async (): Promise<void> => {
     if (now() - tickedAt < tickGapMsMin) return
-    tickedAt = now()
+    const startedAt = now()
     await reconcile({tick: true})
+    tickedAt = startedAt
   }
 
   const onMessage = async (record: SQSRecord): Promise<void> => {

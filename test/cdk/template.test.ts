@@ -7,6 +7,7 @@ import {before, describe, it} from 'node:test'
 import {fileURLToPath} from 'node:url'
 import {functionNames} from '#cdk/bundles.ts'
 import {type Endpoint, endpoints} from '#shared/endpoints.ts'
+import {readText} from '#test/tidy/source.ts'
 import {everything, ofType, type Resource, type Resources, type Synthesised, smallest, synthesise} from './stage.ts'
 
 /** Endpoints that need no token. Another one here is a decision, not an accident. */
@@ -163,6 +164,18 @@ describe('cdk: templates', () => {
       for (const {Targets} of propertiesOf('AWS::Events::Rule')) for (const target of Targets) assert.ok(target.DeadLetterConfig?.Arn)
       assert.equal(propertiesOf('AWS::Lambda::EventInvokeConfig').length, 2)
     })
+  })
+
+  it('ring alarms that each name a section of the runbook, and the runbook has no other', () => {
+    const alarms = propertiesOf('AWS::CloudWatch::Alarm')
+    const named = alarms.map(({AlarmName, AlarmDescription, AlarmActions}) => {
+      const section = /docs\/runbook\.md#([\w-]+)$/.exec(AlarmDescription)?.[1]
+      assert.equal(AlarmName, `gilliam-prod-${section}`)
+      assert.equal(AlarmActions.length, 1)
+      return section ?? ''
+    })
+    const sections = [...readText('docs/runbook.md').matchAll(/^## ([\w-]+)$/gm)].map(([, name = '']) => name)
+    assert.deepEqual(sections.sort(), named.sort())
   })
 
   describe('machines', () => {

@@ -6,7 +6,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {DynamoDBStreamsClient} from '@aws-sdk/client-dynamodb-streams'
 import type {APIGatewayProxyStructuredResultV2, DynamoDBRecord, SQSBatchResponse} from 'aws-lambda'
-import {functionNames, makeBundles} from '#cdk/bundles.ts'
+import {type Bundles, functionNames, makeBundles} from '#cdk/bundles.ts'
 import {functionSizes} from '#cdk/functions.ts'
 import {streamFilters} from '#cdk/stream-filters.ts'
 import {startEventSources} from '#local/event-sources.ts'
@@ -17,7 +17,7 @@ import {startLoop} from '#shared/loop.ts'
 import {createOpenapi} from '#shared/openapi.ts'
 import {matches} from '#test/cdk/patterns.ts'
 import {ofType, synthesise} from '#test/cdk/stage.ts'
-import {startDatabase} from '#test/store/database.ts'
+import {startDatabase, type TestDatabase} from '#test/store/database.ts'
 import {type RunningFunction, startFunction} from './function.ts'
 import {type Services, startServices} from './services.ts'
 
@@ -63,8 +63,6 @@ const queued = (messages: Services['messages']) => ({
   })),
 })
 
-export type Invocations = Readonly<Record<string, {stream: number; queue: number; records: number}>>
-
 /** Makes every bundle in a folder of its own. */
 export const makeTestBundles = async () => {
   const folder = mkdtempSync(join(tmpdir(), 'gilliam-lambda-'))
@@ -86,9 +84,11 @@ const startQueue = (services: Services, reconciler: RunningFunction, count: {que
     {intervalMs: queuePollMs},
   )
 
-/** Starts the stage. Its API listens on a port of 127.0.0.1. */
-export const startLambdaStage = async () => {
-  const [database, services, bundles] = await Promise.all([startDatabase(), startServices(), makeTestBundles()])
+const startFunctions = async (
+  database: TestDatabase,
+  services: Services,
+  bundles: Bundles,
+): Promise<ReadonlyMap<string, RunningFunction>> => {
   const variables = variablesByFunction()
   const values: Readonly<Record<string, string>> = {
     GILLIAM_STAGE: 'test',
@@ -109,20 +109,24 @@ export const startLambdaStage = async () => {
     const memoryMib = functionSizes[name]?.memoryMib ?? 0
     functions.set(name, await startFunction({name, folder: bundles.functionFolder(name), env: envOf(name), memoryMib}))
   }
-  const of = (name: string): RunningFunction => functions.get(name) as RunningFunction
-  const counts = {scheduler: {stream: 0, queue: 0, records: 0}, reconciler: {stream: 0, queue: 0, records: 0}}
-  const log = createLogger('test', {level: 'silent'})
+  return functions
+}
+
+type Find = (name: string) => RunningFunction
+
+const startApi = (of: Find) => {
   const byGateway = (name: FunctionName): GatewayFunction => {
     return async event => (await of(name).invoke(event)) as APIGatewayProxyStructuredResultV2
   }
   const names = [...new Set(Object.values(endpoints).map(each => each.function))]
-  const gateway = await startGateway({
-    table: endpoints,
-    functions: Object.fromEntries(names.map(name => [name, byGateway(name)])) as Record<FunctionName, GatewayFunction>,
-    port: 0,
-    now: Date.now,
-    log,
-  })
+  const functions = Object.fromEntries(names.map(name => [name, byGateway(name)])) as Record<FunctionName, GatewayFunction>
+  return startGateway({table: endpoints, functions, port: 0, now: Date.now, log: createLogger('test', {level: 'silent'})})
+}
+
+/** Records that each consumer could have heard of, and how often it was called. */
+const createCounts = () => ({scheduler: {stream: 0, queue: 0, records: 0}, reconciler: {stream: 0, queue: 0, records: 0}})
+
+const startStream = async (database: TestDatabase, of: Find, counts: ReturnType<typeof createCounts>) => {
   const checkpoints = mkdtempSync(join(tmpdir(), 'gilliam-checkpoints-'))
   const streams = new DynamoDBStreamsClient(database.clientConfig)
   const everyType = {has: () => true} as unknown as ReadonlySet<string>
@@ -137,8 +141,26 @@ export const startLambdaStage = async () => {
       return of(name).invoke({Records: passed}, 60_000)
     },
   }))
-  const options = {client: database.client, streams, table: database.table, checkpoints, consumers, idlePollMs: 50, log, now: Date.now}
-  const events = await startEventSources(options)
+  const {client, table} = database
+  const log = createLogger('test', {level: 'silent'})
+  const events = await startEventSources({client, streams, table, checkpoints, consumers, idlePollMs: 50, log, now: Date.now})
+  return {
+    stop: async () => {
+      await events.stop()
+      streams.destroy()
+      rmSync(checkpoints, {recursive: true, force: true})
+    },
+  }
+}
+
+/** Starts the stage. Its API listens on a port of 127.0.0.1. */
+export const startLambdaStage = async () => {
+  const [database, services, bundles] = await Promise.all([startDatabase(), startServices(), makeTestBundles()])
+  const functions = await startFunctions(database, services, bundles)
+  const of: Find = name => functions.get(name) as RunningFunction
+  const counts = createCounts()
+  const gateway = await startApi(of)
+  const stream = await startStream(database, of, counts)
   const queue = startQueue(services, of('reconciler'), counts.reconciler)
   return {
     api: `http://127.0.0.1:${gateway.port}`,
@@ -149,12 +171,10 @@ export const startLambdaStage = async () => {
     stop: async () => {
       await gateway.close()
       await queue.stop()
-      await events.stop()
+      await stream.stop()
       await Promise.all([...functions.values()].map(each => each.stop()))
-      streams.destroy()
       await Promise.all([database.stop(), services.stop()])
       bundles.remove()
-      rmSync(checkpoints, {recursive: true, force: true})
     },
   }
 }
