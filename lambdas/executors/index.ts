@@ -2,6 +2,7 @@
 import {type ApiFunction, createFunction, type Frozen} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import {type Executor, type ExecutorDescriptor, executorLeaseMs} from '#shared/domain/executor.ts'
+import {priced} from '#shared/domain/machines.ts'
 import type {OutputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
@@ -23,9 +24,10 @@ export interface ExecutorsDeps {
 
 /** Only what the API shows: the store’s own fields stay inside. */
 const present = (executor: Executor): Frozen<OutputOf<'getExecutor'>> => {
-  const {id, host, zone, domain, network, tags, labels, runtimes, cpuMilli, memoryMib, pricePerHour} = executor
+  const {id, host, zone, domain, network, tags, labels, runtimes, cpuMilli, memoryMib, pricePerHour, machineType} = executor
   const {state, cpuMilliUsed, memoryMibUsed, instances, hostPorts, joinedAt, leaseExpiresAt} = executor
-  const descriptor = {id, host, zone, domain, network, tags, labels, runtimes, cpuMilli, memoryMib, pricePerHour}
+  const size = {cpuMilli, memoryMib, pricePerHour, ...(machineType !== undefined && {machineType})}
+  const descriptor = {id, host, zone, domain, network, tags, labels, runtimes, ...size}
   return {...descriptor, state, cpuMilliUsed, memoryMibUsed, instances, hostPorts, joinedAt, leaseExpiresAt}
 }
 
@@ -46,7 +48,7 @@ const taken = (id: string): GilliamError =>
   )
 
 const join = async (store: Store, {key, ...descriptor}: ExecutorDescriptor & {readonly key?: string | undefined}, now: number) => {
-  const joined = await store.executors.join(descriptor, now, key)
+  const joined = await store.executors.join(priced(descriptor), now, key)
   if (joined.outcome === 'taken') throw taken(descriptor.id)
   if (joined.outcome === 'conflict') throw tryAgain(descriptor.id)
   const credential = await store.tokens.createForExecutor(descriptor.id, executorTokenTtlMs, now)
