@@ -21,7 +21,7 @@ const programs: Readonly<Record<string, string>> = {
   curl: `case "\${@: -1}" in */api/token) echo session;; ${Object.entries(answers)
     .map(([path, text]) => `*/${path}) echo ${text};;`)
     .join(' ')} *) exit 22;; esac`,
-  aws: 'case "$1" in s3) echo "agent" > "${@: -1}";; ssm) echo "gil_join_secret";; esac',
+  aws: `case "$1" in s3) echo "agent" > "\${@: -1}";; ssm) echo "gil_join_secret";; esac`,
   useradd: ':',
   chown: 'echo "chown $*" >> "$CALLS"',
   systemctl: 'echo "systemctl $*" >> "$CALLS"',

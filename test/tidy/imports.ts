@@ -27,7 +27,11 @@ export const rules: readonly Rule[] = [
   {from: /^proxy\//, may: /^(?:shared|proxy)\//, packages: noAws},
   {from: /^cli\//, may: /^(?:shared|cli)\//, packages: noAws},
   {from: /^local\//, may: /^(?:shared|lambdas|agent|proxy|cli|local)\//, packages: any},
-  {from: /^cdk\//, may: /^(?:cdk\/|shared\/(?:endpoints|config|openapi)\.ts$|shared\/endpoints\/|lambdas\/store\/schema\.ts$)/, packages: any},
+  {
+    from: /^cdk\//,
+    may: /^(?:cdk\/|shared\/(?:endpoints|config|openapi)\.ts$|shared\/endpoints\/|lambdas\/store\/schema\.ts$)/,
+    packages: any,
+  },
   {from: /^examples\/([a-z]+)\//, may: /^examples\/$1\//, packages: /^node:/},
   {from: /^bench\//, may: any, packages: any},
   {from: /^test\//, may: any, packages: any},
