@@ -29,6 +29,7 @@ export const variables = {
   GILLIAM_SLUG_BUCKET: 'S3 bucket of the slugs',
   GILLIAM_LOG_GROUP: 'CloudWatch log group of what instances write',
   GILLIAM_WAKE_QUEUE: 'URL of the SQS queue that brings the reconciler its ticks and wake-ups',
+  GILLIAM_MACHINE_GROUP: 'Auto Scaling group of the stage’s machines, grown and shrunk by the capacity function',
   GILLIAM_SECRET_KEY: 'KMS key that seals the secrets of formations',
   GILLIAM_TOKEN_PATH: 'SSM path below which the stage’s first tokens are kept',
   GILLIAM_SYNC_IDLE_MS: 'How soon an idle agent syncs again; 10000 by default',

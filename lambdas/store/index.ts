@@ -1,6 +1,7 @@
 // The store's door: makes a store over a table. Functions import this file only.
 import {createArtifactStore} from './artifacts.ts'
 import {createAuditStore, entryWrite} from './audit.ts'
+import {createCapacityStore} from './capacity.ts'
 import {createExecutorStore} from './executors.ts'
 import {createFormationStore} from './formations.ts'
 import {createIdempotencyStore} from './idempotency.ts'
@@ -47,6 +48,7 @@ const storeOver = (table: Table): Store => {
     artifacts: createArtifactStore(table),
     idempotency: createIdempotencyStore(table),
     watch: createWatchStore(table),
+    capacity: createCapacityStore(table),
     audit: createAuditStore(table),
   }
 }

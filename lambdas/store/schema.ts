@@ -49,6 +49,7 @@ export type ItemType =
   | 'artifact'
   | 'idempotency'
   | 'watch'
+  | 'capacity'
   | 'audit'
 
 /** `#` is in no name of a formation. */
@@ -94,6 +95,8 @@ export const keys = {
   audit: (formation: string | undefined, at: string) => ({pk: auditPartitionOf(formation), sk: at}),
   /** Since when the reconciler has watched leases without a gap. */
   watch: () => ({pk: 'WATCH', sk: 'WATCH'}),
+  /** What is remembered of a group of machines. */
+  capacity: (group: string) => ({pk: 'CAPACITY', sk: `GROUP#${group}`}),
 } as const
 
 /** Partitions of the sparse index. */

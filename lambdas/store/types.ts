@@ -1,5 +1,6 @@
 // What the store offers to the functions: every question and every state change, with its outcomes. Types only; the other files of this folder do it.
 import type {InstanceReport} from '#shared/domain/assignment.ts'
+import type {CapacityMemory} from '#shared/domain/capacity.ts'
 import type {Executor, ExecutorDescriptor, ExecutorState} from '#shared/domain/executor.ts'
 import type {DesiredScale, Formation} from '#shared/domain/formation.ts'
 import type {Instance} from '#shared/domain/instance.ts'
@@ -250,6 +251,13 @@ export interface WatchStore {
   readonly tick: (now: number, maxGapMs: number) => Promise<number>
 }
 
+export interface CapacityStore {
+  /** Nothing, at version 0, of a group that was never looked at. */
+  readonly load: (group: string) => Promise<{readonly memory: CapacityMemory; readonly version: number}>
+  /** `conflict`: somebody else has decided since. */
+  readonly save: (group: string, version: number, memory: CapacityMemory) => Promise<Ok | Not<'conflict'>>
+}
+
 export interface Store {
   /** The same store on somebody's behalf: every change made through it is noted in its own transaction. Heartbeats, announcements and uploads are not. */
   readonly by: (actor: Actor) => Store
@@ -268,5 +276,6 @@ export interface Store {
   readonly artifacts: ArtifactStore
   readonly idempotency: IdempotencyStore
   readonly watch: WatchStore
+  readonly capacity: CapacityStore
   readonly audit: AuditStore
 }
