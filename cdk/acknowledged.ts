@@ -50,12 +50,7 @@ const platform: readonly Acknowledgement[] = [
     id: 'Serverless::Serverless-LambdaDLQ',
     reason: 'Called by CloudFormation only, which hears of a failure and rolls back.',
   },
-  {
-    at: 'capacity',
-    id: 'Serverless::Serverless-LambdaDLQ',
-    reason: 'Called from a queue only, which has a dead-letter queue.',
-  },
-  ...(['scheduler', 'reconciler'] as const).map(at => ({
+  ...(['scheduler', 'reconciler', 'capacity'] as const).map(at => ({
     at,
     id: 'Serverless::Serverless-LambdaDLQ',
     reason: 'It has a failure destination, which takes the place of a dead-letter queue and tells the reason too.',
@@ -69,6 +64,11 @@ const platform: readonly Acknowledgement[] = [
     at: 'capacity',
     id: `AwsSolutions::AwsSolutions-IAM5[Resource::${groupArn}]`,
     reason: 'The ARN of an Auto Scaling group has an id that only AWS knows; the group’s name, which follows it, is exact.',
+  },
+  {
+    at: 'capacity',
+    id: 'AwsSolutions::AwsSolutions-IAM5[Resource::*]',
+    reason: 'autoscaling:DescribeAutoScalingGroups can not be bound to a group.',
   },
   ...[parametersArn, secretsArn].map(arn => ({
     at: 'executors',

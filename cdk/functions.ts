@@ -23,7 +23,8 @@ export const functionSizes: Readonly<Record<string, FunctionSize>> = {
   // One per shard of the stream and one for ticks; more would race for the same formations.
   reconciler: {timeoutSeconds: 60, memoryMib: 512, concurrency: 5},
   setup: {timeoutSeconds: 30, memoryMib: 256},
-  capacity: {timeoutSeconds: 15, memoryMib: 256},
+  // Thousands of instances that wait are placed in thought, twice.
+  capacity: {timeoutSeconds: 15, memoryMib: 512},
 }
 
 /** Needed only where there are machines of the stage's own. */

@@ -15,6 +15,7 @@ const partitions = {
   artifact: keys.artifact(any).pk,
   idempotency: keys.idempotency(any, any).pk,
   watch: keys.watch().pk,
+  capacity: keys.capacity(any).pk,
   audit: 'AUDIT#*',
   trusts: keys.trust(any).pk,
   secrets: keys.secret(any, any).pk,
@@ -123,7 +124,7 @@ export const tableAccess: Readonly<Record<string, Access>> = {
     index: ['formations', 'draining'],
   },
   setup: {token: ['put']},
-  capacity: {executor: ['get', 'update']},
+  capacity: {capacity: ['get', 'put'], executor: ['get', 'query', 'update'], formation: ['query'], index: ['pending']},
 }
 
 /** One statement of a role: actions on leading keys, of the table or of its index. */

@@ -2,8 +2,10 @@
 
 export interface StageOptions {
   readonly stage: string
-  /** Machines of the Auto Scaling group; 0 leaves it out. */
+  /** Machines of the Auto Scaling group, at least; 0 leaves it out. */
   readonly executors: number
+  /** Machines, at most: the capacity function adds some while instances wait, and takes them back when they are empty. */
+  readonly executorsMax: number
   /** EC2 types, all of one architecture (arm64); the first is preferred. */
   readonly machines: readonly string[]
   readonly spot: boolean
@@ -35,6 +37,7 @@ export type Context = (name: string) => unknown
 export const contextNames = [
   'stage',
   'executors',
+  'executorsMax',
   'machines',
   'spot',
   'router',
@@ -54,6 +57,8 @@ export const contextNames = [
 type Name = (typeof contextNames)[number]
 
 export const executorsMax = 1_000
+/** How many machines a stage may grow to unless it is told. */
+const grownDefault = 10
 const stagePattern = /^[a-z][a-z0-9-]{0,19}$/
 /** What CloudWatch Logs takes. */
 const logDaysAllowed: readonly number[] = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827]
@@ -81,6 +86,9 @@ export const readStageOptions = (context: Context): StageOptions => {
   }
   const stage = text('stage', 'prod')
   if (!stagePattern.test(stage)) fail('stage', 'must be lower-case letters, digits and dashes, at most 20', stage)
+  const executors = number('executors', 2, executorsMax)
+  const grown = number('executorsMax', Math.max(executors, grownDefault), executorsMax)
+  if (grown < executors) fail('executorsMax', `must be at least executors, ${executors}`, grown)
   const logDays = number('logDays', 30, 1827)
   if (!logDaysAllowed.includes(logDays)) fail('logDays', `must be one of ${logDaysAllowed.join(', ')}`, logDays)
   const table = optional('table', /^[a-zA-Z0-9_.-]{3,255}$/, 'must be the name of a table')
@@ -88,7 +96,8 @@ export const readStageOptions = (context: Context): StageOptions => {
   if ((table === undefined) !== (streamArn === undefined)) fail('table', 'goes together with tableStream', table ?? '')
   return {
     stage,
-    executors: number('executors', 2, executorsMax),
+    executors,
+    executorsMax: grown,
     machines: list('machines', 't4g.medium,m7g.medium,m8g.medium'),
     spot: flag('spot', false),
     router: flag('router', true),

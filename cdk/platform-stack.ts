@@ -36,7 +36,8 @@ export interface PlatformStackProps extends StackProps {
 
 /** Called by the stream and by the schedule. */
 const tickedNames = ['scheduler', 'reconciler'] as const
-const isTicked = (name: string): boolean => tickedNames.some(each => each === name)
+/** Called by events that nobody waits for. */
+const isScheduled = (name: string): boolean => name === 'capacity' || tickedNames.some(each => each === name)
 
 /** What router, proxy and executors are made of. */
 interface Edge {
@@ -91,7 +92,7 @@ export class PlatformStack extends Stack {
         timeoutSeconds,
         memoryMib,
         ...(options.reserve && concurrency !== undefined && {concurrency}),
-        ...(isTicked(name) && {deadLetters: this.#deadLetters.timers}),
+        ...(isScheduled(name) && {deadLetters: this.#deadLetters.timers}),
       })
       state.table.grantAccess(fn)
       made.set(name, fn)
@@ -116,16 +117,17 @@ export class PlatformStack extends Stack {
     wakes.grantWake(reconciler)
     const target = (fn: PlatformFunction) =>
       new LambdaFunction(fn.lambda, {deadLetterQueue: timers.queue, maxEventAge: eventAge, retryAttempts: 2})
+    const capacity = this.functions.get('capacity')
     new Rule(this, 'EveryMinute', {
-      description: 'Ticks of scheduler and reconciler',
+      description: 'Ticks of scheduler, reconciler and capacity',
       schedule: Schedule.rate(Duration.minutes(1)),
-      targets: [target(reconciler), target(this.#function('scheduler'))],
+      targets: [target(reconciler), target(this.#function('scheduler')), ...(capacity === undefined ? [] : [target(capacity)])],
     })
   }
 
   #createEdge(api: string, tokens: FirstTokens): Edge {
     const {options, state, imageFolder, bundles} = this.#props
-    const {stage, certificate, executors: count, machines, spot} = options
+    const {stage, certificate, executors: count, executorsMax: countMax, machines, spot} = options
     const network = new Network(this, 'Network', state.logs.network)
     const {vpc} = network
     const log = state.logs.dataPlane
@@ -141,6 +143,7 @@ export class PlatformStack extends Stack {
       stage,
       vpc,
       count,
+      countMax,
       machines,
       spot,
       api,
@@ -152,7 +155,9 @@ export class PlatformStack extends Stack {
     for (const caller of [router, proxy]) if (caller !== undefined) executors.allowFrom(caller.securityGroup)
     proxy?.allowFrom(executors.group)
     const deadLetters = this.#deadLetters.timers
-    new DrainQueue(this, 'Drains', {group: executors.group, capacity: this.#function('capacity'), deadLetters})
+    const capacity = this.#function('capacity')
+    executors.grantScale(capacity)
+    new DrainQueue(this, 'Drains', {group: executors.group, capacity, deadLetters})
     return {network, dataPlane, router, proxy, executors}
   }
 

@@ -45,7 +45,7 @@ const environment = ({stage, api, proxy, portRange}: UserData): string[] => {
     GILLIAM_API: api,
     GILLIAM_EXECUTOR: '$id',
     GILLIAM_EXECUTOR_HOST: '$address',
-    GILLIAM_EXECUTOR_ATTRIBUTES: `'{"zone":"$zone","domain":"$id","network":"aws-${stage}","tags":["ec2"],"labels":{"machine":"$machine"}}'`,
+    GILLIAM_EXECUTOR_ATTRIBUTES: `'{"zone":"$zone","domain":"$id","network":"aws-${stage}","tags":["ec2"],"labels":{"machine":"$machine"},"machineType":"$machine"}'`,
     GILLIAM_AGENT_HOME: home,
     GILLIAM_JOIN_TOKEN_FILE: tokenFile,
     GILLIAM_PORT_RANGE: portRange,

@@ -41,6 +41,12 @@ export class DrainQueue extends Construct {
       },
       targets: [new SqsQueue(queue, {deadLetterQueue: deadLetters.queue})],
     })
+    // The event names no group: the function knows its own machines.
+    new Rule(this, 'SpotRule', {
+      description: 'Machines that spot takes back in two minutes',
+      eventPattern: {source: ['aws.ec2'], detailType: ['EC2 Spot Instance Interruption Warning']},
+      targets: [new SqsQueue(queue, {deadLetterQueue: deadLetters.queue})],
+    })
     capacity.addStatement(new PolicyStatement({actions: queueReadActions, resources: [queue.queueArn]}))
     capacity.addStatement(new PolicyStatement({actions: ['autoscaling:CompleteLifecycleAction'], resources: [group.autoScalingGroupArn]}))
     const mapping = new CfnEventSourceMapping(this, 'Source', {

@@ -28,6 +28,7 @@ import type {ITopic} from 'aws-cdk-lib/aws-sns'
 import {Construct} from 'constructs'
 import {userData} from '../user-data.ts'
 import type {FirstTokens} from './first-tokens.ts'
+import type {PlatformFunction} from './platform-function.ts'
 
 /** Host ports that instances get; router and proxy reach them, and executors each other. */
 const firstPort = 20_000
@@ -40,7 +41,9 @@ const graceMinutes = 5
 export interface ExecutorsProps {
   readonly stage: string
   readonly vpc: Vpc
+  /** Machines at least, and at most. */
   readonly count: number
+  readonly countMax: number
   readonly machines: readonly string[]
   readonly spot: boolean
   readonly api: string
@@ -58,14 +61,14 @@ export class Executors extends Construct {
 
   constructor(scope: Construct, id: string, props: ExecutorsProps) {
     super(scope, id)
-    const {vpc, count, machines, spot, topic, tokens} = props
+    const {vpc, count, countMax, machines, spot, topic, tokens} = props
     this.securityGroup = new SecurityGroup(this, 'Group', {vpc, description: 'executors'})
     this.#allow(this.securityGroup)
     this.group = new AutoScalingGroup(this, 'Machines', {
       vpc,
       vpcSubnets: {subnetType: SubnetType.PUBLIC},
       minCapacity: count,
-      maxCapacity: count,
+      maxCapacity: countMax,
       mixedInstancesPolicy: {
         launchTemplate: this.#launchTemplate(props),
         launchTemplateOverrides: machines.map(machine => ({instanceType: new InstanceType(machine)})),
@@ -91,6 +94,15 @@ export class Executors extends Construct {
   /** Lets somebody reach the instances that run here. */
   allowFrom(callers: SecurityGroup): void {
     this.#allow(callers)
+  }
+
+  /** May look at the group, change how many machines it has, and end one. */
+  grantScale(fn: PlatformFunction): void {
+    const actions = ['autoscaling:SetDesiredCapacity', 'autoscaling:TerminateInstanceInAutoScalingGroup']
+    fn.addStatement(new PolicyStatement({actions, resources: [this.group.autoScalingGroupArn]}))
+    // Auto Scaling has no descriptions that could be bound to a group.
+    fn.addStatement(new PolicyStatement({actions: ['autoscaling:DescribeAutoScalingGroups'], resources: ['*']}))
+    fn.addEnvironment('GILLIAM_MACHINE_GROUP', this.group.autoScalingGroupName)
   }
 
   #allow(callers: SecurityGroup): void {

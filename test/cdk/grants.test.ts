@@ -4,9 +4,12 @@ import assert from 'node:assert/strict'
 import {after, before, describe, it} from 'node:test'
 import {tableAccess, tableStatements} from '#cdk/grants.ts'
 import {drainMachine} from '#lambdas/capacity/drain.ts'
+import {scaleMachines} from '#lambdas/capacity/scale.ts'
 import {createSetupFunction} from '#lambdas/setup/index.ts'
 import {createFunctions, type Functions} from '#local/functions.ts'
+import {capacityRulesDefault} from '#shared/domain/capacity.ts'
 import {type EndpointName, endpoints, type FunctionName} from '#shared/endpoints.ts'
+import {createExpressions} from '#shared/expressions.ts'
 import {createLogger} from '#shared/log.ts'
 import {type EventOptions, eventOf} from '#test/lambdas/event.ts'
 import {type Issuer, startIssuer} from '#test/lambdas/issuer.ts'
@@ -16,6 +19,9 @@ import {type Restricted, restrict} from './restricted.ts'
 
 const sha256 = 'a'.repeat(64)
 const stage = 'test'
+/** With one machine that has not joined yet. */
+const machine = {id: 'i-1', type: 't4g.medium', zone: 'a', state: 'running', isProtected: false} as const
+const group = {min: 0, max: 2, desired: 1, machines: [machine], types: ['t4g.medium'], anyType: false, zones: ['a']}
 /** Shorter than `watchGapMsMax`, so that leases count as watched. */
 const tickMs = 10_000
 
@@ -211,6 +217,10 @@ describe('cdk: what functions may do with the table', () => {
     const capacity = {store: restricted.storeOf('capacity'), log, now: () => clock.now, release: async () => undefined}
     await drainMachine(capacity, termination)
     await drainMachine(capacity, {...termination, EC2InstanceId: 'e2'})
+    await call('spawnInstance', {params: crm, body: {service: 'web', release: 2, requirements: ['executor.zone == "nowhere"']}})
+    const machines = {describe: async () => group, setDesired: async () => undefined, end: async () => undefined}
+    const rules = {stage, ...capacityRulesDefault}
+    await scaleMachines({...capacity, machines, group: 'machines', rules, expressions: createExpressions()})
     await call('drainExecutor', {params: {executor: 'e2'}, body: {undo: true}})
     await rounds('e2', token)
     for (let at = 0; at < 10; at++) {

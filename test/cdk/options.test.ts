@@ -17,6 +17,10 @@ describe('cdk: options', () => {
     assert.equal(read({router: 'false'}).router, false)
     assert.equal(read({router: false}).router, false)
     assert.equal(read({executors: 7}).executors, 7)
+    assert.deepEqual(
+      [read({executors: 7}).executorsMax, read({executors: 20}).executorsMax, read({executorsMax: '3'}).executorsMax],
+      [10, 20, 3],
+    )
     assert.deepEqual(read({machines: 'c7g.large,m7g.large'}).machines, ['c7g.large', 'm7g.large'])
   })
 
@@ -26,6 +30,7 @@ describe('cdk: options', () => {
       [{stage: 'a'.repeat(21)}, /stage/],
       [{executors: '-1'}, /-c executors=-1: must be a whole number/],
       [{executors: '1001'}, /1000/],
+      [{executors: '5', executorsMax: '4'}, /-c executorsMax=4: must be at least executors, 5/],
       [{router: 'yes'}, /-c router=yes: must be true or false/],
       [{logDays: '31'}, /must be one of 1, 3/],
       [{certificate: 'mine'}, /certificate/],

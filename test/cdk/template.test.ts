@@ -162,7 +162,7 @@ describe('cdk: templates', () => {
         assert.equal(Properties.RedrivePolicy !== undefined, !isDead(id), id)
       }
       for (const {Targets} of propertiesOf('AWS::Events::Rule')) for (const target of Targets) assert.ok(target.DeadLetterConfig?.Arn)
-      assert.equal(propertiesOf('AWS::Lambda::EventInvokeConfig').length, 2)
+      assert.equal(propertiesOf('AWS::Lambda::EventInvokeConfig').length, 3)
     })
   })
 
