@@ -1,5 +1,6 @@
 // Makes the parts of an agent and connects them. Starts nothing and reads no environment.
 import {dirname, join} from 'node:path'
+import type {JoinProof} from '#shared/join-proof.ts'
 import type {Logger} from '#shared/log.ts'
 import {Agent} from './agent.ts'
 import {emptyFolder} from './cleanup.ts'
@@ -9,6 +10,7 @@ import {Logs} from './logs/logs.ts'
 import {Spool} from './logs/spool.ts'
 import {Monitors} from './monitors.ts'
 import {Ports} from './ports.ts'
+import {proveRole} from './proof.ts'
 import {readBootId} from './runtime/proc.ts'
 import type {Runtime} from './runtime/runtime.ts'
 import type {Layout, Settings} from './settings.ts'
@@ -19,7 +21,7 @@ export interface World {
   readonly log: Logger
   /** Monotonic milliseconds since boot: what an agent decides on never jumps. */
   readonly now: () => number
-  /** Milliseconds since the epoch, for log lines only. */
+  /** Milliseconds since the epoch, for log lines and for what is signed. */
   readonly wallClock: () => number
   readonly random: () => number
 }
@@ -35,9 +37,15 @@ export interface Parts {
 const createLogs = ({log, wallClock}: World, spool: Spool): Logs =>
   new Logs({spool, now: wallClock, onError: (error, key) => log.warn({err: error, instance: key}, 'its output can not be read')})
 
+/** Signs proofs for this executor, with the credentials that its machine has by then. */
+const prover =
+  ({descriptor, environment}: Settings, {wallClock}: World) =>
+  (key: string): Promise<JoinProof> =>
+    proveRole({subject: {stage: environment.stage, executor: descriptor.id, key}, now: wallClock})
+
 /** Makes the parts; `onUrgent` is called when something should be reported at once. */
 export const createParts = (settings: Settings, layout: Layout, world: World, onUrgent: () => void): Parts => {
-  const {descriptor, environment, api, joinTokenFile} = settings
+  const {descriptor, environment, api, join: joins} = settings
   const {runtime, log, now, wallClock, random} = world
   const directoryOf = (key: string) => join(layout.instances, key)
   const spool = new Spool({now: wallClock})
@@ -48,7 +56,7 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
     descriptor,
     credentialFile: layout.credential,
     keyFile: join(dirname(layout.credential), 'key'),
-    ...(joinTokenFile === undefined ? {} : {joinTokenFile}),
+    ...(joins === undefined ? {} : {join: joins === 'role' ? {prove: prover(settings, world)} : joins}),
     onJoined: () => {
       log.info({executor: descriptor.id}, 'joined')
       agent.forgetVersion()

@@ -77,9 +77,9 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
   let sync: Sync | undefined
   const parts = createParts(settings, layout, world, () => sync?.poke())
   const {agent, connection, spool, logs} = parts
-  if (!connection.hasCredential && settings.joinTokenFile === undefined) {
+  if (!connection.hasCredential && settings.join === undefined) {
     unlock()
-    throw new Error('this executor has not joined yet: GILLIAM_JOIN_TOKEN_FILE must name a file with a join token')
+    throw new Error('this executor has not joined yet: GILLIAM_JOIN_TOKEN_FILE must name a file with a join token, or GILLIAM_JOIN be role')
   }
   await takeOver(parts, layout, world)
   const {log, now, random} = world

@@ -5,6 +5,7 @@ export {AuditPage, AuditQuery} from './api/audit.ts'
 export {
   DrainExecutor,
   Executor,
+  JoinByRole,
   Joined,
   JoinRequest,
   Sync,

@@ -19,6 +19,8 @@ export interface Rights {
   readonly formations?: readonly string[]
   /** Bound to one executor (scope `executor`). */
   readonly executor?: string
+  /** How many executors it may join (scope `join`), when set. */
+  readonly uses?: number
 }
 
 /** Who is asking: the outcome of authentication. */
@@ -83,10 +85,10 @@ const verbsToGive: Partial<Record<Scope, readonly Verb[]>> = {registry: ['read',
 
 /**
  * Whether `narrow` allows nothing that `wide` does not. Executors get their credentials by joining only. A `user` can not make an `admin`, whatever its
- * verbs: it would outlive its maker.
+ * verbs: it would outlive its maker. What has counted uses makes nothing: it would have them twice.
  */
 export const isWithin = (narrow: Rights, wide: Rights): boolean => {
-  if (narrow.scope === 'executor') return false
+  if (narrow.scope === 'executor' || wide.uses !== undefined) return false
   if (wide.scope === 'admin') return true
   if (!formationsWithin(narrow, wide)) return false
   if (wide.scope !== 'user') return narrow.scope === wide.scope

@@ -13,6 +13,7 @@ interface CreateOptions {
   readonly scope?: string
   readonly allow?: string
   readonly ttl?: string
+  readonly uses?: string
 }
 
 const scopeOf = (text: string): Scope => {
@@ -30,6 +31,12 @@ const secondsOf = (text: string): number => {
   if (ms === undefined) throw new CommandError('usage', `“${text}” is not a duration with its unit, such as 12h or 30d.`)
   if (ms < ttlMsMin || ms > ttlMsMax) throw new CommandError('usage', `A token lives from 1m to 366d, not ${text}.`)
   return Math.round(ms / 1_000)
+}
+
+const usesOf = (text: string): number => {
+  if (!/^[1-9]\d{0,4}$/.test(text))
+    throw new CommandError('usage', `--uses is how many executors may join, from 1 to 10000, not “${text}”.`)
+  return Number(text)
 }
 
 /** `--allow` makes a token of scope `user`, `--scope` one of another scope. */
@@ -50,6 +57,7 @@ const create = async (session: Session, name: string, options: CreateOptions): P
       ...rightsOf(options),
       ...(formations === undefined ? {} : {formations}),
       ...(options.ttl === undefined ? {} : {ttlSeconds: secondsOf(options.ttl)}),
+      ...(options.uses === undefined ? {} : {uses: usesOf(options.uses)}),
     },
   })
   session.progress.say(`Token ${created.id} (${mayOf(created)}) ends ${time(created.expiresAt)}. It is shown only now:`)
@@ -58,7 +66,10 @@ const create = async (session: Session, name: string, options: CreateOptions): P
 
 type Shown = OutputOf<'createToken'>
 
-const mayOf = ({scope, verbs: given}: Shown): string => (given === undefined ? scope : given.join(','))
+const mayOf = ({scope, verbs: given, uses, usesLeft}: Shown): string => {
+  if (uses !== undefined) return `${scope} ${usesLeft} of ${uses}`
+  return given === undefined ? scope : given.join(',')
+}
 
 const list = async (session: Session): Promise<void> => {
   const {items} = await (await session.client()).call('listTokens')
@@ -88,6 +99,7 @@ export const addToken = (program: Command, world: World): void => {
     .argument('<name>', 'what it is for')
     .option('--allow <verbs>', `what it may do, with commas between: ${verbs.join(', ')}`)
     .option('--scope <scope>', `for machines instead of --allow: ${scopes.join(', ')}`)
+    .option('--uses <count>', 'with --scope join: how many executors may join with it; without limit by default')
     .option('--ttl <duration>', 'how long it lives, from 1m to 366d; 30d by default')
     .action(act<CreateOptions>(world, (session, [name = ''], options) => create(session, name, options)))
   verb(group, 'list', 'List tokens, without their secrets').action(act(world, list))

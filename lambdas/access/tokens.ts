@@ -14,12 +14,14 @@ const invalid = (detail: string, path: string, message: string): GilliamError =>
   new GilliamError('invalid_request', detail, [{path, message}])
 
 /** A right that would not hold, or a credential that is nobody's, is refused rather than ignored. */
-const checkRights = ({scope, verbs, formations}: Rights): void => {
+const checkRights = ({scope, verbs, formations, uses}: Rights): void => {
   if (scope === 'executor')
     throw invalid('Executors get their tokens by joining; create a token of scope “join”.', 'scope', 'not “executor”')
   if (scope === 'user' && verbs === undefined) throw invalid('A token of scope “user” needs verbs.', 'verbs', 'needed with scope “user”')
   if (scope !== 'user' && verbs !== undefined)
     throw invalid(`Only tokens of scope “user” have verbs, not “${scope}”.`, 'verbs', 'only with scope “user”')
+  if (uses !== undefined && scope !== 'join')
+    throw invalid(`Only tokens of scope “join” have uses, not “${scope}”.`, 'uses', 'only with scope “join”')
   if (formations !== undefined && scope !== 'user' && scope !== 'registry')
     throw invalid(
       `Only tokens of scope “user” or “registry” can be for certain formations, not “${scope}”.`,
@@ -28,10 +30,11 @@ const checkRights = ({scope, verbs, formations}: Rights): void => {
     )
 }
 
-const rightsOf = ({scope, verbs, formations}: TokenBody): Rights => ({
+const rightsOf = ({scope, verbs, formations, uses}: TokenBody): Rights => ({
   scope,
   ...(verbs !== undefined && {verbs: [...new Set(verbs)]}),
   ...(formations !== undefined && {formations: [...new Set(formations)]}),
+  ...(uses !== undefined && {uses}),
 })
 
 const create = async (store: TokenStores, body: TokenBody, maker: Principal, now: number) => {

@@ -17,6 +17,8 @@ export interface TokenRecord extends Omit<NewToken, 'ttlMs'> {
   readonly trust?: string
   readonly createdAt: number
   readonly expiresAt: number
+  /** Of `uses`: executors that may still join with it. */
+  readonly usesLeft?: number
   /** Written at most every `lastUseEveryMs`. */
   readonly lastUsedAt?: number
 }
@@ -39,11 +41,21 @@ export interface TokenStore {
     now: number,
   ) => Promise<Ok<{created: NewTokenRecord}> | Not<'missing' | 'full'>>
   /**
-   * The one credential of an executor: in the same step the one it had before is revoked, so that of many made at once the last one holds.
+   * The credential of an executor that has joined: in the same step those it had before are removed, so that of many made at once the last one holds.
    * `missing`: it was forgotten, or never joined.
    */
   readonly createForExecutor: (
     executor: string,
+    ttlMs: number,
+    now: number,
+  ) => Promise<Ok<{created: NewTokenRecord}> | Not<'missing' | 'conflict'>>
+  /**
+   * The next credential of an executor, for the one whose hash is `presented`; that one ends `credentialOverlapMs` later, so that an answer may be lost. One
+   * that was made for it before, and lost, is removed. `missing`: what was presented was revoked, or replaced longer ago.
+   */
+  readonly renewForExecutor: (
+    executor: string,
+    presented: string,
     ttlMs: number,
     now: number,
   ) => Promise<Ok<{created: NewTokenRecord}> | Not<'missing' | 'conflict'>>
@@ -62,7 +74,7 @@ export interface TokenStore {
   readonly countRequests: (id: string, window: number, requests: number, endsAt: number) => Promise<number>
   /** Those that have not ended, newest first. */
   readonly list: (now: number) => Promise<readonly TokenRecord[]>
-  /** With all that were made with it. Holds from the next request on. */
+  /** With all that were made with it; one credential of an executor with all of that executor. Holds from the next request on. */
   readonly revoke: (id: string, now: number) => Promise<Ok | Not<'missing'>>
 }
 

@@ -102,6 +102,11 @@ export const credentialIs = (tokenHash: string | undefined): Condition =>
 /** The secret that the agent joined with is still the one that was read, by its hash; undefined: it had none. */
 export const agentIs = (keyHash: string | undefined): Condition =>
   keyHash === undefined ? {text: 'attribute_not_exists(keyHash)'} : {text: 'keyHash = :wasKeyHash', values: {':wasKeyHash': keyHash}}
+/** The token may join one more executor, and is not being revoked. */
+export const usesLeft: Condition = {
+  text: 'usesLeft > :none AND attribute_not_exists(revokedAt)',
+  values: {':none': 0},
+}
 /** The token exists and is not being revoked. */
 export const notRevoked: Condition = {text: 'attribute_exists(pk) AND attribute_not_exists(revokedAt)'}
 /** For an executor's item and its lease's: not given up. */

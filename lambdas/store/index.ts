@@ -21,6 +21,7 @@ import {createWatchStore} from './watch.ts'
 
 export {auditKeptMs} from './audit.ts'
 export {createClient, createTable} from './create-table.ts'
+export {credentialOverlapMs} from './credentials.ts'
 export {idempotencyKeptMs, idempotencyLockMs} from './idempotency.ts'
 export {createInstancesMax} from './instances.ts'
 export {releaseBytesMax} from './releases.ts'

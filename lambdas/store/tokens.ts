@@ -1,57 +1,21 @@
 // Bearer tokens: kept as hashes, shown once, never listed with their secrets.
-import {createHash, randomBytes} from 'node:crypto'
 import type {Principal} from '#shared/scopes.ts'
-import {all, credentialIs, exists, notExists, notRevoked} from './conditions.ts'
-import {domainOf, sortable, ttlOf, typed} from './items.ts'
+import {exists, notExists, notRevoked} from './conditions.ts'
+import {createForExecutor, renewForExecutor} from './credentials.ts'
+import {draw, hashOf} from './draw.ts'
+import {domainOf, ttlOf, typed} from './items.ts'
 import {indexPartitions, keys} from './schema.ts'
-import {type Deed, deleteMany, get, type Item, type Key, pause, query, type Table, transact, write, writeNoting} from './table.ts'
-import type {NewToken, NewTokenRecord, TokenRecord, TokenStore} from './types.ts'
+import {type Deed, deleteMany, get, type Item, type Key, query, type Table, transact, write, writeNoting} from './table.ts'
+import type {NewTokenRecord, TokenRecord, TokenStore} from './types.ts'
 
-/** 256 random bits: nobody guesses one, so a plain hash is enough to keep it by. */
-const secretBytes = 32
 /** Longest text that is looked at as a token, in characters. */
 const secretCharactersMax = 128
-const credentialTriesMax = 5
 /** How exact `lastUsedAt` is: a token that is used all the time costs one write an hour. */
 export const lastUseEveryMs = 3_600_000
 /** Tokens made with one token that have not ended. */
 export const tokenChildrenMax = 100
 /** Makers between a token and the first of them. */
 export const tokenDepthMax = 4
-
-const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('hex')
-
-/** The part of the hash that names a token; it tells nothing of the secret. */
-const idOf = (hash: string): string => hash.slice(0, 16)
-
-type Drawn = {readonly hash: string; readonly created: NewTokenRecord; readonly item: Item}
-
-const draw = ({ttlMs, ...fields}: NewToken & Pick<TokenRecord, 'parent' | 'trust'>, now: number): Drawn => {
-  const token = `gil_${fields.scope}_${randomBytes(secretBytes).toString('base64url')}`
-  const hash = hashOf(token)
-  const record: TokenRecord = {...fields, id: idOf(hash), createdAt: now, expiresAt: now + ttlMs}
-  const index = {gsi1pk: indexPartitions.tokens, gsi1sk: `${sortable(now)}#${record.id}`}
-  return {hash, created: {...record, token}, item: {...typed('token', keys.token(hash), record), ...index, ttl: ttlOf(record.expiresAt)}}
-}
-
-const createForExecutor =
-  (table: Table): TokenStore['createForExecutor'] =>
-  async (executor, ttlMs, now) => {
-    const {hash, created, item} = draw({name: `executor ${executor}`, scope: 'executor', executor, ttlMs}, now)
-    for (let tries = 1; tries <= credentialTriesMax; tries++) {
-      const joined = await get(table, keys.executor(executor))
-      if (joined === undefined) return {outcome: 'missing'}
-      const former = joined.tokenHash as string | undefined
-      const refused = await transact(table, [
-        {update: keys.executor(executor), change: {set: {tokenHash: hash}}, when: all(exists, credentialIs(former))},
-        {put: item, when: notExists},
-        ...(former === undefined ? [] : [{delete: keys.token(former)}]),
-      ])
-      if (refused === undefined) return {outcome: 'ok', created}
-      await pause(tries)
-    }
-    return {outcome: 'conflict'}
-  }
 
 /** Its depth is how many makers there are before it. */
 const recordOf = (item: Item): TokenRecord => {
@@ -142,7 +106,7 @@ const authenticate =
     const item = await get(table, keys.token(hash))
     if (item === undefined || item.revokedAt !== undefined) return undefined
     const record = recordOf(item)
-    const {id, name, scope, executor, formations, verbs, expiresAt} = record
+    const {id, name, scope, executor, formations, verbs, uses, expiresAt} = record
     if (expiresAt <= now) return undefined
     await noteUse(table, keys.token(hash), record, now)
     const principal: Principal = {
@@ -154,6 +118,7 @@ const authenticate =
       ...(verbs !== undefined && {verbs}),
       ...(executor !== undefined && {executor}),
       ...(formations !== undefined && {formations}),
+      ...(uses !== undefined && {uses}),
     }
     return principal
   }
@@ -166,6 +131,7 @@ export const createTokenStore = (table: Table): TokenStore => ({
   },
 
   createForExecutor: createForExecutor(table),
+  renewForExecutor: renewForExecutor(table),
   createChild: createChild(table),
   createUnder: createUnder(table),
   authenticate: authenticate(table),
@@ -184,6 +150,12 @@ export const createTokenStore = (table: Table): TokenStore => ({
     const items = await query(table, indexPartitions.tokens, {index: 'gsi1'})
     const found = items.find(item => item.id === id)
     if (found === undefined) return {outcome: 'missing'}
-    return {outcome: (await revokeTree(table, {pk: found.pk as string, sk: found.sk as string}, now)) ? 'ok' : 'missing'}
+    // An executor's credentials go together: with any that is left it would have itself given another.
+    const {executor} = found
+    const others = executor === undefined ? [] : items.filter(item => item.executor === executor && item.id !== id)
+    const revoked = await Promise.all(
+      [found, ...others].map(item => revokeTree(table, {pk: item.pk as string, sk: item.sk as string}, now)),
+    )
+    return {outcome: revoked.includes(true) ? 'ok' : 'missing'}
   },
 })

@@ -157,16 +157,24 @@ export interface AssignedInstance {
   readonly stop: boolean
 }
 
+/**
+ * What an executor joins with, taken in the same step: a use of a join token that counts them, by its hash (the same agent joins again without another), or a
+ * proof that is good once, remembered until it is good for nothing.
+ */
+export type Admission = {readonly token: string} | {readonly proof: {readonly hash: string; readonly until: number}}
+
 export interface ExecutorStore {
   /**
    * Joins or joins again. One that was lost gives up whatever it still held before it is ready; one that is to be drained stays so.
    * Its descriptor is replaced. `taken`: it joined with another `key` and is not lost; one that joined without a key can be joined by anybody.
+   * `used`: what it joins with has no uses left, was revoked, or was taken before.
    */
   readonly join: (
     descriptor: ExecutorDescriptor,
     now: number,
     key?: string,
-  ) => Promise<Ok<{executor: Executor}> | Not<'taken' | 'conflict'>>
+    admission?: Admission,
+  ) => Promise<Ok<{executor: Executor}> | Not<'taken' | 'used' | 'conflict'>>
   readonly get: (id: string) => Promise<Executor | undefined>
   /** By id. */
   readonly list: () => Promise<readonly Executor[]>

@@ -5,6 +5,7 @@ import {At, FormationName} from './fields.ts'
 
 export const tokenTtlSecondsMax = 366 * 86_400
 const Verbs = z.array(z.enum(verbs)).min(1).max(verbs.length).describe('what a token of scope `user` may do')
+const Uses = z.int().min(1).max(10_000).describe('how many executors it may join; only with scope `join`, without limit by default')
 const Formations = z.array(FormationName).min(1).max(50).describe('bound to these; only with scope `user` or `registry`')
 
 export const CreateToken = z
@@ -13,6 +14,7 @@ export const CreateToken = z
     scope: z.enum(scopes),
     verbs: Verbs.optional(),
     formations: Formations.optional(),
+    uses: Uses.optional(),
     ttlSeconds: z
       .int()
       .min(60)
@@ -29,6 +31,8 @@ export const Token = z
     verbs: Verbs.optional(),
     formations: Formations.optional(),
     executor: z.string().optional(),
+    uses: Uses.optional(),
+    usesLeft: z.int().min(0).optional(),
     parent: z.string().optional().describe('the token that made it, and takes it along when it is revoked'),
     trust: z.string().optional().describe('the trust it was given under, and goes with'),
     createdAt: At,

@@ -14,6 +14,16 @@ export const executorsEndpoints = {
     status: 201,
     idempotency: 'natural',
   },
+  joinByRole: {
+    method: 'POST',
+    path: '/v1/join/role',
+    function: 'executors',
+    scopes: 'public',
+    summary: 'Join as an EC2 machine that proves its role, and get its credential',
+    status: 201,
+    bodyBytesMax: 65_536,
+    idempotency: 'natural',
+  },
   syncExecutor: {
     method: 'POST',
     path: '/v1/executors/{executor}/sync',

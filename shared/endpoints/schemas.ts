@@ -32,6 +32,7 @@ export const endpointSchemas = {
     response: api.Explanation,
   },
   joinExecutor: {request: api.JoinRequest, response: api.Joined},
+  joinByRole: {request: api.JoinByRole, response: api.Joined},
   syncExecutor: {params: executor, request: api.Sync, response: api.Synced},
   listExecutors: {response: api.list(api.Executor)},
   getExecutor: {params: executor, response: api.Executor},

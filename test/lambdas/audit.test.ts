@@ -12,7 +12,15 @@ type Entry = OutputOf<'getAudit'>['items'][number]
 
 /** Not changes that anybody asks about: heartbeats, announcements that end by themselves, reading by POST, where to upload; and what
  * exchange.test.ts looks at. */
-const silent: readonly EndpointName[] = ['syncExecutor', 'announce', 'withdraw', 'discover', 'createArtifact', 'exchangeToken']
+const silent: readonly EndpointName[] = [
+  'syncExecutor',
+  'announce',
+  'withdraw',
+  'discover',
+  'createArtifact',
+  'exchangeToken',
+  'joinByRole',
+]
 
 const formation = 'crm'
 const params = {formation}

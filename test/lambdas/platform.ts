@@ -23,6 +23,7 @@ import {createOpenapi} from '#shared/openapi.ts'
 import type {BlobStore, LogStore, OutsideSecrets} from '#shared/ports.ts'
 import {startDatabase} from '#test/store/database.ts'
 import {type EventOptions, eventOf} from './event.ts'
+import {createSts} from './sts.ts'
 
 export interface Reply {
   readonly status: number
@@ -76,13 +77,19 @@ export const startPlatform = async (change: (store: Store) => Store = store => s
   const clock = {now: 1_750_000_000_000}
   const logged: string[] = []
   const log = createLogger('test', {level, destination: {write: line => void logged.push(line)}})
-  const [logs, blobs, outside] = [memoryLogs(), memoryBlobs(), memorySecrets()]
+  const [logs, blobs, outside, sts] = [memoryLogs(), memoryBlobs(), memorySecrets(), createSts()]
   const folder = mkdtempSync(join(tmpdir(), 'gilliam-platform-'))
   const box = openSecretBox(join(folder, 'secret-key'))
-  const deps = {store, log, now: () => clock.now}
+  const deps = {store, log, now: () => clock.now, proofs: sts.proofs}
   const functions: Record<FunctionName, ApiFunction> = {
     formations: createFormationsFunction({...deps, randomId, expressions: createExpressions(), blobs}),
-    executors: createExecutorsFunction({...deps, logs, timing: {busyMs: 1_000, idleMs: 10_000}, secrets: {stage: 'test', box, outside}}),
+    executors: createExecutorsFunction({
+      ...deps,
+      logs,
+      timing: {busyMs: 1_000, idleMs: 10_000},
+      secrets: {stage: 'test', box, outside},
+      proofs,
+    }),
     registry: createRegistryFunction({...deps, nextPollMs: 500}),
     routing: createRoutingFunction(deps),
     artifacts: createArtifactsFunction({...deps, blobs}),
@@ -122,7 +129,7 @@ export const startPlatform = async (change: (store: Store) => Store = store => s
     await database.stop()
     rmSync(folder, {recursive: true})
   }
-  return {database, store, clock, functions, admin, call, tokenOf, logs, blobs, outside, logged, stop}
+  return {database, store, clock, functions, admin, call, tokenOf, logs, blobs, outside, sts, logged, stop}
 }
 
 export type Platform = Awaited<ReturnType<typeof startPlatform>>
