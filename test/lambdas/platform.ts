@@ -88,7 +88,6 @@ export const startPlatform = async (change: (store: Store) => Store = store => s
       logs,
       timing: {busyMs: 1_000, idleMs: 10_000},
       secrets: {stage: 'test', box, outside},
-      proofs,
     }),
     registry: createRegistryFunction({...deps, nextPollMs: 500}),
     routing: createRoutingFunction(deps),
