@@ -23,6 +23,7 @@ export interface FunctionOptions {
 }
 
 export interface RunningFunction {
+  readonly pid: number
   readonly invoke: (event: unknown, timeoutMs?: number) => Promise<unknown>
   /** From the start of the process until it asked for an event. */
   readonly initMs: number
@@ -89,5 +90,5 @@ export const startFunction = async (options: FunctionOptions): Promise<RunningFu
     throw error
   }
   const initMs = performance.now() - startedAt
-  return {invoke: api.invoke, initMs, memory: () => memoryOf(running), log: () => log, stop}
+  return {pid: running.pid ?? 0, invoke: api.invoke, initMs, memory: () => memoryOf(running), log: () => log, stop}
 }
