@@ -17,6 +17,7 @@ export const variables = {
   GILLIAM_EXECUTOR_ATTRIBUTES: 'JSON: zone, domain, network, tags, labels, cpuMilli, memoryMib, pricePerHour, machineType of the executor',
   GILLIAM_AGENT_HOME: 'Folder of an agent’s state: credential, instances, slugs, logs',
   GILLIAM_PROXY: 'URL of the forward proxy that instances get as HTTP_PROXY',
+  GILLIAM_FARGATE: 'JSON, for the agent of a Fargate executor: cluster, subnets, securityGroups, executionRole, logGroup and more',
   GILLIAM_PORT_RANGE: 'Host ports an agent gives to instances: `FIRST-LAST`; 20000-29999 by default',
   GILLIAM_SNAPSHOT: 'File in which router or proxy keeps its last good table',
   GILLIAM_ZONE: 'Zone of the executor an instance runs on; router and proxy take instances of their own zone first',

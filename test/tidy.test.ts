@@ -41,6 +41,7 @@ describe('tidy: the tree', () => {
       ['lambdas/routing/index.ts', '#lambdas/formations/index.ts'],
       ['lambdas/routing/index.ts', '@aws-sdk/client-dynamodb'],
       ['agent/tick.ts', '#proxy/main.ts'],
+      ['agent/agent.ts', '@aws-sdk/client-ecs'],
       ['cli/main.ts', '../shared/client.ts'],
       ['elsewhere/a.ts', 'node:fs'],
     ] as const)

@@ -23,6 +23,7 @@ export const rules: readonly Rule[] = [
   {from: /^lambdas\/middleware/, may: /^(?:shared\/|lambdas\/store\/|lambdas\/middleware)/, packages: noAws},
   {from: /^lambdas\/([a-z]+)\/handler\.ts$/, may: /^(?:shared\/|lambdas\/(?:$1|aws|store)\/|lambdas\/middleware)/, packages: any},
   {from: /^lambdas\/([a-z]+)\//, may: /^(?:shared\/|lambdas\/(?:$1|store)\/|lambdas\/middleware)/, packages: noAws},
+  {from: /^agent\/ecs\//, may: /^(?:shared|agent)\//, packages: any},
   {from: /^agent\//, may: /^(?:shared|agent)\//, packages: noAws},
   {from: /^proxy\//, may: /^(?:shared|proxy)\//, packages: noAws},
   {from: /^cli\//, may: /^(?:shared|cli)\//, packages: noAws},
