@@ -4,13 +4,13 @@ import type {Logger} from '#shared/log.ts'
 import {adopted} from './adoption.ts'
 import type {InstanceRecord} from './instance.ts'
 import * as instance from './instance.ts'
-import type {Launch, Launcher, LauncherOptions} from './launcher.ts'
+import type {Launch, LauncherOptions, Launching} from './launcher.ts'
 import {Ledger, type LedgerOptions} from './ledger.ts'
 import type {Logs} from './logs/logs.ts'
 import type {Monitors} from './monitors.ts'
 import {decide, type Operation} from './operations.ts'
 import type {Ports} from './ports.ts'
-import type {Running, Runtime} from './runtime/runtime.ts'
+import type {Finder, Running} from './runtime/runtime.ts'
 import type {AgentState} from './state.ts'
 
 export interface AgentOptions {
@@ -18,12 +18,12 @@ export interface AgentOptions {
   readonly statePath: string
   readonly bootId: string
   readonly directoryOf: (key: string) => string
-  readonly runtime: Runtime
-  readonly launcher: (remember: LauncherOptions['remember']) => Launcher
+  readonly runtime: Finder
+  readonly launcher: (remember: LauncherOptions['remember']) => Launching
   readonly monitors: Monitors
   readonly ports: Ports
   readonly logs: Logs
-  /** Monotonic milliseconds since boot. */
+  /** Monotonic milliseconds since what `bootId` names began. */
   readonly now: () => number
   readonly log: Logger
   /** Something should be reported at once. */
@@ -35,7 +35,7 @@ export interface AgentOptions {
 export class Agent {
   readonly #options: AgentOptions
   readonly #ledger: Ledger
-  readonly #launcher: Launcher
+  readonly #launcher: Launching
   readonly #running = new Map<string, Running>()
   readonly #launches = new Map<string, AbortController>()
   readonly #due = new Set<string>()
@@ -252,6 +252,7 @@ export class Agent {
 
   #follow(key: string, running: Running): void {
     this.#running.set(key, running)
+    this.#ledger.update(key, record => instance.located(record, running.host))
     void running.ended.then(exit => {
       if (this.#closed) return
       this.#running.delete(key)

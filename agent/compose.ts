@@ -1,25 +1,39 @@
 // Makes the parts of an agent and connects them. Starts nothing and reads no environment.
 import {dirname, join} from 'node:path'
+import type {JoinProof} from '#shared/join-proof.ts'
 import type {Logger} from '#shared/log.ts'
 import {Agent} from './agent.ts'
 import {emptyFolder} from './cleanup.ts'
 import {Connection} from './connection.ts'
-import {Launcher} from './launcher.ts'
+import type {LauncherOptions, Launching} from './launcher.ts'
 import {Logs} from './logs/logs.ts'
 import {Spool} from './logs/spool.ts'
 import {Monitors} from './monitors.ts'
 import {Ports} from './ports.ts'
-import {readBootId} from './runtime/proc.ts'
-import type {Runtime} from './runtime/runtime.ts'
+import {proveRole} from './proof.ts'
+import type {Finder} from './runtime/runtime.ts'
 import type {Layout, Settings} from './settings.ts'
 import {Slugs} from './slugs/slugs.ts'
 
-export interface World {
-  readonly runtime: Runtime
-  readonly log: Logger
-  /** Monotonic milliseconds since boot: what an agent decides on never jumps. */
+/** What a launcher is made of, besides what it runs instances with. */
+export type LauncherParts = Omit<LauncherOptions, 'runtime'> & {
+  /** Where a slug can be downloaded. */
+  readonly locate: (sha256: string, signal: AbortSignal) => Promise<string>
+}
+
+/** What instances are run by. */
+export interface Home {
+  readonly runtime: Finder
+  readonly launcher: (parts: LauncherParts) => Launching
+  /** Names the life of whatever runs instances: when it begins anew nothing runs, and times of before mean nothing. */
+  readonly bootId: string
+  /** Monotonic milliseconds since that began: what an agent decides on never jumps. */
   readonly now: () => number
-  /** Milliseconds since the epoch, for log lines only. */
+}
+
+export interface World extends Home {
+  readonly log: Logger
+  /** Milliseconds since the epoch, for log lines and for what is signed. */
   readonly wallClock: () => number
   readonly random: () => number
 }
@@ -35,10 +49,16 @@ export interface Parts {
 const createLogs = ({log, wallClock}: World, spool: Spool): Logs =>
   new Logs({spool, now: wallClock, onError: (error, key) => log.warn({err: error, instance: key}, 'its output can not be read')})
 
+/** Signs proofs for this executor, with the credentials that its machine has by then. */
+const prover =
+  ({descriptor, environment}: Settings, {wallClock}: World) =>
+  (key: string): Promise<JoinProof> =>
+    proveRole({subject: {stage: environment.stage, executor: descriptor.id, key}, now: wallClock})
+
 /** Makes the parts; `onUrgent` is called when something should be reported at once. */
 export const createParts = (settings: Settings, layout: Layout, world: World, onUrgent: () => void): Parts => {
-  const {descriptor, environment, api, joinTokenFile} = settings
-  const {runtime, log, now, wallClock, random} = world
+  const {descriptor, environment, api, join: joins} = settings
+  const {runtime, launcher, bootId, log, now, wallClock, random} = world
   const directoryOf = (key: string) => join(layout.instances, key)
   const spool = new Spool({now: wallClock})
   const logs = createLogs(world, spool)
@@ -48,7 +68,7 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
     descriptor,
     credentialFile: layout.credential,
     keyFile: join(dirname(layout.credential), 'key'),
-    ...(joinTokenFile === undefined ? {} : {joinTokenFile}),
+    ...(joins === undefined ? {} : {join: joins === 'role' ? {prove: prover(settings, world)} : joins}),
     onJoined: () => {
       log.info({executor: descriptor.id}, 'joined')
       agent.forgetVersion()
@@ -59,14 +79,15 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
     },
     onUnsaved: error => log.error({err: error}, 'the credential can not be saved: the next agent must join again'),
   })
-  const slugs = new Slugs({directory: layout.slugs, locate: (sha256, signal) => connection.locate(sha256, signal)})
+  const locate = (sha256: string, signal: AbortSignal): Promise<string> => connection.locate(sha256, signal)
+  const slugs = new Slugs({directory: layout.slugs, locate})
   const agent = new Agent({
     host: descriptor.host,
     statePath: layout.state,
-    bootId: readBootId(),
+    bootId,
     directoryOf,
     runtime,
-    launcher: remember => new Launcher({directoryOf, environment, runtime, slugs, ports, remember}),
+    launcher: remember => launcher({directoryOf, environment, slugs, ports, remember, locate}),
     monitors: new Monitors({host: descriptor.host, random}),
     ports,
     logs,

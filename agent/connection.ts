@@ -6,6 +6,7 @@ import {type Client, createClient} from '#shared/client.ts'
 import type {Assignment, InstanceReport, LogLine} from '#shared/domain/assignment.ts'
 import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
 import {GilliamError} from '#shared/errors.ts'
+import type {JoinProof} from '#shared/join-proof.ts'
 import {replaceFile} from './state.ts'
 
 const callTimeoutMs = 15_000
@@ -23,7 +24,12 @@ export interface SyncAnswer {
   /** Everything this executor should run; absent when the version sent is current. */
   readonly assignments?: readonly Assignment[]
   readonly nextSyncMs: number
+  /** The next credential, in place of the one that was sent. */
+  readonly token?: string | undefined
 }
+
+/** What an agent joins with: a token from a file, or a proof of its machine's role, signed anew each time. */
+export type Joining = {readonly tokenFile: string} | {readonly prove: (key: string) => Promise<JoinProof>}
 
 export interface ConnectionOptions {
   readonly api: string
@@ -32,7 +38,7 @@ export interface ConnectionOptions {
   /** Holds the secret that proves this agent to be the one that joined; made when it is not there. */
   readonly keyFile: string
   /** Undefined when the agent relies on the credential it has. */
-  readonly joinTokenFile?: string
+  readonly join?: Joining
   readonly onJoined: () => void
   /** Another agent serves this executor now: whatever runs here was given up. */
   readonly onTaken: () => void
@@ -90,9 +96,11 @@ export class Connection {
     const body = {assignmentVersion, reports: [...reports], logs: [...logs], ...(holdMs > 0 ? {holdMs} : {})}
     const call = {params: {executor: this.#options.descriptor.id}, body}
     try {
-      return await client.call('syncExecutor', call, {timeoutMs: callTimeoutMs, triesMax: 1, ...options})
+      const answer = await client.call('syncExecutor', call, {timeoutMs: callTimeoutMs, triesMax: 1, ...options})
+      if (answer.token !== undefined) await this.#take(answer.token)
+      return answer
     } catch (error) {
-      if (isRefusal(error)) this.#client = undefined
+      if (isRefusal(error) && this.#client === client) this.#client = undefined
       throw error
     }
   }
@@ -113,20 +121,35 @@ export class Connection {
   }
 
   async #joinOnce(): Promise<Client> {
-    const {api, descriptor, joinTokenFile, credentialFile, keyFile, onJoined, onTaken, onUnsaved} = this.#options
-    if (joinTokenFile === undefined)
-      throw new Error('the credential is refused, and without GILLIAM_JOIN_TOKEN_FILE the executor can not join again')
-    const joinToken = (await readFile(joinTokenFile, 'utf8')).trim()
-    const {tags, labels, runtimes, ...rest} = descriptor
-    const body = {...rest, tags: [...tags], labels: {...labels}, runtimes: [...runtimes], key: await readKey(keyFile)}
-    const joiner = createClient({api, token: joinToken})
-    const {token} = await joiner.call('joinExecutor', {body}, {timeoutMs: callTimeoutMs, triesMax: 1}).catch(error => {
+    const {join, onJoined, onTaken} = this.#options
+    if (join === undefined)
+      throw new Error('the credential is refused, and without GILLIAM_JOIN_TOKEN_FILE or GILLIAM_JOIN=role the executor can not join again')
+    const {token} = await this.#ask(join).catch(error => {
       if (error instanceof GilliamError && error.code === 'executor_taken') onTaken()
       throw error
     })
-    this.#client = createClient({api, token})
+    const saved = this.#take(token)
     onJoined()
+    return saved
+  }
+
+  async #ask(join: Joining): Promise<{token: string}> {
+    const {api, descriptor, keyFile} = this.#options
+    const {tags, labels, runtimes, ...rest} = descriptor
+    const key = await readKey(keyFile)
+    const body = {...rest, tags: [...tags], labels: {...labels}, runtimes: [...runtimes], key}
+    const once = {timeoutMs: callTimeoutMs, triesMax: 1}
+    if ('prove' in join) return createClient({api}).call('joinByRole', {body: {...body, proof: await join.prove(key)}}, once)
+    const token = (await readFile(join.tokenFile, 'utf8')).trim()
+    return createClient({api, token}).call('joinExecutor', {body}, once)
+  }
+
+  /** Uses this credential from now on, and keeps it for the next agent. */
+  async #take(token: string): Promise<Client> {
+    const {api, descriptor, credentialFile, onUnsaved} = this.#options
+    const client = createClient({api, token})
+    this.#client = client
     await replaceFile(credentialFile, JSON.stringify({executor: descriptor.id, token})).catch(onUnsaved)
-    return this.#client
+    return client
   }
 }

@@ -18,6 +18,8 @@ export type Phase = keyof typeof phases
 /** How a process ended; neither field when nobody saw it end. `code` follows the shell: 128 + number for a signal. */
 export interface Exit {
   readonly code?: number
+  /** What whoever ran it says besides: `OutOfMemoryError`. */
+  readonly reason?: string
 }
 
 /** What it becomes once its process is gone. */
@@ -32,6 +34,8 @@ export interface InstanceRecord {
   readonly phase: Phase
   /** Service port → host port, once allocated; kept over restarts so that callers with an old table still find it. */
   readonly ports: Readonly<Record<string, number>>
+  /** Where these are reached, when the process runs elsewhere than on the executor's own address. */
+  readonly host?: string
   /** Starts after the first. */
   readonly restarts: number
   /** Ends in a row without having been healthy for {@link healthyForgivesMs}. */
@@ -89,6 +93,10 @@ const to = (record: InstanceRecord, phase: Phase, change: Partial<InstanceRecord
   return {...record, ...change, phase}
 }
 
+/** It runs at an address of its own. */
+export const located = (record: InstanceRecord, host: string | undefined): InstanceRecord =>
+  host === undefined || record.host === host ? record : {...record, host}
+
 export const launching = (record: InstanceRecord): InstanceRecord => to(record, 'launching')
 
 export const launched = (record: InstanceRecord, now: number): InstanceRecord =>
@@ -130,9 +138,10 @@ export const ended = (record: InstanceRecord, ending: Ending): InstanceRecord =>
   to(record, 'ended', {ending, announced: false, reason: clip(ending.reason ?? '') || undefined})
 
 /** `exit code 1`, `exit code 137 (killed by signal 9)`, or that nobody saw it. */
-export const describeExit = ({code}: Exit): string => {
-  if (code === undefined) return 'ended, nobody saw how'
-  return code > 128 && code < 160 ? `exit code ${code} (signal ${code - 128})` : `exit code ${code}`
+export const describeExit = ({code, reason}: Exit): string => {
+  if (code === undefined) return reason ?? 'ended, nobody saw how'
+  const why = reason === undefined ? '' : `: ${reason}`
+  return code > 128 && code < 160 ? `exit code ${code} (signal ${code - 128})${why}` : `exit code ${code}${why}`
 }
 
 const clip = (text: string): string => text.slice(0, reasonCharactersMax)
@@ -186,9 +195,10 @@ const reportedState = (record: InstanceRecord): InstanceReport['state'] => {
   return record.phase === 'up' && record.healthySince !== undefined ? 'running' : 'starting'
 }
 
-/** What the control plane should know of it. `host` is where its ports are reached. */
-export const reportOf = (record: InstanceRecord, host: string): InstanceReport => {
+/** What the control plane should know of it. `executorHost` is where its ports are reached unless it has an address of its own. */
+export const reportOf = (record: InstanceRecord, executorHost: string): InstanceReport => {
   const {formation, service, id} = record.assignment
+  const host = record.host ?? executorHost
   return {
     formation,
     service,

@@ -21,6 +21,12 @@ export type Launch =
   | {readonly outcome: 'failed'; readonly reason: string; readonly retry: boolean}
   | {readonly outcome: 'cancelled'}
 
+/** Gets one instance to run, whatever it is run by. */
+export interface Launching {
+  /** Starts the instance. Never rejects; `signal` calls it off up to the moment it runs. */
+  readonly launch: (record: InstanceRecord, signal: AbortSignal) => Promise<Launch>
+}
+
 export interface LauncherOptions {
   /** The folder of an instance. */
   readonly directoryOf: (key: string) => string
@@ -63,7 +69,7 @@ class Gate {
   }
 }
 
-export class Launcher {
+export class Launcher implements Launching {
   readonly #options: LauncherOptions
   readonly #gate = new Gate()
 

@@ -1,7 +1,7 @@
 // The agent's composition root: reads the environment, starts, and obeys signals. SIGTERM and SIGINT leave instances running; SIGUSR2 stops them first.
 import {createLogger} from '#shared/log.ts'
+import {processesHere} from './processes.ts'
 import {runAgent} from './run.ts'
-import {createProcessRuntime} from './runtime/process.ts'
 import {readSettings} from './settings.ts'
 
 const fail = (error: unknown): never => {
@@ -12,9 +12,8 @@ const fail = (error: unknown): never => {
 const settings = await readSettings(process.env, process.execPath).catch(fail)
 const log = createLogger('agent', {level: settings.logLevel})
 const world = {
-  runtime: createProcessRuntime(),
+  ...processesHere(),
   log,
-  now: () => Number(process.hrtime.bigint() / 1_000_000n),
   wallClock: Date.now,
   random: Math.random,
 }

@@ -26,7 +26,7 @@ export class Monitors {
     const port = check === undefined ? undefined : record.ports[check.port]
     if (check === undefined || port === undefined) return
     const options = {healthyNow: record.announced, random: this.#random}
-    this.#stops.set(record.key, watchHealth(check, {host: this.#host, port}, on, options))
+    this.#stops.set(record.key, watchHealth(check, {host: record.host ?? this.#host, port}, on, options))
   }
 
   close(): void {

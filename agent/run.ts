@@ -1,12 +1,10 @@
 // An agent's life: home, lock, adoption, syncing, leaving. Reads no environment; main.ts does.
 import {mkdirSync, renameSync} from 'node:fs'
-import type {Logger} from '#shared/log.ts'
 import type {Agent} from './agent.ts'
 import {cleanUp} from './cleanup.ts'
 import {createParts, type Parts, type World} from './compose.ts'
 import {slugsOf} from './launcher.ts'
 import {takeLock} from './lock.ts'
-import {readBootId} from './runtime/proc.ts'
 import {type Layout, layoutOf, type Settings} from './settings.ts'
 import {type AgentState, loadState} from './state.ts'
 import {endStrays} from './strays.ts'
@@ -35,18 +33,19 @@ const makeHome = (home: string, layout: Layout): void => {
 }
 
 // A state that can not be read is put aside: what it knew runs as strays and is ended, and the control plane says what to run.
-const recall = (path: string, log: Logger): AgentState => {
+const recall = (path: string, {log, bootId}: World): AgentState => {
   const loaded = loadState(path)
   if (loaded.outcome === 'ok') return loaded.state
   if (loaded.outcome === 'unreadable') {
     renameSync(path, `${path}.unreadable`)
     log.error({path, reason: loaded.reason}, 'the state can not be read and is put aside')
   }
-  return {bootId: readBootId(), desired: [], records: [], offsets: {}}
+  return {bootId, desired: [], records: [], offsets: {}}
 }
 
-const takeOver = async ({agent}: Parts, layout: Layout, {log, runtime}: World): Promise<void> => {
-  await agent.adopt(recall(layout.state, log))
+const takeOver = async ({agent}: Parts, layout: Layout, world: World): Promise<void> => {
+  const {log, runtime} = world
+  await agent.adopt(recall(layout.state, world))
   if (agent.records.size > 0) log.info({instances: agent.records.size}, 'took over')
   const strays = await endStrays(layout.instances, key => agent.records.has(key), runtime)
   if (strays.length > 0) log.warn({instances: strays}, 'ended instances that no record was left of')
@@ -77,9 +76,9 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
   let sync: Sync | undefined
   const parts = createParts(settings, layout, world, () => sync?.poke())
   const {agent, connection, spool, logs} = parts
-  if (!connection.hasCredential && settings.joinTokenFile === undefined) {
+  if (!connection.hasCredential && settings.join === undefined) {
     unlock()
-    throw new Error('this executor has not joined yet: GILLIAM_JOIN_TOKEN_FILE must name a file with a join token')
+    throw new Error('this executor has not joined yet: GILLIAM_JOIN_TOKEN_FILE must name a file with a join token, or GILLIAM_JOIN be role')
   }
   await takeOver(parts, layout, world)
   const {log, now, random} = world

@@ -10,8 +10,8 @@ import {type PortRange, parsePortRange} from './ports.ts'
 export interface Settings {
   readonly home: string
   readonly api: string
-  /** Undefined when the agent has joined already and need not again. */
-  readonly joinTokenFile?: string
+  /** Undefined when the agent has joined already and need not again. `role`: as an EC2 machine that proves who it is. */
+  readonly join?: {readonly tokenFile: string} | 'role'
   readonly descriptor: ExecutorDescriptor
   readonly environment: ExecutorEnvironment
   readonly portRange: PortRange
@@ -55,6 +55,14 @@ const readDescriptor = async (env: Environment, host: string): Promise<ExecutorD
   }
 }
 
+const readJoin = (env: Environment): Settings['join'] => {
+  const how = read(env, 'GILLIAM_JOIN', 'token')
+  if (how === 'role') return how
+  if (how !== 'token') throw new Error(`GILLIAM_JOIN must be token or role, not “${how}”`)
+  const tokenFile = read(env, 'GILLIAM_JOIN_TOKEN_FILE')
+  return tokenFile === '' ? undefined : {tokenFile}
+}
+
 /** Reads the settings. `nodePath` is the program the agent runs on: instances find the same one first. Rejects with an error that names the variable. */
 export const readSettings = async (env: Environment, nodePath: string): Promise<Settings> => {
   const host = read(env, 'GILLIAM_EXECUTOR_HOST', '127.0.0.1')
@@ -62,12 +70,12 @@ export const readSettings = async (env: Environment, nodePath: string): Promise<
   const api = required(env, 'GILLIAM_API')
   const home = resolve(required(env, 'GILLIAM_AGENT_HOME'))
   const proxy = read(env, 'GILLIAM_PROXY')
-  const joinTokenFile = read(env, 'GILLIAM_JOIN_TOKEN_FILE')
+  const join = readJoin(env)
   return {
     home,
     api,
     descriptor,
-    ...(joinTokenFile === '' ? {} : {joinTokenFile}),
+    ...(join === undefined ? {} : {join}),
     environment: {
       stage: read(env, 'GILLIAM_STAGE', 'local'),
       executor: descriptor.id,

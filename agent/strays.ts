@@ -2,12 +2,12 @@
 import {readdir} from 'node:fs/promises'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
-import type {Runtime} from './runtime/runtime.ts'
+import type {Finder} from './runtime/runtime.ts'
 
 const strayGraceMs = 5_000
 
 /** Stops every instance whose folder has no record; resolves when they are gone. Returns their keys. */
-export const endStrays = async (instances: string, known: (key: string) => boolean, runtime: Runtime): Promise<string[]> => {
+export const endStrays = async (instances: string, known: (key: string) => boolean, runtime: Finder): Promise<string[]> => {
   const ended: string[] = []
   const end = async (key: string): Promise<void> => {
     const found = await runtime.find(join(instances, key))

@@ -50,6 +50,7 @@ const exits: Partial<Record<ErrorCode, Exit>> = {
   instance_ended: 'conflict',
   executor_taken: 'conflict',
   executor_lost: 'conflict',
+  secret_missing: 'conflict',
   idempotency_in_progress: 'conflict',
 }
 

@@ -2,6 +2,7 @@
 import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline/promises'
+import {text} from 'node:stream/consumers'
 import {styleText} from 'node:util'
 import {exitCodes, Interrupted} from './exit.ts'
 import type {Paint} from './render.ts'
@@ -64,6 +65,7 @@ const world: World = {
   columns: process.stderr.columns || 80,
   paintOut: painter(hasColour(process.stdout)),
   paintErr: painter(hasColour(process.stderr)),
+  readIn: () => text(process.stdin),
   ask: question => ask(question, interrupt.signal),
   interrupted: interrupt.signal,
 }

@@ -1,5 +1,6 @@
 // The whole command line, put together. Owns the order of commands in the help; each command is in a file of its own.
 import {Command} from 'commander'
+import {addAudit} from './commands/audit.ts'
 import {addCreate} from './commands/create.ts'
 import {addDeploy} from './commands/deploy.ts'
 import {addDestroy} from './commands/destroy.ts'
@@ -8,6 +9,7 @@ import {addExecutor} from './commands/executor.ts'
 import {addExecutors} from './commands/executors.ts'
 import {addExplain} from './commands/explain.ts'
 import {addFormations} from './commands/formations.ts'
+import {addLogin} from './commands/login.ts'
 import {addLogs} from './commands/logs.ts'
 import {addPs} from './commands/ps.ts'
 import {addRegistry} from './commands/registry.ts'
@@ -17,11 +19,13 @@ import {addResolve} from './commands/resolve.ts'
 import {addRoute} from './commands/route.ts'
 import {addRoutes} from './commands/routes.ts'
 import {addScale} from './commands/scale.ts'
+import {addSecret} from './commands/secret.ts'
 import {addSpawn} from './commands/spawn.ts'
 import {addStages} from './commands/stages.ts'
 import {addStop} from './commands/stop.ts'
 import {addToken} from './commands/token.ts'
 import {addTraffic} from './commands/traffic.ts'
+import {addTrust} from './commands/trust.ts'
 import type {World} from './session.ts'
 import {usageMessage} from './usage.ts'
 
@@ -32,6 +36,7 @@ const commands = [
   addReleases,
   addRelease,
   addEnv,
+  addSecret,
   addScale,
   addTraffic,
   addSpawn,
@@ -47,7 +52,10 @@ const commands = [
   addRegistry,
   addDestroy,
   addStages,
+  addLogin,
   addToken,
+  addTrust,
+  addAudit,
 ] as const
 
 /** Errors of usage and output go where `world` says; nothing here ends the process. */

@@ -26,6 +26,8 @@ export interface World {
   readonly paintErr: Paint
   /** Asks on stderr and reads one line. */
   readonly ask: (question: string) => Promise<string>
+  /** All of standard input. */
+  readonly readIn: () => Promise<string>
   /** Aborted by Ctrl-C. */
   readonly interrupted: AbortSignal
 }

@@ -1,4 +1,4 @@
-// The one chain that every request runs through: answer errors, authenticate, authorise, parse, validate, remember. Its steps are in middleware/.
+// The one chain that every request runs through: answer errors, authenticate, authorise, limit, parse, validate, remember. Its steps are in middleware/.
 import middy from '@middy/core'
 import type {APIGatewayProxyEventV2, Context} from 'aws-lambda'
 import {type EndpointName, endpoints, type FunctionName, type InputOf, type OutputOf} from '#shared/endpoints.ts'
@@ -10,8 +10,9 @@ import {answerError, answering, answerText} from './middleware/answers.ts'
 import {parsing} from './middleware/body.ts'
 import {type Answer, type Exchange, endpointNamed} from './middleware/exchange.ts'
 import {remembering} from './middleware/idempotency.ts'
+import {limiting} from './middleware/rate.ts'
 import {validating} from './middleware/validation.ts'
-import type {Store} from './store/index.ts'
+import type {Actor, Store} from './store/index.ts'
 
 /** Endpoints that a function answers. */
 export type EndpointsOf<F extends FunctionName> = {
@@ -25,6 +26,8 @@ export interface Call {
   readonly now: number
   /** Undefined only for public endpoints. */
   readonly principal: Principal | undefined
+  /** On whose behalf the store makes changes: `store.by(call.actor)`. */
+  readonly actor: Actor
 }
 
 /** An answer may be made of what must not be written to. */
@@ -52,11 +55,17 @@ type AnyOperation = (input: unknown, call: Call) => Promise<unknown>
 
 const indentOf = (query: unknown): number => (typeof query === 'object' && query !== null && 'pretty' in query ? 2 : 0)
 
+const actorOf = (principal: Principal | undefined, requestId: string, now: number): Actor =>
+  principal === undefined
+    ? {name: 'anybody', requestId, now}
+    : {name: principal.name, scope: principal.scope, token: principal.tokenId, requestId, now}
+
 const perform = async (operations: ReadonlyMap<string, AnyOperation>, exchange: Exchange): Promise<Answer> => {
   const {requestId, startedAt, name, principal, endpoint, input} = exchange
   const operation = operations.get(name)
   if (operation === undefined || input === undefined) throw new Error(`no operation for ${name}`)
-  const output = await operation(input, {requestId, principal, now: startedAt})
+  const actor = actorOf(principal, requestId, startedAt)
+  const output = await operation(input, {requestId, principal, actor, now: startedAt})
   return answerText(requestId, endpoint.status, endpoint.status === 204 ? '' : JSON.stringify(output, undefined, indentOf(input.query)))
 }
 
@@ -67,6 +76,7 @@ export const createFunction = <F extends FunctionName>(functionName: F, deps: Fu
   const chain = middy<Exchange, Answer>()
     .use(answering(log))
     .use(authenticating(store.tokens.authenticate, now))
+    .use(limiting(store.tokens.countRequests, now))
     .use(parsing())
     .use(validating())
     .use(remembering(store.idempotency, log, now))

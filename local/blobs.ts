@@ -75,7 +75,7 @@ export const openBlobs = async (options: BlobOptions): Promise<Blobs> => {
 
   return {
     size: sha256 => sizeOf(folder, sha256),
-    uploadUrl: async (sha256, bytes) => signer.url('PUT', sha256, bytes),
+    upload: async (sha256, bytes) => ({url: signer.url('PUT', sha256, bytes), headers: {}}),
     downloadUrl: async sha256 => signer.url('GET', sha256, 0),
     serve: (request, response, url) => {
       if (!url.pathname.startsWith(pathPrefix)) return false

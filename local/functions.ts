@@ -2,6 +2,7 @@
 import {createAccessFunction} from '#lambdas/access/index.ts'
 import {createArtifactsFunction} from '#lambdas/artifacts/index.ts'
 import {createExecutorsFunction} from '#lambdas/executors/index.ts'
+import {createAskSts} from '#lambdas/executors/sts.ts'
 import {createFormationsFunction} from '#lambdas/formations/index.ts'
 import {createLogsFunction} from '#lambdas/logs/index.ts'
 import type {ApiFunction} from '#lambdas/middleware.ts'
@@ -13,9 +14,10 @@ import type {Store} from '#lambdas/store/index.ts'
 import type {FunctionName} from '#shared/endpoints.ts'
 import {createExpressions} from '#shared/expressions.ts'
 import {randomId} from '#shared/ids.ts'
+import type {JoinRole} from '#shared/join-proof.ts'
 import type {Logger} from '#shared/log.ts'
 import {createOpenapi} from '#shared/openapi.ts'
-import type {BlobStore, LogStore} from '#shared/ports.ts'
+import type {BlobStore, LogStore, SecretBox} from '#shared/ports.ts'
 import type {Consumer} from './event-sources.ts'
 import type {GatewayFunction} from './gateway.ts'
 
@@ -23,7 +25,13 @@ export interface FunctionOptions {
   readonly store: Store
   readonly blobs: BlobStore
   readonly logs: LogStore
+  /** Seals the secrets of formations. */
+  readonly box: SecretBox
   readonly stage: string
+  /** Lets issuers of id tokens on this machine speak plain HTTP; for tests and trials. */
+  readonly loopbackIssuers?: boolean
+  /** Whose EC2 machines may join by their role; none by default. */
+  readonly joinRoles?: readonly JoinRole[]
   readonly version: string
   /** How soon agents sync again while something is under way, and when nothing is. */
   readonly timing: {readonly busyMs: number; readonly idleMs: number}
@@ -51,8 +59,9 @@ const local =
     inner(event)
 
 export const createFunctions = (options: FunctionOptions): Functions => {
-  const {store, now, blobs, logs, stage, version, timing, nextPollMs} = options
+  const {store, now, blobs, logs, stage, version, timing, nextPollMs, box, loopbackIssuers = false} = options
   const expressions = createExpressions()
+  const proofs = {stage, roles: options.joinRoles ?? [], ask: createAskSts(fetch)}
   const logOf = (name: string): Logger => options.log.child({function: name})
   const deps = (name: string) => ({store, now, log: logOf(name)})
   const scheduler = createSchedulerFunction({...deps('scheduler'), expressions})
@@ -60,12 +69,14 @@ export const createFunctions = (options: FunctionOptions): Functions => {
   return {
     api: {
       formations: local(createFormationsFunction({...deps('formations'), randomId, expressions, blobs})),
-      executors: local(createExecutorsFunction({...deps('executors'), logs, timing})),
+      executors: local(createExecutorsFunction({...deps('executors'), logs, timing, secrets: {stage, box}, proofs})),
       registry: local(createRegistryFunction({...deps('registry'), nextPollMs})),
       routing: local(createRoutingFunction(deps('routing'))),
       artifacts: local(createArtifactsFunction({...deps('artifacts'), blobs})),
       logs: local(createLogsFunction({...deps('logs'), logs})),
-      access: local(createAccessFunction({...deps('access'), stage, version, openapi: {...createOpenapi({version})}})),
+      access: local(
+        createAccessFunction({...deps('access'), stage, version, openapi: {...createOpenapi({version})}, box, loopbackIssuers}),
+      ),
     },
     scheduler: {name: 'scheduler', types: schedulerItemTypes, handle: scheduler},
     reconciler: {name: 'reconciler', types: reconcilerItemTypes, handle: reconciler},

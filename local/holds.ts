@@ -59,12 +59,13 @@ interface Answer {
   readonly assignments?: unknown
   readonly formations?: Readonly<Record<string, unknown>>
   readonly routes?: unknown
+  readonly token?: unknown
 }
 
 const saysNothing = ({statusCode, body}: APIGatewayProxyStructuredResultV2): boolean => {
   if (statusCode !== 200) return false
-  const {assignments, formations, routes} = JSON.parse(body ?? '{}') as Answer
-  return assignments === undefined && routes === undefined && Object.keys(formations ?? {}).length === 0
+  const {assignments, formations, routes, token} = JSON.parse(body ?? '{}') as Answer
+  return [assignments, routes, token].every(part => part === undefined) && Object.keys(formations ?? {}).length === 0
 }
 
 /** The answer, asking to be called again at once: the next call is what waits. */

@@ -8,6 +8,7 @@ import {createStore, createTable} from '#lambdas/store/index.ts'
 import {slugBytesMax} from '#shared/api.ts'
 import {read, readNumber} from '#shared/config.ts'
 import {endpoints} from '#shared/endpoints.ts'
+import {parseJoinRoles} from '#shared/join-proof.ts'
 import {createLogger, type Logger} from '#shared/log.ts'
 import {openBlobs} from './blobs.ts'
 import {type Database, findDynoxide, startDatabase} from './database.ts'
@@ -20,6 +21,7 @@ import {createHolds} from './holds.ts'
 import {openLogs} from './logs.ts'
 import {type StagePaths, stagePaths} from './paths.ts'
 import {limitLog} from './processes.ts'
+import {openSecretBox} from './secret-box.ts'
 import {indexStream, trimStream} from './stream-upkeep.ts'
 import {createSweeper} from './sweeper.ts'
 import {startTimers, type Timers} from './timers.ts'
@@ -87,7 +89,10 @@ const compose = async (log: Logger) => {
     idleMs: readNumber(process.env, 'GILLIAM_SYNC_IDLE_MS', syncIdleMs, 10),
   }
   const wakeAt = (formation: string, at: number) => late.timers?.wakeAt(formation, at)
-  const functions = createFunctions({store, blobs, logs, stage, version: version(), timing, nextPollMs, now, log, wakeAt})
+  const box = openSecretBox(paths.secretKey)
+  const joinRoles = parseJoinRoles(read(process.env, 'GILLIAM_JOIN_ROLES'))
+  const kept = {store, blobs, logs, box}
+  const functions = createFunctions({...kept, stage, version: version(), joinRoles, timing, nextPollMs, now, log, wakeAt})
   const holds = createHolds()
   const consumers = [functions.scheduler, functions.reconciler, holds.consumer]
   const api = {...functions.api, executors: holds.wrap(functions.api.executors), registry: holds.wrap(functions.api.registry)}

@@ -9,6 +9,7 @@ export interface StagePaths {
   readonly checkpoints: string
   readonly secrets: string
   readonly joinToken: string
+  readonly secretKey: string
   readonly discoveryToken: string
   /** Last good tables of router and proxy. */
   readonly snapshots: string
@@ -37,6 +38,7 @@ export const stagePaths = (home: string): StagePaths => ({
   logs: join(home, 'logs'),
   checkpoints: join(home, 'checkpoints'),
   secrets: join(home, 'secrets'),
+  secretKey: join(home, 'secrets', 'secret-key'),
   joinToken: join(home, 'secrets', 'join-token'),
   discoveryToken: join(home, 'secrets', 'discovery-token'),
   snapshots: join(home, 'snapshots'),

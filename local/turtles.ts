@@ -61,9 +61,9 @@ const ensureFormation = async (client: Client): Promise<void> => {
 }
 
 const upload = async (client: Client, {sha256, content}: Slug): Promise<void> => {
-  const {stored, uploadUrl} = await client.call('createArtifact', {body: {sha256, bytes: content.length}})
+  const {stored, uploadUrl, uploadHeaders} = await client.call('createArtifact', {body: {sha256, bytes: content.length}})
   if (stored || uploadUrl === undefined) return
-  const headers = {'content-length': String(content.length)}
+  const headers = {...uploadHeaders, 'content-length': String(content.length)}
   const answer = await transfer(uploadUrl, {method: 'PUT', headers, body: Readable.from([content]), idleMs: uploadIdleMs})
   answer.destroy()
   if (answer.statusCode !== 200) throw new Error(`the slug of router and proxy was not taken: ${answer.statusCode}`)

@@ -1,9 +1,11 @@
 // Request and response schemas of the HTTP API: validation, types and OpenAPI in one. Strict: unknown keys are refused. One file per noun in api/.
 export {CreateToken, Health, OpenapiDocument, Token} from './api/access.ts'
 export {Artifact, CreateArtifact, slugBytesMax} from './api/artifacts.ts'
+export {AuditPage, AuditQuery} from './api/audit.ts'
 export {
   DrainExecutor,
   Executor,
+  JoinByRole,
   Joined,
   JoinRequest,
   Sync,
@@ -29,6 +31,8 @@ export {ChangeEnv, CreateRelease, Environment, Release, ReleaseSummary} from './
 export {RouteOptions} from './api/route-options.ts'
 export {ChangeRoute, CreateRoute, RouteView} from './api/routes.ts'
 export {CreateRollout, Rollout, Scale, SetScale} from './api/scale.ts'
+export {Secret, SecretName, SecretSet, SetSecret} from './api/secrets.ts'
 export {ServiceTraffic, SetTraffic} from './api/traffic.ts'
+export {CreateTrust, ExchangeToken, Login, Trust, TrustName} from './api/trusts.ts'
 
 export const requestBodyBytesMax = 1_048_576

@@ -35,7 +35,8 @@ const operationOf = (name: string, endpoint: Endpoint): ZodOpenApiOperationObjec
   operationId: name,
   summary: endpoint.summary,
   tags: [endpoint.function],
-  security: endpoint.scopes === 'public' ? [] : [{token: [...endpoint.scopes]}],
+  security:
+    endpoint.scopes === 'public' ? [] : [{token: [...endpoint.scopes, ...(endpoint.verb === undefined ? [] : [`user:${endpoint.verb}`])]}],
   ...parametersOf(endpoint),
   ...(endpoint.request === undefined ? {} : {requestBody: {required: true, content: json(endpoint.request)}}),
   responses: {

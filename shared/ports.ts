@@ -1,10 +1,18 @@
-// What the functions need that each home provides in its own way: blobs (S3, files) and log lines (CloudWatch, files). Types and limits only.
+// What the functions need that each home provides in its own way: blobs (S3, files), log lines (CloudWatch, files) and, on AWS alone, a queue of
+// wake-ups. Types and limits only.
 import type {LogLine} from './domain/assignment.ts'
+
+/** Where to send a blob, and what to send beside it. */
+export interface Upload {
+  readonly url: string
+  /** Headers of the PUT beside `content-length`; the signature covers them. */
+  readonly headers: Readonly<Record<string, string>>
+}
 
 /** Slugs by content. */
 export interface BlobStore {
-  /** A signed URL that takes one PUT of exactly this content; the store refuses any other. */
-  readonly uploadUrl: (sha256: string, bytes: number) => Promise<string>
+  /** A signed PUT of exactly this content; the store refuses any other. */
+  readonly upload: (sha256: string, bytes: number) => Promise<Upload>
   /** A signed URL that answers GET without a token. */
   readonly downloadUrl: (sha256: string) => Promise<string>
   /** Its bytes once its content arrived and was verified; undefined before. */
@@ -35,4 +43,43 @@ export interface LogPage {
 export interface LogStore {
   readonly append: (lines: readonly LogLine[]) => Promise<void>
   readonly read: (query: LogQuery) => Promise<LogPage>
+}
+
+/** What the queue brings the reconciler. `wake`: the formation to look at, not before `at` (epoch ms). `tick`: look at leases. */
+export type WakeMessage = {readonly wake: string; readonly at: number} | {readonly tick: true}
+
+export interface WakeUps {
+  /** Of several times asked for, the earliest counts. */
+  readonly wakeAt: (formation: string, at: number) => void
+  /** One for this formation has come. */
+  readonly arrived: (formation: string) => void
+  /** Ticks after so many seconds each. */
+  readonly tickAfter: (delaysSeconds: readonly number[]) => void
+  /** Sends what was asked for; throws when SQS does not take all of it. */
+  readonly flush: () => Promise<void>
+}
+
+/** What a sealed text is about: it opens with the same only. */
+export type SealContext = Readonly<Record<string, string>>
+
+export interface Sealed {
+  /** Names the key, or is the data key sealed by another. */
+  readonly key: string
+  /** base64. */
+  readonly nonce: string
+  /** base64, with its tag. */
+  readonly text: string
+}
+
+/** Keeps secrets unreadable where they are stored: AWS KMS, or a key file at home. */
+export interface SecretBox {
+  readonly seal: (text: string, context: SealContext) => Promise<Sealed>
+  /** Throws when the key is another one or the text was changed; GilliamError unavailable when the key can not be reached now. */
+  readonly open: (sealed: Sealed, context: SealContext) => Promise<string>
+}
+
+/** Values that are kept outside the platform, below a place of the formation's own. */
+export interface OutsideSecrets {
+  /** Undefined when there is none. Throws GilliamError unavailable when it can not be told now. */
+  readonly read: (store: 'ssm' | 'secretsmanager', formation: string, name: string) => Promise<string | undefined>
 }

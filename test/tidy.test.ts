@@ -41,6 +41,7 @@ describe('tidy: the tree', () => {
       ['lambdas/routing/index.ts', '#lambdas/formations/index.ts'],
       ['lambdas/routing/index.ts', '@aws-sdk/client-dynamodb'],
       ['agent/tick.ts', '#proxy/main.ts'],
+      ['agent/agent.ts', '@aws-sdk/client-ecs'],
       ['cli/main.ts', '../shared/client.ts'],
       ['elsewhere/a.ts', 'node:fs'],
     ] as const)
@@ -110,10 +111,12 @@ describe('tidy: docs', () => {
     assert.deepEqual(firstCells('docs/errors.md').sort(), Object.keys(errorCodes).sort())
   })
 
-  it('list every endpoint, with its scopes and summary, and no other', () => {
+  it('list every endpoint, with its scopes, verb and summary, and no other', () => {
     const all: Endpoint[] = Object.values(endpoints)
     const scopesOf = ({scopes}: Endpoint): string => (scopes === 'public' ? 'public' : scopes.join(', '))
-    const wanted = all.map(one => `| \`${one.method} ${one.path}\` | ${scopesOf(one)} | ${one.status} | ${one.summary} |`)
+    const wanted = all.map(
+      one => `| \`${one.method} ${one.path}\` | ${scopesOf(one)} | ${one.verb ?? '—'} | ${one.status} | ${one.summary} |`,
+    )
     none(missingFrom('docs/http-api.md', wanted))
     assert.equal(firstCells('docs/http-api.md').filter(cell => /^[A-Z]+ \//.test(cell)).length, all.length)
   })

@@ -17,6 +17,8 @@ export interface Running {
   readonly kill: () => void
   /** Resolves, soon after the fact, once nothing of it is left. Never rejects. */
   readonly ended: Promise<Exit>
+  /** Where its ports are reached, when that is not the executor's own address. */
+  readonly host?: string
 }
 
 export type Found =
@@ -26,9 +28,13 @@ export type Found =
   /** Never started, or called off before anything ran; nothing of an earlier start can appear any more. */
   | {readonly state: 'absent'}
 
-export interface Runtime {
+/** What an agent needs to know of what others started. */
+export interface Finder {
+  /** What became of the last start in this folder, whoever started it. The folder's name is the instance's key. */
+  readonly find: (directory: string) => Promise<Found>
+}
+
+export interface Runtime extends Finder {
   /** Starts the command. It outlives the agent. Throws when it can not be started; the caller must have seen that nothing of it runs. */
   readonly start: (spec: StartSpec) => Promise<Running>
-  /** What became of the last start in this folder, whoever started it. */
-  readonly find: (directory: string) => Promise<Found>
 }

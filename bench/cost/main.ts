@@ -1,72 +1,18 @@
 // What the control plane costs: API calls, stream batches and DynamoDB capacity units of everything that happens often, counted on the real functions
-// over the embedded DynamoDB. Prices are not its business.
+// over the embedded DynamoDB. What it costs in dollars is reckoned in price.ts.
+import {writeFileSync} from 'node:fs'
+import {fileURLToPath} from 'node:url'
 import type {Client} from '#shared/client.ts'
-import type {OutputOf} from '#shared/endpoints.ts'
 import type {Bench, Row} from '../bench.ts'
+import {definition, type FakeAgent, instancesPerService, join} from './agent.ts'
+import {count} from './count.ts'
+import {measureSync} from './duration.ts'
 import {type Measured, type MeteredStage, startMeteredStage} from './stage.ts'
 
 const syncsPerHour = 360
 const ticksPerHour = 60
 const formation = 'shop'
 const services = ['web', 'users', 'books', 'orders', 'mail']
-const instancesPerService = 2
-
-type Assignments = NonNullable<OutputOf<'syncExecutor'>['assignments']>
-
-/** An agent without processes: reports what it is told to run as running and announced. */
-interface FakeAgent {
-  readonly idle: () => Promise<void>
-  /** Syncs until everything assigned was reported as running and everything stopped as stopped. */
-  readonly work: () => Promise<void>
-}
-
-const portBase = 20_000
-
-const join = async (stage: MeteredStage, admin: Client): Promise<FakeAgent> => {
-  const body = {id: 'one', host: '127.0.0.1', runtimes: ['process' as const], cpuMilli: 64_000, memoryMib: 65_536}
-  const {token} = await admin.call('joinExecutor', {body})
-  const client = stage.clientWith(token)
-  let version = 0
-  let held: Assignments = []
-  const told = new Map<string, string>()
-
-  const sync = async (): Promise<number> => {
-    const due = held.filter(each => told.get(each.id) !== (each.stop ? 'stopped' : 'running'))
-    const reports = due.map(({formation, service, id, stop}, at) => ({
-      ...{formation, service, id, restarts: 0},
-      ...(stop
-        ? {state: 'stopped' as const, announced: false}
-        : {state: 'running' as const, announced: true, address: {host: '127.0.0.1', ports: {80: portBase + at}}}),
-    }))
-    const answer = await client.call('syncExecutor', {params: {executor: 'one'}, body: {assignmentVersion: version, reports}})
-    for (const each of due) told.set(each.id, each.stop ? 'stopped' : 'running')
-    version = answer.assignmentVersion
-    held = answer.assignments ?? held
-    return due.length
-  }
-
-  return {
-    idle: async () => {
-      await sync()
-    },
-    work: async () => {
-      await sync()
-      while ((await sync()) > 0);
-    },
-  }
-}
-
-const definition = {
-  kind: 'process' as const,
-  script: 'node server.js',
-  ports: [{port: 80}],
-  env: {},
-  scale: instancesPerService,
-  resources: {cpuMilli: 100, memoryMib: 64},
-  requirements: ['executor.zone != "office"'],
-  requires: [],
-  stopGraceMs: 10_000,
-}
 
 const deploy = async (stage: MeteredStage, admin: Client, agent: FakeAgent): Promise<Measured> => {
   const all = Object.fromEntries(services.map(service => [service, definition]))
@@ -143,11 +89,26 @@ const scenarios = async (stage: MeteredStage, progress: (text: string) => void):
   return rows
 }
 
-/** Runs every scenario on a stage of its own. `--quick` changes nothing: counting is exact the first time. */
-export const run: Bench = async ({progress}) => {
+const countsFile = fileURLToPath(new URL('counts.json', import.meta.url))
+
+/** Counts what prices are made of, and writes it where docs/cost.md has its figures from. */
+const save = async (): Promise<void> => {
   const stage = await startMeteredStage()
   try {
-    return await scenarios(stage, progress)
+    const counts = {...(await count(stage)), ...(await measureSync())}
+    writeFileSync(countsFile, `${JSON.stringify(counts, undefined, 2)}\n`)
+  } finally {
+    await stage.stop()
+  }
+}
+
+/** Runs every scenario on a stage of its own. `--quick` changes nothing: counting is exact the first time. `--save` also counts for docs/cost.md. */
+export const run: Bench = async ({progress, arguments: given}) => {
+  const stage = await startMeteredStage()
+  try {
+    const rows = await scenarios(stage, progress)
+    if (given.includes('--save')) await save()
+    return rows
   } finally {
     await stage.stop()
   }

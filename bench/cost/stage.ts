@@ -5,11 +5,13 @@ import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {createStore} from '#lambdas/store/index.ts'
 import {connectDynamoDB} from '#local/dynamodb.ts'
-import {type EventSources, startEventSources} from '#local/event-sources.ts'
+import {type Consumer, type EventSources, startEventSources} from '#local/event-sources.ts'
 import {createFunctions} from '#local/functions.ts'
 import {startGateway} from '#local/gateway.ts'
 import {openLogs} from '#local/logs.ts'
+import {openSecretBox} from '#local/secret-box.ts'
 import {type Client, createClient} from '#shared/client.ts'
+import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
 import {endpoints} from '#shared/endpoints.ts'
 import {createLogger} from '#shared/log.ts'
 import type {BlobStore} from '#shared/ports.ts'
@@ -31,14 +33,33 @@ export interface MeteredStage {
   readonly clientOf: (scope: 'admin' | 'discovery' | 'registry') => Promise<Client>
   readonly clientWith: (token: string) => Client
   readonly tick: () => Promise<void>
+  /** Moves the control plane's clock on. */
+  readonly skip: (ms: number) => void
+  /** Joins executors that nobody serves, until there are so many. */
+  readonly fill: (executors: number) => Promise<void>
   /** Runs `work`, waits until nothing more follows from it, and answers what it all cost. */
   readonly measure: (work: () => Promise<void>) => Promise<Measured>
   readonly stop: () => Promise<void>
 }
 
+/** An executor as ordinary as they come. */
+const bystander = (at: number): ExecutorDescriptor => ({
+  id: `i-${String(at).padStart(17, '0')}`,
+  host: '10.0.0.1',
+  zone: 'us-east-1a',
+  domain: 'default',
+  network: 'aws-prod',
+  tags: ['ec2'],
+  labels: {machine: 't4g.medium'},
+  runtimes: ['process'],
+  cpuMilli: 2_000,
+  memoryMib: 4_096,
+  pricePerHour: 0.0336,
+})
+
 /** Slugs are not uploaded here: every one is there already. */
 const storedBlobs: BlobStore = {
-  uploadUrl: async sha256 => `http://127.0.0.1/${sha256}`,
+  upload: async sha256 => ({url: `http://127.0.0.1/${sha256}`, headers: {}}),
   downloadUrl: async sha256 => `http://127.0.0.1/${sha256}`,
   size: async () => 1_000,
 }
@@ -49,6 +70,14 @@ const settle = async (meter: Meter): Promise<void> => {
   while (Date.now() - meter.lastAt() < quietMs && Date.now() < deadline) await sleep(50)
 }
 
+const counted = (consumer: Consumer, counts: {streamBatches: number}): Consumer => ({
+  ...consumer,
+  handle: event => {
+    counts.streamBatches += 1
+    return consumer.handle(event)
+  },
+})
+
 export const startMeteredStage = async (): Promise<MeteredStage> => {
   const folder = await mkdtemp(join(tmpdir(), 'gilliam-cost-'))
   const log = createLogger('bench', {level: 'silent'})
@@ -57,19 +86,14 @@ export const startMeteredStage = async (): Promise<MeteredStage> => {
   const dynamo = connectDynamoDB(database.endpoint, () => late.events?.poke())
   const meter = installMeter(dynamo.client)
   const counts = {apiCalls: 0, streamBatches: 0}
-  const now = Date.now
+  let skippedMs = 0
+  const now = () => Date.now() + skippedMs
   const store = createStore({client: dynamo.client, table: database.table})
   const timing = {busyMs: 1_000, idleMs: 10_000}
   const options = {store, blobs: storedBlobs, stage: 'cost', version: '0', timing, nextPollMs: 1_000, now, log, wakeAt: () => undefined}
-  const functions = createFunctions({...options, logs: await openLogs(join(folder, 'logs'))})
-  const counted = (consumer: (typeof functions)['scheduler']) => ({
-    ...consumer,
-    handle: (event: Parameters<typeof consumer.handle>[0]) => {
-      counts.streamBatches += 1
-      return consumer.handle(event)
-    },
-  })
-  const consumers = [counted(functions.scheduler), counted(functions.reconciler)]
+  const kept = {box: openSecretBox(join(folder, 'secret-key')), logs: await openLogs(join(folder, 'logs'))}
+  const functions = createFunctions({...options, ...kept})
+  const consumers = [functions.scheduler, functions.reconciler].map(each => counted(each, counts))
   const gateway = await startGateway({table: endpoints, functions: functions.api, port: 0, now, log})
   late.events = await startEventSources({...dynamo, table: database.table, checkpoints: join(folder, 'checkpoints'), consumers, now, log})
 
@@ -89,6 +113,12 @@ export const startMeteredStage = async (): Promise<MeteredStage> => {
     tick: async () => {
       await functions.ticks.reconciler()
       await functions.ticks.scheduler()
+    },
+    skip: ms => {
+      skippedMs += ms
+    },
+    fill: async executors => {
+      for (let at = (await store.executors.list()).length; at < executors; at++) await store.executors.join(bystander(at), now())
     },
     measure: async work => {
       await settle(meter)

@@ -11,10 +11,12 @@ const uploadTriesMax = 3
 /** No byte taken, or no answer, for this long. */
 const uploadIdleMs = 60_000
 
-const put = async (url: string, slug: Slug, signal: AbortSignal): Promise<number> => {
+type Headers = Readonly<Record<string, string>>
+
+const put = async (url: string, headers: Headers, slug: Slug, signal: AbortSignal): Promise<number> => {
   const answer = await transfer(url, {
     method: 'PUT',
-    headers: {'content-length': String(slug.bytes), 'content-type': 'application/gzip'},
+    headers: {'content-type': 'application/gzip', ...headers, 'content-length': String(slug.bytes)},
     body: createReadStream(slug.file),
     idleMs: uploadIdleMs,
     signal,
@@ -35,7 +37,7 @@ export const upload = async (client: Client, slug: Slug, signal: AbortSignal, sa
     }
     if (artifact.uploadUrl === undefined) break
     try {
-      const status = await put(artifact.uploadUrl, slug, signal)
+      const status = await put(artifact.uploadUrl, artifact.uploadHeaders ?? {}, slug, signal)
       if (status < 300) {
         say(`Uploaded ${size(slug.bytes)}.`)
         return reference

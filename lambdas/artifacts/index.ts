@@ -19,7 +19,8 @@ const create = async (stores: Stores, {sha256, bytes}: {readonly sha256: string;
   const stored = await findSlug(stores, sha256, now)
   if (stored !== undefined) return {sha256, bytes: stored.bytes, stored: true}
   await stores.store.artifacts.put({sha256, bytes, stored: false, createdAt: now})
-  return {sha256, bytes, stored: false, uploadUrl: await stores.blobs.uploadUrl(sha256, bytes)}
+  const {url, headers} = await stores.blobs.upload(sha256, bytes)
+  return {sha256, bytes, stored: false, uploadUrl: url, uploadHeaders: headers}
 }
 
 const get = async (stores: Stores, sha256: string, now: number) => {

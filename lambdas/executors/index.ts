@@ -1,15 +1,15 @@
 // Executors: the endpoints of agents (join, sync) and of operators (list, show, drain, forget).
 import {type ApiFunction, createFunction, type Frozen} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
-import {type Executor, type ExecutorDescriptor, executorLeaseMs} from '#shared/domain/executor.ts'
+import {type Executor, executorLeaseMs} from '#shared/domain/executor.ts'
 import type {OutputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
 import type {LogStore} from '#shared/ports.ts'
+import {executorTokenTtlMs, joinOperations} from './join.ts'
+import type {ProofDeps} from './proof.ts'
+import type {SecretSources} from './secrets.ts'
 import {type SyncTiming, syncOperation} from './sync.ts'
-
-/** How long the credential of a joined executor lasts; the agent joins again when it has ended. */
-export const executorTokenTtlMs = 30 * 86_400_000
 
 export interface ExecutorsDeps {
   readonly store: Store
@@ -17,13 +17,17 @@ export interface ExecutorsDeps {
   readonly now: () => number
   readonly logs: LogStore
   readonly timing: SyncTiming
+  readonly secrets: SecretSources
+  /** Lets EC2 machines join by their role. */
+  readonly proofs: ProofDeps
 }
 
 /** Only what the API shows: the store’s own fields stay inside. */
 const present = (executor: Executor): Frozen<OutputOf<'getExecutor'>> => {
-  const {id, host, zone, domain, network, tags, labels, runtimes, cpuMilli, memoryMib, pricePerHour} = executor
+  const {id, host, zone, domain, network, tags, labels, runtimes, cpuMilli, memoryMib, pricePerHour, machineType} = executor
   const {state, cpuMilliUsed, memoryMibUsed, instances, hostPorts, joinedAt, leaseExpiresAt} = executor
-  const descriptor = {id, host, zone, domain, network, tags, labels, runtimes, cpuMilli, memoryMib, pricePerHour}
+  const size = {cpuMilli, memoryMib, pricePerHour, ...(machineType !== undefined && {machineType})}
+  const descriptor = {id, host, zone, domain, network, tags, labels, runtimes, ...size}
   return {...descriptor, state, cpuMilliUsed, memoryMibUsed, instances, hostPorts, joinedAt, leaseExpiresAt}
 }
 
@@ -35,21 +39,6 @@ const find = async (store: Store, id: string): Promise<Executor> => {
   const executor = await store.executors.get(id)
   if (executor === undefined) throw noExecutor(id)
   return executor
-}
-
-const taken = (id: string): GilliamError =>
-  new GilliamError(
-    'executor_taken',
-    `Executor “${id}” belongs to another agent, and is not lost. Give this agent another id; or stop the other one, and join ${executorLeaseMs / 1_000} s later.`,
-  )
-
-const join = async (store: Store, {key, ...descriptor}: ExecutorDescriptor & {readonly key?: string | undefined}, now: number) => {
-  const joined = await store.executors.join(descriptor, now, key)
-  if (joined.outcome === 'taken') throw taken(descriptor.id)
-  if (joined.outcome === 'conflict') throw tryAgain(descriptor.id)
-  const credential = await store.tokens.createForExecutor(descriptor.id, executorTokenTtlMs, now)
-  if (credential.outcome !== 'ok') throw tryAgain(descriptor.id)
-  return {executor: descriptor.id, token: credential.created.token, leaseMs: executorLeaseMs}
 }
 
 const drain = async (store: Store, id: string, undo: boolean, now: number): Promise<Executor> => {
@@ -75,16 +64,16 @@ const forget = async (store: Store, id: string, now: number): Promise<undefined>
   throw forgotten.outcome === 'alive' ? stillAlive(forgotten.executor, now) : tryAgain(id)
 }
 
-export const createExecutorsFunction = ({store, log, now, logs, timing}: ExecutorsDeps): ApiFunction =>
+export const createExecutorsFunction = ({store, log, now, logs, timing, secrets, proofs}: ExecutorsDeps): ApiFunction =>
   createFunction(
     'executors',
     {store, log, now},
     {
-      joinExecutor: ({body}, call) => join(store, body, call.now),
-      syncExecutor: syncOperation(store, logs, timing),
+      ...joinOperations(store, proofs),
+      syncExecutor: syncOperation({store, logs, timing, secrets, log, tokenTtlMs: executorTokenTtlMs}),
       listExecutors: async () => ({items: (await store.executors.list()).map(present)}),
       getExecutor: async ({params}) => present(await find(store, params.executor)),
-      drainExecutor: async ({params, body}, call) => present(await drain(store, params.executor, body.undo, call.now)),
-      forgetExecutor: ({params}, call) => forget(store, params.executor, call.now),
+      drainExecutor: async ({params, body}, call) => present(await drain(store.by(call.actor), params.executor, body.undo, call.now)),
+      forgetExecutor: ({params}, call) => forget(store.by(call.actor), params.executor, call.now),
     },
   )

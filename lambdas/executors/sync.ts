@@ -5,9 +5,12 @@ import type {LogLine} from '#shared/domain/assignment.ts'
 import {executorLeaseMs} from '#shared/domain/executor.ts'
 import type {InputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
+import type {Logger} from '#shared/log.ts'
 import type {LogStore} from '#shared/ports.ts'
+import type {Principal} from '#shared/scopes.ts'
 import {loadAssignments} from './assignments.ts'
 import {createOwnLines, type OwnLines} from './ownership.ts'
+import {resolveSecrets, type SecretSources} from './secrets.ts'
 
 /** Reports written at the same time. */
 const reportsAtOnceMax = 8
@@ -16,6 +19,16 @@ export interface SyncTiming {
   /** Until the next sync, in milliseconds, while something is going on and when nothing is. */
   readonly busyMs: number
   readonly idleMs: number
+}
+
+export interface SyncDeps {
+  readonly store: Store
+  readonly logs: LogStore
+  readonly timing: SyncTiming
+  readonly secrets: SecretSources
+  readonly log: Logger
+  /** How long a credential lasts; the next one is given at half of it. */
+  readonly tokenTtlMs: number
 }
 
 type Reports = InputOf<'syncExecutor'>['body']['reports']
@@ -37,6 +50,22 @@ const renew = async (store: Pick<Store, 'executors'>, executor: string, now: num
   throw new GilliamError('executor_lost', `The lease of executor “${executor}” ended; join again.`)
 }
 
+/**
+ * The next credential when half of the present one's time is over; nothing is read or written before. Made last, so that little is left that could lose it;
+ * one that is lost is made anew by the next sync.
+ */
+const renewCredential = async (
+  {store, tokenTtlMs}: SyncDeps,
+  executor: string,
+  principal: Principal | undefined,
+  now: number,
+): Promise<{token?: string}> => {
+  if (principal === undefined || principal.expiresAt - now > tokenTtlMs / 2) return {}
+  const renewed = await store.tokens.renewForExecutor(executor, principal.hash, tokenTtlMs, now)
+  if (renewed.outcome === 'missing') throw new GilliamError('unauthenticated', 'The token is unknown, has ended or was revoked.')
+  return renewed.outcome === 'ok' ? {token: renewed.created.token} : {}
+}
+
 const keepLines = async (logs: LogStore, ownLines: OwnLines, executor: string, lines: readonly LogLine[]): Promise<void> => {
   if (lines.length === 0) return
   const own = await ownLines(executor, lines)
@@ -47,15 +76,19 @@ const keepLines = async (logs: LogStore, ownLines: OwnLines, executor: string, l
  * Lines are kept before reports, so that whoever sees an instance fail finds its last words. The version is read before the assignments: an agent may get
  * newer assignments than the version says, and then gets them again; never the other way round.
  */
-export const syncOperation = (store: Store, logs: LogStore, timing: SyncTiming): Operation<'syncExecutor'> => {
+export const syncOperation = (deps: SyncDeps): Operation<'syncExecutor'> => {
+  const {store, logs, timing, secrets, log} = deps
   const ownLines = createOwnLines(store.instances)
-  return async ({params: {executor}, body}, {now}) => {
+  return async ({params: {executor}, body}, {now, principal}) => {
     const assignmentVersion = await renew(store, executor, now)
     await keepLines(logs, ownLines, executor, body.logs)
     await takeReports(store, executor, body.reports, now)
     const changed = assignmentVersion !== body.assignmentVersion
     const nextSyncMs = changed || body.reports.length > 0 ? timing.busyMs : timing.idleMs
     const answer = {assignmentVersion, nextSyncMs, leaseMs: executorLeaseMs}
-    return changed ? {...answer, assignments: await loadAssignments(store, executor)} : answer
+    if (!changed) return {...answer, ...(await renewCredential(deps, executor, principal, now))}
+    const loaded = await loadAssignments(store, executor)
+    const assignments = await resolveSecrets({store, sources: secrets, log, now}, executor, loaded)
+    return {...answer, assignments, ...(await renewCredential(deps, executor, principal, now))}
   }
 }

@@ -1,6 +1,7 @@
 // What must hold of a release beyond its schema: expressions that compile, services and ports that exist. Pure; returns every fault.
 
 import type {PlacementRules, PortDefinition, ServiceDefinition} from '#shared/domain/release.ts'
+import {usesOf} from '#shared/domain/secret.ts'
 import {type FieldError, GilliamError} from '#shared/errors.ts'
 import {checkRank, checkRequirement, type ExpressionCheck} from '#shared/expressions.ts'
 
@@ -64,6 +65,22 @@ export const checkRelease = (services: Readonly<Record<string, ServiceDefinition
   const errors = entries.flatMap(([name, service]) => serviceFaults(name, service, names))
   const [first] = errors
   if (first !== undefined) throw new GilliamError('invalid_request', `${first.path}: ${first.message}`, errors)
+}
+
+const referenceForm = 'of the form secret://NAME, ssm://NAME or secretsmanager://NAME#FIELD'
+
+/** Throws invalid_request for references that can not be read, and secret_missing for secrets of the platform that are not set. */
+export const checkReferences = (release: Parameters<typeof usesOf>[0], formation: string, known: readonly string[]): void => {
+  const uses = usesOf(release)
+  const malformed = uses.filter(({reference}) => reference === 'malformed').map(({path}) => ({path, message: referenceForm}))
+  const [first] = malformed
+  if (first !== undefined) throw new GilliamError('invalid_request', `${first.path}: a reference is ${first.message}`, malformed)
+  for (const {path, reference} of uses)
+    if (reference !== 'malformed' && reference.store === 'secret' && !known.includes(reference.name))
+      throw new GilliamError(
+        'secret_missing',
+        `Secret “${reference.name}” of “${formation}” is not set (${path}); \`gilliam secret set ${reference.name}\` sets it.`,
+      )
 }
 
 /** Throws invalid_request when a port or host port is there twice. */

@@ -1,8 +1,10 @@
 // Formations themselves: create, list, show, destroy.
+import {holdTo} from '#lambdas/middleware/access.ts'
 import {findFormation, formationDestroying, noFormation} from '#lambdas/middleware/formation.ts'
 import type {Operations} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import {GilliamError} from '#shared/errors.ts'
+import {mayEnter} from '#shared/scopes.ts'
 import {presentFormation} from './present.ts'
 
 type Named = 'createFormation' | 'listFormations' | 'getFormation' | 'destroyFormation'
@@ -14,18 +16,22 @@ const removeRoutes = async (store: Pick<Store, 'routes'>, formation: string): Pr
 }
 
 export const formationOperations = (store: Store): Pick<Operations<'formations'>, Named> => ({
-  createFormation: async ({body}, {now}) => {
-    const created = await store.formations.create(body.name, now)
+  createFormation: async ({body}, {now, principal, actor}) => {
+    holdTo(principal, body.name)
+    const created = await store.by(actor).formations.create(body.name, now)
     if (created.outcome === 'exists') throw new GilliamError('already_exists', `There is a formation “${body.name}” already.`)
     if (created.outcome === 'destroying') throw formationDestroying(body.name)
     return presentFormation(created.formation)
   },
-  listFormations: async () => ({items: (await store.formations.list()).map(presentFormation)}),
+  listFormations: async (_, {principal}) => {
+    const own = (await store.formations.list()).filter(({name}) => principal === undefined || mayEnter(principal, name))
+    return {items: own.map(presentFormation)}
+  },
   getFormation: async ({params}) => presentFormation(await findFormation(store, params.formation)),
-  destroyFormation: async ({params}, {now}) => {
-    const destroyed = await store.formations.destroy(params.formation, now)
+  destroyFormation: async ({params}, {now, actor}) => {
+    const destroyed = await store.by(actor).formations.destroy(params.formation, now)
     if (destroyed.outcome === 'missing') throw noFormation(params.formation)
-    await removeRoutes(store, params.formation)
+    await removeRoutes(store.by(actor), params.formation)
     return presentFormation(destroyed.formation)
   },
 })

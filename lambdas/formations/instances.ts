@@ -90,9 +90,10 @@ export const instanceOperations = (store: Store, randomId: () => string): Pick<O
     return {items: items.map(presentInstance)}
   },
   getInstance: async ({params}) => presentInstance(await findInstance(store, params.formation, params.instance)),
-  spawnInstance: async ({params, body}, {now}) => presentInstance(await spawn(store, randomId, params.formation, body, now)),
-  stopInstance: async ({params: {formation, instance}}, {now}) => {
-    const stopped = await store.instances.requestStop(formation, instance, 'stopped by request', now)
+  spawnInstance: async ({params, body}, {now, actor}) =>
+    presentInstance(await spawn(store.by(actor), randomId, params.formation, body, now)),
+  stopInstance: async ({params: {formation, instance}}, {now, actor}) => {
+    const stopped = await store.by(actor).instances.requestStop(formation, instance, 'stopped by request', now)
     if (stopped.outcome === 'ok') return presentInstance(stopped.instance)
     if (stopped.outcome === 'ended') throw new GilliamError('instance_ended', `Instance “${instance}” of “${formation}” has ended already.`)
     if (stopped.outcome === 'conflict') throw tryAgain(`Instance “${instance}”`)

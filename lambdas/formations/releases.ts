@@ -4,9 +4,10 @@ import {findSlug, type Slugs} from '#lambdas/middleware/slugs.ts'
 import type {Operations} from '#lambdas/middleware.ts'
 import {type ReleaseDraft, releaseBytesMax, type Store} from '#lambdas/store/index.ts'
 import type {Release, SlugReference} from '#shared/domain/release.ts'
+import {usesOf} from '#shared/domain/secret.ts'
 import type {InputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
-import {checkRelease} from './checks.ts'
+import {checkReferences, checkRelease} from './checks.ts'
 import {checkServices, findRelease, refusalOf, releaseNumber, tryAgain} from './found.ts'
 import {presentRelease} from './present.ts'
 
@@ -27,6 +28,20 @@ const checkSlug = async (slugs: Slugs, slug: SlugReference | undefined, now: num
     throw new GilliamError('invalid_request', `Slug ${slug.sha256} has ${stored.bytes} bytes, not ${slug.bytes}.`, [
       {path: 'slug.bytes', message: `${stored.bytes} are stored`},
     ])
+}
+
+const checkSecrets = async (
+  store: Pick<Store, 'secrets'>,
+  formation: string,
+  draft: Pick<ReleaseDraft, 'env' | 'services'>,
+): Promise<void> => {
+  // Most releases have none, and cost no look-up.
+  const known = usesOf(draft).length === 0 ? [] : await store.secrets.list(formation)
+  checkReferences(
+    draft,
+    formation,
+    known.map(({name}) => name),
+  )
 }
 
 const refusal = (formation: string, outcome: 'too_large' | 'superseded' | 'missing' | 'destroying' | 'conflict'): GilliamError => {
@@ -65,18 +80,21 @@ const changeLatest = async (store: Store, formation: string, body: EnvChanges, n
   for (let tries = 1; ; tries++) {
     const base = await findRelease(store, formation)
     checkServices(base, Object.keys(body.services), 'services')
-    const created = await store.releases.create(formation, changeDraft(base, body), now, base.release)
+    const draft = changeDraft(base, body)
+    await checkSecrets(store, formation, draft)
+    const created = await store.releases.create(formation, draft, now, base.release)
     if (created.outcome === 'ok') return created.release
     if (created.outcome !== 'superseded' || tries >= changeTriesMax) throw refusal(formation, created.outcome)
   }
 }
 
 export const releaseOperations = (store: Store, blobs: Slugs['blobs']): Pick<Operations<'formations'>, Named> => ({
-  createRelease: async ({params, body}, {now}) => {
+  createRelease: async ({params, body}, {now, actor}) => {
     checkRelease(body.services)
     await findActive(store, params.formation)
+    await checkSecrets(store, params.formation, body)
     await checkSlug({store, blobs}, body.slug, now)
-    const created = await store.releases.create(params.formation, body, now)
+    const created = await store.by(actor).releases.create(params.formation, body, now)
     if (created.outcome === 'ok') return created.release
     throw refusal(params.formation, created.outcome)
   },
@@ -89,10 +107,10 @@ export const releaseOperations = (store: Store, blobs: Slugs['blobs']): Pick<Ope
     const {release, env, services} = await findRelease(store, params.formation)
     return {release, env, services: Object.fromEntries(Object.entries(services).map(([name, service]) => [name, service.env]))}
   },
-  changeEnv: async ({params, body}, {now}) => {
+  changeEnv: async ({params, body}, {now, actor}) => {
     checkChange(body, '')
     for (const [service, change] of Object.entries(body.services)) checkChange(change, `services.${service}.`)
     await findActive(store, params.formation)
-    return changeLatest(store, params.formation, body, now)
+    return changeLatest(store.by(actor), params.formation, body, now)
   },
 })

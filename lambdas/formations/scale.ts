@@ -80,19 +80,19 @@ const load = async (store: Store, formation: string): Promise<FormationView> => 
 
 export const scaleOperations = (store: Store): Pick<Operations<'formations'>, Named> => ({
   getScale: async ({params}) => ({items: scaleRows(await load(store, params.formation))}),
-  setScale: async ({params: {formation}, body}, {now}) => {
+  setScale: async ({params: {formation}, body}, {now, actor}) => {
     const release = await findRelease(store, formation, body.release)
     const services = Object.keys(body.services)
     checkServices(release, services, 'services')
-    const set = await store.scales.set(formation, release.release, body.services, now)
+    const set = await store.by(actor).scales.set(formation, release.release, body.services, now)
     if (set.outcome !== 'ok') throw refusalOf(formation, set.outcome)
     return {items: scaleRows(await load(store, formation), {release: release.release, services})}
   },
-  createRollout: async ({params: {formation}, body}, {now}) => {
+  createRollout: async ({params: {formation}, body}, {now, actor}) => {
     const release = await findRelease(store, formation, body.release)
     checkServices(release, Object.keys(body.scale ?? {}), 'scale')
     const scale = {...(await scaleNow(store, release)), ...body.scale}
-    const started = await store.rollouts.start(formation, release.release, scale, now)
+    const started = await store.by(actor).rollouts.start(formation, release.release, scale, now)
     if (started.outcome === 'exists')
       throw new GilliamError('already_exists', `A rollout of release ${release.release} of “${formation}” is under way already.`)
     if (started.outcome !== 'ok') throw refusalOf(formation, started.outcome)

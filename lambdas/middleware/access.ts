@@ -1,6 +1,6 @@
-// Who is asking, and whether the token's scope covers it. Knows tokens only as the store's answer.
+// Who is asking, and whether the token covers it. Knows tokens only as the store's answer.
 import {GilliamError} from '#shared/errors.ts'
-import {isAllowed, type Principal} from '#shared/scopes.ts'
+import {type Access, mayEnter, type Principal, type Refusal, refusalOf} from '#shared/scopes.ts'
 import type {Step} from './exchange.ts'
 
 /** Longest bearer token looked at, in characters; ours are far shorter. */
@@ -16,24 +16,44 @@ export const bearerToken = (header: string | undefined): string | undefined => {
   return token === undefined || token.length > tokenCharactersMax ? undefined : token
 }
 
-const refusal = (principal: Principal, accepted: readonly string[]): string => {
-  if (!accepted.includes(principal.scope))
-    return `A token of scope “${principal.scope}” may not do this; it takes ${accepted.join(' or ')}.`
-  const bound = principal.executor === undefined ? `formation “${principal.formation}”` : `executor “${principal.executor}”`
-  return `This token is for ${bound} only.`
+const boundTo = ({formations = []}: Principal): string => `formation “${formations.join('”, “')}”`
+
+const explain = (refusal: Refusal, principal: Principal, {scopes, verb}: Access): string => {
+  const {scope, executor, verbs = []} = principal
+  const wanted = [...scopes, ...(verb === undefined ? [] : [`user with verb “${verb}”`])].join(' or ')
+  const reasons: Record<Refusal, string> = {
+    scope: `A token of scope “${scope}” may not do this; it takes ${wanted}.`,
+    verb: `This token is for ${verbs.join(', ')}; this takes verb “${verb}”.`,
+    executor: `This token is for executor “${executor}” only.`,
+    formation: `This token is for ${boundTo(principal)} only.`,
+    stage: `This token is for ${boundTo(principal)} only, and this is about the whole stage.`,
+  }
+  return reasons[refusal]
+}
+
+/**
+ * Holds a token to its formations where no path names one (`bound: 'own'` in the endpoint table); undefined stands for what belongs to no formation.
+ * Throws forbidden.
+ */
+export const holdTo = (principal: Principal | undefined, formation: string | undefined): void => {
+  if (principal !== undefined && !mayEnter(principal, formation))
+    throw new GilliamError('forbidden', `This token is for ${boundTo(principal)} only.`)
 }
 
 /** Sets `principal`, or throws unauthenticated or forbidden. Runs before the body is looked at. */
 export const authenticating = (authenticate: Authenticate, now: () => number): Step => ({
   before: async ({event}) => {
-    const accepted = event.endpoint.scopes
-    if (accepted === 'public') return
+    const {scopes, verb, bound} = event.endpoint
+    if (scopes === 'public') return
     const token = bearerToken(event.http.headers.authorization)
     if (token === undefined) throw new GilliamError('unauthenticated', 'Send a token: `Authorization: Bearer TOKEN`.')
     const principal = await authenticate(token, now())
     if (principal === undefined) throw new GilliamError('unauthenticated', 'The token is unknown, has ended or was revoked.')
     const {executor, formation} = event.http.pathParameters ?? {}
-    if (!isAllowed(principal, accepted, {executor, formation})) throw new GilliamError('forbidden', refusal(principal, accepted))
+    const access: Access = {scopes, ...(verb !== undefined && {verb}), ...(bound !== undefined && {bound})}
+    const path = {...(executor !== undefined && {executor}), ...(formation !== undefined && {formation})}
+    const refusal = refusalOf(principal, access, path)
+    if (refusal !== undefined) throw new GilliamError('forbidden', explain(refusal, principal, access))
     event.principal = principal
   },
 })

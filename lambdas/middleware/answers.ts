@@ -2,6 +2,7 @@
 import {errorCodes, GilliamError, problem} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
 import type {Answer, Exchange, Step} from './exchange.ts'
+import {RateLimited} from './rate.ts'
 
 const headersOf = (requestId: string, contentType?: string): Record<string, string> => ({
   ...(contentType === undefined ? {} : {'content-type': contentType}),
@@ -23,6 +24,7 @@ export const answerError = (requestId: string, error: GilliamError): Answer => {
     headers: {
       ...headersOf(requestId, 'application/problem+json'),
       ...(error.code === 'unauthenticated' ? {'www-authenticate': 'Bearer'} : {}),
+      ...(error instanceof RateLimited ? {'retry-after': String(error.retryAfterSeconds)} : {}),
       ...(error.code === 'unavailable' || error.code === 'idempotency_in_progress' ? {'retry-after': '1'} : {}),
     },
     body: JSON.stringify(problem(error.code, error.message, more)),

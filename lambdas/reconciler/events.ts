@@ -31,9 +31,11 @@ export const subjectOf = ({dynamodb}: DynamoDBRecord): Subject => {
     case 'rollout':
       return {formation: image.formation?.S}
     case 'formation':
-      return after !== undefined && changed(before, after, 'state') ? {formation: image.name?.S} : {}
+      return before !== undefined && after !== undefined && changed(before, after, 'state') ? {formation: image.name?.S} : {}
     case 'instance':
-      return noticed.has(after?.state?.S ?? '') && changed(before, after, 'state') ? {formation: image.formation?.S} : {}
+      return (noticed.has(after?.state?.S ?? '') && changed(before, after, 'state')) || changed(before, after, 'outdated')
+        ? {formation: image.formation?.S}
+        : {}
     case 'executor':
       return before !== undefined && changed(before, after, 'state') ? {executor: image.id?.S} : {}
     default:

@@ -13,6 +13,8 @@ export interface ReconcilerDeps {
   readonly log: Logger
   /** Asks to be called with `{wake: formation}` at `at` (epoch ms) or a little later. Waking too often is harmless. */
   readonly wakeAt: (formation: string, at: number) => void
+  /** How often a tick looks at every formation. */
+  readonly everythingEveryMs?: number
 }
 
 /** Plans made before the rest is left to the next event: each lost race is one. */

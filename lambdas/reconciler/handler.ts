@@ -1,16 +1,21 @@
-// The reconciler on AWS: its environment, clients and entry. The schedule's ticks also take the place of wakes.
-import {createClient, createStore} from '#lambdas/store/index.ts'
-import {read, required} from '#shared/config.ts'
+// The reconciler on AWS: its environment, clients and entry.
+import {compose} from '#lambdas/aws/compose.ts'
+import {createWakeUpClient, createWakeUps} from '#lambdas/aws/wake-ups.ts'
+import {required} from '#shared/config.ts'
 import {randomId} from '#shared/ids.ts'
-import {createLogger} from '#shared/log.ts'
+import {createReconcilerHandler} from './calls.ts'
 import {createReconcilerFunction} from './index.ts'
 
-const endpoint = read(process.env, 'GILLIAM_DYNAMODB_ENDPOINT')
+const {env} = process
+const {store, log, now} = compose('reconciler', env)
+const wakeUps = createWakeUps({client: createWakeUpClient(), queueUrl: required(env, 'GILLIAM_WAKE_QUEUE'), now})
+/** Every look at everything is a read of each formation, and the stream loses nothing. */
+const everythingEveryMs = 300_000
 
-export const handler = createReconcilerFunction({
-  store: createStore({client: createClient(endpoint === '' ? {} : {endpoint}), table: required(process.env, 'GILLIAM_TABLE')}),
-  now: Date.now,
-  randomId,
-  log: createLogger('reconciler', {level: read(process.env, 'GILLIAM_LOG_LEVEL', 'info')}),
-  wakeAt: () => undefined,
+export const handler = createReconcilerHandler({
+  reconcile: createReconcilerFunction({store, log, now, randomId, wakeAt: wakeUps.wakeAt, everythingEveryMs}),
+  wakeUps,
+  hasLeases: async () => (await store.executors.list()).some(({state}) => state !== 'lost'),
+  now,
+  log,
 })

@@ -7,8 +7,8 @@ import {loseExecutors} from './leases.ts'
 export {type ReconcilerEvent, reconcilerItemTypes} from './events.ts'
 export type {ReconcilerDeps} from './formation.ts'
 
-/** How often a tick looks at every formation, in case an event was lost; other ticks look at leases only. */
-const everythingEveryMs = 10_000
+/** How often a tick looks at every formation, in case an event was lost, unless `deps` say otherwise; other ticks look at leases only. */
+const everythingEveryMsDefault = 10_000
 
 /** Formations that each record is about; an executor stands for those it runs instances of. */
 const formationsOf = async ({store}: ReconcilerDeps, record: DynamoDBRecord): Promise<readonly string[]> => {
@@ -51,7 +51,7 @@ export const createReconcilerFunction = (deps: ReconcilerDeps): ((event: Reconci
 
   const onTick = async (): Promise<ReadonlySet<string>> => {
     const formations = new Set(await loseExecutors(deps, await deps.store.executors.list()))
-    const everything = deps.now() - everythingAt >= everythingEveryMs
+    const everything = deps.now() - everythingAt >= (deps.everythingEveryMs ?? everythingEveryMsDefault)
     if (everything) for (const {name} of await deps.store.formations.list()) formations.add(name)
     const failed = await reconcileAll(deps, formations)
     if (everything && failed.size === 0) everythingAt = deps.now()

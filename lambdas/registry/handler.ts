@@ -1,14 +1,11 @@
-// The registry function on AWS: reads the environment, makes the store, hands both over.
-import {createClient, createStore} from '#lambdas/store/index.ts'
-import {read, required} from '#shared/config.ts'
-import {createLogger} from '#shared/log.ts'
+// The registry function on AWS: reads the environment, makes the store, hands both over. Nobody is held: waiting costs money here.
+import {compose} from '#lambdas/aws/compose.ts'
+import {readNumber} from '#shared/config.ts'
 import {createRegistryFunction} from './index.ts'
 
 const {env} = process
 
 export const handler = createRegistryFunction({
-  store: createStore({client: createClient({}), table: required(env, 'GILLIAM_TABLE')}),
-  log: createLogger('registry', {level: read(env, 'GILLIAM_LOG_LEVEL', 'info')}),
-  now: Date.now,
-  nextPollMs: 1_000,
+  ...compose('registry', env),
+  nextPollMs: readNumber(env, 'GILLIAM_POLL_MS', 2_000, 100),
 })

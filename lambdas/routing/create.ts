@@ -1,4 +1,5 @@
 // Creating a route: read and checked, named if need be, and never two for the same requests.
+import {holdTo} from '#lambdas/middleware/access.ts'
 import {findActive} from '#lambdas/middleware/formation.ts'
 import type {Operation} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
@@ -7,6 +8,7 @@ import {parseRoute} from '#shared/domain/route.ts'
 import {optionsText} from '#shared/domain/route-options.ts'
 import {GilliamError} from '#shared/errors.ts'
 import {compilePattern} from '#shared/patterns.ts'
+import {holdToTarget} from './bounds.ts'
 import {nameFor, otherNameFor} from './naming.ts'
 
 /** The canonical pattern; throws invalid_route with every fault. */
@@ -45,9 +47,12 @@ const tryName = async (store: Pick<Store, 'routes'>, route: Route, pattern: stri
 }
 
 export const createRouteOperation =
-  (store: Pick<Store, 'routes' | 'formations'>): Operation<'createRoute'> =>
-  async ({body: {name, ...route}}) => {
+  (plain: Pick<Store, 'routes' | 'formations' | 'by'>): Operation<'createRoute'> =>
+  async ({body: {name, ...route}}, {principal, actor}) => {
+    const store = plain.by(actor)
+    holdTo(principal, route.formation)
     const pattern = patternOf(route)
+    holdToTarget(principal, route.target)
     if (route.formation !== undefined) await findActive(store, route.formation)
     // Deploying a manifest again is no conflict: the route that says the same already is the answer.
     const holder = await store.routes.holding(pattern)

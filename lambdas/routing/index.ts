@@ -4,6 +4,8 @@ import type {Store} from '#lambdas/store/index.ts'
 import {orderRoutes} from '#shared/domain/route-order.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
+import {mayEnter} from '#shared/scopes.ts'
+import {findRoute, holdToTarget, noRoute} from './bounds.ts'
 import {createRouteOperation, patternOf} from './create.ts'
 import {trafficOperations} from './traffic.ts'
 
@@ -13,34 +15,30 @@ export interface RoutingDeps {
   readonly now: () => number
 }
 
-const noRoute = (name: string): GilliamError => new GilliamError('not_found', `There is no route “${name}”.`)
-
 export const createRoutingFunction = ({store, log, now}: RoutingDeps): ApiFunction =>
   createFunction(
     'routing',
     {store, log, now},
     {
       ...trafficOperations(store),
-      listRoutes: async () => {
+      listRoutes: async (_, {principal}) => {
         const {ordered, unreadable} = orderRoutes(await store.routes.list())
-        return {items: [...ordered, ...unreadable.map(({route}) => route)]}
+        const all = [...ordered, ...unreadable.map(({route}) => route)]
+        return {items: all.filter(({formation}) => principal === undefined || mayEnter(principal, formation))}
       },
       createRoute: createRouteOperation(store),
-      getRoute: async ({params}) => {
-        const route = await store.routes.get(params.route)
-        if (route === undefined) throw noRoute(params.route)
-        return route
-      },
-      changeRoute: async ({params, body}) => {
-        const route = await store.routes.get(params.route)
-        if (route === undefined) throw noRoute(params.route)
+      getRoute: ({params}, {principal}) => findRoute(store, params.route, principal),
+      changeRoute: async ({params, body}, {principal, actor}) => {
+        const route = await findRoute(store, params.route, principal)
+        holdToTarget(principal, body.target)
         patternOf({...route, ...body})
-        const changed = await store.routes.change(params.route, body)
+        const changed = await store.by(actor).routes.change(params.route, body)
         if (changed.outcome === 'missing') throw noRoute(params.route)
         return changed.route
       },
-      deleteRoute: async ({params}) => {
-        const {outcome} = await store.routes.delete(params.route)
+      deleteRoute: async ({params}, {principal, actor}) => {
+        if (principal?.formations !== undefined) await findRoute(store, params.route, principal)
+        const {outcome} = await store.by(actor).routes.delete(params.route)
         if (outcome === 'missing') throw noRoute(params.route)
         if (outcome === 'conflict')
           throw new GilliamError('conflict', 'The routing table was changed by others several times in a row; try again.')

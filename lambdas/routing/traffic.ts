@@ -6,7 +6,7 @@ import {closest} from '#shared/domain/closest.ts'
 import {releasesNamed, type Traffic} from '#shared/domain/traffic.ts'
 import {GilliamError} from '#shared/errors.ts'
 
-type Stored = Pick<Store, 'formations' | 'releases' | 'traffic'>
+type Stored = Pick<Store, 'formations' | 'releases' | 'traffic' | 'by'>
 type Named = 'getTraffic' | 'setTraffic' | 'resetTraffic'
 
 /** Throws unless every release that is named exists and has the service. */
@@ -30,16 +30,16 @@ export const trafficOperations = (store: Stored): Pick<Operations<'routing'>, Na
     await findFormation(store, formation)
     return present(service, await store.traffic.get(formation, service))
   },
-  setTraffic: async ({params: {formation, service}, body}) => {
+  setTraffic: async ({params: {formation, service}, body}, {actor}) => {
     await findActive(store, formation)
     await checkReleases(store, formation, service, body)
-    const {outcome} = await store.traffic.set(formation, service, body)
+    const {outcome} = await store.by(actor).traffic.set(formation, service, body)
     if (outcome !== 'ok') throw outcome === 'missing' ? noFormation(formation) : formationDestroying(formation)
     return present(service, body)
   },
-  resetTraffic: async ({params: {formation, service}}) => {
+  resetTraffic: async ({params: {formation, service}}, {actor}) => {
     await findFormation(store, formation)
-    await store.traffic.reset(formation, service)
+    await store.by(actor).traffic.reset(formation, service)
     return undefined
   },
 })

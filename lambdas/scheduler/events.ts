@@ -17,6 +17,12 @@ const number = (image: Image, attribute: string): number => Number(image?.[attri
 /** Became pending just now; a pending one whose reason was written is no news. */
 const isNewlyPending = (before: Image, after: Image): boolean => text(after, 'state') === 'pending' && text(before, 'state') !== 'pending'
 
+/** States that free what the instance held. On AWS this stands for its executor's usage: filters of the stream can not compare numbers. */
+const ended: ReadonlySet<string> = new Set(['stopped', 'failed', 'lost'])
+
+const madeRoom = (before: Image, after: Image): boolean =>
+  text(after, 'executor') !== undefined && ended.has(text(after, 'state') ?? '') && text(before, 'state') !== text(after, 'state')
+
 const usage = ['cpuMilliUsed', 'memoryMibUsed', 'instances'] as const
 
 /** Joined, described anew, ready again, or with more room than before. What assigning takes away is no news. */
@@ -31,7 +37,7 @@ const matters = ({dynamodb}: DynamoDBRecord): boolean => {
   const after = dynamodb?.NewImage
   if (after === undefined) return false
   const type = text(after, 'type')
-  if (type === 'instance') return isNewlyPending(before, after)
+  if (type === 'instance') return isNewlyPending(before, after) || madeRoom(before, after)
   return type === 'executor' && mayTakeMore(before, after)
 }
 

@@ -58,6 +58,12 @@ export const instanceStill = (state: InstanceState, executor: string): Condition
   names: {'#instanceState': 'state'},
   values: {':wasState': state, ':wasExecutor': executor},
 })
+/** It has an executor and is not on its way out. */
+export const instanceServing: Condition = {
+  text: '#instanceState IN (:assigned, :starting, :running)',
+  names: {'#instanceState': 'state'},
+  values: {':assigned': 'assigned', ':starting': 'starting', ':running': 'running'},
+}
 /** Nobody announced or withdrew it since it was read. */
 export const announcedIs = (announced: boolean): Condition => ({
   text: announced ? 'announced = :wasAnnounced' : 'attribute_not_exists(announced) OR announced = :wasAnnounced',
@@ -96,6 +102,13 @@ export const credentialIs = (tokenHash: string | undefined): Condition =>
 /** The secret that the agent joined with is still the one that was read, by its hash; undefined: it had none. */
 export const agentIs = (keyHash: string | undefined): Condition =>
   keyHash === undefined ? {text: 'attribute_not_exists(keyHash)'} : {text: 'keyHash = :wasKeyHash', values: {':wasKeyHash': keyHash}}
+/** The token may join one more executor, and is not being revoked. */
+export const usesLeft: Condition = {
+  text: 'usesLeft > :none AND attribute_not_exists(revokedAt)',
+  values: {':none': 0},
+}
+/** The token exists and is not being revoked. */
+export const notRevoked: Condition = {text: 'attribute_exists(pk) AND attribute_not_exists(revokedAt)'}
 /** For an executor's item and its lease's: not given up. */
 export const executorNotLost: Condition = {
   text: 'attribute_exists(pk) AND #executorState <> :lost',

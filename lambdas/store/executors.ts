@@ -1,25 +1,31 @@
 // Executors: what they are and hold (one item), and their lease (another, the only one an idle sync writes).
-import {createHash} from 'node:crypto'
 import {type Executor, type ExecutorDescriptor, type ExecutorState, executorLeaseMs} from '#shared/domain/executor.ts'
+import {admissionWrites, joinedWithOf} from './admission.ts'
 import {agentIs, all, credentialIs, executorEmpty, executorIs, executorNotLost, exists, leaseOver, notExists} from './conditions.ts'
 import {touchDiscovery} from './discovery.ts'
+import {hashOf} from './draw.ts'
 import {domainOf, typed} from './items.ts'
 import {executorPartitions, indexPartitions, keys} from './schema.ts'
 import {loseInstance} from './stop.ts'
-import {type Change, get, type Item, pause, query, type Table, transact, type Write, write} from './table.ts'
-import type {AssignedInstance, ExecutorStore} from './types.ts'
+import {type Change, type Deed, get, type Item, pause, query, type Table, transact, type Write, write} from './table.ts'
+import type {Admission, AssignedInstance, ExecutorStore} from './types.ts'
 
 const joinTriesMax = 5
 const forgetTriesMax = 5
 
-/** `drained`: an operator wants it drained; outlives its being lost. `tokenHash` names its one credential, `keyHash` the agent that joined. */
+/**
+ * `drained`: an operator wants it drained; outlives its being lost. `tokenHash` and `formerTokenHash` name its credentials, `keyHash` the agent that joined,
+ * `joinedWith` the token whose use it took.
+ */
 const executorOf = (item: Item, lease: Item): Executor => {
   const {hostPorts, ...fields} = domainOf<Executor & {hostPorts?: ReadonlySet<number>}>(
     item,
     'drained',
     'stateChangedAt',
     'tokenHash',
+    'formerTokenHash',
     'keyHash',
+    'joinedWith',
   )
   const {leaseExpiresAt, assignmentVersion} = domainOf<Pick<Executor, 'leaseExpiresAt' | 'assignmentVersion'>>(lease)
   return {...fields, leaseExpiresAt, assignmentVersion, hostPorts: [...(hostPorts ?? [])].sort((a, b) => a - b)}
@@ -29,21 +35,32 @@ interface Seen {
   readonly executor: Executor
   readonly drained: boolean
   readonly tokenHash: string | undefined
+  readonly formerTokenHash: string | undefined
   readonly keyHash: string | undefined
+  readonly joinedWith: string | undefined
 }
 
-/** A key has 256 random bits, so a plain hash is enough to keep it by. */
-const hashOf = (key: string | undefined): string | undefined =>
-  key === undefined ? undefined : createHash('sha256').update(key).digest('hex')
+/** Who joins: what is kept of its key, and of what it joins with. */
+interface Joiner {
+  readonly keyHash: string | undefined
+  readonly joinedWith: string | undefined
+}
 
 const findBoth = async (table: Table, id: string): Promise<Seen | undefined> => {
   const [item, lease] = await Promise.all([get(table, keys.executor(id)), get(table, keys.lease(id))])
   if (item === undefined || lease === undefined) return undefined
-  const [tokenHash, keyHash] = [item.tokenHash, item.keyHash] as (string | undefined)[]
-  return {executor: executorOf(item, lease), drained: item.drained === true, tokenHash, keyHash}
+  const {tokenHash, formerTokenHash, keyHash, joinedWith} = item as Record<string, string | undefined>
+  return {executor: executorOf(item, lease), drained: item.drained === true, tokenHash, formerTokenHash, keyHash, joinedWith}
 }
 
 const find = async (table: Table, id: string): Promise<Executor | undefined> => (await findBoth(table, id))?.executor
+
+const deedOf = (verb: 'join' | 'drain' | 'undrain' | 'forget', id: string, from?: object, to?: object): Deed => ({
+  action: `executor.${verb}`,
+  what: `executor ${id}`,
+  ...(from !== undefined && {from}),
+  ...(to !== undefined && {to}),
+})
 
 const leaseFields = (state: ExecutorState, now: number) => ({state, leaseExpiresAt: now + executorLeaseMs})
 
@@ -53,21 +70,22 @@ const inState = (id: string, state: ExecutorState, set: Item): Change =>
     ? {set: {...set, state, gsi1pk: indexPartitions.draining, gsi1sk: id}}
     : {set: {...set, state}, remove: ['gsi1pk', 'gsi1sk']}
 
-const firstJoin = (descriptor: ExecutorDescriptor, keyHash: string | undefined, now: number): Write[] => {
+const firstJoin = (descriptor: ExecutorDescriptor, joiner: Joiner, now: number): Write[] => {
   const usage = {cpuMilliUsed: 0, memoryMibUsed: 0, instances: 0}
   const {id} = descriptor
   return [
-    {put: typed('executor', keys.executor(id), {...descriptor, ...usage, keyHash, state: 'ready', joinedAt: now}), when: notExists},
+    {put: typed('executor', keys.executor(id), {...descriptor, ...usage, ...joiner, state: 'ready', joinedAt: now}), when: notExists},
     {put: typed('lease', keys.lease(id), {id, ...leaseFields('ready', now), assignmentVersion: 1}), when: notExists},
   ]
 }
 
 /** Joins again from the state it was seen in; a lost one is ready again, or draining if it was to be drained. */
-const nextJoin = (descriptor: ExecutorDescriptor, keyHash: string | undefined, seen: Seen, now: number): Write[] => {
+const nextJoin = (descriptor: ExecutorDescriptor, joiner: Joiner, seen: Seen, now: number): Write[] => {
   const {id} = descriptor
   const state = seen.drained ? 'draining' : 'ready'
-  const {set, remove = []} = inState(id, state, {...descriptor, keyHash, joinedAt: now})
-  const change = {set, remove: keyHash === undefined ? [...remove, 'keyHash'] : remove}
+  const {set, remove = []} = inState(id, state, {...descriptor, ...joiner, joinedAt: now})
+  const gone = (['keyHash', 'joinedWith'] as const).filter(name => joiner[name] === undefined)
+  const change = {set, remove: [...remove, ...gone]}
   return [
     {update: keys.executor(id), change, when: all(executorIs(seen.executor.state), agentIs(seen.keyHash))},
     {update: keys.lease(id), change: {set: leaseFields(state, now), add: {assignmentVersion: 1}}, when: exists},
@@ -88,17 +106,27 @@ const giveUp = async (table: Table, executor: string, now: number): Promise<void
   for (const {formation, id} of held) await lose(formation, id, `executor ${executor} was lost`, now)
 }
 
+/** A key has 256 random bits, so a plain hash is enough to keep it by. */
+const joinerOf = (key: string | undefined, admission: Admission | undefined): Joiner => ({
+  keyHash: key === undefined ? undefined : hashOf(key),
+  joinedWith: joinedWithOf(admission),
+})
+
 const join =
   (table: Table): ExecutorStore['join'] =>
-  async (descriptor, now, key) => {
+  async (descriptor, now, key, admission) => {
     const {id} = descriptor
-    const keyHash = hashOf(key)
+    const joiner = joinerOf(key, admission)
     for (let tries = 0; tries < joinTriesMax; tries++) {
       const seen = await findBoth(table, id)
       if (seen?.executor.state === 'lost') await giveUp(table, id, now)
-      else if (seen?.keyHash !== undefined && seen.keyHash !== keyHash) return {outcome: 'taken'}
-      const writes = seen === undefined ? firstJoin(descriptor, keyHash, now) : nextJoin(descriptor, keyHash, seen, now)
-      const refused = await transact(table, writes)
+      else if (seen?.keyHash !== undefined && seen.keyHash !== joiner.keyHash) return {outcome: 'taken'}
+      const known = {joinedWith: seen?.joinedWith, isOwn: joiner.keyHash !== undefined && seen?.keyHash === joiner.keyHash}
+      const admitted = admissionWrites(admission, known)
+      const writes = seen === undefined ? firstJoin(descriptor, joiner, now) : nextJoin(descriptor, joiner, seen, now)
+      const to = {state: seen?.drained === true ? 'draining' : 'ready', host: descriptor.host}
+      const refused = await transact(table, [...admitted, ...writes], deedOf('join', id, seen && {state: seen.executor.state}, to))
+      if (admitted.length > 0 && refused?.includes(0)) return {outcome: 'used'}
       const joined = refused === undefined ? await find(table, id) : undefined
       if (joined !== undefined) return {outcome: 'ok', executor: joined}
     }
@@ -111,10 +139,14 @@ const move = async (table: Table, id: string, from: ExecutorState, to: ExecutorS
   if (seen === undefined) return {outcome: 'missing'} as const
   if (seen.state === 'lost') return {outcome: 'lost'} as const
   if (seen.state === to) return {outcome: 'ok', executor: seen} as const
-  const refused = await transact(table, [
-    {update: keys.executor(id), change: inState(id, to, {drained: to === 'draining', stateChangedAt: now}), when: executorIs(from)},
-    {update: keys.lease(id), change: {set: {state: to}}, when: executorNotLost},
-  ])
+  const refused = await transact(
+    table,
+    [
+      {update: keys.executor(id), change: inState(id, to, {drained: to === 'draining', stateChangedAt: now}), when: executorIs(from)},
+      {update: keys.lease(id), change: {set: {state: to}}, when: executorNotLost},
+    ],
+    deedOf(to === 'draining' ? 'drain' : 'undrain', id, {state: from}, {state: to}),
+  )
   return refused === undefined ? ({outcome: 'ok', executor: {...seen, state: to}} as const) : ({outcome: 'conflict'} as const)
 }
 
@@ -129,10 +161,10 @@ const markLost =
     return {outcome: refused.includes(1) ? 'missing' : 'conflict'}
   }
 
-const forgetting = (id: string, tokenHash: string | undefined): Write[] => [
+const forgetting = (id: string, {tokenHash, formerTokenHash}: Seen): Write[] => [
   {delete: keys.executor(id), when: all(executorIs('lost'), executorEmpty, credentialIs(tokenHash))},
   {delete: keys.lease(id)},
-  ...(tokenHash === undefined ? [] : [{delete: keys.token(tokenHash)}]),
+  ...[tokenHash, formerTokenHash].flatMap(hash => (hash === undefined ? [] : [{delete: keys.token(hash)}])),
 ]
 
 const forget =
@@ -143,7 +175,7 @@ const forget =
       if (seen === undefined) return {outcome: 'missing'}
       if (seen.executor.state !== 'lost') return {outcome: 'alive', executor: seen.executor}
       await giveUp(table, id, now)
-      if ((await transact(table, forgetting(id, seen.tokenHash))) === undefined) return {outcome: 'ok'}
+      if ((await transact(table, forgetting(id, seen), deedOf('forget', id, {state: 'lost'}))) === undefined) return {outcome: 'ok'}
       await pause(tries)
     }
     return {outcome: 'conflict'}

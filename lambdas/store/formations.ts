@@ -5,7 +5,7 @@ import {exists, formationDestroying, notExists} from './conditions.ts'
 import {touchDiscovery} from './discovery.ts'
 import {formationItem, formationOf, instanceOf, rolloutOf, scaleOf} from './items.ts'
 import {indexPartitions, keys} from './schema.ts'
-import {deleteMany, get, type Item, type Key, query, type Table, transact, write} from './table.ts'
+import {deleteMany, get, type Item, type Key, query, type Table, transact, write, writeNoting} from './table.ts'
 import type {FormationStore, FormationView, RouteStore} from './types.ts'
 
 const viewOf = (items: readonly Item[]): FormationView | undefined => {
@@ -24,7 +24,7 @@ const keyOf = (item: Item): Key => ({pk: item.pk as string, sk: item.sk as strin
 
 /** Everything a formation owns but its own item. The version of its registry stays, so that readers who hold one notice what comes later. */
 const itemsOwned = async (table: Table, name: string): Promise<Key[]> => {
-  const partitions = [keys.formation(name).pk, keys.release(name, 0).pk, keys.discovery(name).pk]
+  const partitions = [keys.formation(name).pk, keys.release(name, 0).pk, keys.discovery(name).pk, keys.secret(name, '').pk]
   const items = (await Promise.all(partitions.map(partition => query(table, partition)))).flat()
   return items.filter(item => item.type !== 'formation' && item.type !== 'discovery').map(keyOf)
 }
@@ -53,7 +53,11 @@ export const createFormationStore = (table: Table, routes: RouteStore): Formatio
     create: async (name, now) => {
       const formation: Formation = {name, state: 'active', createdAt: now, latestRelease: 0, version: 0}
       // A transaction, though it is one write: when its answer is lost, asking again finds it done instead of somebody's formation.
-      const refused = await transact(table, [{put: formationItem(formation), when: notExists}])
+      const refused = await transact(table, [{put: formationItem(formation), when: notExists}], {
+        action: 'formation.create',
+        formation: name,
+        what: `formation ${name}`,
+      })
       if (refused === undefined) return {outcome: 'ok', formation}
       return {outcome: (await find(name))?.state === 'destroying' ? 'destroying' : 'exists'}
     },
@@ -62,8 +66,10 @@ export const createFormationStore = (table: Table, routes: RouteStore): Formatio
 
     destroy: async (name, now) => {
       const change = {set: {state: 'destroying', destroyedAt: now}, add: {version: 1}}
-      const item = await write(table, {update: keys.formation(name), change, when: exists})
-      return item === undefined ? {outcome: 'missing'} : {outcome: 'ok', formation: formationOf(item)}
+      const before = await find(name)
+      const deed = {action: 'formation.destroy', formation: name, what: `formation ${name}`, from: {state: before?.state}} as const
+      const done = await writeNoting(table, {update: keys.formation(name), change, when: exists}, {...deed, to: {state: 'destroying'}})
+      return before === undefined || !done ? {outcome: 'missing'} : {outcome: 'ok', formation: {...before, state: 'destroying'}}
     },
 
     remove: name => remove(table, routes, name),

@@ -1,5 +1,7 @@
 // The store's door: makes a store over a table. Functions import this file only.
 import {createArtifactStore} from './artifacts.ts'
+import {createAuditStore, entryWrite} from './audit.ts'
+import {createCapacityStore} from './capacity.ts'
 import {createExecutorStore} from './executors.ts'
 import {createFormationStore} from './formations.ts'
 import {createIdempotencyStore} from './idempotency.ts'
@@ -9,23 +11,29 @@ import {createReleaseStore} from './releases.ts'
 import {createRolloutStore} from './rollouts.ts'
 import {createRouteStore} from './routes.ts'
 import {createScaleStore} from './scales.ts'
+import {createSecretStore} from './secrets.ts'
 import type {Table} from './table.ts'
 import {createTokenStore} from './tokens.ts'
 import {createTrafficStore} from './traffic.ts'
+import {createTrustStore} from './trusts.ts'
 import type {Store} from './types.ts'
 import {createWatchStore} from './watch.ts'
 
+export {auditKeptMs} from './audit.ts'
 export {createClient, createTable} from './create-table.ts'
+export {credentialOverlapMs} from './credentials.ts'
 export {idempotencyKeptMs, idempotencyLockMs} from './idempotency.ts'
 export {createInstancesMax} from './instances.ts'
 export {releaseBytesMax} from './releases.ts'
+export {secretsMax} from './secrets.ts'
+export {lastUseEveryMs, tokenChildrenMax, tokenDepthMax} from './tokens.ts'
+export {trustsMax} from './trusts.ts'
 export type * from './types.ts'
 
-/** Every question and state change over one table. Make `client` with `createClient`, which leaves out what is undefined. */
-export const createStore = ({client, table: name}: {client: Table['client']; table: string}): Store => {
-  const table: Table = {client, name}
+const storeOver = (table: Table): Store => {
   const routes = createRouteStore(table)
   return {
+    by: actor => storeOver({...table, noting: deed => entryWrite(actor, deed)}),
     formations: createFormationStore(table, routes),
     releases: createReleaseStore(table),
     scales: createScaleStore(table),
@@ -36,8 +44,15 @@ export const createStore = ({client, table: name}: {client: Table['client']; tab
     traffic: createTrafficStore(table),
     routes,
     tokens: createTokenStore(table),
+    trusts: createTrustStore(table),
+    secrets: createSecretStore(table),
     artifacts: createArtifactStore(table),
     idempotency: createIdempotencyStore(table),
     watch: createWatchStore(table),
+    capacity: createCapacityStore(table),
+    audit: createAuditStore(table),
   }
 }
+
+/** Every question and state change over one table. Make `client` with `createClient`, which leaves out what is undefined. */
+export const createStore = ({client, table}: {client: Table['client']; table: string}): Store => storeOver({client, name: table})

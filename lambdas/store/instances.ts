@@ -1,13 +1,13 @@
 // Instances: added by reconciler and spawn, listed, refused, forgotten. Assigning, reporting and ending are in files of their own.
-import {isTerminal} from '#shared/domain/instance.ts'
+import {type Instance, isTerminal} from '#shared/domain/instance.ts'
 import {assign} from './assign.ts'
-import {all, formationActive, formationAtVersion, instanceUnassigned, notExists} from './conditions.ts'
+import {all, formationActive, formationAtVersion, instanceServing, instanceUnassigned, notExists} from './conditions.ts'
 import {instanceOf, pendingItem} from './items.ts'
 import {takeReport} from './report.ts'
 import {whyNotActive} from './scales.ts'
 import {keys, pendingPartitions} from './schema.ts'
 import {loseInstance, requestStop} from './stop.ts'
-import {get, query, type Table, transact, write, writesPerTransactionMax} from './table.ts'
+import {type Deed, get, query, type Table, transact, write, writesPerTransactionMax} from './table.ts'
 import type {InstanceStore} from './types.ts'
 
 /** One transaction with the formation's guard. */
@@ -27,13 +27,24 @@ const create =
     return refused === undefined ? {outcome: 'ok', version: expectedVersion + 1} : {outcome: 'conflict'}
   }
 
+const spawnOf = ({formation, service, id, release, requirements}: Instance): Deed => ({
+  action: 'instance.spawn',
+  formation,
+  what: `instance ${service}.${id}`,
+  to: {release, requirements},
+})
+
 const spawn =
   (table: Table): InstanceStore['spawn'] =>
   async instance => {
-    const refused = await transact(table, [
-      {check: keys.formation(instance.formation), when: formationActive},
-      {put: pendingItem(instance), when: notExists},
-    ])
+    const refused = await transact(
+      table,
+      [
+        {check: keys.formation(instance.formation), when: formationActive},
+        {put: pendingItem(instance), when: notExists},
+      ],
+      spawnOf(instance),
+    )
     if (refused === undefined) return {outcome: 'ok', instance}
     return refused.includes(0) ? await whyNotActive(table, instance.formation) : {outcome: 'exists'}
   }
@@ -45,6 +56,11 @@ export const createInstanceStore = (table: Table): InstanceStore => ({
   report: takeReport(table),
   requestStop: requestStop(table),
   lose: loseInstance(table),
+
+  outdate: async (formation, id, outdated, now) => {
+    const update = {update: keys.instance(formation, id), change: {set: {outdated, updatedAt: now}}}
+    return {outcome: (await write(table, {...update, when: instanceServing})) === undefined ? 'conflict' : 'ok'}
+  },
 
   list: async (formation, {endedSince = Number.POSITIVE_INFINITY} = {}) => {
     const items = await query(table, keys.formation(formation).pk, {prefix: 'INSTANCE#'})

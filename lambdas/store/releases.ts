@@ -3,12 +3,21 @@ import type {Release} from '#shared/domain/release.ts'
 import {all, formationActive, latestReleaseIs, notExists} from './conditions.ts'
 import {domainOf, formationOf, typed} from './items.ts'
 import {keys} from './schema.ts'
-import {get, pause, query, type Table, transact} from './table.ts'
+import {type Deed, get, pause, query, type Table, transact} from './table.ts'
 import type {ReleaseStore} from './types.ts'
 
 /** As JSON. A DynamoDB item holds at most 409,600 bytes; the kept answer of the request that created it must fit one too. */
 export const releaseBytesMax = 360_000
 const numberingTriesMax = 40
+
+/** Values of the environment are nobody else's business. */
+const creationOf = ({formation, release, message, author, slug, services}: Release): Deed => ({
+  action: 'release.create',
+  formation,
+  what: `release ${release}`,
+  ...(release > 1 && {from: {release: release - 1}}),
+  to: {release, message, author, slug: slug?.sha256, services: Object.keys(services).sort()},
+})
 
 const create =
   (table: Table): ReleaseStore['create'] =>
@@ -22,10 +31,14 @@ const create =
       const number = formation.latestRelease + 1
       const release: Release = {...draft, formation: name, release: number, createdAt: now}
       if (Buffer.byteLength(JSON.stringify(release)) > releaseBytesMax) return {outcome: 'too_large'}
-      const refused = await transact(table, [
-        {update: keys.formation(name), change: {set: {latestRelease: number}}, when: all(formationActive, latestReleaseIs(number - 1))},
-        {put: typed('release', keys.release(name, number), release), when: notExists},
-      ])
+      const refused = await transact(
+        table,
+        [
+          {update: keys.formation(name), change: {set: {latestRelease: number}}, when: all(formationActive, latestReleaseIs(number - 1))},
+          {put: typed('release', keys.release(name, number), release), when: notExists},
+        ],
+        creationOf(release),
+      )
       if (refused === undefined) return {outcome: 'ok', release}
       await pause(tries)
     }

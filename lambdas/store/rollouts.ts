@@ -6,7 +6,7 @@ import {discoveryMoves} from './discovery.ts'
 import {formationOf, rolloutOf, scaleOf, ttlOf, typed} from './items.ts'
 import {activeFormationMoves, scaleWrite} from './scales.ts'
 import {keys} from './schema.ts'
-import {get, type Item, pause, query, type Table, transact, transactionsOf, type Write} from './table.ts'
+import {type Deed, get, type Item, pause, query, type Table, transact, transactionsOf, type Write} from './table.ts'
 import {trafficKeys} from './traffic.ts'
 import type {RolloutStore} from './types.ts'
 
@@ -67,6 +67,12 @@ const end = async (table: Table, formation: string, release: number, ending: End
 const underWay = async (table: Table, formation: string): Promise<Rollout | undefined> =>
   (await query(table, keys.formation(formation).pk, {prefix: 'ROLLOUT#'})).map(rolloutOf).find(each => each.state === 'starting')
 
+const startOf = ({formation, release, scale}: Rollout, scaled: readonly DesiredScale[]): Deed => {
+  const running = scaled.filter(each => each.desired > 0).map(each => each.release)
+  const from = {releases: [...new Set(running)].sort((a, b) => a - b)}
+  return {action: 'rollout.start', formation, what: `release ${release}`, from, to: {release, scale}}
+}
+
 const start =
   (table: Table): RolloutStore['start'] =>
   async (formation, release, scale, now) => {
@@ -85,13 +91,18 @@ const start =
         await end(table, formation, other.release, {state: 'failed', reason: `superseded by the rollout of release ${release}`}, now)
         continue
       }
-      const own = (await scalesOf(table, formation)).filter(each => each.release === release)
+      const scaled = await scalesOf(table, formation)
+      const own = scaled.filter(each => each.release === release)
       const before = Object.fromEntries(own.map(each => [each.service, each.desired]))
-      const refused = await transact(table, [
-        {update: keys.formation(formation), change: {add: {version: 1}}, when: all(formationActive, formationAtVersion(version))},
-        {put: typed('rollout', keys.rollout(formation, release), {...rollout, before}), when: noRolloutStarting},
-        ...first,
-      ])
+      const refused = await transact(
+        table,
+        [
+          {update: keys.formation(formation), change: {add: {version: 1}}, when: all(formationActive, formationAtVersion(version))},
+          {put: typed('rollout', keys.rollout(formation, release), {...rollout, before}), when: noRolloutStarting},
+          ...first,
+        ],
+        startOf(rollout, scaled),
+      )
       if (refused === undefined) {
         for (const some of rest) await transact(table, [activeFormationMoves(formation), ...some])
         return {outcome: 'ok', rollout}

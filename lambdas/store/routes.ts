@@ -1,9 +1,10 @@
 // Routes: names and patterns are both unique, and the whole table has one version.
 import type {Route} from '#shared/domain/registry.ts'
+import type {HeaderChange} from '#shared/domain/route-options.ts'
 import {exists, notExists} from './conditions.ts'
 import {domainOf, typed} from './items.ts'
 import {keys} from './schema.ts'
-import {get, query, type Table, transact, type Write} from './table.ts'
+import {type Deed, get, query, type Table, transact, type Write} from './table.ts'
 import type {RouteStore} from './types.ts'
 
 /** A stored route; `pattern` finds the item that reserves it. */
@@ -16,15 +17,37 @@ const tableMoves: Write = {update: keys.routing(), change: {set: {type: 'routing
 const list = async (table: Table): Promise<Route[]> =>
   (await query(table, keys.routing().pk, {prefix: 'ROUTE#'})).map(item => routeOf(domainOf<StoredRoute>(item)))
 
+const hideValues = (change: HeaderChange | undefined): HeaderChange | undefined =>
+  change?.set === undefined ? change : {...change, set: Object.fromEntries(Object.keys(change.set).map(name => [name, '…']))}
+
+/** Values of headers may be keys of somebody's API. */
+const toldOf = ({domain, path, target, options}: Omit<Route, 'name'>) => {
+  const {requestHeaders, responseHeaders, ...others} = options ?? {}
+  const headers = {requestHeaders: hideValues(requestHeaders), responseHeaders: hideValues(responseHeaders)}
+  return {domain, path, target, ...(options !== undefined && {options: {...others, ...headers}})}
+}
+
+const deedOf = (verb: 'create' | 'change' | 'delete', name: string, from: Route | undefined, to?: Route): Deed => ({
+  action: `route.${verb}`,
+  what: `route ${name}`,
+  ...((to ?? from)?.formation !== undefined && {formation: (to ?? from)?.formation as string}),
+  ...(from !== undefined && {from: toldOf(from)}),
+  ...(to !== undefined && {to: toldOf(to)}),
+})
+
 const create =
   (table: Table): RouteStore['create'] =>
   async (route, pattern) => {
     const reserved = keys.routePattern(pattern)
-    const refused = await transact(table, [
-      {put: typed('route', keys.route(route.name), {...route, pattern}), when: notExists},
-      {put: typed('routing', reserved, {route: route.name}), when: notExists},
-      tableMoves,
-    ])
+    const refused = await transact(
+      table,
+      [
+        {put: typed('route', keys.route(route.name), {...route, pattern}), when: notExists},
+        {put: typed('routing', reserved, {route: route.name}), when: notExists},
+        tableMoves,
+      ],
+      deedOf('create', route.name, undefined, route),
+    )
     if (refused === undefined) return {outcome: 'ok', route}
     if (refused.includes(0)) return {outcome: 'exists'}
     const holder = await get(table, reserved)
@@ -36,12 +59,17 @@ const remove =
   async name => {
     const item = await get(table, keys.route(name))
     if (item === undefined) return {outcome: 'missing'}
-    const {pattern} = domainOf<StoredRoute>(item)
-    const refused = await transact(table, [
-      {delete: keys.route(name), when: {...exists, text: `${exists.text} AND pattern = :pattern`, values: {':pattern': pattern}}},
-      {delete: keys.routePattern(pattern)},
-      tableMoves,
-    ])
+    const stored = domainOf<StoredRoute>(item)
+    const {pattern} = stored
+    const refused = await transact(
+      table,
+      [
+        {delete: keys.route(name), when: {...exists, text: `${exists.text} AND pattern = :pattern`, values: {':pattern': pattern}}},
+        {delete: keys.routePattern(pattern)},
+        tableMoves,
+      ],
+      deedOf('delete', name, routeOf(stored)),
+    )
     return {outcome: refused === undefined ? 'ok' : 'conflict'}
   }
 
@@ -50,7 +78,9 @@ const change =
   (table: Table): RouteStore['change'] =>
   async (name, {target, options}) => {
     const moves = {set: {target, ...(options !== undefined && {options})}, ...(options === undefined && {remove: ['options']})}
-    const refused = await transact(table, [{update: keys.route(name), change: moves, when: exists}, tableMoves])
+    const before = table.noting === undefined ? undefined : await find(table, name)
+    const deed = before && deedOf('change', name, before, {...before, target, ...(options !== undefined && {options})})
+    const refused = await transact(table, [{update: keys.route(name), change: moves, when: exists}, tableMoves], deed)
     const route = refused === undefined ? await find(table, name) : undefined
     return route === undefined ? {outcome: 'missing'} : {outcome: 'ok', route}
   }

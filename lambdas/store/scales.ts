@@ -3,7 +3,7 @@ import type {DesiredScale} from '#shared/domain/formation.ts'
 import {formationActive} from './conditions.ts'
 import {scaleOf, typed} from './items.ts'
 import {keys} from './schema.ts'
-import {get, query, type Table, transact, transactionsOf, type Write} from './table.ts'
+import {type Deed, get, query, type Table, transact, transactionsOf, type Write} from './table.ts'
 import type {Not, ScaleStore} from './types.ts'
 
 export const scaleWrite = (scale: DesiredScale, now: number): Write => ({
@@ -22,15 +22,31 @@ export const whyNotActive = async (table: Table, formation: string): Promise<Not
   outcome: (await get(table, keys.formation(formation))) === undefined ? 'missing' : 'destroying',
 })
 
+const scalesIn = async (table: Table, formation: string): Promise<DesiredScale[]> =>
+  (await query(table, keys.formation(formation).pk, {prefix: 'SCALE#'})).map(scaleOf)
+
+const settingOf = async (
+  table: Table,
+  formation: string,
+  release: number,
+  to: Readonly<Record<string, number>>,
+): Promise<Deed | undefined> => {
+  if (table.noting === undefined) return undefined
+  const was = (await scalesIn(table, formation)).filter(each => each.release === release && Object.hasOwn(to, each.service))
+  const from = Object.fromEntries(was.map(({service, desired}) => [service, desired]))
+  return {action: 'scale.set', formation, what: `release ${release}`, from, to}
+}
+
 export const createScaleStore = (table: Table): ScaleStore => ({
   set: async (formation, release, desired, now) => {
     const writes = Object.entries(desired).map(([service, count]) => scaleWrite({formation, release, service, desired: count}, now))
-    for (const some of transactionsOf(writes)) {
-      const refused = await transact(table, [activeFormationMoves(formation), ...some])
+    const deed = await settingOf(table, formation, release, desired)
+    for (const [at, some] of transactionsOf(writes).entries()) {
+      const refused = await transact(table, [activeFormationMoves(formation), ...some], at === 0 ? deed : undefined)
       if (refused !== undefined) return await whyNotActive(table, formation)
     }
     return {outcome: 'ok'}
   },
 
-  list: async formation => (await query(table, keys.formation(formation).pk, {prefix: 'SCALE#'})).map(scaleOf),
+  list: formation => scalesIn(table, formation),
 })

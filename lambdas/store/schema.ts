@@ -7,7 +7,7 @@ export const tableSchema = {
   ttlAttribute: 'ttl',
   streamView: 'NEW_AND_OLD_IMAGES',
   indexes: {
-    /** Sparse: only items with `gsi1pk`. Pending instances; formations; tokens; draining executors. */
+    /** Sparse: only items with `gsi1pk`. Pending instances; formations; tokens; draining executors; audit entries. */
     gsi1: {partitionKey: 'gsi1pk', sortKey: 'gsi1sk'},
   },
 } as const
@@ -41,9 +41,19 @@ export type ItemType =
   | 'route'
   | 'routing'
   | 'token'
+  | 'token-child'
+  | 'trust'
+  | 'used-token'
+  | 'secret'
+  | 'requests'
   | 'artifact'
   | 'idempotency'
   | 'watch'
+  | 'capacity'
+  | 'audit'
+
+/** `#` is in no name of a formation. */
+export const auditPartitionOf = (formation: string | undefined): string => `AUDIT#${formation ?? '#'}`
 
 /** Primary keys, by aggregate. A formation's items share a partition so that one query loads what the reconciler decides on. */
 export const keys = {
@@ -69,10 +79,24 @@ export const keys = {
   routePattern: (pattern: string) => ({pk: 'ROUTES', sk: `PATTERN#${pattern}`}),
   routing: () => ({pk: 'ROUTES', sk: 'VERSION'}),
   token: (hash: string) => ({pk: `T#${hash}`, sk: 'TOKEN'}),
+  /** Beside the token it was made with: one query finds all that go with it. */
+  tokenChild: (parent: string, hash: string) => ({pk: `T#${parent}`, sk: `CHILD#${hash}`}),
+  /** How often a token asked within a minute. */
+  requests: (tokenId: string, window: number) => ({pk: `T#REQUESTS#${tokenId}`, sk: String(window)}),
+  trust: (name: string) => ({pk: 'TRUSTS', sk: `TRUST#${name}`}),
+  /** Where the tokens are listed that were given under a trust, as beside a token those made with it. */
+  trustTokens: (name: string, hash = '') => ({pk: `T#TRUST#${name}`, sk: `CHILD#${hash}`}),
+  /** An id token that was taken once. */
+  usedToken: (hash: string) => ({pk: `T#USED#${hash}`, sk: 'USED'}),
+  secret: (formation: string, name: string) => ({pk: `SECRETS#${formation}`, sk: `SECRET#${name}`}),
   artifact: (sha256: string) => ({pk: `ARTIFACT#${sha256}`, sk: 'ARTIFACT'}),
   idempotency: (tokenId: string, key: string) => ({pk: `IDEMPOTENCY#${tokenId}#${key}`, sk: 'IDEMPOTENCY'}),
+  /** Changes of a formation, or of what belongs to none, by time. */
+  audit: (formation: string | undefined, at: string) => ({pk: auditPartitionOf(formation), sk: at}),
   /** Since when the reconciler has watched leases without a gap. */
   watch: () => ({pk: 'WATCH', sk: 'WATCH'}),
+  /** What is remembered of a group of machines. */
+  capacity: (group: string) => ({pk: 'CAPACITY', sk: `GROUP#${group}`}),
 } as const
 
 /** Partitions of the sparse index. */
@@ -81,6 +105,8 @@ export const indexPartitions = {
   formations: 'FORMATIONS',
   tokens: 'TOKENS',
   draining: 'DRAINING',
+  /** Changes are few: one partition takes a thousand a second. */
+  audit: 'AUDIT',
 } as const
 
 /** All partitions of the pending instances, and of the executors. */

@@ -2,23 +2,29 @@
 import {type Instance, isTerminal} from '#shared/domain/instance.ts'
 import {executorIs, exists, instanceStill, instanceUnassigned} from './conditions.ts'
 import {touchDiscovery} from './discovery.ts'
-import {instanceOf} from './items.ts'
 import {assignmentsMove, freed} from './placement.ts'
 import {changeTo, raceTriesMax, readInstance, type StoredInstance} from './report.ts'
 import {keys} from './schema.ts'
-import {type Table, transact, write} from './table.ts'
+import {type Deed, type Table, transact, writeNoting} from './table.ts'
 import type {InstanceStore, Not, Ok} from './types.ts'
 
 type Ended = Ok<{instance: Instance}> | Not<'missing' | 'ended'>
 /** Where the executor is among the writes that lose an instance. */
 const executorAt = 1
 
+const stopOf = ({formation, service, id, state}: Instance, after: Instance): Deed => ({
+  action: 'instance.stop',
+  formation,
+  what: `instance ${service}.${id}`,
+  from: {state},
+  to: {state: after.state, reason: after.reason},
+})
+
 const stopPending = async (table: Table, instance: Instance, reason: string, now: number): Promise<Instance | undefined> => {
   const after: Instance = {...instance, state: 'stopped', reason, updatedAt: now, endedAt: now}
   const change = changeTo(after, false)
   const update = {update: keys.instance(instance.formation, instance.id), change: {...change, remove: ['exitCode', 'gsi1pk', 'gsi1sk']}}
-  const item = await write(table, {...update, when: instanceUnassigned})
-  return item === undefined ? undefined : instanceOf(item)
+  return (await writeNoting(table, {...update, when: instanceUnassigned}, stopOf(instance, after))) ? after : undefined
 }
 
 /** Withdraws it in the same step, so that callers leave it before its agent hears of it. */
@@ -31,12 +37,16 @@ const stopPlaced = async (
 ): Promise<Instance | undefined> => {
   const after: Instance = {...instance, state: 'stopping', reason, updatedAt: now}
   const {formation, service, id} = instance
-  const refused = await transact(table, [
-    {update: keys.instance(formation, id), change: changeTo(after, false), when: instanceStill(instance.state, executor)},
-    {update: keys.assignment(executor, formation, id), change: {set: {stop: true}}, when: exists},
-    {delete: keys.announcement(formation, service, id)},
-    assignmentsMove(executor),
-  ])
+  const refused = await transact(
+    table,
+    [
+      {update: keys.instance(formation, id), change: changeTo(after, false), when: instanceStill(instance.state, executor)},
+      {update: keys.assignment(executor, formation, id), change: {set: {stop: true}}, when: exists},
+      {delete: keys.announcement(formation, service, id)},
+      assignmentsMove(executor),
+    ],
+    stopOf(instance, after),
+  )
   if (refused !== undefined) return undefined
   return after
 }

@@ -20,6 +20,20 @@ import type {tableSchema} from './schema.ts'
 export interface Table {
   readonly client: DynamoDBDocumentClient
   readonly name: string
+  /** Notes a change on somebody's behalf; without it nothing is noted. */
+  readonly noting?: (deed: Deed) => Write
+}
+
+/** A change in a few words, for the audit. `from` and `to` are JSON, and hold no secrets. */
+export interface Deed {
+  /** `scale.set` */
+  readonly action: `${string}.${string}`
+  /** Absent when it belongs to none. */
+  readonly formation?: string
+  /** What was changed: `release 4`, `executor one`. */
+  readonly what: string
+  readonly from?: unknown
+  readonly to?: unknown
 }
 
 export interface Key {
@@ -163,10 +177,14 @@ export const write = async (table: Table, one: Exclude<Write, {check: Key}>): Pr
   }
 }
 
-/** All of `writes` or none. Answers undefined when done, or the places in `writes` whose conditions did not hold. */
-export const transact = async (table: Table, writes: readonly Write[]): Promise<readonly number[] | undefined> => {
+/**
+ * All of `writes` or none, and with them the audit entry of `deed` when the table is used on somebody's behalf. Answers undefined when done, or the places
+ * in `writes` whose conditions did not hold.
+ */
+export const transact = async (table: Table, writes: readonly Write[], deed?: Deed): Promise<readonly number[] | undefined> => {
   try {
-    const items = writes.map(each => transactItem(table.name, each))
+    const noted = deed === undefined || table.noting === undefined ? [] : [table.noting(deed)]
+    const items = [...writes, ...noted].map(each => transactItem(table.name, each))
     await retrying(() => table.client.send(new TransactWriteCommand({TransactItems: items})))
     return undefined
   } catch (error) {
@@ -177,9 +195,15 @@ export const transact = async (table: Table, writes: readonly Write[]): Promise<
   }
 }
 
+/** One conditional write with the audit entry of `deed`: a transaction only when there is something to note. Answers whether it was done. */
+export const writeNoting = async (table: Table, one: Exclude<Write, {check: Key}>, deed: Deed): Promise<boolean> =>
+  table.noting === undefined ? (await write(table, one)) !== undefined : (await transact(table, [one], deed)) === undefined
+
 export interface QueryOptions {
   /** Only sort keys that begin so. */
   readonly prefix?: string
+  /** Only sort keys from the first to the second, both included. */
+  readonly between?: readonly [string, string]
   /** A query of the sparse index, which may lag a moment behind. */
   readonly index?: keyof typeof tableSchema.indexes
   readonly newestFirst?: boolean
@@ -188,15 +212,30 @@ export interface QueryOptions {
   readonly consistent?: boolean
 }
 
+const keyCondition = (pk: string, sk: string, partition: string, {prefix, between}: QueryOptions) => {
+  const whole = {names: {'#pk': pk}, values: {':pk': partition}}
+  if (prefix !== undefined)
+    return {
+      KeyConditionExpression: '#pk = :pk AND begins_with(#sk, :prefix)',
+      ExpressionAttributeNames: {...whole.names, '#sk': sk},
+      ExpressionAttributeValues: {...whole.values, ':prefix': prefix},
+    }
+  if (between === undefined)
+    return {KeyConditionExpression: '#pk = :pk', ExpressionAttributeNames: whole.names, ExpressionAttributeValues: whole.values}
+  return {
+    KeyConditionExpression: '#pk = :pk AND #sk BETWEEN :first AND :last',
+    ExpressionAttributeNames: {...whole.names, '#sk': sk},
+    ExpressionAttributeValues: {...whole.values, ':first': between[0], ':last': between[1]},
+  }
+}
+
 /** Every item of one partition, all pages, in order of the sort key. */
 export const query = async (table: Table, partition: string, options: QueryOptions = {}): Promise<Item[]> => {
   const [pk, sk] = options.index === undefined ? ['pk', 'sk'] : [`${options.index}pk`, `${options.index}sk`]
   const input: QueryCommandInput = {
     TableName: table.name,
     IndexName: options.index,
-    KeyConditionExpression: options.prefix === undefined ? '#pk = :pk' : '#pk = :pk AND begins_with(#sk, :prefix)',
-    ExpressionAttributeNames: {'#pk': pk, ...(options.prefix !== undefined && {'#sk': sk})},
-    ExpressionAttributeValues: {':pk': partition, ...(options.prefix !== undefined && {':prefix': options.prefix})},
+    ...keyCondition(pk, sk, partition, options),
     ConsistentRead: options.index === undefined && options.consistent !== false,
     ScanIndexForward: options.newestFirst !== true,
     Limit: options.limit,

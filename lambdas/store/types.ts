@@ -1,5 +1,6 @@
 // What the store offers to the functions: every question and every state change, with its outcomes. Types only; the other files of this folder do it.
 import type {InstanceReport} from '#shared/domain/assignment.ts'
+import type {CapacityMemory} from '#shared/domain/capacity.ts'
 import type {Executor, ExecutorDescriptor, ExecutorState} from '#shared/domain/executor.ts'
 import type {DesiredScale, Formation} from '#shared/domain/formation.ts'
 import type {Instance} from '#shared/domain/instance.ts'
@@ -7,7 +8,9 @@ import type {FormationSnapshot, Route, RoutingTable} from '#shared/domain/regist
 import type {PortDefinition, Release, Resources} from '#shared/domain/release.ts'
 import type {Rollout} from '#shared/domain/rollout.ts'
 import type {Traffic} from '#shared/domain/traffic.ts'
-import type {Principal, Scope} from '#shared/scopes.ts'
+import type {Actor, ArtifactStore, AuditStore, IdempotencyStore, SecretStore, TokenStore, TrustStore} from './access-types.ts'
+
+export type * from './access-types.ts'
 
 /**
  * Expected outcomes are values. `exists`: the name is taken. `missing`: no such thing. `conflict`: others changed it several times in a row;
@@ -128,6 +131,8 @@ export interface InstanceStore {
     reason: string,
     now: number,
   ) => Promise<Ok<{instance: Instance}> | Not<'missing' | 'ended' | 'conflict'>>
+  /** A placed instance is to be replaced by one like it, as if its executor drained: `reason` says why. `conflict`: it is not placed, or ends. */
+  readonly outdate: (formation: string, id: string, reason: string, now: number) => Promise<Not<'ok' | 'conflict'>>
   /** Takes an agent's report: state, address, announcement. An end frees what the instance held. */
   readonly report: (executor: string, report: InstanceReport, now: number) => Promise<ReportOutcome>
   /** Gives up a placed instance whose executor is lost, and frees what it held. `alive`: the executor is not lost, or not any more. */
@@ -152,16 +157,24 @@ export interface AssignedInstance {
   readonly stop: boolean
 }
 
+/**
+ * What an executor joins with, taken in the same step: a use of a join token that counts them, by its hash (the same agent joins again without another), or a
+ * proof that is good once, remembered until it is good for nothing.
+ */
+export type Admission = {readonly token: string} | {readonly proof: {readonly hash: string; readonly until: number}}
+
 export interface ExecutorStore {
   /**
    * Joins or joins again. One that was lost gives up whatever it still held before it is ready; one that is to be drained stays so.
    * Its descriptor is replaced. `taken`: it joined with another `key` and is not lost; one that joined without a key can be joined by anybody.
+   * `used`: what it joins with has no uses left, was revoked, or was taken before.
    */
   readonly join: (
     descriptor: ExecutorDescriptor,
     now: number,
     key?: string,
-  ) => Promise<Ok<{executor: Executor}> | Not<'taken' | 'conflict'>>
+    admission?: Admission,
+  ) => Promise<Ok<{executor: Executor}> | Not<'taken' | 'used' | 'conflict'>>
   readonly get: (id: string) => Promise<Executor | undefined>
   /** By id. */
   readonly list: () => Promise<readonly Executor[]>
@@ -241,86 +254,21 @@ export interface RouteStore {
   readonly table: (heldVersion: number) => Promise<RoutingTable | undefined>
 }
 
-export interface NewToken {
-  readonly name: string
-  readonly scope: Scope
-  /** Binds scope `registry` to one formation. */
-  readonly formation?: string
-  /** Binds scope `executor` to one executor. */
-  readonly executor?: string
-  readonly ttlMs: number
-}
-
-export interface TokenRecord extends Omit<NewToken, 'ttlMs'> {
-  /** 16 hexadecimal digits. */
-  readonly id: string
-  readonly createdAt: number
-  readonly expiresAt: number
-}
-
-/** With its secret, this once. */
-export interface NewTokenRecord extends TokenRecord {
-  readonly token: string
-}
-
-export interface TokenStore {
-  /** `token` is the secret, `gil_<scope>_<43 characters>`; only its SHA-256 is stored. */
-  readonly create: (token: NewToken, now: number) => Promise<NewTokenRecord>
-  /**
-   * The one credential of an executor: in the same step the one it had before is revoked, so that of many made at once the last one holds.
-   * `missing`: it was forgotten, or never joined.
-   */
-  readonly createForExecutor: (
-    executor: string,
-    ttlMs: number,
-    now: number,
-  ) => Promise<Ok<{created: NewTokenRecord}> | Not<'missing' | 'conflict'>>
-  /** Who holds this secret; undefined when unknown, ended or revoked. */
-  readonly authenticate: (secret: string, now: number) => Promise<Principal | undefined>
-  /** Those that have not ended, newest first. */
-  readonly list: (now: number) => Promise<readonly TokenRecord[]>
-  /** Holds from the next request on. */
-  readonly revoke: (id: string) => Promise<Ok | Not<'missing'>>
-}
-
-export interface ArtifactRecord {
-  readonly sha256: string
-  readonly bytes: number
-  /** Whether its content arrived and was verified. */
-  readonly stored: boolean
-  readonly createdAt: number
-}
-
-export interface ArtifactStore {
-  readonly put: (artifact: ArtifactRecord) => Promise<void>
-  readonly get: (sha256: string) => Promise<ArtifactRecord | undefined>
-}
-
-/** The answer a repeated request gets again. */
-export interface StoredResponse {
-  readonly status: number
-  readonly body: string
-}
-
-export interface IdempotencyStore {
-  /** `fingerprint` is a digest of what is asked: the same key with another one is a `mismatch`. An unfinished begin blocks for `idempotencyLockMs`. */
-  readonly begin: (
-    tokenId: string,
-    key: string,
-    fingerprint: string,
-    now: number,
-  ) => Promise<Not<'started' | 'in_progress' | 'mismatch'> | {readonly outcome: 'finished'; readonly response: StoredResponse}>
-  readonly finish: (tokenId: string, key: string, response: StoredResponse, now: number) => Promise<void>
-  /** The request failed: the key may be used again at once. */
-  readonly abandon: (tokenId: string, key: string) => Promise<void>
-}
-
 export interface WatchStore {
   /** Notes that leases were looked at; answers since when that has happened with no gap over `maxGapMs`. */
   readonly tick: (now: number, maxGapMs: number) => Promise<number>
 }
 
+export interface CapacityStore {
+  /** Nothing, at version 0, of a group that was never looked at. */
+  readonly load: (group: string) => Promise<{readonly memory: CapacityMemory; readonly version: number}>
+  /** `conflict`: somebody else has decided since. */
+  readonly save: (group: string, version: number, memory: CapacityMemory) => Promise<Ok | Not<'conflict'>>
+}
+
 export interface Store {
+  /** The same store on somebody's behalf: every change made through it is noted in its own transaction. Heartbeats, announcements and uploads are not. */
+  readonly by: (actor: Actor) => Store
   readonly formations: FormationStore
   readonly releases: ReleaseStore
   readonly scales: ScaleStore
@@ -331,7 +279,11 @@ export interface Store {
   readonly traffic: TrafficStore
   readonly routes: RouteStore
   readonly tokens: TokenStore
+  readonly trusts: TrustStore
+  readonly secrets: SecretStore
   readonly artifacts: ArtifactStore
   readonly idempotency: IdempotencyStore
   readonly watch: WatchStore
+  readonly capacity: CapacityStore
+  readonly audit: AuditStore
 }

@@ -36,19 +36,37 @@ export const JoinExecutor = z
     runtimes: z.array(z.enum(['docker', 'process'])).min(1),
     cpuMilli: z.int().min(1).max(1_000_000_000),
     memoryMib: z.int().min(1).max(1_000_000_000_000),
-    pricePerHour: z.number().min(0).max(1_000_000).default(0),
+    pricePerHour: z
+      .number()
+      .min(0)
+      .max(1_000_000)
+      .default(0)
+      .describe('0 stands for the list price of its machine type, where that is known'),
+    machineType: z.string().max(64).optional(),
   })
   .meta({id: 'JoinExecutor'})
-export const JoinRequest = z
+const AgentKey = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{43}$/, '32 random bytes as base64url')
+  .describe('a secret of the agent’s own choice: until its executor is lost, nobody joins under its id without it')
+export const JoinRequest = z.strictObject({...JoinExecutor.shape, key: AgentKey.optional()}).meta({id: 'JoinRequest'})
+export const JoinProof = z
   .strictObject({
-    ...JoinExecutor.shape,
-    key: z
+    region: z.string().max(32).describe('whose STS is asked'),
+    date: z.string().max(32).describe('`X-Amz-Date`, at most 5 minutes from now'),
+    securityToken: z
       .string()
-      .regex(/^[A-Za-z0-9_-]{43}$/, '32 random bytes as base64url')
-      .optional()
-      .describe('a secret of the agent’s own choice: until its executor is lost, nobody joins under its id without it'),
+      .max(8_192)
+      .regex(/^[\x21-\x7e]+$/, 'printable ASCII')
+      .describe('`X-Amz-Security-Token`'),
+    authorization: z
+      .string()
+      .max(1_024)
+      .regex(/^[\x20-\x7e]+$/, 'printable ASCII')
+      .describe('`Authorization`: AWS Signature Version 4 of the request that docs/joining.md describes'),
   })
-  .meta({id: 'JoinRequest'})
+  .meta({id: 'JoinProof'})
+export const JoinByRole = z.strictObject({...JoinExecutor.shape, key: AgentKey, proof: JoinProof}).meta({id: 'JoinByRole'})
 export const Joined = z.strictObject({executor: ExecutorName, token: z.string(), leaseMs: z.int()}).meta({id: 'Joined'})
 export const Executor = z
   .strictObject({
@@ -115,5 +133,9 @@ export const Synced = z
     assignments: z.array(Assignment).optional().describe('everything the executor should run; absent when the agent’s version is current'),
     nextSyncMs: z.int(),
     leaseMs: z.int(),
+    token: z
+      .string()
+      .optional()
+      .describe('the next credential, once half of the present one’s time is over: from now on this one is to be used'),
   })
   .meta({id: 'Synced'})

@@ -17,6 +17,8 @@ export interface ExecutorDescriptor {
   readonly memoryMib: number
   /** Currency units per hour, as the operator likes; 0 when unknown. */
   readonly pricePerHour: number
+  /** What its provider calls such a machine: `m7g.large`. A list price is known for some, see machines.ts. */
+  readonly machineType?: string
 }
 
 /** What its assigned instances reserve. Kept by the store in the transactions that assign and end instances. */

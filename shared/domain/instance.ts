@@ -57,6 +57,8 @@ export interface Instance extends PlacementRules {
   /** Why it is in this state, for the service's owner: `exit code 1`, `no executor fits: …`. */
   readonly reason?: string
   readonly exitCode?: number
+  /** Why it is to be replaced by one like it, when it is. */
+  readonly outdated?: string
   /** Starts after the first on the same executor. */
   readonly restarts: number
   readonly createdAt: number

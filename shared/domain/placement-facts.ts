@@ -22,6 +22,7 @@ export const executorVariables = {
   same_service: {type: 'double', dynamic: true},
   same_formation: {type: 'double', dynamic: true},
   price: {type: 'double', dynamic: false},
+  type: {type: 'string', dynamic: false},
 } as const satisfies Record<string, {type: string; dynamic: boolean}>
 
 export type ExecutorVariable = keyof typeof executorVariables
@@ -57,6 +58,8 @@ export class ExecutorFacts {
   same_formation = 0
   /** Currency units per hour; 0 when unknown. */
   price: number
+  /** Of machine; empty when unknown. */
+  type: string
 
   constructor(executor: Executor) {
     this.id = executor.id
@@ -73,5 +76,6 @@ export class ExecutorFacts {
     this.memory_free = executor.memoryMib - executor.memoryMibUsed
     this.instances = executor.instances
     this.price = executor.pricePerHour
+    this.type = executor.machineType ?? ''
   }
 }

@@ -100,18 +100,24 @@ export const nextCreationAt = (instances: readonly Instance[], desired: number, 
   return Math.max(...recent) + backoffMs(rounds, crashBackoffBaseMs, crashBackoffMaxMs)
 }
 
-/** Live instances never exceed `desired` plus one for each on a draining executor; those are stopped when their replacements run. */
+/** Why it has to make room for another one like it, when it has. */
+const leavingReason = ({executor, outdated}: Instance, draining: ReadonlySet<string>): string | undefined => {
+  if (executor === undefined) return undefined
+  return draining.has(executor) ? `executor ${executor} is draining` : outdated
+}
+
+/** Live instances never exceed `desired` plus one for each that is to be replaced; those are stopped when their replacements run. */
 const planGroup = (group: Group, draining: ReadonlySet<string>, now: number): GroupPlan => {
   const {desired} = group
   const wanted = group.instances.filter(each => isWanted(each.state)).sort(dispensable)
-  const leaving = wanted.filter(each => each.executor !== undefined && draining.has(each.executor))
+  const leaving = wanted.filter(each => leavingReason(each, draining) !== undefined)
   const staying = wanted.filter(each => !leaving.includes(each))
   const running = staying.filter(each => each.state === 'running').length
   const tooMany = staying.slice(0, Math.max(0, staying.length - desired))
   const replaced = leaving.slice(0, Math.max(0, running + leaving.length - desired))
   const stop = [
     ...tooMany.map(each => ({id: each.id, reason: desired === 0 ? 'not wanted any more' : `scaled to ${desired}`})),
-    ...replaced.map(each => ({id: each.id, reason: `executor ${each.executor} is draining`})),
+    ...replaced.map(each => ({id: each.id, reason: leavingReason(each, draining) ?? 'replaced'})),
   ]
   const missing = Math.max(0, desired - staying.length)
   const createAt = missing === 0 ? 0 : nextCreationAt(group.instances, desired, now)

@@ -2,15 +2,17 @@
 import type {Scope} from '../scopes.ts'
 import type {EndpointFacts} from './endpoint.ts'
 
-const admin: readonly Scope[] = ['admin']
+/** Whoever may make a token sees and revokes those it made. */
+const makers: readonly Scope[] = ['admin', 'user', 'join', 'registry', 'discovery']
 
 export const accessEndpoints = {
   createToken: {
     method: 'POST',
     path: '/v1/tokens',
     function: 'access',
-    scopes: admin,
-    summary: 'Create a token; the secret is shown once',
+    scopes: makers,
+    bound: 'own',
+    summary: 'Create a token, at most as wide as the one that asks; the secret is shown once',
     status: 201,
     idempotency: 'natural',
   },
@@ -18,17 +20,29 @@ export const accessEndpoints = {
     method: 'GET',
     path: '/v1/tokens',
     function: 'access',
-    scopes: admin,
-    summary: 'List tokens, without their secrets',
+    scopes: makers,
+    bound: 'own',
+    summary: 'List tokens, without their secrets: all for an admin, else itself and those it made',
     status: 200,
   },
   revokeToken: {
     method: 'DELETE',
     path: '/v1/tokens/{token}',
     function: 'access',
-    scopes: admin,
-    summary: 'Revoke a token at once',
+    scopes: makers,
+    bound: 'own',
+    summary: 'Revoke a token at once, and those it made',
     status: 204,
+  },
+  getAudit: {
+    method: 'GET',
+    path: '/v1/audit',
+    function: 'access',
+    scopes: ['admin'],
+    verb: 'read',
+    bound: 'own',
+    summary: 'Who changed what, newest first',
+    status: 200,
   },
   getHealth: {
     method: 'GET',

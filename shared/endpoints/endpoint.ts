@@ -1,11 +1,11 @@
 // What one entry of the endpoint table says: facts of the call, and its schemas.
 import type {z} from 'zod'
-import type {Scope} from '../scopes.ts'
+import type {Access, Scope} from '../scopes.ts'
 
 /** The folders of lambdas/ that answer requests. */
 export type FunctionName = 'formations' | 'executors' | 'registry' | 'routing' | 'artifacts' | 'logs' | 'access'
 
-export interface EndpointFacts {
+export interface EndpointFacts extends Pick<Access, 'verb' | 'bound'> {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** API Gateway syntax: `{name}` is one decoded path segment. */
   readonly path: `/v1/${string}`

@@ -10,6 +10,7 @@ export const logsEndpoints = {
     path: '/v1/formations/{formation}/logs',
     function: 'logs',
     scopes: admin,
+    verb: 'logs',
     summary: 'Log lines of a formation’s instances, oldest first',
     status: 200,
   },

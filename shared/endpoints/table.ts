@@ -10,6 +10,8 @@ import {registryEndpoints} from './registry.ts'
 import {releasesEndpoints} from './releases.ts'
 import {routingEndpoints} from './routing.ts'
 import {scaleEndpoints} from './scale.ts'
+import {secretsEndpoints} from './secrets.ts'
+import {trustsEndpoints} from './trusts.ts'
 
 export const endpointTable = {
   ...formationsEndpoints,
@@ -22,6 +24,8 @@ export const endpointTable = {
   ...artifactsEndpoints,
   ...logsEndpoints,
   ...accessEndpoints,
+  ...secretsEndpoints,
+  ...trustsEndpoints,
 } as const satisfies Record<string, EndpointFacts>
 
 export type EndpointName = keyof typeof endpointTable

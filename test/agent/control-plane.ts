@@ -16,6 +16,7 @@ export class ControlPlane {
   #version = 1
   #tokens = 0
   #token = ''
+  #next: string | undefined
   /** Answers everything with this status, when set. */
   broken: number | undefined
   /** Another agent has joined under the id. */
@@ -49,6 +50,11 @@ export class ControlPlane {
   assign(...assignments: Assignment[]): void {
     this.#assignments = assignments
     this.#version += 1
+  }
+
+  /** The next sync brings this credential, which alone is good from then on. */
+  renewWith(token: string): void {
+    this.#next = token
   }
 
   refuseCredential(): void {
@@ -87,7 +93,7 @@ export class ControlPlane {
     if (this.broken !== undefined) return send(this.broken, {})
     if (url === '/v1/executors' && this.taken)
       return send(409, {type: '', title: '', status: 409, code: 'executor_taken', detail: 'another agent has it'})
-    if (url === '/v1/executors') {
+    if (url === '/v1/executors' || url === '/v1/join/role') {
       this.joins.push(body)
       this.#token = `executor-token-${++this.#tokens}`
       return send(201, {executor: (body as {id: string}).id, token: this.#token, leaseMs: 45_000})
@@ -105,7 +111,11 @@ export class ControlPlane {
     this.logs.push(...logs)
     const over = new Set(reports.filter(({state}) => state === 'stopped' || state === 'failed').map(({id}) => id))
     if (over.size > 0) this.assign(...this.#assignments.filter(({id}) => !over.has(id)))
+    const token = this.#next
+    this.#token = token ?? this.#token
+    this.#next = undefined
     return {
+      ...(token === undefined ? {} : {token}),
       assignmentVersion: this.#version,
       ...(assignmentVersion === this.#version ? {} : {assignments: this.#assignments}),
       nextSyncMs: this.nextSyncMs,

@@ -5,8 +5,8 @@ import {connect} from 'node:net'
 import {join} from 'node:path'
 import {type TestContext, test} from 'node:test'
 import {isOnPath} from '#agent/launcher.ts'
+import {processesHere} from '#agent/processes.ts'
 import {runAgent} from '#agent/run.ts'
-import {createProcessRuntime} from '#agent/runtime/process.ts'
 import {readSettings} from '#agent/settings.ts'
 import {type GatewayFunction, startGateway} from '#local/gateway.ts'
 import {endpoints, type FunctionName} from '#shared/endpoints.ts'
@@ -39,9 +39,8 @@ const startHere = async (t: TestContext) => {
     PATH: process.env.PATH,
   }
   const agent = await runAgent(await readSettings(environment, process.execPath), {
-    runtime: createProcessRuntime(),
+    ...processesHere(),
     log,
-    now: () => performance.now(),
     wallClock: Date.now,
     random: Math.random,
   })

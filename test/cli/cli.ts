@@ -73,6 +73,7 @@ export class Cli {
       cwd: options.cwd ?? this.folder,
       version: '1.2.3',
       now: Date.now,
+      readIn: () => Promise.reject(new Error('nothing is piped in')),
       out: write('stdout'),
       err: write('stderr'),
       outIsTty: isTty,

@@ -6,6 +6,7 @@ import {openBlobs} from '#local/blobs.ts'
 import {createFunctions} from '#local/functions.ts'
 import {startGateway} from '#local/gateway.ts'
 import {openLogs} from '#local/logs.ts'
+import {openSecretBox} from '#local/secret-box.ts'
 import {slugBytesMax} from '#shared/api.ts'
 import {endpoints} from '#shared/endpoints.ts'
 import {createLogger} from '#shared/log.ts'
@@ -29,7 +30,9 @@ export const startControlPlane = async () => {
     store: database.store,
     blobs,
     logs: await openLogs(join(folder, 'logs')),
+    box: openSecretBox(join(folder, 'secret-key')),
     stage: 'test',
+    loopbackIssuers: true,
     version: '0.0.0',
     timing: {busyMs: 100, idleMs: 500},
     nextPollMs: 500,

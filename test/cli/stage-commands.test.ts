@@ -108,12 +108,38 @@ describe('gilliam', () => {
     assert.equal((await run('registry', 'announce', 'crm', 'pay', '--json-data', '{}')).code, 2)
   })
 
+  it('audit: newest first, with what differs; as NDJSON page by page', async () => {
+    const entry = (id: string) => ({
+      id,
+      at,
+      who: {name: 'ci', scope: 'user' as const, token: '0123456789abcdef'},
+      action: 'scale.set',
+      formation: 'crm',
+      what: 'release 1',
+      from: {web: 1, api: 2, old: 1},
+      to: {web: 3, api: 2},
+      requestId: 'r',
+    })
+    const cursor = `${'0'.repeat(15)}#${'a'.repeat(16)}`
+    plane.answers.getAudit = ({query}) => (query?.cursor === cursor ? {items: [entry('2')]} : {items: [entry('1')], cursor})
+    const {stdout} = await run('audit', '-f', 'crm', '--since', '1d', '--json')
+    assert.deepEqual(
+      stdout.split('\n').map(line => (line === '' ? '' : (JSON.parse(line) as {id: string}).id)),
+      ['1', '2', ''],
+    )
+    assert.equal(plane.of('getAudit')[0]?.query?.formation, 'crm')
+    const shown = await run('audit', '-n', '1')
+    assert.match(shown.stdout, /2023-11-14T22:13:20Z {2}ci {3}scale\.set {2}crm release 1 {2}web: 1 → 3, old: 1 → gone\n$/)
+    assert.equal(plane.of('getAudit').length, 3)
+    assert.equal((await run('audit', '--since', 'yesterday')).code, 2)
+  })
+
   it('token create, list and revoke', async () => {
     const made = {
       id: '0123456789abcdef',
       name: 'ci',
       scope: 'registry' as const,
-      formation: 'crm',
+      formations: ['crm'],
       createdAt: at,
       expiresAt: at + 7_200_000,
     }
@@ -121,12 +147,17 @@ describe('gilliam', () => {
     plane.answers.listTokens = () => ({items: [made]})
     plane.answers.revokeToken = () => undefined
     assert.equal((await run('token', 'create', 'ci', '--scope', 'registry', '--ttl', '2h', '-f', 'crm')).stdout, 'gil_registry_secret\n')
-    assert.deepEqual(plane.of('createToken')[0]?.body, {name: 'ci', scope: 'registry', formation: 'crm', ttlSeconds: 7_200})
+    assert.deepEqual(plane.of('createToken')[0]?.body, {name: 'ci', scope: 'registry', formations: ['crm'], ttlSeconds: 7_200})
     assert.match(
       (await run('token', 'list')).stdout,
-      /\n0123456789abcdef {2}ci {4}registry {2}crm {7}2023-11-14T22:13:20Z {2}2023-11-15T00:13:20Z\n$/,
+      /\n0123456789abcdef {2}ci {4}registry {2}crm {7}2023-11-14T22:13:20Z {2}2023-11-15T00:13:20Z {2}never\n$/,
     )
     assert.equal((await run('token', 'revoke', '0123456789abcdef')).code, 0)
-    assert.equal((await run('token', 'create', 'ci', '--scope', 'root')).code, 2)
+    await run('token', 'create', 'ci', '--allow', 'deploy, scale', '-f', 'crm,shop')
+    const rights = {scope: 'user', verbs: ['deploy', 'scale'], formations: ['crm', 'shop']}
+    assert.deepEqual(plane.of('createToken')[1]?.body, {name: 'ci', ...rights})
+    for (const wrong of [['--scope', 'root'], ['--allow', 'deplo'], ['--scope', 'join', '--allow', 'read'], ['--scope', 'user'], []])
+      assert.equal((await run('token', 'create', 'ci', ...wrong)).code, 2)
+    assert.match((await run('token', 'create', 'ci', '--allow', 'deplo')).stderr, /Did you mean “deploy”/)
   })
 })

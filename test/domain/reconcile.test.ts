@@ -30,14 +30,15 @@ const anyInstances = fc
       executor: fc.constantFrom(...executors),
       origin: fc.constantFrom('scale', 'scale', 'scale', 'spawn') as fc.Arbitrary<'scale' | 'spawn'>,
       age: fc.integer({min: 0, max: 7_200_000}),
+      isOutdated: fc.boolean(),
     }),
     {maxLength: 14},
   )
   .map(all =>
-    all.map(({state, executor, age, ...more}, at) =>
+    all.map(({state, executor, age, isOutdated, ...more}, at) =>
       instance(`i${at}`, state, {
         ...more,
-        ...(state !== 'pending' && {executor}),
+        ...(state !== 'pending' && {executor, ...(isOutdated && {outdated: 'former'})}),
         createdAt: now - age,
         ...(isTerminal(state) && {endedAt: now - age}),
       }),
@@ -49,6 +50,8 @@ const anyScales = fc
   })
   .map(all => all.map(each => scale(each.desired, each.service, each.release)))
 const anyView = fc.record({instances: anyInstances, scales: anyScales}).map(view)
+
+const isLeaving = ({executor, outdated}: Instance): boolean => executor !== undefined && (draining.has(executor) || outdated !== undefined)
 
 const wantedOf = (instances: readonly Instance[], release: number, service: string): Instance[] =>
   instances.filter(each => each.origin === 'scale' && each.release === release && each.service === service && isWanted(each.state))
@@ -69,13 +72,13 @@ const desiredOf = (scales: ReconcileView['scales'], release: number, service: st
   scales.find(each => each.release === release && each.service === service)?.desired ?? 0
 
 describe('reconcile', () => {
-  it('never goes over desired plus one for each instance on a draining executor', () => {
+  it('never goes over desired plus one for each instance that is to be replaced', () => {
     fc.assert(
       fc.property(anyView, before => {
         const instances = applied(before.instances, reconcile(before, now), now)
         for (const release of [1, 2]) {
           for (const service of services) {
-            const surge = wantedOf(before.instances, release, service).filter(each => draining.has(each.executor ?? '')).length
+            const surge = wantedOf(before.instances, release, service).filter(isLeaving).length
             assert.ok(wantedOf(instances, release, service).length <= desiredOf(before.scales, release, service) + surge)
           }
         }
@@ -84,7 +87,7 @@ describe('reconcile', () => {
     )
   })
 
-  it('ends with exactly what is desired, none of it on a draining executor, and then rests', () => {
+  it('ends with exactly what is desired, none of it to be replaced, and then rests', () => {
     const followed = (each: Instance, at: number): Instance => {
       if (each.state === 'stopping') return {...each, state: 'stopped', endedAt: at}
       if (isTerminal(each.state) || each.state === 'running') return each
@@ -104,7 +107,7 @@ describe('reconcile', () => {
           for (const service of services) {
             const wanted = wantedOf(instances, release, service)
             assert.equal(wanted.length, desiredOf(start.scales, release, service))
-            assert.ok(wanted.every(each => !draining.has(each.executor ?? '')))
+            assert.ok(wanted.every(each => !isLeaving(each)))
           }
         }
       }),
@@ -148,6 +151,15 @@ describe('reconcile', () => {
     assert.deepEqual(stopped(3), ['waiting'])
     assert.deepEqual(stopped(2), ['waiting', 'starting'])
     assert.deepEqual(stopped(1), ['waiting', 'starting', 'new'])
+  })
+
+  it('replaces what runs with something former before stopping it', () => {
+    const old = instance('old', 'running', {outdated: 'secret db is at version 2 now'})
+    const first = reconcile(view({instances: [old, instance('other', 'running')], scales: [scale(2)]}), now)
+    assert.deepEqual([first.create, first.stop], [[{release: 1, service: 'users', count: 1}], []])
+    const next = [old, instance('other', 'running'), instance('new', 'running')]
+    const second = reconcile(view({instances: next, scales: [scale(2)]}), now)
+    assert.deepEqual([second.create, second.stop], [[], [{id: 'old', reason: 'secret db is at version 2 now'}]])
   })
 
   it('replaces what a draining executor runs before stopping it', () => {

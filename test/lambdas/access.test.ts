@@ -16,7 +16,7 @@ describe('access and artifacts functions', () => {
   after(() => platform.stop())
 
   it('creates tokens whose secret is shown once', async () => {
-    const made = (await call('createToken', {body: {name: 'ci', scope: 'registry', formation: 'crm'}})).body
+    const made = (await call('createToken', {body: {name: 'ci', scope: 'registry', formations: ['crm']}})).body
     assert.match(made.token, /^gil_registry_[A-Za-z0-9_-]{43}$/)
     assert.equal(made.expiresAt, platform.clock.now + 30 * 86_400_000)
     const {text, body} = await call('listTokens')
@@ -33,11 +33,38 @@ describe('access and artifacts functions', () => {
   it('refuses tokens whose limits would not hold', async () => {
     const code = async (body: object): Promise<string> => (await call('createToken', {body: {name: 'x', ...body}})).body.code
     assert.equal(await code({scope: 'executor'}), 'invalid_request')
-    assert.equal(await code({scope: 'admin', formation: 'crm'}), 'invalid_request')
-    assert.equal(await code({scope: 'registry', formation: 'nowhere'}), 'not_found')
+    assert.equal(await code({scope: 'admin', formations: ['crm']}), 'invalid_request')
+    assert.equal(await code({scope: 'registry', formations: ['nowhere']}), 'not_found')
+    assert.equal(await code({scope: 'registry', formations: []}), 'invalid_request')
+    assert.equal(await code({scope: 'user'}), 'invalid_request')
+    assert.equal(await code({scope: 'join', verbs: ['read']}), 'invalid_request')
     assert.equal(await code({scope: 'root'}), 'invalid_request')
     assert.equal(await code({scope: 'admin', ttlSeconds: 367 * 86_400}), 'invalid_request')
     assert.equal(await code({scope: 'admin', ttlSeconds: 59}), 'invalid_request')
+  })
+
+  it('lets a token make narrower ones, that end and go with it', async () => {
+    const make = async (body: object, token?: string) =>
+      call('createToken', {body: {name: 'x', scope: 'user', ...body}, ...(token !== undefined && {token})})
+    const wide = (await make({verbs: ['deploy', 'logs'], formations: ['crm'], ttlSeconds: 3_600})).body
+    const narrow = (await make({verbs: ['logs'], formations: ['crm'], ttlSeconds: 86_400}, wide.token)).body
+    assert.deepEqual([narrow.expiresAt, narrow.parent, narrow.verbs], [wide.expiresAt, wide.id, ['logs']])
+    for (const body of [
+      {verbs: ['logs']},
+      {verbs: ['scale'], formations: ['crm']},
+      {verbs: ['admin'], formations: ['crm']},
+      {verbs: ['logs'], formations: ['crm', 'shop']},
+      {scope: 'admin'},
+      {scope: 'join'},
+      {scope: 'registry', formations: ['crm']},
+    ])
+      assert.equal((await make(body, wide.token)).body.code, 'forbidden', JSON.stringify(body))
+    const idsOf = async (token: string) => (await call('listTokens', {token})).body.items.map(({id}: {id: string}) => id).sort()
+    assert.deepEqual(await idsOf(wide.token), [wide.id, narrow.id].sort())
+    assert.deepEqual(await idsOf(narrow.token), [narrow.id])
+    assert.equal((await call('revokeToken', {token: narrow.token, params: {token: wide.id}})).body.code, 'not_found')
+    assert.equal((await call('revokeToken', {token: wide.token, params: {token: wide.id}})).status, 204)
+    for (const {token} of [wide, narrow]) assert.equal((await call('listFormations', {token})).body.code, 'unauthenticated')
   })
 
   it('tells anybody that it is well, and what its API is', async () => {

@@ -1,7 +1,7 @@
 // Executors through their function: join, sync, reports, drain.
 import assert from 'node:assert/strict'
 import {after, before, beforeEach, describe, it} from 'node:test'
-import {executorTokenTtlMs} from '#lambdas/executors/index.ts'
+import {executorTokenTtlMs} from '#lambdas/executors/join.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import {executorLeaseMs} from '#shared/domain/executor.ts'
 import {descriptor, pendingInstance, reportOf, serviceDefinition} from '#test/store/samples.ts'

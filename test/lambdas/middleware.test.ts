@@ -1,97 +1,37 @@
-// The request chain: who may call what, requests that do not fit, repeated requests, a database out of order.
+// The request chain: requests that do not fit, repeated requests, a database out of order.
 import assert from 'node:assert/strict'
 import {after, before, describe, it} from 'node:test'
 import {bearerToken} from '#lambdas/middleware/access.ts'
 import {jsonDepth} from '#lambdas/middleware/body.ts'
+import {countEvery, requestsPerMinute} from '#lambdas/middleware/rate.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import {requestBodyBytesMax} from '#shared/api.ts'
-import {type Endpoint, type EndpointName, endpoints} from '#shared/endpoints.ts'
-import {type Scope, scopes} from '#shared/scopes.ts'
-import {descriptor, serviceDefinition} from '#test/store/samples.ts'
+import {serviceDefinition} from '#test/store/samples.ts'
 import {eventOf} from './event.ts'
 import {type Platform, startPlatform} from './platform.ts'
 
-const names = Object.keys(endpoints) as EndpointName[]
-const table: Readonly<Record<EndpointName, Endpoint>> = endpoints
-
-/** Parameters that fit every endpoint's schema and name nothing that exists. */
-const params = (name: EndpointName): Record<string, string> => {
-  const values: Record<string, string> = {
-    formation: 'crm',
-    release: '1',
-    instance: 'abc',
-    target: 'web',
-    executor: 'one',
-    name: 'web.abc',
-    route: 'none',
-    sha256: 'b'.repeat(64),
-    token: '0'.repeat(16),
-  }
-  return Object.fromEntries(Object.keys(table[name].params ?? {}).map(key => [key, values[key] ?? '']))
-}
-
-describe('authorisation, endpoint by endpoint and token by token', () => {
-  let platform: Platform
-  const tokens = new Map<Scope, string>()
-  before(async () => {
-    platform = await startPlatform()
-    await platform.call('createFormation', {body: {name: 'crm'}})
-    for (const scope of ['join', 'registry', 'discovery'] as const) tokens.set(scope, await platform.tokenOf(scope))
-    tokens.set('admin', platform.admin)
-    tokens.set('executor', (await platform.call('joinExecutor', {body: descriptor('one')})).body.token)
-  })
-  after(() => platform.stop())
-
-  for (const name of names) {
-    const accepted = table[name].scopes
-    it(`${name}: ${accepted === 'public' ? 'public' : accepted.join(', ')}`, async () => {
-      const anonymous = await platform.call(name, {token: undefined, params: params(name), body: '{'})
-      const ended = await platform.call(name, {token: 'gil_admin_nobody', params: params(name), body: '{'})
-      for (const {body, headers, status} of [anonymous, ended]) {
-        if (accepted === 'public') {
-          assert.equal(status, table[name].status)
-          continue
-        }
-        assert.equal(body.code, 'unauthenticated')
-        assert.equal(headers['www-authenticate'], 'Bearer')
-      }
-      if (accepted === 'public') return
-      for (const scope of scopes) {
-        // The body is not even JSON: whoever may not call is told so before anybody looks at it.
-        const {body} = await platform.call(name, {token: tokens.get(scope), params: params(name), body: '{'})
-        if (accepted.includes(scope)) assert.notEqual(body?.code, 'forbidden', scope)
-        else assert.equal(body.code, 'forbidden', scope)
-      }
-    })
-  }
-
-  it('binds executors to themselves, and lets them fetch slugs', async () => {
-    const token = tokens.get('executor')
-    const sync = {assignmentVersion: 0, reports: []}
-    assert.equal((await platform.call('syncExecutor', {token, params: {executor: 'one'}, body: sync})).status, 200)
-    const other = await platform.call('syncExecutor', {token, params: {executor: 'two'}, body: sync})
-    assert.equal(other.body.code, 'forbidden')
-    assert.match(other.body.detail, /executor “one” only/)
-    assert.equal((await platform.call('getArtifact', {token, params: {sha256: 'c'.repeat(64)}})).body.code, 'not_found')
-  })
-
-  it('binds registry tokens to their formation, when they have one', async () => {
-    await platform.call('createFormation', {body: {name: 'shop'}})
-    const bound = await platform.tokenOf('registry', 'crm')
-    assert.equal((await platform.call('getRegistry', {token: bound, params: {formation: 'crm'}})).status, 200)
-    const other = await platform.call('getRegistry', {token: bound, params: {formation: 'shop'}})
-    assert.match(other.body.detail, /formation “crm” only/)
-    assert.equal((await platform.call('getRegistry', {token: tokens.get('registry'), params: {formation: 'shop'}})).status, 200)
-  })
-
-  it('takes a token no longer once it ended or was revoked', async () => {
-    const made = (await platform.call('createToken', {body: {name: 'ci', scope: 'admin', ttlSeconds: 60}})).body
-    assert.equal((await platform.call('listTokens', {token: made.token})).status, 200)
-    platform.clock.now += 61_000
-    assert.equal((await platform.call('listTokens', {token: made.token})).body.code, 'unauthenticated')
-    const again = (await platform.call('createToken', {body: {name: 'ci', scope: 'admin'}})).body
-    assert.equal((await platform.call('revokeToken', {token: again.token, params: {token: again.id}})).status, 204)
-    assert.equal((await platform.call('listTokens', {token: again.token})).body.code, 'unauthenticated')
+describe('a token that asks too often', () => {
+  it('is told when to try again; functions count together, and by the hundred', async () => {
+    const platform = await startPlatform()
+    try {
+      const {now} = platform.clock
+      const {token, id} = await platform.store.tokens.create({name: 'x', scope: 'user', verbs: ['read'], ttlMs: 600_000}, now)
+      const ask = (name: 'listFormations' | 'listRoutes') => platform.call(name, {token})
+      const window = Math.floor(now / 60_000)
+      const ends = (window + 1) * 60_000
+      // Other warm functions have counted most of it.
+      await platform.store.tokens.countRequests(id, window, requestsPerMinute.user - countEvery, ends)
+      for (let asked = 0; asked < countEvery; asked++) assert.equal((await ask('listFormations')).status, 200)
+      const refused = await ask('listFormations')
+      assert.deepEqual([refused.status, refused.body.code], [429, 'rate_limited'])
+      assert.equal(refused.headers['retry-after'], String((ends - now) / 1_000))
+      assert.equal((await ask('listRoutes')).status, 200, 'another function has not heard of it yet')
+      assert.equal((await platform.call('listFormations')).status, 200, 'others may go on')
+      platform.clock.now = ends
+      assert.equal((await ask('listFormations')).status, 200)
+    } finally {
+      await platform.stop()
+    }
   })
 })
 

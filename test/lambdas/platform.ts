@@ -1,5 +1,8 @@
 // All functions that answer requests, over a real embedded database, called as the gateway calls them. Blobs and log lines are kept in memory.
 import assert from 'node:assert/strict'
+import {mkdtempSync, rmSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
 import {createAccessFunction} from '#lambdas/access/index.ts'
 import {createArtifactsFunction} from '#lambdas/artifacts/index.ts'
 import {createExecutorsFunction} from '#lambdas/executors/index.ts'
@@ -9,16 +12,18 @@ import type {ApiFunction} from '#lambdas/middleware.ts'
 import {createRegistryFunction} from '#lambdas/registry/index.ts'
 import {createRoutingFunction} from '#lambdas/routing/index.ts'
 import type {Store} from '#lambdas/store/index.ts'
+import {openSecretBox} from '#local/secret-box.ts'
 import type {LogLine} from '#shared/domain/assignment.ts'
 import {type Endpoint, type EndpointName, endpoints, type FunctionName} from '#shared/endpoints.ts'
-import type {Problem} from '#shared/errors.ts'
+import {GilliamError, type Problem} from '#shared/errors.ts'
 import {createExpressions} from '#shared/expressions.ts'
 import {randomId} from '#shared/ids.ts'
 import {createLogger} from '#shared/log.ts'
 import {createOpenapi} from '#shared/openapi.ts'
-import type {BlobStore, LogStore} from '#shared/ports.ts'
+import type {BlobStore, LogStore, OutsideSecrets} from '#shared/ports.ts'
 import {startDatabase} from '#test/store/database.ts'
 import {type EventOptions, eventOf} from './event.ts'
+import {createSts} from './sts.ts'
 
 export interface Reply {
   readonly status: number
@@ -47,23 +52,43 @@ const memoryBlobs = (): BlobStore & {readonly sizes: Map<string, number>} => {
   return {
     sizes,
     size: async sha256 => sizes.get(sha256),
-    uploadUrl: async sha256 => `http://blobs.test/${sha256}?upload`,
+    upload: async sha256 => ({url: `http://blobs.test/${sha256}?upload`, headers: {}}),
     downloadUrl: async sha256 => `http://blobs.test/${sha256}?download`,
   }
 }
 
+/** Values outside the platform, by `store formation/name`; `down` makes it answer nothing. */
+const memorySecrets = (): OutsideSecrets & {readonly values: Map<string, string>; down: boolean} => {
+  const memory = {
+    values: new Map<string, string>(),
+    down: false,
+    read: async (store: string, formation: string, name: string) => {
+      if (memory.down) throw new GilliamError('unavailable', 'Parameter Store does not answer.')
+      return memory.values.get(`${store} ${formation}/${name}`)
+    },
+  }
+  return memory
+}
+
 /** Starts the database and makes every function over it. `clock.now` is the time they see. */
-export const startPlatform = async (change: (store: Store) => Store = store => store) => {
+export const startPlatform = async (change: (store: Store) => Store = store => store, level = 'warn') => {
   const database = await startDatabase()
   const store = change(database.store)
   const clock = {now: 1_750_000_000_000}
   const logged: string[] = []
-  const log = createLogger('test', {level: 'warn', destination: {write: line => void logged.push(line)}})
-  const [logs, blobs] = [memoryLogs(), memoryBlobs()]
-  const deps = {store, log, now: () => clock.now}
+  const log = createLogger('test', {level, destination: {write: line => void logged.push(line)}})
+  const [logs, blobs, outside, sts] = [memoryLogs(), memoryBlobs(), memorySecrets(), createSts()]
+  const folder = mkdtempSync(join(tmpdir(), 'gilliam-platform-'))
+  const box = openSecretBox(join(folder, 'secret-key'))
+  const deps = {store, log, now: () => clock.now, proofs: sts.proofs}
   const functions: Record<FunctionName, ApiFunction> = {
     formations: createFormationsFunction({...deps, randomId, expressions: createExpressions(), blobs}),
-    executors: createExecutorsFunction({...deps, logs, timing: {busyMs: 1_000, idleMs: 10_000}}),
+    executors: createExecutorsFunction({
+      ...deps,
+      logs,
+      timing: {busyMs: 1_000, idleMs: 10_000},
+      secrets: {stage: 'test', box, outside},
+    }),
     registry: createRegistryFunction({...deps, nextPollMs: 500}),
     routing: createRoutingFunction(deps),
     artifacts: createArtifactsFunction({...deps, blobs}),
@@ -71,6 +96,8 @@ export const startPlatform = async (change: (store: Store) => Store = store => s
     access: createAccessFunction({
       ...deps,
       stage: 'test',
+      loopbackIssuers: true,
+      box,
       version: '0.0.0',
       openapi: createOpenapi({version: '0.0.0'}),
     }),
@@ -94,9 +121,14 @@ export const startPlatform = async (change: (store: Store) => Store = store => s
   }
 
   const tokenOf = async (scope: 'join' | 'registry' | 'discovery', formation?: string): Promise<string> =>
-    (await database.store.tokens.create({name: scope, scope, ...(formation && {formation}), ttlMs: 86_400_000}, clock.now)).token
+    (await database.store.tokens.create({name: scope, scope, ...(formation && {formations: [formation]}), ttlMs: 86_400_000}, clock.now))
+      .token
 
-  return {database, store, clock, functions, admin, call, tokenOf, logs, blobs, logged, stop: database.stop}
+  const stop = async (): Promise<void> => {
+    await database.stop()
+    rmSync(folder, {recursive: true})
+  }
+  return {database, store, clock, functions, admin, call, tokenOf, logs, blobs, outside, sts, logged, stop}
 }
 
 export type Platform = Awaited<ReturnType<typeof startPlatform>>

@@ -45,22 +45,22 @@ test('stores what fits its digest and gives it back', async () => {
   const content = randomBytes(50_000)
   const sha256 = digest(content)
   assert.equal(await blobs.size(sha256), undefined)
-  assert.equal((await put(await blobs.uploadUrl(sha256, content.length), content)).status, 200)
+  assert.equal((await put((await blobs.upload(sha256, content.length)).url, content)).status, 200)
   assert.equal(await blobs.size(sha256), content.length)
   const answer = await fetch(await blobs.downloadUrl(sha256))
   assert.equal(answer.status, 200)
   assert.deepEqual(Buffer.from(await answer.arrayBuffer()), content)
-  assert.equal((await put(await blobs.uploadUrl(sha256, content.length), content)).status, 200, 'uploading it again is harmless')
+  assert.equal((await put((await blobs.upload(sha256, content.length)).url, content)).status, 200, 'uploading it again is harmless')
 })
 
 test('stores nothing that does not fit', async () => {
   const content = randomBytes(1_000)
   const sha256 = digest(content)
-  const wrong = await put(await blobs.uploadUrl(sha256, content.length), randomBytes(1_000))
+  const wrong = await put((await blobs.upload(sha256, content.length)).url, randomBytes(1_000))
   assert.equal(wrong.status, 400)
   assert.match(((await wrong.json()) as {detail: string}).detail, /nothing was stored/)
-  assert.equal((await put(await blobs.uploadUrl(sha256, 1_000), content.subarray(0, 900))).status, 400)
-  assert.equal((await put(await blobs.uploadUrl(sha256, 900), content)).status, 413)
+  assert.equal((await put((await blobs.upload(sha256, 1_000)).url, content.subarray(0, 900))).status, 400)
+  assert.equal((await put((await blobs.upload(sha256, 900)).url, content)).status, 413)
   assert.equal(await blobs.size(sha256), undefined)
   assert.deepEqual(
     readdirSync(folder).filter(name => name.endsWith('.part')),
@@ -70,7 +70,7 @@ test('stores nothing that does not fit', async () => {
 
 test('an upload the client gives up leaves nothing', async () => {
   const sha256 = 'b'.repeat(64)
-  const url = new URL(await blobs.uploadUrl(sha256, 50_000))
+  const url = new URL((await blobs.upload(sha256, 50_000)).url)
   const socket = connect(Number(url.port), '127.0.0.1')
   socket.write(`PUT ${url.pathname}${url.search} HTTP/1.1\r\nhost: x\r\ncontent-length: 50000\r\n\r\nonly a part`)
   const parts = () => readdirSync(folder).filter(name => name.startsWith(sha256))
@@ -83,12 +83,12 @@ test('an upload the client gives up leaves nothing', async () => {
 test('a URL is for one method, one blob and 15 minutes', async () => {
   const content = randomBytes(100)
   const sha256 = digest(content)
-  const upload = await blobs.uploadUrl(sha256, 100)
+  const upload = (await blobs.upload(sha256, 100)).url
   assert.equal((await put(upload, content)).status, 200)
   assert.equal(await code(await fetch(upload)), 'forbidden')
   assert.equal(await code(await fetch((await blobs.downloadUrl(sha256)).replace(sha256, 'c'.repeat(64)))), 'forbidden')
   assert.equal(await code(await fetch(`${base}/blobs/${sha256}`)), 'forbidden')
-  assert.equal(await code(await put((await blobs.uploadUrl(sha256, 100)).replace('bytes=100', 'bytes=999'), content)), 'forbidden')
+  assert.equal(await code(await put((await blobs.upload(sha256, 100)).url.replace('bytes=100', 'bytes=999'), content)), 'forbidden')
   const download = await blobs.downloadUrl(sha256)
   now += urlLifetimeMs + 1
   const late = await fetch(download)

@@ -53,7 +53,12 @@ describe('the OpenAPI document', () => {
       assert.equal(operation.requestBody !== undefined, endpoint.request !== undefined)
       assert.equal(operation.responses[endpoint.status].content !== undefined, endpoint.response !== undefined)
       assert.ok(operation.responses.default.content['application/problem+json'].schema)
-      assert.deepEqual(operation.security, endpoint.scopes === 'public' ? [] : [{token: endpoint.scopes}])
+      assert.deepEqual(
+        operation.security,
+        endpoint.scopes === 'public'
+          ? []
+          : [{token: [...endpoint.scopes, ...(endpoint.verb === undefined ? [] : [`user:${endpoint.verb}`])]}],
+      )
       const hasKey = parameters.some((parameter: Node) => parameter.name === 'Idempotency-Key' && parameter.in === 'header')
       assert.equal(hasKey, endpoint.idempotency === 'keyed')
     })

@@ -1,8 +1,10 @@
 // Tokens, idempotency keys, routes and artifacts in the real table.
 import assert from 'node:assert/strict'
+import {createHash} from 'node:crypto'
 import {after, before, describe, it} from 'node:test'
-import {GetCommand} from '@aws-sdk/lib-dynamodb'
-import {idempotencyKeptMs, idempotencyLockMs} from '#lambdas/store/index.ts'
+import {GetCommand, UpdateCommand} from '@aws-sdk/lib-dynamodb'
+import {idempotencyKeptMs, idempotencyLockMs, lastUseEveryMs, tokenChildrenMax, tokenDepthMax} from '#lambdas/store/index.ts'
+import {keys} from '#lambdas/store/schema.ts'
 import {startDatabase, type TestDatabase} from './database.ts'
 
 const now = 1_800_000_000_000
@@ -16,17 +18,20 @@ describe('access and the rest', () => {
 
   it('knows a token by its secret until it ends or is revoked, and never keeps the secret', async () => {
     const {tokens} = database.store
-    const made = await tokens.create({name: 'ci', scope: 'registry', formation: 'crm', ttlMs: 1_000}, now)
+    const made = await tokens.create({name: 'ci', scope: 'registry', formations: ['crm'], ttlMs: 1_000}, now)
     assert.match(made.token, /^gil_registry_[A-Za-z0-9_-]{43}$/)
     assert.match(made.id, /^[0-9a-f]{16}$/)
-    assert.deepEqual(await tokens.authenticate(made.token, now), {tokenId: made.id, scope: 'registry', formation: 'crm'})
+    const {hash, ...principal} = (await tokens.authenticate(made.token, now)) ?? {}
+    assert.equal(hash, createHash('sha256').update(made.token).digest('hex'))
+    const common = {name: 'ci', expiresAt: now + 1_000}
+    assert.deepEqual(principal, {tokenId: made.id, ...common, scope: 'registry', formations: ['crm']})
     assert.equal(await tokens.authenticate(made.token, now + 1_000), undefined)
     assert.equal(await tokens.authenticate(`${made.token}x`, now), undefined)
     assert.equal(await tokens.authenticate(made.token.replace('registry', 'admin'), now), undefined)
     assert.equal(await tokens.authenticate('', now), undefined)
     assert.equal(await tokens.authenticate(`gil_${'x'.repeat(10_000)}`, now), undefined)
     const agent = await tokens.create({name: 'agent', scope: 'executor', executor: 'host-1', ttlMs: 9_000}, now + 1)
-    assert.deepEqual(await tokens.authenticate(agent.token, now), {tokenId: agent.id, scope: 'executor', executor: 'host-1'})
+    assert.equal((await tokens.authenticate(agent.token, now))?.executor, 'host-1')
     const listed = await tokens.list(now)
     assert.deepEqual(
       listed.map(each => each.name),
@@ -37,9 +42,73 @@ describe('access and the rest', () => {
       (await tokens.list(now + 1_000)).map(each => each.name),
       ['agent'],
     )
-    assert.equal((await tokens.revoke(agent.id)).outcome, 'ok')
+    assert.equal((await tokens.revoke(agent.id, now)).outcome, 'ok')
     assert.equal(await tokens.authenticate(agent.token, now), undefined)
-    assert.equal((await tokens.revoke(agent.id)).outcome, 'missing')
+    assert.equal((await tokens.revoke(agent.id, now)).outcome, 'missing')
+  })
+
+  it('keeps a token bound that was stored when it could be for one formation only', async () => {
+    const {client, table, store} = database
+    const made = await store.tokens.create({name: 'old', scope: 'registry', formations: ['crm'], ttlMs: 1_000}, now)
+    const {hash = ''} = (await store.tokens.authenticate(made.token, now)) ?? {}
+    await client.send(
+      new UpdateCommand({
+        TableName: table,
+        Key: keys.token(hash),
+        UpdateExpression: 'SET formation = :one REMOVE formations',
+        ExpressionAttributeValues: {':one': 'crm'},
+      }),
+    )
+    assert.deepEqual((await store.tokens.authenticate(made.token, now))?.formations, ['crm'])
+    assert.equal((await store.tokens.revoke(made.id, now)).outcome, 'ok')
+  })
+
+  it('notes the last use of a token at most once an hour', async () => {
+    const {tokens} = database.store
+    const made = await tokens.create({name: 'busy', scope: 'discovery', ttlMs: 86_400_000}, now)
+    const used = async () => (await tokens.list(now)).find(({id}) => id === made.id)?.lastUsedAt
+    assert.equal(await used(), undefined)
+    for (const at of [now, now + 1, now + lastUseEveryMs - 1]) await tokens.authenticate(made.token, at)
+    assert.equal(await used(), now)
+    await tokens.authenticate(made.token, now + lastUseEveryMs)
+    assert.equal(await used(), now + lastUseEveryMs)
+  })
+
+  it('lets tokens made with a token end and go with it, at any distance', async () => {
+    const {tokens} = database.store
+    const principalOf = async (secret: string) => {
+      const principal = await tokens.authenticate(secret, now)
+      assert.ok(principal !== undefined)
+      return principal
+    }
+    const first = await tokens.create({name: 'first', scope: 'user', verbs: ['read'], ttlMs: 5_000}, now)
+    const family = [first.token]
+    for (let depth = 1; depth <= tokenDepthMax; depth++) {
+      const parent = await principalOf(family.at(-1) ?? '')
+      const made = await tokens.createChild({name: `${depth}`, scope: 'user', verbs: ['read'], ttlMs: 9_000}, parent, now)
+      assert.ok(made.outcome === 'ok')
+      assert.deepEqual([made.created.expiresAt, made.created.parent], [now + 5_000, parent.tokenId])
+      family.push(made.created.token)
+    }
+    const last = await principalOf(family.at(-1) ?? '')
+    assert.equal((await tokens.createChild({name: 'x', scope: 'user', verbs: ['read'], ttlMs: 1}, last, now)).outcome, 'full')
+    const parent = await principalOf(first.token)
+    assert.equal((await tokens.revoke(first.id, now)).outcome, 'ok')
+    for (const secret of family) assert.equal(await tokens.authenticate(secret, now), undefined)
+    assert.equal((await tokens.createChild({name: 'late', scope: 'user', ttlMs: 1}, parent, now)).outcome, 'missing')
+    assert.ok((await tokens.list(now)).every(({name}) => name === 'busy' || name === 'ci'))
+  })
+
+  it('lets a token make only so many that have not ended', async () => {
+    const {tokens} = database.store
+    const {token: secret} = await tokens.create({name: 'many', scope: 'user', verbs: ['read'], ttlMs: 86_400_000}, now)
+    const parent = await tokens.authenticate(secret, now)
+    assert.ok(parent !== undefined)
+    const make = (at: number) => tokens.createChild({name: 'child', scope: 'user', verbs: ['read'], ttlMs: 1_000}, parent, at)
+    const outcomes = await Promise.all(Array.from({length: tokenChildrenMax}, () => make(now)))
+    assert.ok(outcomes.every(({outcome}) => outcome === 'ok'))
+    assert.equal((await make(now)).outcome, 'full')
+    assert.equal((await make(now + 1_000)).outcome, 'ok', 'those that ended do not count')
   })
 
   it('lets one of many requests with the same key begin, and gives the others its answer', async () => {

@@ -1,0 +1,56 @@
+// Whether a machine is who it says: the order of what is looked at before AWS is asked, what AWS must say, and that a proof is good once.
+import {createHash} from 'node:crypto'
+import type {Admission} from '#lambdas/store/index.ts'
+import {GilliamError} from '#shared/errors.ts'
+import {
+  assumedRoleOf,
+  isMachineId,
+  type JoinProof,
+  type JoinRole,
+  type ProofSubject,
+  proofSkewMsMax,
+  proofTime,
+  signatureOf,
+  stsRequest,
+} from '#shared/join-proof.ts'
+import type {AskSts} from './sts.ts'
+
+export interface ProofDeps {
+  readonly stage: string
+  /** Whose machines may join; none: no proof is taken. */
+  readonly roles: readonly JoinRole[]
+  readonly ask: AskSts
+}
+
+const refused = (detail: string): GilliamError => new GilliamError('unauthenticated', detail)
+
+/** Names a proof for as long as its time would be taken. */
+const admissionOf = (signature: string, at: number): Admission => ({
+  proof: {hash: createHash('sha256').update(`sts ${signature}`).digest('hex'), until: at + 2 * proofSkewMsMax},
+})
+
+/** What the machine joins with. Throws forbidden, unauthenticated with the reason, or unavailable. AWS is asked last, and only about what fits. */
+export const verifyProof = async (
+  {stage, roles, ask}: ProofDeps,
+  proof: JoinProof,
+  {executor, key}: Omit<ProofSubject, 'stage'>,
+  now: number,
+): Promise<Admission> => {
+  if (roles.length === 0) throw new GilliamError('forbidden', 'This stage lets no EC2 machines join by their role; use a join token.')
+  if (!isMachineId(executor)) throw refused(`A machine that joins by its role has its EC2 id as its name, not “${executor}”.`)
+  const at = proofTime(proof.date)
+  if (!(Math.abs(now - at) <= proofSkewMsMax))
+    throw refused(`The proof is of ${proof.date}: more than ${proofSkewMsMax / 60_000} minutes from now. Is the machine’s clock right?`)
+  const request = stsRequest({stage, executor, key}, proof)
+  if (request === undefined) throw refused(`“${proof.region}” is not a region of AWS.`)
+  const signature = signatureOf(proof)
+  if (signature === undefined) throw refused('The proof is not a signed sts:GetCallerIdentity as this stage asks for it.')
+  const arn = await ask(request, proof.authorization)
+  if (arn === undefined)
+    throw refused(`AWS does not take the signature: it is for another stage (not “${stage}”), executor or key, or the credentials ended.`)
+  const signer = assumedRoleOf(arn)
+  if (signer === undefined || !roles.some(({account, role}) => signer.account === account && signer.role === role))
+    throw refused(`No machine of ${arn.slice(0, 200)} may join this stage.`)
+  if (signer.session !== executor) throw refused(`Machine “${signer.session}” can not join as “${executor}”.`)
+  return admissionOf(signature, at)
+}

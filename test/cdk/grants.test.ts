@@ -1,0 +1,265 @@
+// The permissions of cdk/grants.ts, tried: every function does its work with a store that may do what its role may do. Nothing is refused, and nothing was
+// granted that no work here needs.
+import assert from 'node:assert/strict'
+import {after, before, describe, it} from 'node:test'
+import {tableAccess, tableStatements} from '#cdk/grants.ts'
+import {drainMachine} from '#lambdas/capacity/drain.ts'
+import {scaleMachines} from '#lambdas/capacity/scale.ts'
+import {createSetupFunction} from '#lambdas/setup/index.ts'
+import {createFunctions, type Functions} from '#local/functions.ts'
+import {capacityRulesDefault} from '#shared/domain/capacity.ts'
+import {type EndpointName, endpoints, type FunctionName} from '#shared/endpoints.ts'
+import {createExpressions} from '#shared/expressions.ts'
+import {createLogger} from '#shared/log.ts'
+import {type EventOptions, eventOf} from '#test/lambdas/event.ts'
+import {type Issuer, startIssuer} from '#test/lambdas/issuer.ts'
+import {startDatabase, type TestDatabase} from '#test/store/database.ts'
+import {descriptor, serviceDefinition} from '#test/store/samples.ts'
+import {type Restricted, restrict} from './restricted.ts'
+
+const sha256 = 'a'.repeat(64)
+const stage = 'test'
+/** With one machine that has not joined yet. */
+const machine = {id: 'i-1', type: 't4g.medium', zone: 'a', state: 'running', isProtected: false} as const
+const group = {min: 0, max: 2, desired: 1, machines: [machine], types: ['t4g.medium'], anyType: false, zones: ['a']}
+/** Shorter than `watchGapMsMax`, so that leases count as watched. */
+const tickMs = 10_000
+
+/** Needed where a test is not worth its while: a rollout of more than 90 services, and routes made while their formation is being destroyed. */
+const untried = [
+  'reconciler: dynamodb:ConditionCheckItem F#*',
+  'reconciler: dynamodb:DeleteItem ROUTES',
+  'reconciler: dynamodb:GetItem ROUTES',
+  'reconciler: dynamodb:UpdateItem ROUTES',
+]
+/** Every function that answers requests may be the first to see a token in an hour, or to get a keyed request; some were. */
+const isEverybodys = (grant: string): boolean => grant.includes('IDEMPOTENCY') || grant.endsWith('UpdateItem T#*')
+
+describe('cdk: what functions may do with the table', () => {
+  let database: TestDatabase
+  let restricted: Restricted
+  let issuer: Issuer
+  let admin: string
+  let functions: Readonly<Record<string, Functions>>
+  const clock = {now: 1_800_000_000_000}
+  const called = new Set<EndpointName>()
+  const sizes = new Map<string, number>()
+  const log = createLogger('test', {level: 'silent'})
+
+  /** All functions over the store of one of them. */
+  const functionsOver = (name: string): Functions =>
+    createFunctions({
+      store: restricted.storeOf(name),
+      blobs: {
+        size: async digest => sizes.get(digest),
+        upload: async () => ({url: 'http://blobs.test', headers: {}}),
+        downloadUrl: async () => 'http://blobs.test',
+      },
+      logs: {append: async () => undefined, read: async () => ({items: [], cursor: '0'})},
+      box: {seal: async text => ({key: '', nonce: '', text}), open: async ({text}) => text},
+      stage,
+      version: '0.0.0',
+      timing: {busyMs: 10, idleMs: 10},
+      nextPollMs: 10,
+      now: () => clock.now,
+      log,
+      wakeAt: () => undefined,
+      loopbackIssuers: true,
+    })
+
+  before(async () => {
+    ;[database, issuer] = await Promise.all([startDatabase(), startIssuer()])
+    restricted = restrict(database)
+    functions = Object.fromEntries(Object.keys(tableAccess).map(name => [name, functionsOver(name)]))
+    admin = (await database.store.tokens.create({name: 'admin', scope: 'admin', ttlMs: 86_400_000}, clock.now)).token
+  })
+  after(async () => {
+    restricted.stop()
+    await Promise.all([database.stop(), issuer.stop()])
+  })
+
+  /** Calls an endpoint; it must succeed. Answers the body. */
+  // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever came back
+  const call = async (name: EndpointName, options: EventOptions = {}): Promise<any> => {
+    const fn: FunctionName = endpoints[name].function
+    const answer = await (functions[fn] as Functions).api[fn](eventOf(name, {token: admin, ...options}), new AbortController().signal)
+    assert.ok((answer.statusCode ?? 0) < 300, `${name}: ${answer.body} ${[...restricted.refused].join('; ')}`)
+    called.add(name)
+    return answer.body === undefined ? undefined : JSON.parse(answer.body)
+  }
+  const tick = async () => {
+    await functions.reconciler?.ticks.reconciler()
+    await functions.scheduler?.ticks.scheduler()
+  }
+  const crm = {formation: 'crm'}
+
+  /** An agent that starts at once and stops at once. */
+  const sync = async (executor: string, token: string): Promise<void> => {
+    const {assignments = []} = await call('syncExecutor', {token, params: {executor}, body: {assignmentVersion: 0, reports: [], logs: []}})
+    const reports = assignments.map(({formation, service, id, stop}: Record<string, unknown>) => ({
+      formation,
+      service,
+      id,
+      state: stop ? 'stopped' : 'running',
+      announced: !stop,
+      restarts: 0,
+      address: {host: '127.0.0.1', ports: {'80': 20_000}},
+    }))
+    const logs = assignments.map(({formation, service, id}: Record<string, unknown>) => ({
+      formation,
+      service,
+      id,
+      at: clock.now,
+      stream: 'stdout',
+      text: 'x',
+    }))
+    await call('syncExecutor', {token, params: {executor}, body: {assignmentVersion: 0, reports, logs}})
+  }
+  const rounds = async (executor: string, token: string): Promise<void> => {
+    for (let round = 0; round < 4; round++) {
+      await tick()
+      await sync(executor, token)
+      clock.now += tickMs
+    }
+  }
+
+  it('is enough for tokens, trusts, logins and the audit', async () => {
+    await createSetupFunction({
+      store: restricted.storeOf('setup'),
+      log,
+      now: () => clock.now,
+      keep: async () => undefined,
+      forget: async () => undefined,
+      answer: async (_, body) => assert.match(body, /SUCCESS/),
+    })({RequestType: 'Create', ResponseURL: '', StackId: '', RequestId: '', LogicalResourceId: ''} as Parameters<
+      ReturnType<typeof createSetupFunction>
+    >[0])
+    await call('getHealth')
+    await call('getOpenapi')
+    await call('createFormation', {body: {name: 'crm'}, headers: {'idempotency-key': 'k1'}})
+    const user = await call('createToken', {body: {name: 'ci', scope: 'user', verbs: ['deploy'], formations: ['crm']}})
+    await call('createToken', {token: user.token, body: {name: 'narrower', scope: 'user', verbs: ['deploy'], formations: ['crm']}})
+    await call('listTokens')
+    await call('revokeToken', {params: {token: user.id}})
+    const trust = {name: 'github', issuer: issuer.url, audience: 'gilliam', claims: {sub: 'acme'}, verbs: ['deploy'], formations: ['crm']}
+    await call('createTrust', {body: trust})
+    const seconds = Math.floor(clock.now / 1_000)
+    const idToken = await issuer.sign({iss: issuer.url, aud: 'gilliam', sub: 'acme', iat: seconds, exp: seconds + 300, jti: '1'})
+    await call('exchangeToken', {token: undefined, body: {idToken}})
+    await call('listTrusts')
+    await call('getLogin', {token: undefined})
+    await call('deleteTrust', {params: {trust: 'github'}})
+    await call('getAudit')
+    await call('getAudit', {query: crm})
+  })
+
+  it('is enough to deploy, place, announce, route and read', async () => {
+    await call('createArtifact', {body: {sha256, bytes: 10}})
+    sizes.set(sha256, 10)
+    await call('getArtifact', {params: {sha256}})
+    await call('setSecret', {params: {...crm, secret: 'key'}, body: {value: 'x'}})
+    const services = {web: serviceDefinition({scale: 2, env: {KEY: 'secret://key'}, rank: '-executor.same_service'})}
+    const other = 'b'.repeat(64)
+    sizes.set(other, 10)
+    await call('createRelease', {params: crm, body: {slug: {sha256: other, bytes: 10}, env: {A: '1'}, services}})
+    await call('changeEnv', {params: crm, body: {set: {B: '2'}, unset: []}})
+    await call('getEnv', {params: crm})
+    await call('listReleases', {params: crm})
+    await call('getRelease', {params: {...crm, release: 'latest'}})
+    await call('getRelease', {params: {...crm, release: '1'}})
+    await call('createRollout', {params: crm, body: {release: 1}})
+    const {token} = await call('joinExecutor', {body: descriptor('e1')})
+    await rounds('e1', token)
+    assert.equal((await call('getRollout', {params: {...crm, release: '1'}})).state, 'finished')
+    await call('setTraffic', {params: {...crm, service: 'web'}, body: {weights: {'1': 1}}})
+    await call('getTraffic', {params: {...crm, service: 'web'}})
+    await call('createRollout', {params: crm, body: {release: 2}})
+    await call('createRollout', {params: crm, body: {release: 1}})
+    await call('createRollout', {params: crm, body: {release: 2}})
+    await rounds('e1', token)
+    await call('resetTraffic', {params: {...crm, service: 'web'}})
+    await call('getScale', {params: crm})
+    await call('setScale', {params: crm, body: {release: 2, services: {web: 3}}})
+    await rounds('e1', token)
+    await call('setSecret', {params: {...crm, secret: 'key'}, body: {value: 'y'}})
+    await call('listSecrets', {params: crm})
+    await call('setSecret', {params: {...crm, secret: 'other'}, body: {value: 'x'}})
+    await call('deleteSecret', {params: {...crm, secret: 'other'}})
+    await rounds('e1', token)
+    const {items} = await call('listInstances', {params: crm})
+    const [first, second] = items
+    const leaving = {formation: 'crm', service: 'web', id: second.id, state: 'stopping', announced: false, restarts: 0}
+    await call('syncExecutor', {token, params: {executor: 'e1'}, body: {assignmentVersion: 0, reports: [leaving], logs: []}})
+    await call('getInstance', {params: {...crm, instance: first.id}})
+    await call('explain', {params: {...crm, target: 'web'}})
+    await call('getLogs', {params: crm})
+    const spawned = await call('spawnInstance', {params: crm, body: {service: 'web', release: 2}})
+    await call('stopInstance', {params: {...crm, instance: spawned.id}})
+    await call('stopInstance', {params: {...crm, instance: first.id}})
+    await rounds('e1', token)
+    await call('announce', {params: {...crm, name: 'db.main'}, body: {host: 'db', port: 5432}})
+    await call('getAnnouncement', {params: {...crm, name: 'db.main'}})
+    await call('getRegistry', {params: crm})
+    await call('withdraw', {params: {...crm, name: 'db.main'}})
+    await call('createRoute', {body: {name: 'home', domain: 'crm.example.com', path: '/', target: 'web.crm.service/', formation: 'crm'}})
+    await call('createRoute', {body: {name: 'old', domain: 'old.example.com', path: '/', target: 'web.crm.service/', formation: 'crm'}})
+    await call('discover', {body: {formations: {crm: 0}, routes: 0}})
+    await call('listRoutes')
+    await call('getRoute', {params: {route: 'home'}})
+    await call('changeRoute', {params: {route: 'home'}, body: {target: 'web.crm.service/x'}})
+    await call('deleteRoute', {params: {route: 'old'}})
+  })
+
+  it('is enough to drain, lose and forget executors', async () => {
+    const {token} = await call('joinExecutor', {body: descriptor('e2')})
+    await call('drainExecutor', {params: {executor: 'e1'}, body: {undo: false}})
+    const termination = {AutoScalingGroupName: '', LifecycleHookName: '', LifecycleActionToken: '', EC2InstanceId: 'e1'}
+    const capacity = {store: restricted.storeOf('capacity'), log, now: () => clock.now, release: async () => undefined}
+    await drainMachine(capacity, termination)
+    await drainMachine(capacity, {...termination, EC2InstanceId: 'e2'})
+    await call('spawnInstance', {params: crm, body: {service: 'web', release: 2, requirements: ['executor.zone == "nowhere"']}})
+    const machines = {describe: async () => group, setDesired: async () => undefined, end: async () => undefined}
+    const rules = {stage, ...capacityRulesDefault}
+    await scaleMachines({...capacity, machines, group: 'machines', rules, expressions: createExpressions()})
+    await call('drainExecutor', {params: {executor: 'e2'}, body: {undo: true}})
+    await rounds('e2', token)
+    for (let at = 0; at < 10; at++) {
+      await tick()
+      clock.now += tickMs
+    }
+    await call('listExecutors')
+    assert.equal((await call('getExecutor', {params: {executor: 'e1'}})).state, 'lost')
+    await call('forgetExecutor', {params: {executor: 'e1'}})
+    await call('joinExecutor', {body: descriptor('e2')})
+  })
+
+  it('is enough to destroy a formation with all it has', async () => {
+    await call('getFormation', {params: crm})
+    await call('announce', {params: {...crm, name: 'db.main'}, body: {host: 'db', port: 5432}})
+    await call('destroyFormation', {params: crm})
+    const {token} = await call('joinExecutor', {body: descriptor('e2')})
+    await rounds('e2', token)
+    await rounds('e2', token)
+    assert.deepEqual((await call('listFormations')).items, [])
+  })
+
+  it('was tried by every endpoint', () => {
+    assert.deepEqual(
+      (Object.keys(endpoints) as EndpointName[]).filter(name => !called.has(name)),
+      [],
+    )
+  })
+
+  it('was never too little', () => {
+    assert.deepEqual([...restricted.refused].sort(), [])
+  })
+
+  it('is not more than was used, but for little that is listed here', () => {
+    const granted = Object.keys(tableAccess).flatMap(name =>
+      tableStatements(name).flatMap(({actions, leadingKeys}) =>
+        actions.flatMap(action => leadingKeys.map(key => `${name}: ${action} ${key}`)),
+      ),
+    )
+    assert.deepEqual(granted.filter(each => !restricted.used.has(each) && !isEverybodys(each)).sort(), untried)
+  })
+})
