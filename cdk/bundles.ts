@@ -13,7 +13,7 @@ export const functionNames: readonly string[] = readdirSync(join(root, 'lambdas'
   .sort()
 
 /** Programs that run on machines and in containers. */
-const programs = {agent: 'agent/main.ts', proxy: 'proxy/main.ts'} as const
+const programs = {agent: 'agent/main.ts', 'agent-ecs': 'agent/ecs/main.ts', proxy: 'proxy/main.ts'} as const
 export type Program = keyof typeof programs
 export const programNames = Object.keys(programs) as Program[]
 

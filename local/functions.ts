@@ -2,7 +2,7 @@
 import {createAccessFunction} from '#lambdas/access/index.ts'
 import {createArtifactsFunction} from '#lambdas/artifacts/index.ts'
 import {createExecutorsFunction} from '#lambdas/executors/index.ts'
-import {createAskSts} from '#lambdas/executors/sts.ts'
+import type {ProofDeps} from '#lambdas/executors/proof.ts'
 import {createFormationsFunction} from '#lambdas/formations/index.ts'
 import {createLogsFunction} from '#lambdas/logs/index.ts'
 import type {ApiFunction} from '#lambdas/middleware.ts'
@@ -14,7 +14,6 @@ import type {Store} from '#lambdas/store/index.ts'
 import type {FunctionName} from '#shared/endpoints.ts'
 import {createExpressions} from '#shared/expressions.ts'
 import {randomId} from '#shared/ids.ts'
-import type {JoinRole} from '#shared/join-proof.ts'
 import type {Logger} from '#shared/log.ts'
 import {createOpenapi} from '#shared/openapi.ts'
 import type {BlobStore, LogStore, SecretBox} from '#shared/ports.ts'
@@ -30,8 +29,8 @@ export interface FunctionOptions {
   readonly stage: string
   /** Lets issuers of id tokens on this machine speak plain HTTP; for tests and trials. */
   readonly loopbackIssuers?: boolean
-  /** Whose EC2 machines may join by their role; none by default. */
-  readonly joinRoles?: readonly JoinRole[]
+  /** Whose EC2 machines may join by their role, and who is asked; none by default. */
+  readonly proofs?: Pick<ProofDeps, 'roles' | 'ask'>
   readonly version: string
   /** How soon agents sync again while something is under way, and when nothing is. */
   readonly timing: {readonly busyMs: number; readonly idleMs: number}
@@ -58,10 +57,12 @@ const local =
   event =>
     inner(event)
 
+const noProofs: Pick<ProofDeps, 'roles' | 'ask'> = {roles: [], ask: async () => undefined}
+
 export const createFunctions = (options: FunctionOptions): Functions => {
   const {store, now, blobs, logs, stage, version, timing, nextPollMs, box, loopbackIssuers = false} = options
   const expressions = createExpressions()
-  const proofs = {stage, roles: options.joinRoles ?? [], ask: createAskSts(fetch)}
+  const proofs = {stage, ...(options.proofs ?? noProofs)}
   const logOf = (name: string): Logger => options.log.child({function: name})
   const deps = (name: string) => ({store, now, log: logOf(name)})
   const scheduler = createSchedulerFunction({...deps('scheduler'), expressions})

@@ -4,6 +4,7 @@ import {existsSync, mkdirSync, readFileSync} from 'node:fs'
 import {readdir} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
 import {parseArgs} from 'node:util'
+import {createAskSts} from '#lambdas/executors/sts.ts'
 import {createStore, createTable} from '#lambdas/store/index.ts'
 import {slugBytesMax} from '#shared/api.ts'
 import {read, readNumber} from '#shared/config.ts'
@@ -90,9 +91,9 @@ const compose = async (log: Logger) => {
   }
   const wakeAt = (formation: string, at: number) => late.timers?.wakeAt(formation, at)
   const box = openSecretBox(paths.secretKey)
-  const joinRoles = parseJoinRoles(read(process.env, 'GILLIAM_JOIN_ROLES'))
+  const proofs = {roles: parseJoinRoles(read(process.env, 'GILLIAM_JOIN_ROLES')), ask: createAskSts(fetch)}
   const kept = {store, blobs, logs, box}
-  const functions = createFunctions({...kept, stage, version: version(), joinRoles, timing, nextPollMs, now, log, wakeAt})
+  const functions = createFunctions({...kept, stage, version: version(), proofs, timing, nextPollMs, now, log, wakeAt})
   const holds = createHolds()
   const consumers = [functions.scheduler, functions.reconciler, holds.consumer]
   const api = {...functions.api, executors: holds.wrap(functions.api.executors), registry: holds.wrap(functions.api.registry)}

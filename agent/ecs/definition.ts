@@ -67,7 +67,7 @@ export const definitionOf = (
           options: {
             'awslogs-group': settings.logGroup,
             'awslogs-region': settings.region,
-            'awslogs-stream-prefix': `${formation}/${service}/task`,
+            'awslogs-stream-prefix': `_tasks/${formation}/${service}`,
             mode: 'non-blocking',
             'max-buffer-size': '4m',
           },

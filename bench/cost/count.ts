@@ -76,6 +76,15 @@ export const startCounting = async (stage: MeteredStage) => {
   const agent = await join(stage, admin)
   const {release} = await admin.call('createRelease', {params: {formation}, body: {services: {web: definition}}})
   await admin.call('createRollout', {params: {formation}, body: {release}})
+  // What a rollout leaves to do is no part of an idle stage.
+  for (
+    let state = '';
+    state !== 'finished';
+    state = (await admin.call('getRollout', {params: {formation, release: String(release)}})).state
+  ) {
+    await agent.work()
+    await stage.tick()
+  }
   await agent.work()
   await agent.idle()
   const scale = (web: number) => async () => {

@@ -153,14 +153,17 @@ describe('a Fargate executor', {concurrency: true}, () => {
 
   it('stops: withdrawn first, SIGTERM by ECS, over when the container is', async t => {
     const {plane, ecs, start, taskOf} = await stage(t)
+    ecs.host = '127.0.0.4'
+    const ports = [{port: 80, hostPort: await listen(t, '127.0.0.4', () => 200)}]
     await start()
-    plane.assign(image('a'))
+    plane.assign(image('a', {ports}))
     const task = await taskOf('a')
     ecs.run(task)
-    await plane.reported('a', ({state}) => state === 'running')
-    plane.assign(image('a', {stop: true}))
+    await plane.reported('a', ({announced}) => announced)
+    plane.assign(image('a', {ports, stop: true}))
+    await plane.reported('a', ({state, announced}) => state === 'stopping' && !announced)
+    assert.equal(task.desiredStatus, 'RUNNING', 'callers find out first')
     await until(() => task.desiredStatus === 'STOPPED')
-    assert.equal(plane.latest('a')?.state, 'stopping')
     while (task.lastStatus !== 'DEPROVISIONING') ecs.step(task)
     const report = await plane.reported('a', ({state}) => state === 'stopped')
     assert.equal(report.exitCode, 143)

@@ -2,9 +2,11 @@
 // granted that no work here needs.
 import assert from 'node:assert/strict'
 import {after, before, describe, it} from 'node:test'
+import {signProof} from '#agent/proof.ts'
 import {tableAccess, tableStatements} from '#cdk/grants.ts'
 import {drainMachine} from '#lambdas/capacity/drain.ts'
 import {scaleMachines} from '#lambdas/capacity/scale.ts'
+import {executorTokenTtlMs} from '#lambdas/executors/join.ts'
 import {createSetupFunction} from '#lambdas/setup/index.ts'
 import {createFunctions, type Functions} from '#local/functions.ts'
 import {capacityRulesDefault} from '#shared/domain/capacity.ts'
@@ -13,6 +15,7 @@ import {createExpressions} from '#shared/expressions.ts'
 import {createLogger} from '#shared/log.ts'
 import {type EventOptions, eventOf} from '#test/lambdas/event.ts'
 import {type Issuer, startIssuer} from '#test/lambdas/issuer.ts'
+import {createSts, machine as stsMachine} from '#test/lambdas/sts.ts'
 import {startDatabase, type TestDatabase} from '#test/store/database.ts'
 import {descriptor, serviceDefinition} from '#test/store/samples.ts'
 import {type Restricted, restrict} from './restricted.ts'
@@ -42,6 +45,7 @@ describe('cdk: what functions may do with the table', () => {
   let admin: string
   let functions: Readonly<Record<string, Functions>>
   const clock = {now: 1_800_000_000_000}
+  const sts = createSts()
   const called = new Set<EndpointName>()
   const sizes = new Map<string, number>()
   const log = createLogger('test', {level: 'silent'})
@@ -65,6 +69,7 @@ describe('cdk: what functions may do with the table', () => {
       log,
       wakeAt: () => undefined,
       loopbackIssuers: true,
+      proofs: sts.proofs,
     })
 
   before(async () => {
@@ -168,7 +173,8 @@ describe('cdk: what functions may do with the table', () => {
     await call('getRelease', {params: {...crm, release: 'latest'}})
     await call('getRelease', {params: {...crm, release: '1'}})
     await call('createRollout', {params: crm, body: {release: 1}})
-    const {token} = await call('joinExecutor', {body: descriptor('e1')})
+    const {token: joinToken} = await call('createToken', {body: {name: 'hosts', scope: 'join', uses: 1}})
+    const {token} = await call('joinExecutor', {token: joinToken, body: descriptor('e1')})
     await rounds('e1', token)
     assert.equal((await call('getRollout', {params: {...crm, release: '1'}})).state, 'finished')
     await call('setTraffic', {params: {...crm, service: 'web'}, body: {weights: {'1': 1}}})
@@ -241,6 +247,25 @@ describe('cdk: what functions may do with the table', () => {
     await rounds('e2', token)
     await rounds('e2', token)
     assert.deepEqual((await call('listFormations')).items, [])
+  })
+
+  it('is enough to join by a role, renew a credential and revoke it', async () => {
+    const id = 'i-0123456789abcdef0'
+    const key = 'k'.repeat(43)
+    const own = stsMachine(id)
+    sts.machines.push(own)
+    const proof = signProof({stage: 'test', executor: id, key}, own, clock.now)
+    const {token} = await call('joinByRole', {token: undefined, body: {...descriptor(id), key, proof}})
+    clock.now += executorTokenTtlMs / 2
+    const syncAs = (credential: string) =>
+      call('syncExecutor', {token: credential, params: {executor: id}, body: {assignmentVersion: 1, reports: []}})
+    const {token: lost} = await syncAs(token)
+    const {token: next} = await syncAs(token)
+    assert.ok(lost && next)
+    const {items} = await call('listTokens')
+    const credential = items.find(({executor}: {executor?: string}) => executor === id)
+    await call('revokeToken', {params: {token: credential.id}})
+    await assert.rejects(syncAs(next), /unauthenticated/)
   })
 
   it('was tried by every endpoint', () => {

@@ -160,6 +160,15 @@ describe(`functions on the Lambda Runtime Interface, driven by ${clientName}`, (
     await until('the first tick', async () => !stage.services.messages.includes(ticks[0] as never), 15_000)
   })
 
+  it('ask for a machine when something waits that only one more would fit, and for one only', async () => {
+    const requirements = ['"ec2" in executor.tags && executor.type == "t4g.medium"']
+    const {id} = await client.call('spawnInstance', {params: crm, body: {service: 'web', release: 1, requirements}})
+    await invoke('capacity', scheduled())
+    await invoke('capacity', scheduled())
+    assert.deepEqual(stage.services.group.asked, ['DescribeAutoScalingGroups', 'SetDesiredCapacity 2', 'DescribeAutoScalingGroups'])
+    await client.call('stopInstance', {params: {...crm, instance: id}})
+  })
+
   it('end what is destroyed', async () => {
     await client.call('destroyFormation', {params: crm})
     await until('its end', async () => (await client.call('listFormations')).items.length === 0)
@@ -181,6 +190,7 @@ describe(`functions on the Lambda Runtime Interface, driven by ${clientName}`, (
       }),
     }
     assert.deepEqual(await invoke('capacity', {Records: [termination]}), {batchItemFailures: []})
+    assert.equal(stage.services.group.asked.at(-1), 'CompleteLifecycleAction t1')
     const [executor] = (await client.call('listExecutors')).items
     assert.equal(executor?.state, 'draining')
   })

@@ -4,6 +4,7 @@ import {createHash, createHmac, randomBytes, randomUUID} from 'node:crypto'
 import {once} from 'node:events'
 import {createServer, type IncomingMessage, type ServerResponse} from 'node:http'
 import type {AddressInfo} from 'node:net'
+import {answerAutoScaling, type ScalingGroup} from './auto-scaling.ts'
 
 interface LogEvent {
   readonly logStreamName: string
@@ -28,6 +29,7 @@ export interface Services {
   readonly messages: Message[]
   /** What CloudFormation was answered. */
   readonly answers: Json[]
+  readonly group: ScalingGroup
   readonly stop: () => Promise<void>
 }
 
@@ -171,7 +173,9 @@ const read = async (request: IncomingMessage): Promise<Buffer> => {
 
 /** Starts them all on one port of 127.0.0.1. */
 export const startServices = async (): Promise<Services> => {
-  const state = {blobs: new Map<string, Buffer>(), parameters: new Map<string, string>(), events: [], messages: [], answers: [] as Json[]}
+  const group: ScalingGroup = {desired: 1, asked: []}
+  const kept = {blobs: new Map<string, Buffer>(), parameters: new Map<string, string>()}
+  const state = {...kept, events: [], messages: [], answers: [] as Json[], group}
   const operations: Readonly<Record<string, (input: Json) => Json>> = {
     ...createLogs(state.events),
     ...createQueue(state.messages),
@@ -183,10 +187,8 @@ export const startServices = async (): Promise<Services> => {
     const url = new URL(request.url ?? '', 'http://services')
     const body = await read(request)
     const target = request.headers['x-amz-target']
-    if (request.method === 'POST' && /Action=CompleteLifecycleAction/.test(body.toString())) {
-      const answer = '<CompleteLifecycleActionResponse><CompleteLifecycleActionResult/></CompleteLifecycleActionResponse>'
-      return void response.setHeader('content-type', 'text/xml').end(answer)
-    }
+    const scaled = request.method === 'POST' ? answerAutoScaling(state.group, body.toString()) : undefined
+    if (scaled !== undefined) return void response.setHeader('content-type', 'text/xml').end(scaled)
     if (url.pathname === '/cloudformation') {
       state.answers.push(JSON.parse(body.toString()) as Json)
       return void response.end()

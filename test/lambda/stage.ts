@@ -98,6 +98,7 @@ const startFunctions = async (
     GILLIAM_WAKE_QUEUE: `${services.url}/111122223333/wakes`,
     GILLIAM_TOKEN_PATH: '/gilliam-tokens/test',
     GILLIAM_SECRET_KEY: 'key',
+    GILLIAM_MACHINE_GROUP: 'machines',
   }
   const envOf = (name: string): Record<string, string> => ({
     ...Object.fromEntries((variables.get(name) ?? []).map(variable => [variable, values[variable] ?? ''])),

@@ -20,6 +20,18 @@ const refusal = (message: string): Error => Object.assign(new Error(message), {n
 
 export const groupName = 'machines'
 
+const described = (machines: readonly FakeMachine[]) => ({
+  AutoScalingGroupName: groupName,
+  AvailabilityZones: ['a', 'b'],
+  Instances: machines.map(({id, type, zone, state}) => {
+    return {InstanceId: id, InstanceType: type, AvailabilityZone: zone, LifecycleState: state, HealthStatus: 'Healthy'}
+  }),
+  MixedInstancesPolicy: {
+    LaunchTemplate: {Overrides: [{InstanceType: 't4g.medium'}, {InstanceType: 'm7g.medium'}]},
+    InstancesDistribution: {OnDemandPercentageAboveBaseCapacity: 100},
+  },
+})
+
 /** Puts the group behind `client`. `next` makes it launch and start what is desired. */
 export const fakeGroup = (client: AutoScalingClient, {min, max}: {min: number; max: number}) => {
   const mock = mockClient(client)
@@ -30,17 +42,7 @@ export const fakeGroup = (client: AutoScalingClient, {min, max}: {min: number; m
 
   mock.on(DescribeAutoScalingGroupsCommand).callsFake(({AutoScalingGroupNames}: {AutoScalingGroupNames: string[]}) => {
     if (!AutoScalingGroupNames.includes(groupName)) return {AutoScalingGroups: []}
-    const Instances = machines.map(({id, type, zone, state}) => {
-      return {InstanceId: id, InstanceType: type, AvailabilityZone: zone, LifecycleState: state, HealthStatus: 'Healthy'}
-    })
-    const MixedInstancesPolicy = {
-      LaunchTemplate: {Overrides: [{InstanceType: 't4g.medium'}, {InstanceType: 'm7g.medium'}]},
-      InstancesDistribution: {OnDemandPercentageAboveBaseCapacity: 100},
-    }
-    const sizes = {MinSize: min, MaxSize: max, DesiredCapacity: desired}
-    return {
-      AutoScalingGroups: [{AutoScalingGroupName: groupName, ...sizes, AvailabilityZones: ['a', 'b'], Instances, MixedInstancesPolicy}],
-    }
+    return {AutoScalingGroups: [{...described(machines), MinSize: min, MaxSize: max, DesiredCapacity: desired}]}
   })
   mock.on(SetDesiredCapacityCommand).callsFake(({DesiredCapacity}: {DesiredCapacity: number}) => {
     calls.push(`desired ${DesiredCapacity}`)
