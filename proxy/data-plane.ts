@@ -84,16 +84,15 @@ const createDiscovery = (options: DataPlaneOptions, directory: Directory): Disco
 /** Makes all parts; nothing runs yet. */
 const assemble = (options: DataPlaneOptions, draining: () => boolean) => {
   const {limits, log, random} = options
-  const turn = new Turn(options.now)
-  const {now} = turn
+  const turn = new Turn({now: options.now, steady: () => performance.now()})
+  const {now, steady} = turn
   const directory = new Directory({compile: compilePattern, withRoutes: options.role === 'router'})
   const discovery = createDiscovery({...options, now}, directory)
   const metrics = createMetrics(directory, now)
   // A fault of ours ends the connection it happened on, not the process.
   const onFault = (error: unknown): void => log.error({err: error}, 'a request could not be served')
   // Not by the time of day: when that is set forward or back, everything would end at once, or nothing in time.
-  const steady = new Turn(() => performance.now())
-  const deadlines = new Deadlines(steady.now, shortestMs(limits), onFault)
+  const deadlines = new Deadlines(steady, shortestMs(limits), onFault)
   const shared = {limits, deadlines, readBuffer: createReadBuffer(), turn, onFault}
   const upstreams = new Upstreams(shared, options.zone)
   const outside = createOutside(shared)
@@ -110,11 +109,25 @@ const assemble = (options: DataPlaneOptions, draining: () => boolean) => {
       ? createRouter(() => (directory.loaded ? directory.table : undefined), {buckets, now})
       : createForwarder(options.outside)
   const tracing = {ids: new Ids(), random, sampledShare: options.tracesSampledShare}
-  const elapsed = (): number => performance.now()
   const self = {role, pseudonym: options.pseudonym}
   const attempts = new Attempts({now, random}, metrics)
   const candidates = new Candidates(upstreams, random)
-  const parts = {self, discovery, candidates, attempts, onFault, outside, limits, deadlines, report, tracing, draining, now, elapsed, date}
+  const parts = {
+    self,
+    discovery,
+    candidates,
+    attempts,
+    onFault,
+    outside,
+    limits,
+    deadlines,
+    report,
+    tracing,
+    draining,
+    now,
+    elapsed: steady,
+    date,
+  }
   const tunnels = new Tunnels({...parts, shared, opened: () => metrics.tunnels.inc(), closed: () => metrics.tunnels.dec()})
   const listener = new Listener({traffic: new Traffic(parts), tunnels, shared, date})
   return {directory, discovery, buckets, metrics, lines, deadlines, upstreams, outside, tunnels, listener}

@@ -6,25 +6,42 @@ interface Departing {
   readonly depart: () => void
 }
 
+/** Clocks that tell milliseconds. */
+interface Clocks {
+  /** Since the epoch. */
+  readonly now: () => number
+  /** Since any moment, with fractions; nobody sets it forward or back. */
+  readonly steady: () => number
+}
+
 export class Turn {
-  readonly #clock: () => number
+  readonly #clocks: Clocks
   #due: Departing[] = []
   #isSet = false
   /** 0 until somebody asks. */
   #now = 0
+  #steady = 0
 
-  /** `clock` tells milliseconds since the epoch, or since any moment. */
-  constructor(clock: () => number) {
-    this.#clock = clock
+  constructor(clocks: Clocks) {
+    this.#clocks = clocks
   }
 
-  /** Milliseconds by the clock, the same for a whole turn. Work that takes longer than a turn's usual millisecond has to ask a clock. */
+  /** The time of day, as it was when it was first asked for in this turn: a turn rarely takes longer than a millisecond. */
   readonly now = (): number => {
     if (this.#now === 0) {
-      this.#now = this.#clock()
+      this.#now = this.#clocks.now()
       this.#set()
     }
     return this.#now
+  }
+
+  /** The same for deadlines and durations. */
+  readonly steady = (): number => {
+    if (this.#steady === 0) {
+      this.#steady = this.#clocks.steady()
+      this.#set()
+    }
+    return this.#steady
   }
 
   /** Calls `depart` when the turn ends. */
@@ -42,6 +59,7 @@ export class Turn {
   readonly #end = (): void => {
     this.#isSet = false
     this.#now = 0
+    this.#steady = 0
     const due = this.#due
     if (due.length === 0) return
     this.#due = []

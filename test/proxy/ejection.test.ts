@@ -40,7 +40,13 @@ describe('an instance that dies', () => {
     now = 1_000_000
     ejections = 0
     deadlines = new Deadlines(() => now, 1_000, onFault)
-    upstreams = new Upstreams({limits: limitsDefault, deadlines, readBuffer: createReadBuffer(), turn: new Turn(Date.now), onFault})
+    upstreams = new Upstreams({
+      limits: limitsDefault,
+      deadlines,
+      readBuffer: createReadBuffer(),
+      turn: new Turn({now: Date.now, steady: () => performance.now()}),
+      onFault,
+    })
     attempts = new Attempts({now: () => now, random: () => 0}, {retried: () => undefined, ejected: () => (ejections += 1)})
     dead = at('aaaaaaaaaa', 0)
     well = at('bbbbbbbbbb', 0)

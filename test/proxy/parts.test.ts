@@ -134,7 +134,13 @@ test('a traffic choice picks the release, unless the address names an instance',
   const deadlines = new Deadlines(Date.now, 1_000, assert.ifError)
   t.after(() => deadlines.stop())
   const candidates = new Candidates(
-    new Upstreams({limits: limitsDefault, deadlines, readBuffer: createReadBuffer(), turn: new Turn(Date.now), onFault: assert.ifError}),
+    new Upstreams({
+      limits: limitsDefault,
+      deadlines,
+      readBuffer: createReadBuffer(),
+      turn: new Turn({now: Date.now, steady: () => performance.now()}),
+      onFault: assert.ifError,
+    }),
     () => 0,
   )
   const endpoint = (id: string, release?: number) => ({service: 'web', id, host: 'h', ports: {'80': 1}, ...(release && {release})})

@@ -28,7 +28,13 @@ describe('a pool', () => {
     await once(server, 'listening')
     now = 0
     deadlines = new Deadlines(() => now, 1_000, onFault)
-    const shared = {limits: limitsDefault, deadlines, readBuffer: createReadBuffer(), turn: new Turn(Date.now), onFault}
+    const shared = {
+      limits: limitsDefault,
+      deadlines,
+      readBuffer: createReadBuffer(),
+      turn: new Turn({now: Date.now, steady: () => performance.now()}),
+      onFault,
+    }
     pool = new Pool({host: '127.0.0.1', port: (server.address() as AddressInfo).port}, shared)
   })
 

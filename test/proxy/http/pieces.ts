@@ -81,7 +81,7 @@ export const connectionReads = (pieces: readonly Buffer[], taken: (request: Hear
   new ClientConnection(wire as never, {
     limits: {...limitsDefault, ...headLimits},
     deadlines,
-    turn: new Turn(Date.now),
+    turn: new Turn({now: Date.now, steady: () => performance.now()}),
     serve,
     refuse,
     onClosed: () => undefined,
