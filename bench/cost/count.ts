@@ -29,6 +29,9 @@ const minus = (a: Units, b: Units): Units => ({
   writeUnits: round(a.writeUnits - b.writeUnits, 3),
 })
 
+/** A rollout of one instance that has not finished after this long never will. */
+const rolloutMsMax = 60_000
+
 const repeat = async (times: number, work: () => Promise<unknown>): Promise<void> => {
   for (let at = 0; at < times; at++) await work()
 }
@@ -77,13 +80,12 @@ export const startCounting = async (stage: MeteredStage) => {
   const {release} = await admin.call('createRelease', {params: {formation}, body: {services: {web: definition}}})
   await admin.call('createRollout', {params: {formation}, body: {release}})
   // What a rollout leaves to do is no part of an idle stage.
-  for (
-    let state = '';
-    state !== 'finished';
-    state = (await admin.call('getRollout', {params: {formation, release: String(release)}})).state
-  ) {
+  const deadline = performance.now() + rolloutMsMax
+  for (let state = ''; state !== 'finished'; ) {
+    if (performance.now() > deadline) throw new Error(`the rollout is “${state}” after ${rolloutMsMax} ms of work and ticks`)
     await agent.work()
     await stage.tick()
+    state = (await admin.call('getRollout', {params: {formation, release: String(release)}})).state
   }
   await agent.work()
   await agent.idle()
