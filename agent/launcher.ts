@@ -3,12 +3,12 @@ import {accessSync, constants, existsSync} from 'node:fs'
 import {mkdir, rename, rm} from 'node:fs/promises'
 import {delimiter, join} from 'node:path'
 import type {Assignment} from '#shared/domain/assignment.ts'
-import type {SlugReference} from '#shared/domain/release.ts'
+import {limitsDefault, type SlugReference} from '#shared/domain/release.ts'
 import {commandOf, portsOf} from './auxiliary.ts'
 import {type ExecutorEnvironment, environmentOf} from './environment.ts'
 import type {InstanceRecord} from './instance.ts'
 import type {Ports} from './ports.ts'
-import type {Running, Runtime} from './runtime/runtime.ts'
+import type {Bounds, Running, Runtime} from './runtime/runtime.ts'
 import {copyTree} from './slugs/copy.ts'
 import type {Slugs} from './slugs/slugs.ts'
 
@@ -111,7 +111,12 @@ export class Launcher implements Launching {
     await this.#clear(directory)
     if (signal.aborted) return {outcome: 'cancelled'}
     const given = {ports: allocation.ports, first: portsOf(assignment)[0]?.port, home: join(directory, 'run')}
-    const running = await runtime.start({directory, command, environment: environmentOf(assignment, environment, given)})
+    const running = await runtime.start({
+      directory,
+      command,
+      environment: environmentOf(assignment, environment, given),
+      bounds: boundsOf(assignment),
+    })
     return {outcome: 'started', running}
   }
 
@@ -123,6 +128,9 @@ export class Launcher implements Launching {
     await found.running.ended
   }
 }
+
+/** What an instance may take of its executor. */
+export const boundsOf = ({resources, limits = limitsDefault}: Assignment): Bounds => ({...resources, ...limits})
 
 /** Makes the instance's folder with its own copy of the slug in `run/`, unless an earlier start did: what it wrote there stays over restarts. */
 const prepare = async (directory: string, source: string | undefined): Promise<void> => {

@@ -7,6 +7,16 @@ export interface StartSpec {
   readonly command: string
   /** Its whole environment. */
   readonly environment: Readonly<Record<string, string>>
+  /** What it may take; a runtime that can not enforce one of them says so when it is made, and never pretends. */
+  readonly bounds: Bounds
+}
+
+/** The most an instance may take. */
+export interface Bounds {
+  readonly cpuMilli: number
+  readonly memoryMib: number
+  readonly pidsMax: number
+  readonly filesMax: number
 }
 
 /** Something that runs, started now or found after the agent's own restart. */

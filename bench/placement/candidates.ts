@@ -1,9 +1,10 @@
 // Who is measured: Gilliam’s own placement, and two ways others place, over the same executors and the same compiled expressions in the same process.
+
 import type {Executor} from '#shared/domain/executor.ts'
 import {type PendingInstance, place} from '#shared/domain/placement.ts'
 import {type CompiledRank, type CompiledRequirement, type Expressions, rankOfFailure} from '#shared/domain/placement-rules.ts'
 import {PlacementState} from '#shared/domain/placement-state.ts'
-import {rankDefault} from '#shared/domain/release.ts'
+import {offersRuntime, rankDefault} from '#shared/domain/release.ts'
 import {createExpressions} from '#shared/expressions.ts'
 import {benchNow, randomFrom} from './generate.ts'
 
@@ -59,7 +60,7 @@ class OneByOne {
   /** The rank at this executor, or undefined when it can not run the instance. */
   score(at: number, instance: PendingInstance, {requirements, rank}: Compiled): number | undefined {
     const executor = this.state.executors[at] as Executor
-    if (this.state.open[at] === 0 || !executor.runtimes.includes(instance.runtime) || !this.state.fits(at, instance.resources))
+    if (this.state.open[at] === 0 || !offersRuntime(executor.runtimes, instance.runtime) || !this.state.fits(at, instance.resources))
       return undefined
     const facts = this.state.factsFor(at, instance.formation, `${instance.formation}/${instance.service}`)
     for (const requirement of requirements) if (requirement.evaluate(facts) !== true) return undefined

@@ -13,6 +13,7 @@ import {
   PortDefinition,
   ReleaseNumber,
   Resources,
+  RunOptions,
   ServiceName,
   Slug,
 } from './fields.ts'
@@ -118,6 +119,7 @@ export const Assignment = z
     type: z.string().optional(),
     script: z.string().optional(),
     image: z.string().optional(),
+    ...RunOptions,
     slug: Slug.optional(),
     env: Env,
     ports: z.array(PortDefinition),

@@ -49,6 +49,26 @@ export const ReleaseNumber = z.int().min(1)
 export const Resources = z
   .strictObject({cpuMilli: z.int().min(0).max(1_024_000), memoryMib: z.int().min(0).max(16_777_216)})
   .meta({id: 'Resources'})
+export const Args = z.array(z.string().max(4_096)).max(64)
+export const Program = z.strictObject({name: z.string().min(1).max(64), install: z.string().max(256)})
+export const Limits = z
+  .strictObject({pidsMax: z.int().min(1).max(4_194_304), filesMax: z.int().min(16).max(1_048_576)})
+  .meta({id: 'Limits'})
+export const User = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,31})?$/, '`UID`, `UID:GID` or names')
+export const Volume = z.strictObject({path: z.string().regex(/^\/[A-Za-z0-9_./-]{1,255}$/, 'an absolute path')}).meta({id: 'Volume'})
+export const OnLost = z
+  .strictObject({action: z.enum(['replace', 'keep', 'stop']), afterMs: z.int().min(0).max(86_400_000)})
+  .meta({id: 'OnLost'})
+/** How a service is run, besides its `script` and `image`; releases and assignments say it alike. */
+export const RunOptions = {
+  args: Args.optional(),
+  program: Program.optional(),
+  limits: Limits.optional(),
+  readOnly: z.boolean().optional(),
+  user: User.optional(),
+  volume: Volume.optional(),
+  onLost: OnLost.optional(),
+}
 export const PortDefinition = z.strictObject({port: Port, hostPort: Port.optional()}).meta({id: 'PortDefinition'})
 export const HealthCheck = z
   .strictObject({

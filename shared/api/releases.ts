@@ -11,6 +11,7 @@ import {
   PortDefinition,
   ReleaseNumber,
   Resources,
+  RunOptions,
   ServiceName,
   Slug,
 } from './fields.ts'
@@ -21,6 +22,11 @@ export const ServiceDefinition = z
     type: z.string().max(64).optional(),
     script: z.string().min(1).max(4_096).optional(),
     image: z.string().min(1).max(512).optional(),
+    ...RunOptions,
+    injects: z
+      .record(EnvName, z.string().max(1_024))
+      .optional()
+      .describe('variables that services which require this one get; `{host}` and `{port}` stand for its address'),
     ports: z.array(PortDefinition).max(16),
     env: Env,
     scale: z.int().min(0).max(desiredInstancesMax),

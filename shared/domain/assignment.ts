@@ -1,6 +1,6 @@
 // What an executor is told to run. Pure data, made of an instance and its release.
 import type {InstanceState} from './instance.ts'
-import type {HealthCheck, PortDefinition, Resources, ServiceKind, SlugReference} from './release.ts'
+import type {HealthCheck, Limits, OnLost, PortDefinition, Resources, ServiceKind, SlugReference, VolumeDefinition} from './release.ts'
 
 export interface Assignment {
   readonly formation: string
@@ -11,6 +11,13 @@ export interface Assignment {
   readonly type?: string
   readonly script?: string
   readonly image?: string
+  readonly args?: readonly string[]
+  readonly program?: {readonly name: string; readonly install: string}
+  readonly limits?: Limits
+  readonly readOnly?: boolean
+  readonly user?: string
+  readonly volume?: VolumeDefinition
+  readonly onLost?: OnLost
   readonly slug?: SlugReference
   /** Release and service environment, merged; without what the agent adds. */
   readonly env: Readonly<Record<string, string>>

@@ -1,4 +1,5 @@
 // A machine, or a virtual pool, that runs instances: what it is, what it has left, and whether it is alive. Pure data.
+import type {RuntimeName} from './release.ts'
 
 /** What an agent says of its machine when it joins. */
 export interface ExecutorDescriptor {
@@ -12,7 +13,7 @@ export interface ExecutorDescriptor {
   readonly network: string
   readonly tags: readonly string[]
   readonly labels: Readonly<Record<string, string>>
-  readonly runtimes: readonly ('docker' | 'process')[]
+  readonly runtimes: readonly RuntimeName[]
   readonly cpuMilli: number
   readonly memoryMib: number
   /** Currency units per hour, as the operator likes; 0 when unknown. */

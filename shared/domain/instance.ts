@@ -1,5 +1,5 @@
 // One running copy of a service: its states and how they may follow each other. Pure data.
-import type {PlacementRules, PortDefinition, Resources} from './release.ts'
+import type {PlacementRules, PortDefinition, Resources, RuntimeName} from './release.ts'
 
 /** Which state may follow which. Everything that changes an instance's state asks this table. */
 export const transitions = {
@@ -48,7 +48,7 @@ export interface Instance extends PlacementRules {
   readonly origin: InstanceOrigin
   readonly state: InstanceState
   readonly resources: Resources
-  readonly runtime: 'docker' | 'process'
+  readonly runtime: RuntimeName | 'either'
   /** The service's ports, with what `spawn -p` added or fixed. */
   readonly ports: readonly PortDefinition[]
   /** Written once, by the scheduler. */

@@ -1,7 +1,9 @@
 // Why an executor can not take an instance, each reason with the change that would remove it. Owns the words and their order; pure.
+
 import type {Executor} from './executor.ts'
 import type {ExecutorFacts} from './placement-facts.ts'
 import {type CompiledRequirement, hostPortsOf, type PlacementRequest} from './placement-rules.ts'
+import {offersRuntime} from './release.ts'
 
 /** One reason, and what to change about it: `effort` orders changes, smallest first. */
 export interface Reason {
@@ -78,9 +80,9 @@ export const reasonsAgainst = (
   const reasons: Reason[] = []
   const closed = closedReason(executor, now)
   if (closed !== undefined) reasons.push(closed)
-  if (!executor.runtimes.includes(request.runtime))
+  if (!offersRuntime(executor.runtimes, request.runtime))
     reasons.push({
-      reason: `has no ${request.runtime} runtime`,
+      reason: `has no ${request.runtime === 'either' ? '' : `${request.runtime} `}runtime`,
       change: `offer the ${request.runtime} runtime`,
       effort: effort.runtime,
     })

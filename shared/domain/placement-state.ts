@@ -4,7 +4,7 @@ import type {Instance} from './instance.ts'
 import {ExecutorFacts} from './placement-facts.ts'
 import {isOpen} from './placement-refusals.ts'
 import type {PlacedInstance} from './placement-rules.ts'
-import type {Resources} from './release.ts'
+import {offersRuntime, type Resources} from './release.ts'
 
 /** Code unit order: the same everywhere, unlike a locale’s. */
 export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
@@ -52,7 +52,7 @@ export class PlacementState {
   offering(runtime: Instance['runtime']): Uint8Array {
     const known = this.#offering.get(runtime)
     if (known !== undefined) return known
-    const offering = this.open.map((open, at) => (open === 1 && this.executors[at]?.runtimes.includes(runtime) ? 1 : 0))
+    const offering = this.open.map((open, at) => (open === 1 && offersRuntime((this.executors[at] as Executor).runtimes, runtime) ? 1 : 0))
     this.#offering.set(runtime, offering)
     return offering
   }

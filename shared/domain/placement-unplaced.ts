@@ -1,9 +1,11 @@
 // Why instances fit nowhere after everything else of a plan was placed: reasons counted over all executors, in detail for the nearest. Pure.
+
 import type {Executor} from './executor.ts'
 import type {PlacementRules} from './placement-pool.ts'
 import {changeOf, effortOf, reasonsAgainst} from './placement-refusals.ts'
 import type {Expressions, PlacementRequest} from './placement-rules.ts'
 import {compareText, type PlacementState} from './placement-state.ts'
+import {offersRuntime} from './release.ts'
 
 /** Executors whose refusals a plan words in detail, the nearest to fitting first; the others are counted. `explain` words all. */
 export const refusalsPerPlanMax = 20
@@ -46,7 +48,7 @@ const distance = (
     sum += 10 + effort
   }
   if (state.open[at] === 0) add(0, executor.state === 'draining' ? 0.5 : 6)
-  if (!executor.runtimes.includes(request.runtime)) add(1, 5)
+  if (!offersRuntime(executor.runtimes, request.runtime)) add(1, 5)
   if (cpuMissing > 0) add(2, 1 + Math.min(1, cpuMissing / executor.cpuMilli))
   if (memoryMissing > 0) add(3, 1 + Math.min(1, memoryMissing / executor.memoryMib))
   if (state.hasHostPorts(at, rules.hostPorts)) add(4, 2)

@@ -32,6 +32,33 @@ export interface HealthCheck {
 
 export const healthDefault = {intervalMs: 2_000, timeoutMs: 2_000, startTimeoutMs: 30_000} as const
 
+/** Ends of what one instance may take, besides the memory and CPU of {@link Resources}. */
+export interface Limits {
+  /** Processes and threads at once. */
+  readonly pidsMax: number
+  /** Open files of one process. */
+  readonly filesMax: number
+}
+
+/** What an instance gets when a manifest sets no limits. */
+export const limitsDefault: Limits = {pidsMax: 1_024, filesMax: 65_536}
+
+/** Storage of an auxiliary that outlives its instances. It stays with the executor that made it. */
+export interface VolumeDefinition {
+  /** Where a container finds it; a process finds it in `$VOLUME`. */
+  readonly path: string
+}
+
+/**
+ * What becomes of an instance whose executor is not heard from. `replace`: given up and made anew elsewhere. `keep`: waited for, for ever. `stop`: its own
+ * agent stops it, and only then is it made anew, so that there are never two.
+ */
+export interface OnLost {
+  readonly action: 'replace' | 'keep' | 'stop'
+  /** After the executor's last sync. Nothing for `keep`. */
+  readonly afterMs: number
+}
+
 /** Where an instance may run (all requirements hold) and where it should (highest rank first). CEL texts. */
 export interface PlacementRules {
   readonly requirements: readonly string[]
@@ -51,8 +78,21 @@ export interface ServiceDefinition extends PlacementRules {
   readonly type?: string
   /** A shell command, run in the unpacked slug. */
   readonly script?: string
-  /** A container image; runs only on executors with the `docker` runtime. */
+  /** A container image; needs the `docker` runtime, unless there is a `script` as well. */
   readonly image?: string
+  /** What the image's entry point gets, instead of what the image says. */
+  readonly args?: readonly string[]
+  /** The program `script` needs on the executor's PATH, and how it is installed. */
+  readonly program?: {readonly name: string; readonly install: string}
+  readonly limits?: Limits
+  /** A container's root file system can not be written. */
+  readonly readOnly?: boolean
+  /** Who a container runs as, `UID[:GID]` or a name the image knows, instead of what the image says. */
+  readonly user?: string
+  readonly volume?: VolumeDefinition
+  /** Variables that services which require this one get; `{host}`, `{port}` and parameters stand for their values. */
+  readonly injects?: Readonly<Record<string, string>>
+  readonly onLost?: OnLost
   readonly ports: readonly PortDefinition[]
   readonly env: Readonly<Record<string, string>>
   /** Instances wanted when it is first deployed. */
@@ -87,9 +127,18 @@ export interface Release {
   readonly services: Readonly<Record<string, ServiceDefinition>>
 }
 
-/** The runtime an executor must offer to run this service. */
-export const runtimeOf = (service: Pick<ServiceDefinition, 'image'>): 'docker' | 'process' =>
-  service.image === undefined ? 'process' : 'docker'
+/** What an executor may offer: `docker` runs images, `process` runs scripts. */
+export type RuntimeName = 'docker' | 'process'
+
+/** The runtime an executor must offer to run this service; either will do for what says how it is run by each. */
+export const runtimeOf = ({image, script}: Pick<ServiceDefinition, 'image' | 'script'>): RuntimeName | 'either' => {
+  if (image === undefined) return 'process'
+  return script === undefined ? 'docker' : 'either'
+}
+
+/** Whether something that offers these runtimes can run what needs `runtime`. */
+export const offersRuntime = (offered: readonly RuntimeName[], runtime: RuntimeName | 'either'): boolean =>
+  runtime === 'either' ? offered.length > 0 : offered.includes(runtime)
 
 export const servicesPerReleaseMax = 200
 export const desiredInstancesMax = 1_000

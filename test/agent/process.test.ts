@@ -6,7 +6,7 @@ import {type TestContext, test} from 'node:test'
 import {isAlive, parseStat, readBootId, statOf} from '#agent/runtime/proc.ts'
 import {createProcessRuntime} from '#agent/runtime/process.ts'
 import {processesOf, temporaryFolder} from './fixtures.ts'
-import {runtimeContract} from './runtime-contract.ts'
+import {bounds, runtimeContract} from './runtime-contract.ts'
 import {until} from './wait.ts'
 
 runtimeContract('process', createProcessRuntime)
@@ -20,7 +20,7 @@ test('an agent that looks while a start of its predecessor is under way finds it
   for (let n = 0; n < 20; n++) {
     const directory = temporaryFolder(t)
     mkdirSync(join(directory, 'run'))
-    const starting = createProcessRuntime().start({directory, command: 'touch ran; sleep 1000', environment: {}})
+    const starting = createProcessRuntime().start({directory, command: 'touch ran; sleep 1000', environment: {}, bounds})
     const found = await createProcessRuntime().find(directory)
     const running = await starting
     if (found.state === 'absent') {
@@ -36,7 +36,7 @@ const startDaemon = async (t: TestContext, id: string, command: string) => {
   const directory = join(temporaryFolder(t), `crm.users.${id}`)
   mkdirSync(join(directory, 'run'), {recursive: true})
   const environment = {PATH: process.env.PATH ?? '', GILLIAM_FORMATION: 'crm', GILLIAM_SERVICE: 'users', GILLIAM_INSTANCE: id}
-  return {directory, running: await createProcessRuntime().start({directory, command, environment})}
+  return {directory, running: await createProcessRuntime().start({directory, command, environment, bounds})}
 }
 
 test('a daemon that left the group of its start ends with it', async t => {

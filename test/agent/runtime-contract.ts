@@ -13,6 +13,8 @@ const folderFor = (t: TestContext): string => {
   return directory
 }
 
+/** Ample for all of them. */
+export const bounds = {cpuMilli: 100, memoryMib: 64, pidsMax: 256, filesMax: 1_024}
 const environment = {PATH: process.env.PATH ?? '', GREETING: 'hello'}
 
 const isRunning = (found: Found): found is {state: 'running'; running: Running} => found.state === 'running'
@@ -20,7 +22,7 @@ const isRunning = (found: Found): found is {state: 'running'; running: Running} 
 /** `create` makes a runtime as a newly started agent would: it knows nothing of what earlier ones started. */
 export const runtimeContract = (name: string, create: () => Runtime): void => {
   const start = async (t: TestContext, directory: string, command: string): Promise<Running> => {
-    const running = await create().start({directory, command, environment})
+    const running = await create().start({directory, command, environment, bounds})
     t.after(async () => {
       running.kill()
       await running.ended
@@ -93,6 +95,6 @@ export const runtimeContract = (name: string, create: () => Runtime): void => {
   test(`${name}: a start that can not be made throws`, async t => {
     const directory = join(temporaryFolder(t), 'nothing')
     mkdirSync(directory)
-    await assert.rejects(create().start({directory, command: 'true', environment}))
+    await assert.rejects(create().start({directory, command: 'true', environment, bounds}))
   })
 }

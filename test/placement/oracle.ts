@@ -1,8 +1,10 @@
 // Placement as its rules read, without any cleverness: what the real one must agree with.
+
 import type {Executor} from '#shared/domain/executor.ts'
 import type {PendingInstance} from '#shared/domain/placement.ts'
 import {ExecutorFacts} from '#shared/domain/placement-facts.ts'
 import {type Expressions, type PlacedInstance, rankOfFailure} from '#shared/domain/placement-rules.ts'
+import {offersRuntime} from '#shared/domain/release.ts'
 import {now} from './arbitraries.ts'
 
 const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
@@ -26,7 +28,7 @@ export const canTake = (
   return (
     executor.state === 'ready' &&
     executor.leaseExpiresAt > now &&
-    executor.runtimes.includes(instance.runtime) &&
+    offersRuntime(executor.runtimes, instance.runtime) &&
     executor.cpuMilliUsed + instance.resources.cpuMilli <= executor.cpuMilli &&
     executor.memoryMibUsed + instance.resources.memoryMib <= executor.memoryMib &&
     instance.ports.every(({hostPort}) => hostPort === undefined || !executor.hostPorts.includes(hostPort)) &&

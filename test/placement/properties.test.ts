@@ -1,10 +1,12 @@
 // Properties of every plan, over random executors and instances, against the definition in oracle.ts.
+
 import assert from 'node:assert/strict'
 import {test} from 'node:test'
 import fc from 'fast-check'
 import type {Executor} from '#shared/domain/executor.ts'
 import {type PendingInstance, type Plan, place} from '#shared/domain/placement.ts'
 import {explain} from '#shared/domain/placement-explain.ts'
+import {offersRuntime} from '#shared/domain/release.ts'
 import {createExpressions} from '#shared/expressions.ts'
 import {executors, now, pending, placed} from './arbitraries.ts'
 import {canTake, placeByDefinition} from './oracle.ts'
@@ -39,7 +41,7 @@ test('an executor is never given more than it has', () => {
         const memory = given.reduce((sum, {resources}) => sum + resources.memoryMib, executor.memoryMibUsed)
         const ports = [...executor.hostPorts, ...given.flatMap(each => each.ports.flatMap(({hostPort}) => hostPort ?? []))]
         assert.ok(cpu <= executor.cpuMilli && memory <= executor.memoryMib)
-        assert.ok(given.every(({runtime}) => executor.runtimes.includes(runtime)))
+        assert.ok(given.every(({runtime}) => offersRuntime(executor.runtimes, runtime)))
         if (given.some(each => each.ports.some(({hostPort}) => hostPort !== undefined))) assert.equal(new Set(ports).size, ports.length)
         assert.ok(executor.state === 'ready' && executor.leaseExpiresAt > now)
       }
