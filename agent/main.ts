@@ -2,7 +2,7 @@
 import {createLogger} from '#shared/log.ts'
 import {processesHere} from './processes.ts'
 import {runAgent} from './run.ts'
-import {readSettings} from './settings.ts'
+import {readSettings, withLabels} from './settings.ts'
 
 const fail = (error: unknown): never => {
   process.stderr.write(`gilliam agent: ${error instanceof Error ? error.message : error}\n`)
@@ -11,13 +11,13 @@ const fail = (error: unknown): never => {
 
 const settings = await readSettings(process.env, process.execPath).catch(fail)
 const log = createLogger('agent', {level: settings.logLevel})
-const world = {
-  ...processesHere(),
-  log,
-  wallClock: Date.now,
-  random: Math.random,
+
+const start = () => {
+  const {enforced, ...home} = processesHere(settings, log)
+  const world = {...home, log, wallClock: Date.now, random: Math.random}
+  return runAgent(withLabels(settings, {limits: enforced.join(' ')}), world)
 }
-const {leave, suspend} = await runAgent(settings, world).catch(fail)
+const {leave, suspend} = await Promise.resolve().then(start).catch(fail)
 log.info({executor: settings.descriptor.id, pid: process.pid}, 'agent runs')
 
 const end = (signal: string, how: () => Promise<void>): void => {

@@ -2,16 +2,23 @@
 import assert from 'node:assert/strict'
 import {existsSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
-import {type TestContext, test} from 'node:test'
+import {after, type TestContext, test} from 'node:test'
 import type {Found, Running, Runtime} from '#agent/runtime/runtime.ts'
 import {temporaryFolder} from './fixtures.ts'
 import {until} from './wait.ts'
 
-const folderFor = (t: TestContext): string => {
-  const directory = join(temporaryFolder(t), 'crm.users.a')
+let folders = 0
+
+/** Of another instance each time. */
+export const folderFor = (t: TestContext): string => {
+  const directory = join(temporaryFolder(t), `crm.users.a${++folders}`)
   mkdirSync(join(directory, 'run'), {recursive: true})
   return directory
 }
+
+// What runs instances keeps no event loop alive: an agent has its own reasons to.
+const awake = setInterval(() => undefined, 60_000)
+after(() => clearInterval(awake))
 
 /** Ample for all of them. */
 export const bounds = {cpuMilli: 100, memoryMib: 64, pidsMax: 256, filesMax: 1_024}
