@@ -12,6 +12,8 @@ import type {ManifestRoute} from './manifest/routes.ts'
 import {type ServiceValues, serviceOf} from './manifest/service.ts'
 import {type MapValue, type Place, type Problem, readSource, type Value} from './manifest/source.ts'
 
+import {builtinTypes, type Types} from './types/builtin.ts'
+
 export type {Problem} from './manifest/source.ts'
 
 export interface Manifest {
@@ -115,7 +117,7 @@ const checkRequires = (root: Value, services: Services, report: Report): void =>
 
 const nameRule = 'a name has lower-case letters, digits and dashes, at most 40, and starts with a letter or one underscore'
 
-const servicesOf = (root: Value, sections: Sections, report: Report): Record<string, ServiceDefinition> => {
+const servicesOf = (root: Value, sections: Sections, types: Types, report: Report): Record<string, ServiceDefinition> => {
   const services: Record<string, ServiceDefinition> = {}
   const add = (kind: ServiceKind, values: Readonly<Record<string, ServiceValues>> = {}) => {
     for (const [name, one] of Object.entries(values)) {
@@ -126,7 +128,7 @@ const servicesOf = (root: Value, sections: Sections, report: Report): Record<str
         continue
       }
       if (Object.hasOwn(services, name)) report(placeOf(root, path), `${label}: a process has the same name; rename one`)
-      const service = serviceOf(kind, one, (key, message) =>
+      const service = serviceOf({kind, name, types}, one, (key, message) =>
         report(placeOf(root, key === undefined ? path : [...path, key]), `${label}: ${message}`),
       )
       services[name] = service
@@ -144,8 +146,8 @@ const buildsOf = (sections: Sections): string[] => [
 const isEmpty = (root: Value): boolean =>
   root.kind === 'map' && ![...(root as MapValue).entries.keys()].some(key => key === 'processes' || key === 'auxiliary')
 
-/** Reads a manifest. All problems are returned, in the order of the file; nothing is thrown for any text. */
-export const parseManifest = (text: string): ParsedManifest => {
+/** Reads a manifest; `types` are those its auxiliaries may have. All problems are returned, in the order of the file; nothing is thrown for any text. */
+export const parseManifest = (text: string, types: Types = builtinTypes()): ParsedManifest => {
   const source = readSource(text)
   if (!source.ok) return source
   const problems: Problem[] = []
@@ -154,7 +156,7 @@ export const parseManifest = (text: string): ParsedManifest => {
   const sections = readFields(root, manifestKeys, reading, 'manifest', freeKeyPrefix)
   if (isEmpty(root)) reading.problem(root.at, 'manifest: defines no service; add one under `processes:`')
   if (sections === undefined || problems.length > 0) return {ok: false, problems: sorted(problems)}
-  const services = servicesOf(root, sections, reading.problem)
+  const services = servicesOf(root, sections, types, reading.problem)
   checkRequires(root, services, reading.problem)
   if (checkLimits(root, sections.env ?? {}, services, reading.problem)) {
     for (const [name, service] of Object.entries(services)) checkExpressions(root, name, service, reading.problem)
