@@ -106,7 +106,10 @@ describe('cdk: what a machine does when it starts', () => {
     mkdirSync(folder)
     // Programs that are not here, in the places of those of the machine.
     for (const name of names) writeFileSync(join(folder, name), unit(name).replace('/usr/bin/node-24', process.execPath))
-    const {stderr, status} = spawnSync('systemd-analyze', ['verify', ...names.map(name => join(folder, name))], {encoding: 'utf8', timeout: 20_000})
+    const {stderr, status} = spawnSync('systemd-analyze', ['verify', ...names.map(name => join(folder, name))], {
+      encoding: 'utf8',
+      timeout: 20_000,
+    })
     const said = stderr.split('\n').filter(line => line.includes('gilliam-'))
     assert.deepEqual([said, status], [[], 0])
   })
