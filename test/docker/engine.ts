@@ -160,7 +160,7 @@ class OwnEngine implements Engine {
     this.api.close()
     for (const line of readFileSync('/proc/mounts', 'utf8').split('\n')) {
       const [, place = ''] = line.split(' ')
-      if (place.startsWith(`${this.folder}/`)) execFileSync('umount', ['-l', place])
+      if (place.startsWith(`${this.folder}/`)) execFileSync(pathOf('umount') ?? '', ['-l', place])
     }
     rmSync(this.folder, {recursive: true, force: true, maxRetries: 5})
   }
