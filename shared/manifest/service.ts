@@ -80,6 +80,7 @@ export const serviceOf = (kind: ServiceKind, values: ServiceValues, complain: Co
     requirements: values.requirements ?? [],
     ...(rank === undefined ? {} : {rank}),
     requires: values.requires ?? [],
+    ...(values.on_lost === undefined ? {} : {onLost: values.on_lost}),
     stopGraceMs: values.stop_grace ?? stopGraceMsDefault,
   }
 }
