@@ -18,6 +18,8 @@ export type Phase = keyof typeof phases
 /** How a process ended; neither field when nobody saw it end. `code` follows the shell: 128 + number for a signal. */
 export interface Exit {
   readonly code?: number
+  /** The kernel ended a process of it for want of memory: it took all of what it may. */
+  readonly oom?: true
   /** What whoever ran it says besides: `OutOfMemoryError`. */
   readonly reason?: string
 }
@@ -147,8 +149,10 @@ export const killing = (record: InstanceRecord, now: number): InstanceRecord =>
 export const ended = (record: InstanceRecord, ending: Ending): InstanceRecord =>
   to(record, 'ended', {ending, announced: false, reason: clip(ending.reason ?? '') || undefined})
 
-/** `exit code 1`, `exit code 137 (killed by signal 9)`, or that nobody saw it. */
-export const describeExit = ({code, reason}: Exit): string => {
+/** `exit code 1`, `exit code 137 (signal 9)`, `out of memory (64 MiB): exit code 137 (signal 9)`, or that nobody saw it. `memoryMib`: the most it may take. */
+export const describeExit = ({oom, ...exit}: Exit, memoryMib: number): string => {
+  if (oom) return `out of memory (${memoryMib} MiB): ${describeExit(exit, memoryMib)}`
+  const {code, reason} = exit
   if (code === undefined) return reason ?? 'ended, nobody saw how'
   const why = reason === undefined ? '' : `: ${reason}`
   return code > 128 && code < 160 ? `exit code ${code} (signal ${code - 128})${why}` : `exit code ${code}${why}`
@@ -173,7 +177,7 @@ const again = (record: InstanceRecord, why: string, now: number, exit: Exit = {}
 /** Its process is gone. Restarted at once when it had been healthy for {@link healthyForgivesMs}, else with backoff (0.5 s doubling to 30 s), failed after {@link restartsMax} restarts, or over when that was wanted. */
 export const exited = (record: InstanceRecord, exit: Exit, now: number): InstanceRecord => {
   if (!hasProcess(record)) return record
-  if (record.ending === undefined) return again(record, describeExit(exit), now, exit)
+  if (record.ending === undefined) return again(record, describeExit(exit, record.assignment.resources.memoryMib), now, exit)
   if (record.ending.state === 'suspended') return rested({...record, phase: 'terminating'}, now)
   return {...ended(record, record.ending), exitCode: exit.code}
 }

@@ -82,7 +82,7 @@ const release = async (session: Session, client: Client, manifest: Manifest, opt
 }
 
 const deploy = async (session: Session, options: DeployOptions): Promise<void> => {
-  const manifest = await readManifest(await session.project())
+  const manifest = await readManifest(await session.project(), session.progress.say)
   const scale = scaleOf(options, manifest)
   const client = await session.client()
   const made = await release(session, client, manifest, options)

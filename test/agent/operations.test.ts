@@ -26,6 +26,12 @@ const up = (of = served, now = 0): Record =>
   instance.launched({...instance.launching(instance.accepted(of, now)), ports: {80: 20_000}}, now)
 const announced = instance.becameHealthy(up(), 0)
 
+test('an end for want of memory is told as such, with what it may take', () => {
+  const oom = {code: 137, oom: true} as const
+  assert.equal(instance.describeExit(oom, 64), 'out of memory (64 MiB): exit code 137 (signal 9)')
+  assert.equal(instance.describeExit({oom: true}, 64), 'out of memory (64 MiB): ended, nobody saw how')
+})
+
 test('a new assignment is accepted, then launched', () => {
   assert.deepEqual(kinds(view([], [served]), 0), ['accept'])
   assert.deepEqual(kinds(view([instance.accepted(served, 0)], [served]), 0), ['launch'])
