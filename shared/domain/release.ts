@@ -60,6 +60,10 @@ export interface OnLost {
   readonly afterMs: number
 }
 
+/** A silence shorter than a lease says nothing. */
+export const onLostAfterMsMin = 45_000
+export const onLostDefault: OnLost = {action: 'replace', afterMs: onLostAfterMsMin}
+
 /** Where an instance may run (all requirements hold) and where it should (highest rank first). CEL texts. */
 export interface PlacementRules {
   readonly requirements: readonly string[]

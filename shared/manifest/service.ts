@@ -124,6 +124,7 @@ export const serviceOf = (
     requirements: values.requirements ?? [],
     ...(rank === undefined ? {} : {rank}),
     requires: values.requires ?? [],
+    ...(values.on_lost === undefined ? {} : {onLost: values.on_lost}),
     stopGraceMs: values.stop_grace ?? stopGraceMsDefault,
   }
   return withType(name, definition, values, types, complain)

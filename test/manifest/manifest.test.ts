@@ -162,6 +162,17 @@ processes:
     assert.deepEqual(['2', '0.25', '250m', '0.0001'].map(cpu), [2_000, 250, 250, 1])
     const grace = (text: string) => service(`{script: x, stop_grace: ${text}}`)?.stopGraceMs
     assert.deepEqual(['250ms', '0s', '1.5m', '1h'].map(grace), [250, 0, 90_000, 3_600_000])
+    const onLost = (text: string) => Object.values(service(`{script: x, on_lost: ${text}}`)?.onLost ?? {}).join(' ')
+    assert.deepEqual(['keep', 'replace', 'replace after 45s', 'stop after 5m'].map(onLost), [
+      'keep 0',
+      'replace 45000',
+      'replace 45000',
+      'stop 300000',
+    ])
+    for (const wrong of ['stop', 'kept', 'replace after 44s', 'stop after 25h', 'replace after', 'keep after 5m', '45s'])
+      assert.deepEqual(problems(`processes: {web: {script: x, on_lost: ${wrong}}}`), [
+        `gilliam.yml:1:39: process “web”: on_lost must be \`keep\`, \`replace after TIME\` or \`stop after TIME\`, with a time from \`45s\` to \`24h\`, not “${wrong}”`,
+      ])
   })
 
   it('survives a round trip through YAML', () => {
