@@ -9,8 +9,10 @@ import {checkRank, checkRequirement, type ExpressionCheck} from './expressions.t
 import {freeKeyPrefix, manifestKeys} from './manifest/keys.ts'
 import {collect, type FieldValues, readFields} from './manifest/reading.ts'
 import type {ManifestRoute} from './manifest/routes.ts'
-import {type ServiceValues, serviceOf} from './manifest/service.ts'
+import {isDockerfile, type ServiceValues, serviceOf} from './manifest/service.ts'
 import {type MapValue, type Place, type Problem, readSource, type Value} from './manifest/source.ts'
+
+import {builtinTypes, type Types} from './types/builtin.ts'
 
 export type {Problem} from './manifest/source.ts'
 
@@ -20,7 +22,22 @@ export interface Manifest {
   readonly services: Readonly<Record<string, ServiceDefinition>>
   /** Build commands in the order of the manifest, each text once. */
   readonly builds: readonly string[]
+  /** Images to build before the release is made, by service. */
+  readonly images: Readonly<Record<string, ImageBuild>>
   readonly routes: readonly ManifestRoute[]
+}
+
+export interface ImageBuild {
+  /** In the project's folder. */
+  readonly dockerfile: string
+  /** Where the image is pushed; without one, it goes to the artifact store. */
+  readonly repository?: string
+}
+
+/** How a process is run that does not say it: told by the project's files, which a manifest can not see. */
+export interface RunByDefault {
+  readonly script: string
+  readonly build?: string
 }
 
 export type ParsedManifest = {readonly ok: true; readonly manifest: Manifest} | {readonly ok: false; readonly problems: readonly Problem[]}
@@ -115,7 +132,17 @@ const checkRequires = (root: Value, services: Services, report: Report): void =>
 
 const nameRule = 'a name has lower-case letters, digits and dashes, at most 40, and starts with a letter or one underscore'
 
-const servicesOf = (root: Value, sections: Sections, report: Report): Record<string, ServiceDefinition> => {
+/** The sections, with processes that do not say how they are run as the project's files tell. */
+const completed = (sections: Sections, byDefault: RunByDefault | undefined): Sections => {
+  if (byDefault === undefined || sections.processes === undefined) return sections
+  const complete = (values: ServiceValues): ServiceValues => (saysHow(values) ? values : {...values, ...byDefault})
+  const processes = Object.entries(sections.processes).map(([name, values]) => [name, complete(values)] as const)
+  return {...sections, processes: Object.fromEntries(processes)}
+}
+
+const saysHow = ({script, image, build}: ServiceValues): boolean => script !== undefined || image !== undefined || build !== undefined
+
+const servicesOf = (root: Value, sections: Sections, types: Types, report: Report): Record<string, ServiceDefinition> => {
   const services: Record<string, ServiceDefinition> = {}
   const add = (kind: ServiceKind, values: Readonly<Record<string, ServiceValues>> = {}) => {
     for (const [name, one] of Object.entries(values)) {
@@ -126,7 +153,7 @@ const servicesOf = (root: Value, sections: Sections, report: Report): Record<str
         continue
       }
       if (Object.hasOwn(services, name)) report(placeOf(root, path), `${label}: a process has the same name; rename one`)
-      const service = serviceOf(kind, one, (key, message) =>
+      const service = serviceOf({kind, name, types}, one, (key, message) =>
         report(placeOf(root, key === undefined ? path : [...path, key]), `${label}: ${message}`),
       )
       services[name] = service
@@ -137,24 +164,50 @@ const servicesOf = (root: Value, sections: Sections, report: Report): Record<str
   return services
 }
 
-const buildsOf = (sections: Sections): string[] => [
-  ...new Set([...Object.values(sections.processes ?? {}), ...Object.values(sections.auxiliary ?? {})].flatMap(({build}) => build ?? [])),
+const allOf = ({processes, auxiliary}: Sections): (readonly [string, ServiceValues])[] => [
+  ...Object.entries<ServiceValues>(processes ?? {}),
+  ...Object.entries<ServiceValues>(auxiliary ?? {}),
 ]
+
+const buildsOf = (sections: Sections): string[] => [
+  ...new Set(allOf(sections).flatMap(([, {build}]) => (build === undefined || isDockerfile(build) ? [] : build))),
+]
+
+const imagesOf = (sections: Sections): Record<string, ImageBuild> =>
+  Object.fromEntries(
+    allOf(sections).flatMap(([name, {build, image}]) =>
+      build === undefined || !isDockerfile(build)
+        ? []
+        : [[name, {dockerfile: build, ...(image === undefined ? {} : {repository: image})}] as const],
+    ),
+  )
 
 const isEmpty = (root: Value): boolean =>
   root.kind === 'map' && ![...(root as MapValue).entries.keys()].some(key => key === 'processes' || key === 'auxiliary')
 
-/** Reads a manifest. All problems are returned, in the order of the file; nothing is thrown for any text. */
-export const parseManifest = (text: string): ParsedManifest => {
+/** Whether some process of the manifest leaves it to the project's files how it is run. False for a text with problems: {@link parseManifest} tells them. */
+export const leavesRunToProject = (text: string): boolean => {
+  const source = readSource(text)
+  if (!source.ok) return false
+  const sections = readFields(source.root, manifestKeys, collect([]), 'manifest', freeKeyPrefix)
+  return Object.values(sections?.processes ?? {}).some(values => !saysHow(values))
+}
+
+/**
+ * Reads a manifest. All problems are returned, in the order of the file; nothing is thrown for any text. Processes with none of `script`, `image` and
+ * `build` are run as `byDefault` says; without it, they are problems. `types` are those that auxiliaries may have.
+ */
+export const parseManifest = (text: string, byDefault?: RunByDefault, types: Types = builtinTypes()): ParsedManifest => {
   const source = readSource(text)
   if (!source.ok) return source
   const problems: Problem[] = []
   const reading = collect(problems)
   const {root} = source
-  const sections = readFields(root, manifestKeys, reading, 'manifest', freeKeyPrefix)
+  const read = readFields(root, manifestKeys, reading, 'manifest', freeKeyPrefix)
   if (isEmpty(root)) reading.problem(root.at, 'manifest: defines no service; add one under `processes:`')
-  if (sections === undefined || problems.length > 0) return {ok: false, problems: sorted(problems)}
-  const services = servicesOf(root, sections, reading.problem)
+  if (read === undefined || problems.length > 0) return {ok: false, problems: sorted(problems)}
+  const sections = completed(read, byDefault)
+  const services = servicesOf(root, sections, types, reading.problem)
   checkRequires(root, services, reading.problem)
   if (checkLimits(root, sections.env ?? {}, services, reading.problem)) {
     for (const [name, service] of Object.entries(services)) checkExpressions(root, name, service, reading.problem)
@@ -166,6 +219,7 @@ export const parseManifest = (text: string): ParsedManifest => {
     env: env ?? {},
     services,
     builds: buildsOf(sections),
+    images: imagesOf(sections),
     routes: routes ?? [],
   }
   return {ok: true, manifest}

@@ -109,7 +109,7 @@ export interface Marks {
   /** `NAME=value`: all of them are in its environment. */
   readonly environment: readonly string[]
   /** Its own folder: who runs in it, or writes to its log files, without a terminal. */
-  readonly directory: string
+  readonly directory?: string
 }
 
 const livesIn = (pid: number, directory: string): boolean => {
@@ -121,7 +121,8 @@ const livesIn = (pid: number, directory: string): boolean => {
 
 const isMarked = (pid: number, {environment, directory}: Marks): boolean => {
   const its = readText(`/proc/${pid}/environ`)?.split('\0')
-  return (its !== undefined && environment.every(mark => its.includes(mark))) || livesIn(pid, directory)
+  const isKnown = its !== undefined && environment.every(mark => its.includes(mark))
+  return isKnown || (directory !== undefined && livesIn(pid, directory))
 }
 
 /** Live processes with these marks, in whatever group they are; other users' can not be seen. */
