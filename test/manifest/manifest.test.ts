@@ -273,7 +273,7 @@ auxiliary:
       /^gilliam\.yml:12:21: process “port”: names port 80 twice/,
       /^gilliam\.yml:12:38: process “port”: checks port 81, which is not one of its ports/,
       /^gilliam\.yml:14:18: auxiliary “_cache”: has the unknown type “redi”; did you mean “redis”\?/,
-      /^gilliam\.yml:15:3: auxiliary “_etcd”: needs `type` \(redis, etcd\), `script` or `image`/,
+      /^gilliam\.yml:15:3: auxiliary “_etcd”: needs `type` \(redis, etcd, postgres, memcached, nats\), `script` or `image`/,
       /^gilliam\.yml:16:3: auxiliary “api”: a process has the same name; rename one/,
     ]
     for (const pattern of expected)
