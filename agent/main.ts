@@ -3,6 +3,7 @@
 import {join} from 'node:path'
 import {read, required} from '#shared/config.ts'
 import {createLogger} from '#shared/log.ts'
+import type {Home} from './compose.ts'
 import {processesHere} from './processes.ts'
 import {answerProof} from './prover.ts'
 import {runAgent} from './run.ts'
@@ -29,12 +30,23 @@ if (process.argv[2] === 'prove') {
 const settings = await readSettings(process.env, process.execPath).catch(fail)
 const log = createLogger('agent', {level: settings.logLevel})
 
-const start = () => {
-  const {enforced, ...home} = processesHere(settings, log)
-  const world = {...home, log, wallClock: Date.now, random: Math.random}
-  return runAgent(withLabels(settings, {limits: enforced.join(' ')}), world)
+/** What instances run by, and what of their bounds holds for processes. */
+const homeHere = async (): Promise<{home: Home; limits: string}> => {
+  const {enforced, ...processes} = processesHere(settings, log)
+  const limits = enforced.join(' ')
+  const {runtimes, containers, home, environment} = settings
+  if (!runtimes.includes('docker')) return {home: processes, limits}
+  // Most agents have no containers.
+  const {containersOn} = await import('./containers/compose.ts')
+  const owner = `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`
+  return {home: await containersOn({...environment, settings: containers, runtimes, home, owner, processes, log}), limits}
 }
-const {leave, suspend} = await Promise.resolve().then(start).catch(fail)
+
+const start = async () => {
+  const {home, limits} = await homeHere()
+  return runAgent(withLabels(settings, {limits}), {...home, log, wallClock: Date.now, random: Math.random})
+}
+const {leave, suspend} = await start().catch(fail)
 log.info({executor: settings.descriptor.id, pid: process.pid}, 'agent runs')
 
 const end = (signal: string, how: () => Promise<void>): void => {
