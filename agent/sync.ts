@@ -74,7 +74,7 @@ interface Course {
   readonly onNews: () => void
 }
 
-const call = async ({agent, connection, spool, look, busyMs, log}: SyncOptions, {hold, quietMs, onNews}: Course): Promise<number> => {
+const call = async ({agent, connection, spool, look, busyMs, now, log}: SyncOptions, {hold, quietMs, onNews}: Course): Promise<number> => {
   look()
   const reports = agent.reports(reportsPerCallMax)
   const batch = spool.take({linesMax: logLinesPerCallMax, bytesMax: logBytesPerCallMax})
@@ -83,11 +83,14 @@ const call = async ({agent, connection, spool, look, busyMs, log}: SyncOptions, 
   try {
     const {assignmentVersion} = agent
     const request = {assignmentVersion, reports, logs: batch.lines, holdMs: isIdle ? idleHoldMs : 0, quietMs}
+    const sentAt = now()
     const answer = await connection.sync(request, {signal: held.signal})
+    // Only then is it known to be up to date: what was given up is not in the new assignments, and must not start before.
     agent.acknowledge(reports)
     if (answer.drainMs !== undefined) agent.setDrain(answer.drainMs)
     if (reports.length > 0 || answer.assignments !== undefined) onNews()
     if (answer.assignments !== undefined) agent.assign(answer.assignments, answer.assignmentVersion)
+    agent.heard(sentAt)
     const nextSyncMs = within(answer.nextSyncMs, busyMs)
     return spool.isEmpty ? nextSyncMs : Math.min(nextSyncMs, busyMs)
   } catch (error) {

@@ -33,6 +33,7 @@ const start = async (t: TestContext) => {
       now: () => 0,
       onJoined: () => undefined,
       onTaken: () => undefined,
+      onLost: () => undefined,
       onUnsaved: error => void unsaved.push(error),
     })
   const saved = () => JSON.parse(readFileSync(credentialFile, 'utf8')) as unknown

@@ -56,6 +56,7 @@ const start = async (t: TestContext) => {
     now: () => clock.now,
     onJoined: () => undefined,
     onTaken: () => undefined,
+    onLost: () => undefined,
     onUnsaved: () => undefined,
   })
   return {plane, door, clock, connection}
