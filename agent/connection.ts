@@ -76,10 +76,13 @@ const readCredential = (path: string, executor: string): string | undefined => {
 
 const keyBytes = 32
 
+/** 32 bytes as base64url. */
+export const isAgentKey = (text: string): boolean => /^[A-Za-z0-9_-]{43}$/.test(text)
+
 /** The agent's own secret. Written before it is used, so that an answer that was lost does not shut the agent out of its own executor. */
 const readKey = async (path: string): Promise<string> => {
   const kept = await readFile(path, 'utf8').catch(() => '')
-  if (/^[A-Za-z0-9_-]{43}$/.test(kept)) return kept
+  if (isAgentKey(kept)) return kept
   const key = randomBytes(keyBytes).toString('base64url')
   await replaceFile(path, key)
   return key
