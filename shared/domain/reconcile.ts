@@ -1,7 +1,8 @@
 // Desired against actual in one formation: which instances to create and stop, and what becomes of its rollout. Pure: a view in, a plan out.
 import {backoffMs} from './backoff.ts'
 import type {DesiredScale, Formation} from './formation.ts'
-import {endedInstanceKeptMs, type Instance, isTerminal, isWanted} from './instance.ts'
+import {endedInstanceKeptMs, type Instance, type InstanceAddress, isTerminal, isWanted} from './instance.ts'
+import {meet, movedReason} from './requires.ts'
 import {decideRollout, type Rollout} from './rollout.ts'
 
 /** What is decided on. `draining` are executors whose instances are to be replaced elsewhere. */
@@ -24,9 +25,16 @@ export interface Stop {
   readonly reason: string
 }
 
+/** What an instance waited for runs by now: it can be placed, and told where that is. */
+export interface Freed {
+  readonly id: string
+  readonly given: Readonly<Record<string, InstanceAddress>>
+}
+
 export interface Plan {
   readonly create: readonly Creation[]
   readonly stop: readonly Stop[]
+  readonly free: readonly Freed[]
   /** The rollout under way serves, or never will. Carry this out first, then plan anew. */
   readonly rollout?: {readonly release: number} & ({readonly outcome: 'finish'} | {readonly outcome: 'fail'; readonly reason: string})
   /** Nothing runs any more in a formation that is being destroyed: remove it. */
@@ -101,33 +109,43 @@ export const nextCreationAt = (instances: readonly Instance[], desired: number, 
 }
 
 /** Why it has to make room for another one like it, when it has. */
-const leavingReason = ({executor, outdated}: Instance, draining: ReadonlySet<string>): string | undefined => {
+const leavingReason = (instance: Instance, view: ReconcileView): string | undefined => {
+  const {executor, outdated} = instance
   if (executor === undefined) return undefined
-  return draining.has(executor) ? `executor ${executor} is draining` : outdated
+  return view.draining.has(executor) ? `executor ${executor} is draining` : (outdated ?? movedReason(view, instance))
 }
 
 /** Live instances never exceed `desired` plus one for each that is to be replaced; those are stopped when their replacements run. */
-const planGroup = (group: Group, draining: ReadonlySet<string>, now: number): GroupPlan => {
+const planGroup = (group: Group, view: ReconcileView, now: number): GroupPlan => {
   const {desired} = group
   const wanted = group.instances.filter(each => isWanted(each.state)).sort(dispensable)
-  const leaving = wanted.filter(each => leavingReason(each, draining) !== undefined)
-  const staying = wanted.filter(each => !leaving.includes(each))
+  const reasons = new Map(wanted.map(each => [each.id, leavingReason(each, view)]))
+  const leaving = wanted.filter(each => reasons.get(each.id) !== undefined)
+  const staying = wanted.filter(each => reasons.get(each.id) === undefined)
   const running = staying.filter(each => each.state === 'running').length
   const tooMany = staying.slice(0, Math.max(0, staying.length - desired))
   const replaced = leaving.slice(0, Math.max(0, running + leaving.length - desired))
   const stop = [
     ...tooMany.map(each => ({id: each.id, reason: desired === 0 ? 'not wanted any more' : `scaled to ${desired}`})),
-    ...replaced.map(each => ({id: each.id, reason: leavingReason(each, draining) ?? 'replaced'})),
+    ...replaced.map(each => ({id: each.id, reason: reasons.get(each.id) ?? 'replaced'})),
   ]
   const missing = Math.max(0, desired - staying.length)
   const createAt = missing === 0 ? 0 : nextCreationAt(group.instances, desired, now)
   return createAt > now ? {create: 0, stop, retryAt: createAt} : {create: missing, stop}
 }
 
+/** Instances that waited for others, which run by now. */
+const freedOf = (view: ReconcileView): Freed[] =>
+  view.instances.flatMap(({id, state, held, needs = {}, release}, turn) => {
+    if (held === undefined || state !== 'pending') return []
+    const found = meet(view, release, needs, turn)
+    return found.met ? [{id, given: found.given}] : []
+  })
+
 const planDestruction = ({instances}: ReconcileView): Plan => {
   const left = instances.filter(each => !isTerminal(each.state))
   const stop = left.filter(each => isWanted(each.state)).map(each => ({id: each.id, reason: 'the formation is being destroyed'}))
-  return {create: [], stop, remove: left.length === 0}
+  return {create: [], stop, free: [], remove: left.length === 0}
 }
 
 const earliest = (times: readonly (number | undefined)[]): {retryAt?: number} => {
@@ -144,11 +162,12 @@ export const reconcile = (listed: ReconcileView, now: number): Plan => {
   const decision = rollout === undefined ? undefined : decideRollout(asScaled(rollout, scales), view.instances, now)
   const waiting = decision?.outcome === 'wait' ? decision.at : undefined
   if (rollout !== undefined && decision !== undefined && decision.outcome !== 'wait')
-    return {create: [], stop: [], remove: false, rollout: {release: rollout.release, ...decision}}
-  const planned = groupsOf(view).map(group => ({group, plan: planGroup(group, view.draining, now)}))
+    return {create: [], stop: [], free: [], remove: false, rollout: {release: rollout.release, ...decision}}
+  const planned = groupsOf(view).map(group => ({group, plan: planGroup(group, view, now)}))
   return {
     create: planned.flatMap(({group: {release, service}, plan: {create}}) => (create > 0 ? [{release, service, count: create}] : [])),
     stop: planned.flatMap(({plan}) => plan.stop),
+    free: freedOf(view),
     remove: false,
     ...earliest([waiting, ...planned.map(({plan}) => plan.retryAt)]),
   }
