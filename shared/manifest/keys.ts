@@ -2,7 +2,7 @@
 import {isName, isServiceName} from '#shared/domain/names.ts'
 import {flag, group, list, quantity, type Read, record, text, textThat, variable, variables, wholeNumber} from './reading.ts'
 import {readRoutes} from './routes.ts'
-import {parseCpu, parseDuration, parseMemory, parsePort} from './units.ts'
+import {parseCpu, parseDuration, parseMemory, parseOnLost, parsePort} from './units.ts'
 
 export const duration = quantity(parseDuration, 'a duration with its unit (`500ms`, `10s`, `5m`, `1h`)')
 export const name = 'lower-case letters, digits and dashes, at most 40, starting with a letter'
@@ -49,6 +49,10 @@ const shared = {
   requires: {
     about: 'services of this manifest that this one calls',
     read: list(textThat(isServiceName, `the name of a service: ${name}`)),
+  },
+  on_lost: {
+    about: 'what becomes of an instance whose executor is not heard from',
+    read: quantity(parseOnLost, '`keep`, `replace after TIME` or `stop after TIME`, with a time from `45s` to `24h`'),
   },
   stop_grace: {about: 'time between SIGTERM and SIGKILL', read: duration},
 } as const
