@@ -86,7 +86,7 @@ describe('what an instance was told', () => {
       formation: {name: 'crm', state: 'active', createdAt: now, latestRelease: 1, version: 1} as const,
       scales,
       rollouts: [],
-      draining: new Set<string>(),
+      draining: new Map(),
     }
     const first = reconcile({...view, instances: [dependent, there]}, now)
     assert.deepEqual([first.create, first.stop], [[{release: 1, service: 'web', count: 1}], []])
