@@ -6,8 +6,8 @@ import type {Logger} from '#shared/log.ts'
 import type {SecretBox} from '#shared/ports.ts'
 import {auditOperations} from './audit.ts'
 import {exchangeOperation} from './exchange.ts'
-import {createIssuers} from './issuers.ts'
 import type {FetchOptions} from './fetch.ts'
+import {createIssuers} from './issuers.ts'
 import {secretOperations} from './secrets.ts'
 import {tokenOperations} from './tokens.ts'
 import {trustOperations} from './trusts.ts'
@@ -30,7 +30,16 @@ export interface AccessDeps {
   readonly box?: SecretBox
 }
 
-export const createAccessFunction = ({store, log, now, stage, version, openapi, box, issuers: fetching = {reach: 'public'}}: AccessDeps): ApiFunction => {
+export const createAccessFunction = ({
+  store,
+  log,
+  now,
+  stage,
+  version,
+  openapi,
+  box,
+  issuers: fetching = {reach: 'public'},
+}: AccessDeps): ApiFunction => {
   const issuers = createIssuers({now, fetching})
   return createFunction(
     'access',

@@ -10,7 +10,10 @@ export type Reach = 'public' | 'private' | 'machine'
 type Range = readonly [address: string, bits: number]
 
 /** RFC 6890, RFC 4291; `fd00:ec2::/32` is what EC2 tells its machines at. */
-const ofTheMachine: readonly Range[] = [['127.0.0.0', 8], ['::1', 128]]
+const ofTheMachine: readonly Range[] = [
+  ['127.0.0.0', 8],
+  ['::1', 128],
+]
 const never: readonly Range[] = [
   ['0.0.0.0', 8],
   ['169.254.0.0', 16],
@@ -65,7 +68,10 @@ export const lookupWithin =
   (hostname, options, callback) =>
     inner(hostname, options, (error, address, family) => {
       if (error !== null) return callback(error, address, family)
-      const outside = [address].flat().map(each => (typeof each === 'string' ? each : each.address)).find(each => !isWithin(reach, each))
+      const outside = [address]
+        .flat()
+        .map(each => (typeof each === 'string' ? each : each.address))
+        .find(each => !isWithin(reach, each))
       return outside === undefined ? callback(null, address, family) : callback(refusal(hostname, outside), [], family)
     })
 

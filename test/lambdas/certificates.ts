@@ -35,7 +35,21 @@ export const makeCertificates = (...names: readonly string[]): Certificates => {
     writeFileSync(join(folder, 'names'), altNames)
     const signing = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', 'names']
     openssl('x509', '-req', '-in', 'signed.csr', '-out', 'signed.pem', ...signing)
-    openssl('req', '-x509', ...newKey, '-keyout', 'own.key', '-out', 'own.pem', '-days', '2', '-subj', `/CN=${names[0]}`, '-addext', altNames)
+    openssl(
+      'req',
+      '-x509',
+      ...newKey,
+      '-keyout',
+      'own.key',
+      '-out',
+      'own.pem',
+      '-days',
+      '2',
+      '-subj',
+      `/CN=${names[0]}`,
+      '-addext',
+      altNames,
+    )
     return {
       ca: read('ca.pem'),
       signed: {key: read('signed.key'), cert: read('signed.pem')},

@@ -160,9 +160,15 @@ describe('where an issuer may be', () => {
     })
 
   it('is looked at when its name is resolved: one address out of reach is enough', async () => {
-    const both: Lookup = (_, __, callback) => callback(null, [{address: '140.82.112.3', family: 4}, {address: '10.0.0.7', family: 4}])
+    const both: Lookup = (_, __, callback) =>
+      callback(null, [
+        {address: '140.82.112.3', family: 4},
+        {address: '10.0.0.7', family: 4},
+      ])
     const resolve = (inner: Lookup, host: string) =>
-      new Promise((done, failed) => lookupWithin('public', inner)(host, {all: true}, (error, found) => (error ? failed(error) : done(found))))
+      new Promise((done, failed) =>
+        lookupWithin('public', inner)(host, {all: true}, (error, found) => (error ? failed(error) : done(found))),
+      )
     await assert.rejects(resolve(both, 'mixed.test'), /mixed\.test is at 10\.0\.0\.7/)
     await assert.rejects(resolve(lookup, 'vpc.test'), /vpc\.test is at 10\.0\.0\.7/)
   })
@@ -170,7 +176,17 @@ describe('where an issuer may be', () => {
   it('is looked at when it is named by its address, however that is written', () => {
     const {check} = createIssuers({now: Date.now, fetching: {reach: 'public'}})
     check('https://140.82.112.3')
-    for (const host of ['169.254.169.254', '2852039166', '0xa9fea9fe', '0251.0376.0251.0376', '127.1', '10.0.0.7', '[::1]', '[::ffff:a9fe:a9fe]', '0'])
+    for (const host of [
+      '169.254.169.254',
+      '2852039166',
+      '0xa9fea9fe',
+      '0251.0376.0251.0376',
+      '127.1',
+      '10.0.0.7',
+      '[::1]',
+      '[::ffff:a9fe:a9fe]',
+      '0',
+    ])
       assert.throws(() => check(`https://${host}`), {code: 'invalid_request'}, host)
     assert.throws(() => check('http://140.82.112.3'), {code: 'invalid_request'})
   })

@@ -71,12 +71,10 @@ const memorySecrets = (): OutsideSecrets & {readonly values: Map<string, string>
   return memory
 }
 
+const asItIs = (store: Store): Store => store
+
 /** Starts the database and makes every function over it. `clock.now` is the time they see. */
-export const startPlatform = async (
-  change: (store: Store) => Store = store => store,
-  level = 'warn',
-  issuers: FetchOptions = {reach: 'machine'},
-) => {
+export const startPlatform = async (change = asItIs, level = 'warn', issuers: FetchOptions = {reach: 'machine'}) => {
   const database = await startDatabase()
   const store = change(database.store)
   const clock = {now: 1_750_000_000_000}
