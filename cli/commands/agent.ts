@@ -49,7 +49,8 @@ const plan = async (session: Session, flags: InstallFlags): Promise<InstallPlan>
 }
 
 const mustBeRoot = (session: Session): void => {
-  if (session.uid !== 0) throw new CommandError('failed', 'It writes below /opt, /etc and /var: run it as root, or look at it first with --print.')
+  if (session.uid !== 0)
+    throw new CommandError('failed', 'It writes below /opt, /etc and /var: run it as root, or look at it first with --print.')
 }
 
 const install = async (session: Session, flags: InstallFlags): Promise<void> => {
@@ -66,7 +67,9 @@ const install = async (session: Session, flags: InstallFlags): Promise<void> => 
 const uninstall = async (session: Session, flags: {root: string; purge?: boolean}): Promise<void> => {
   mustBeRoot(session)
   await applyUninstall(flags.root, flags.purge === true)
-  session.progress.say('The agent is removed. What it ran goes on until the host is started anew; drain the executor first to have it replaced.')
+  session.progress.say(
+    'The agent is removed. What it ran goes on until the host is started anew; drain the executor first to have it replaced.',
+  )
   session.print('', {})
 }
 

@@ -103,7 +103,9 @@ const run = ([program, ...args]: Command): Promise<void> =>
       complaint = `${complaint}${text}`.slice(0, 500)
     })
     child.once('error', reject)
-    child.once('close', code => (code === 0 ? resolve() : reject(new Error(`${program} ${args.join(' ')}: ${complaint.trim() || `exit code ${code}`}`))))
+    child.once('close', code =>
+      code === 0 ? resolve() : reject(new Error(`${program} ${args.join(' ')}: ${complaint.trim() || `exit code ${code}`}`)),
+    )
   })
 
 const isThere = (command: Command): Promise<boolean> =>

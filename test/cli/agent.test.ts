@@ -32,7 +32,9 @@ describe('gilliam agent', () => {
     assert.doesNotMatch(stdout, /gil_join_secret/)
   })
 
-  it('installs into another root, private files private, and removes it again', {skip: process.getuid?.() === 0 ? false : 'needs root'}, async () => {
+  it('installs into another root, private files private, and removes it again', {
+    skip: process.getuid?.() === 0 ? false : 'needs root',
+  }, async () => {
     const root = join(cli.folder, 'image')
     const {code, stderr} = await install('--name', 'rack-1', '--root', root, '--user', 'daemon')
     assert.equal(code, 0, stderr)
@@ -44,13 +46,19 @@ describe('gilliam agent', () => {
     for (const path of [places.home, places.settings]) assert.equal(statSync(at(path)).mode & 0o777, 0o700, path)
     assert.match(readFileSync(at(places.unit), 'utf8'), /^User=daemon$/m)
     assert.equal((await cli.run(['agent', 'uninstall', '--root', root])).code, 0)
-    assert.deepEqual([places.programs, places.settings, places.unit, places.home].map(path => existsSync(at(path))), [false, false, false, true])
+    assert.deepEqual(
+      [places.programs, places.settings, places.unit, places.home].map(path => existsSync(at(path))),
+      [false, false, false, true],
+    )
     assert.equal((await cli.run(['agent', 'uninstall', '--root', root, '--purge'])).code, 0)
     assert.equal(existsSync(at(places.home)), false)
   })
 
   it('says what is wrong with what it was given', async () => {
-    assert.equal((await cli.run(['agent', 'install', '--join', token, '--api', 'https://api.example', '--bundle', '/nowhere/agent.mjs'])).code, 4)
+    assert.equal(
+      (await cli.run(['agent', 'install', '--join', token, '--api', 'https://api.example', '--bundle', '/nowhere/agent.mjs'])).code,
+      4,
+    )
     assert.equal((await install('--name', 'Rack 1')).code, 2)
     assert.equal((await install('--user', 'a b')).code, 2)
     assert.equal((await cli.run(['agent', 'install', '--join', token, '--api', 'no url'])).code, 2)
@@ -63,7 +71,13 @@ describe('gilliam agent', () => {
       const unit = agentUnit({user: 'daemon', node: process.execPath, program: '/opt/gilliam/agent.mjs', environmentFile: '/etc/hostname'})
       writeFileSync(join(folder, unitName), unit.join('\n'))
       const {status, stderr} = spawnSync('systemd-analyze', ['verify', '--man=no', join(folder, unitName)], {encoding: 'utf8'})
-      assert.equal(stderr.split('\n').filter(line => line.includes(unitName)).join('\n'), '')
+      assert.equal(
+        stderr
+          .split('\n')
+          .filter(line => line.includes(unitName))
+          .join('\n'),
+        '',
+      )
       assert.equal(status, 0, stderr)
     } finally {
       rmSync(folder, {recursive: true, force: true})
