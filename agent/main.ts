@@ -37,7 +37,7 @@ const homeHere = async (): Promise<Home> => {
   // Most agents have no containers.
   const {containersOn} = await import('./containers/compose.ts')
   const owner = `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`
-  return containersOn({...environment, settings: containers, runtimes, home, owner, processes, log})
+  return containersOn({...environment, settings: containers, runtimes, home, owner, wallClock: Date.now, processes, log})
 }
 
 const home = await homeHere()

@@ -5,6 +5,7 @@ import type {RuntimeName} from '#shared/domain/release.ts'
 import type {Logger} from '#shared/log.ts'
 import type {Home} from '../compose.ts'
 import {EngineApi} from '../runtime/docker/api.ts'
+import {collectImages} from '../runtime/docker/collect.ts'
 import {Images} from '../runtime/docker/images.ts'
 import {type Around, lookAround} from '../runtime/docker/surroundings.ts'
 import {createDockerRuntime, type DockerRuntime} from '../runtime/docker.ts'
@@ -23,6 +24,8 @@ export interface ContainerOptions {
   readonly host: string
   /** The agent's own `UID:GID`. */
   readonly owner: string
+  /** Milliseconds since the epoch. */
+  readonly wallClock: () => number
   /** Instances as processes: they live side by side, and share boot and clock. */
   readonly processes: Home
   readonly log: Logger
@@ -53,13 +56,19 @@ const besides = (processes: Home, docker: DockerRuntime): Home['runtime'] => ({
 const platformFormation = 'gilliam'
 
 export const containersOn = (options: ContainerOptions): Home & {readonly docker: DockerRuntime} => {
-  const {settings, runtimes, home, stage, executor, host, owner, processes, log} = options
+  const {settings, runtimes, home, stage, executor, host, owner, wallClock, processes, log} = options
   const {socketPath, network, stackImage, credentials} = settings
   const api = new EngineApi(socketPath)
   const onError = (error: unknown, what: string) => log.warn({err: error}, what)
   const around = remembered(() => lookAround({api, host, network, owner}))
   const docker = createDockerRuntime({api, scope: `${stage}.${executor}`, surroundings: around, onError})
-  const images = new Images({api, path: join(home, 'images.json'), onError, ...(credentials === undefined ? {} : {credentials})})
+  const images = new Images({
+    api,
+    path: join(home, 'images.json'),
+    now: wallClock,
+    onError,
+    ...(credentials === undefined ? {} : {credentials}),
+  })
   const takes = (assignment: Assignment): boolean => {
     if (!runtimes.includes('process')) return true
     return sourceOf(assignment, stackImage) !== undefined && !(assignment.formation === platformFormation && assignment.image === undefined)
@@ -76,7 +85,8 @@ export const containersOn = (options: ContainerOptions): Home & {readonly docker
         around,
         ...(stackImage === undefined ? {} : {stackImage}),
       })
-      const others = processes.launcher(parts)
+      const bridge = network === 'bridge' ? 'docker0' : network
+      const others = processes.launcher({...parts, environment: {...parts.environment, bridge}})
       return {
         launch: async (record, signal, onProgress) => {
           if (takes(record.assignment)) return containers.launch(record, signal, onProgress)
@@ -91,6 +101,10 @@ export const containersOn = (options: ContainerOptions): Home & {readonly docker
     tidy: async known => {
       const strays = await docker.endStrays(key => known.has(key))
       if (strays.length > 0) log.warn({instances: strays}, 'removed containers of instances that are not known any more')
+      const releases = new Set([...known.values()].map(({assignment: {formation, release}}) => `${formation}/${release}`))
+      const bytesMax = settings.imageBytesMax
+      const removed = await collectImages({api, images, isKept: release => releases.has(release), bytesMax, now: wallClock()})
+      if (removed.length > 0) log.info({images: removed}, 'removed images that nobody uses')
     },
   }
 }
