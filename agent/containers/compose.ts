@@ -4,6 +4,7 @@ import type {Assignment} from '#shared/domain/assignment.ts'
 import type {RuntimeName} from '#shared/domain/release.ts'
 import type {Logger} from '#shared/log.ts'
 import type {Home} from '../compose.ts'
+import type {Limit} from '../runtime/cgroup.ts'
 import {EngineApi} from '../runtime/docker/api.ts'
 import {collectImages} from '../runtime/docker/collect.ts'
 import {Images} from '../runtime/docker/images.ts'
@@ -24,6 +25,8 @@ export interface ContainerOptions {
   readonly host: string
   /** The agent's own `UID:GID`. */
   readonly owner: string
+  /** Which bounds of instances hold. */
+  readonly limits: ReadonlySet<Limit>
   /** Milliseconds since the epoch. */
   readonly wallClock: () => number
   /** Instances as processes: they live side by side, and share boot and clock. */
@@ -56,11 +59,11 @@ const besides = (processes: Home, docker: DockerRuntime): Home['runtime'] => ({
 const platformFormation = 'gilliam'
 
 export const containersOn = (options: ContainerOptions): Home & {readonly docker: DockerRuntime} => {
-  const {settings, runtimes, home, stage, executor, host, owner, wallClock, processes, log} = options
+  const {settings, runtimes, home, stage, executor, host, owner, limits, wallClock, processes, log} = options
   const {socketPath, network, stackImage, credentials} = settings
   const api = new EngineApi(socketPath)
   const onError = (error: unknown, what: string) => log.warn({err: error}, what)
-  const around = remembered(() => lookAround({api, host, network, owner}))
+  const around = remembered(() => lookAround({api, host, network, owner, limits}))
   const docker = createDockerRuntime({api, scope: `${stage}.${executor}`, surroundings: around, onError})
   const images = new Images({
     api,

@@ -19,6 +19,7 @@ describe('containers of an agent', {skip, concurrency: 1}, () => {
     GILLIAM_DOCKER_SOCKET: engine.socketPath,
     GILLIAM_DOCKER_NETWORK: network,
     GILLIAM_STACK_IMAGE: 'gilliam-test:stack',
+    GILLIAM_LIMITS: 'memory,pids,files,cpu',
   }
   const project = async (here: Machine, files: Record<string, string>) => {
     const {blob, slug} = await slugOf(files)
