@@ -10,6 +10,7 @@ import {collectImages} from '../runtime/docker/collect.ts'
 import {Images} from '../runtime/docker/images.ts'
 import {type Around, lookAround} from '../runtime/docker/surroundings.ts'
 import {createDockerRuntime, type DockerRuntime} from '../runtime/docker.ts'
+import {archiveFetcher} from '../slugs/archive.ts'
 import {ContainerLauncher, sourceOf} from './launcher.ts'
 import type {ContainerSettings} from './settings.ts'
 
@@ -65,13 +66,8 @@ export const containersOn = (options: ContainerOptions): Home & {readonly docker
   const onError = (error: unknown, what: string) => log.warn({err: error}, what)
   const around = remembered(() => lookAround({api, host, network, owner, limits}))
   const docker = createDockerRuntime({api, scope: `${stage}.${executor}`, surroundings: around, onError})
-  const images = new Images({
-    api,
-    path: join(home, 'images.json'),
-    now: wallClock,
-    onError,
-    ...(credentials === undefined ? {} : {credentials}),
-  })
+  // Fetching what no registry has takes parts that only the launcher is given.
+  let images: Images | undefined
   const takes = (assignment: Assignment): boolean => {
     if (!runtimes.includes('process')) return true
     return sourceOf(assignment, stackImage) !== undefined && !(assignment.formation === platformFormation && assignment.image === undefined)
@@ -81,10 +77,19 @@ export const containersOn = (options: ContainerOptions): Home & {readonly docker
     docker,
     runtime: besides(processes, docker),
     launcher: parts => {
+      const held = new Images({
+        api,
+        path: join(home, 'images.json'),
+        now: wallClock,
+        onError,
+        fetchArchive: archiveFetcher({directory: join(home, 'archives'), locate: parts.locate}),
+        ...(credentials === undefined ? {} : {credentials}),
+      })
+      images = held
       const containers = new ContainerLauncher({
         ...parts,
         runtime: docker,
-        images,
+        images: held,
         around,
         ...(stackImage === undefined ? {} : {stackImage}),
       })
@@ -104,6 +109,7 @@ export const containersOn = (options: ContainerOptions): Home & {readonly docker
     tidy: async known => {
       const strays = await docker.endStrays(key => known.has(key))
       if (strays.length > 0) log.warn({instances: strays}, 'removed containers of instances that are not known any more')
+      if (images === undefined) return
       const releases = new Set([...known.values()].map(({assignment: {formation, release}}) => `${formation}/${release}`))
       const bytesMax = settings.imageBytesMax
       const removed = await collectImages({api, images, isKept: release => releases.has(release), bytesMax, now: wallClock()})

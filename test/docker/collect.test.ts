@@ -35,7 +35,13 @@ describe('images under a budget', {skip: engineMissing()}, () => {
   after(() => registry.close())
 
   const setUp = async (t: TestContext) => {
-    const images = new Images({api: engine.api, path: join(temporaryFolder(t), 'images.json'), now: () => 0, onError: assert.fail})
+    const images = new Images({
+      api: engine.api,
+      path: join(temporaryFolder(t), 'images.json'),
+      now: () => 0,
+      onError: assert.fail,
+      fetchArchive: () => assert.fail(),
+    })
     const get = async (release: string) => {
       const image = `${registry.host}/shop/${release.replace('/', '-')}`
       await registry.add(`shop/${release.replace('/', '-')}`, 'latest', {files: {release}})
