@@ -283,7 +283,10 @@ export interface CapacityStore {
   /** `conflict`: somebody else has decided since. */
   readonly save: (group: string, version: number, memory: CapacityMemory) => Promise<Ok | Not<'conflict'>>
   /** Notes in the audit that a machine is about to be ended; nothing when the store acts for nobody. */
-  readonly noteEnd: (machine: string, why: {readonly instances: number; readonly late?: boolean; readonly replace?: boolean}) => Promise<void>
+  readonly noteEnd: (
+    machine: string,
+    why: {readonly instances: number; readonly late?: boolean; readonly replace?: boolean},
+  ) => Promise<void>
 }
 
 export interface Store {
