@@ -1,5 +1,16 @@
 // What a stage on AWS is made of: the context (`-c name=value`) read and checked, with defaults. Everything but the control plane can be left out.
 
+/** The Fargate executor: what it offers in all, and what its instances are run with. */
+export interface FargateOptions {
+  readonly cores: number
+  readonly memoryGib: number
+  readonly spot: boolean
+  /** Image that slugs are run in; without one it takes services with an image of their own. */
+  readonly stackImage?: string
+  /** ARN of a role that instances have; none by default. */
+  readonly taskRole?: string
+}
+
 export interface StageOptions {
   readonly stage: string
   /** Machines of the Auto Scaling group, at least; 0 leaves it out. */
@@ -9,6 +20,7 @@ export interface StageOptions {
   /** EC2 types, all of one architecture (arm64); the first is preferred. */
   readonly machines: readonly string[]
   readonly spot: boolean
+  readonly fargate?: FargateOptions
   readonly router: boolean
   readonly proxy: boolean
   /** ARN of an ACM certificate for the router’s load balancer; without one it takes plain TCP on port 80. */
@@ -40,6 +52,12 @@ export const contextNames = [
   'executorsMax',
   'machines',
   'spot',
+  'fargate',
+  'fargateCores',
+  'fargateMemoryGib',
+  'fargateSpot',
+  'fargateStackImage',
+  'fargateTaskRole',
   'router',
   'proxy',
   'certificate',
@@ -59,6 +77,9 @@ type Name = (typeof contextNames)[number]
 export const executorsMax = 1_000
 /** How many machines a stage may grow to unless it is told. */
 const grownDefault = 10
+/** What the Fargate executor offers unless it is told; Fargate itself has a quota of cores for an account. */
+const fargateDefault = {cores: 64, memoryGib: 256} as const
+const fargateMax = {cores: 4_000, memoryGib: 30_000} as const
 const stagePattern = /^[a-z][a-z0-9-]{0,19}$/
 /** What CloudWatch Logs takes. */
 const logDaysAllowed: readonly number[] = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827]
@@ -94,12 +115,24 @@ export const readStageOptions = (context: Context): StageOptions => {
   const table = optional('table', /^[a-zA-Z0-9_.-]{3,255}$/, 'must be the name of a table')
   const streamArn = optional('tableStream', /^arn:[a-z-]+:dynamodb:.+\/stream\/.+$/, 'must be the ARN of a table’s stream')
   if ((table === undefined) !== (streamArn === undefined)) fail('table', 'goes together with tableStream', table ?? '')
+  const optionalFargate = (): FargateOptions => {
+    const stackImage = optional('fargateStackImage', /^[^\s]{1,512}$/, 'must be the name of an image')
+    const taskRole = optional('fargateTaskRole', /^arn:[a-z-]+:iam::\d{12}:role\/.+$/, 'must be the ARN of a role')
+    return {
+      cores: number('fargateCores', fargateDefault.cores, fargateMax.cores),
+      memoryGib: number('fargateMemoryGib', fargateDefault.memoryGib, fargateMax.memoryGib),
+      spot: flag('fargateSpot', false),
+      ...(stackImage !== undefined && {stackImage}),
+      ...(taskRole !== undefined && {taskRole}),
+    }
+  }
   return {
     stage,
     executors,
     executorsMax: grown,
     machines: list('machines', 't4g.medium,m7g.medium,m8g.medium'),
     spot: flag('spot', false),
+    ...(flag('fargate', false) && {fargate: optionalFargate()}),
     router: flag('router', true),
     proxy: flag('proxy', true),
     certificate: optional('certificate', /^arn:[a-z-]+:acm:/, 'must be the ARN of an ACM certificate'),
@@ -115,4 +148,5 @@ export const readStageOptions = (context: Context): StageOptions => {
 }
 
 /** Whether anything of the stage runs inside a network of its own. */
-export const needsNetwork = ({executors, router, proxy}: StageOptions): boolean => executors > 0 || router || proxy
+export const needsNetwork = ({executors, router, proxy, fargate}: StageOptions): boolean =>
+  executors > 0 || router || proxy || fargate !== undefined

@@ -34,12 +34,15 @@ export const imageOf = ({image, slug, script, type}: Assignment, {stackImage}: F
 const noStack =
   'this Fargate executor runs images only: give the service an image, or the executor a stackImage (GILLIAM_FARGATE) that slugs are run in'
 
+/** What the families of an executor begin with, and no other's: names of stages and executors have no underscore. */
+const familyPrefixOf = (stage: string, executor: string): string => `gilliam_${stage}_${executor}_`
+
 /** What is registered for the assignment's service. `ports` are those the container listens on. */
 export const definitionOf = (
   assignment: Assignment,
-  given: {readonly stage: string; readonly ports: readonly number[]; readonly settings: FargateSettings},
+  given: {readonly stage: string; readonly executor: string; readonly ports: readonly number[]; readonly settings: FargateSettings},
 ): Definition | Refusal => {
-  const {stage, ports, settings} = given
+  const {stage, executor, ports, settings} = given
   const choice = imageOf(assignment, settings)
   if ('refused' in choice) return choice
   const {cpuMilli, memoryMib} = assignment.resources
@@ -76,7 +79,7 @@ export const definitionOf = (
     ],
   }
   const hash = createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, hashCharacters)
-  return {family: `gilliam-${stage}-${formation}-${service}-${hash}`, ...content}
+  return {family: `${familyPrefixOf(stage, executor)}${formation}_${service}_${hash}`, ...content}
 }
 
 /** Registers definitions, each once. */

@@ -159,14 +159,15 @@ export interface AssignedInstance {
 
 /**
  * What an executor joins with, taken in the same step: a use of a join token that counts them, by its hash (the same agent joins again without another), or a
- * proof that is good once, remembered until it is good for nothing.
+ * proof that is good once, remembered until it is good for nothing. `owns`: who can prove this may have the executor from the agent before.
  */
-export type Admission = {readonly token: string} | {readonly proof: {readonly hash: string; readonly until: number}}
+export type Admission = {readonly token: string} | {readonly proof: {readonly hash: string; readonly until: number; readonly owns?: boolean}}
 
 export interface ExecutorStore {
   /**
    * Joins or joins again. One that was lost gives up whatever it still held before it is ready; one that is to be drained stays so.
-   * Its descriptor is replaced. `taken`: it joined with another `key` and is not lost; one that joined without a key can be joined by anybody.
+   * Its descriptor is replaced. `taken`: it joined with another `key` and is not lost; one that joined without a key can be joined by anybody. A proof that
+   * owns it takes it over, but never back: an agent that it was taken from stays out until it is lost.
    * `used`: what it joins with has no uses left, was revoked, or was taken before.
    */
   readonly join: (

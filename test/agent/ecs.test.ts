@@ -7,14 +7,16 @@ import {join} from 'node:path'
 import {describe, it, type TestContext} from 'node:test'
 import {ECSClient} from '@aws-sdk/client-ecs'
 import fc from 'fast-check'
+import type {World} from '#agent/compose.ts'
 import {tasksOnEcs} from '#agent/ecs/compose.ts'
 import {definitionOf} from '#agent/ecs/definition.ts'
+import {proveTaskRole} from '#agent/ecs/proof.ts'
 import {overridesCharactersMax, taskPortsOf} from '#agent/ecs/request.ts'
 import {type FargateSettings, readFargateSettings} from '#agent/ecs/settings.ts'
 import {fargateSizes, taskSizeFor} from '#agent/ecs/sizes.ts'
 import {missingMs, Tasks} from '#agent/ecs/tasks.ts'
 import {runAgent} from '#agent/run.ts'
-import {endStrayTasks} from '#agent/runtime/ecs.ts'
+import {createStrayEnder} from '#agent/runtime/ecs.ts'
 import {readSettings} from '#agent/settings.ts'
 import type {Assignment} from '#shared/domain/assignment.ts'
 import {createLogger} from '#shared/log.ts'
@@ -48,7 +50,7 @@ const listen = async (t: TestContext, host: string, answer: () => number): Promi
 }
 
 /** A control plane, a fake ECS, and agents that follow each other in one home. */
-const stage = async (t: TestContext, settings: Partial<FargateSettings> = {}) => {
+const stage = async (t: TestContext, settings: Partial<FargateSettings> = {}, more: Partial<World> = {}) => {
   const [plane, client] = [await ControlPlane.start(), newClient()]
   const ecs = new FakeEcs(client)
   let leave = async (): Promise<void> => undefined
@@ -57,15 +59,15 @@ const stage = async (t: TestContext, settings: Partial<FargateSettings> = {}) =>
     await leave()
     await plane.close()
   })
-  const home = temporaryFolder(t)
-  writeFileSync(join(home, 'join'), 'join me')
-  const start = async () => {
+  const firstHome = temporaryFolder(t)
+  writeFileSync(join(firstHome, 'join'), 'join me')
+  const start = async (home = firstHome) => {
     const environment = {
       GILLIAM_API: plane.url,
       GILLIAM_EXECUTOR: 'fargate',
       GILLIAM_STAGE: 'prod',
       GILLIAM_AGENT_HOME: home,
-      GILLIAM_JOIN_TOKEN_FILE: join(home, 'join'),
+      GILLIAM_JOIN_TOKEN_FILE: join(firstHome, 'join'),
       GILLIAM_SYNC_BUSY_MS: '20',
       PATH: '/agents/own',
     }
@@ -73,7 +75,7 @@ const stage = async (t: TestContext, settings: Partial<FargateSettings> = {}) =>
     const all = {...fargate, ...settings}
     const onEcs = tasksOnEcs({...quick, client, settings: all, stage: 'prod', executor: 'fargate', log, now})
     const read = await readSettings(environment, process.execPath)
-    const running = await runAgent(read, {...onEcs, log, wallClock: Date.now, random: Math.random})
+    const running = await runAgent(read, {...onEcs, ...more, log, wallClock: Date.now, random: Math.random})
     leave = async () => {
       await running.leave()
       await onEcs.tasks.close()
@@ -86,7 +88,7 @@ const stage = async (t: TestContext, settings: Partial<FargateSettings> = {}) =>
   }
   const stop = () => leave()
   plane.nextSyncMs = 20
-  return {plane, ecs, home, start, stop, taskOf}
+  return {plane, ecs, home: firstHome, start, stop, taskOf}
 }
 
 describe('a Fargate executor', {concurrency: true}, () => {
@@ -132,7 +134,7 @@ describe('a Fargate executor', {concurrency: true}, () => {
     plane.assign(image('a'), image('b', {env: {OTHER: '1'}}), image('c', {resources: {cpuMilli: 2_000, memoryMib: 64}}))
     await until(() => ecs.tasks.length === 3)
     assert.deepEqual([ecs.definitions.size, ecs.called('RegisterTaskDefinition')], [2, 2])
-    for (const family of ecs.definitions.keys()) assert.match(family, /^gilliam-prod-crm-users-[0-9a-f]{12}$/)
+    for (const family of ecs.definitions.keys()) assert.match(family, /^gilliam_prod_fargate_crm_users_[0-9a-f]{12}$/)
   })
 
   it('starts anew what has ended, says why, and withdraws it meanwhile', async t => {
@@ -277,9 +279,55 @@ describe('the next agent of a Fargate executor', {concurrency: true}, () => {
     plane.reports.length = 0
     const {agent, tasks} = await start()
     await plane.reported('a', ({state}) => state === 'running')
-    assert.deepEqual(await endStrayTasks(tasks, key => agent.records.has(key)), ['crm.users.b'])
+    const endStrays = createStrayEnder(tasks)
+    assert.deepEqual(await endStrays(key => agent.records.has(key)), [], 'another agent may have started it just now')
+    assert.deepEqual(await endStrays(key => agent.records.has(key)), ['crm.users.b'])
     await until(() => b.desiredStatus === 'STOPPED')
     assert.deepEqual([ecs.tasks.length, a.desiredStatus], [2, 'RUNNING'])
+  })
+})
+
+describe('an agent of a Fargate executor whose place is taken', {concurrency: true}, () => {
+  it('leaves the tasks to who took it: they go on, and the other one stops them when they are to stop', async t => {
+    let taken = 0
+    const {plane, ecs, start, stop, taskOf} = await stage(t, {}, {onTaken: () => void taken++})
+    await start()
+    plane.assign(image('a'))
+    const a = await taskOf('a')
+    ecs.run(a)
+    await plane.reported('a', ({state}) => state === 'running')
+    const former = stop
+    plane.refuseCredential()
+    plane.taken = true
+    await until(() => taken > 0)
+    await former()
+    plane.taken = false
+    await start(temporaryFolder(t))
+    plane.reports.length = 0
+    plane.assign(image('a'), image('b'))
+    await plane.reported('a', ({state}) => state === 'running')
+    await taskOf('b')
+    assert.deepEqual([ecs.tasks.length, a.desiredStatus], [2, 'RUNNING'])
+    plane.assign(image('a', {stop: true}), image('b'))
+    await until(() => a.desiredStatus === 'STOPPED')
+  })
+})
+
+describe('the role of a task', () => {
+  const credentials = {accessKeyId: 'ASIAIOSFODNN7EXAMPLE', secretAccessKey: 'secret', sessionToken: 'session/token=='}
+  const subject = {stage: 'prod', executor: 'fargate', key: 'k'.repeat(43)}
+  const at = Date.UTC(2026, 0, 2, 3, 4, 5)
+
+  it('is proven with what the SDK finds, for the region it is in', async () => {
+    const {authorization, ...proof} = await proveTaskRole(new ECSClient({region: 'eu-west-1', credentials}), subject, at)
+    assert.deepEqual(proof, {region: 'eu-west-1', date: '20260102T030405Z', securityToken: 'session/token=='})
+    assert.match(authorization, /Credential=ASIAIOSFODNN7EXAMPLE\/20260102\/eu-west-1\/sts\/aws4_request, /)
+    assert.ok(!authorization.includes('secret'))
+  })
+
+  it('is not that of a user', async () => {
+    const client = new ECSClient({region: 'eu-west-1', credentials: {...credentials, sessionToken: undefined as never}})
+    await assert.rejects(proveTaskRole(client, subject, at), /needs the credentials of a role/)
   })
 })
 

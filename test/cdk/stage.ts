@@ -33,7 +33,7 @@ const stubs = (): {folder: string; bundles: Bundles} => {
   const folder = mkdtempSync(join(tmpdir(), 'gilliam-cdk-'))
   for (const name of [...functionNames, 'programs']) mkdirSync(join(folder, name))
   for (const name of functionNames) writeFileSync(join(folder, name, 'index.mjs'), '')
-  for (const program of ['agent', 'proxy']) writeFileSync(join(folder, 'programs', `${program}.mjs`), '')
+  for (const program of ['agent', 'agent-ecs', 'proxy']) writeFileSync(join(folder, 'programs', `${program}.mjs`), '')
   copyFileSync(join(root, 'Dockerfile'), join(folder, 'programs', 'Dockerfile'))
   return {folder, bundles: {functionFolder: name => join(folder, name), programFolder: join(folder, 'programs')}}
 }
@@ -61,6 +61,10 @@ export const synthesise = (options: Readonly<Record<string, string>> = {}): Synt
 export const everything = {
   executors: '3',
   spot: 'true',
+  fargate: 'true',
+  fargateSpot: 'true',
+  fargateStackImage: 'public.ecr.aws/docker/library/node:24',
+  fargateTaskRole: 'arn:aws:iam::111122223333:role/instances',
   certificate: 'arn:aws:acm:eu-west-1:111122223333:certificate/example',
   corsOrigins: 'https://console.example.com',
   alarmEmail: 'ops@example.com',
