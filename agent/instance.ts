@@ -28,6 +28,8 @@ export interface Exit {
 export interface Ending {
   readonly state: 'stopped' | 'failed' | 'suspended'
   readonly reason?: string
+  /** From SIGTERM to SIGKILL, when it can not be left to the service. */
+  readonly graceMsMax?: number
 }
 
 export interface InstanceRecord {
@@ -46,6 +48,8 @@ export interface InstanceRecord {
   readonly startAt: number
   /** When the running process was started; undefined before the first start. */
   readonly startedAt?: number
+  /** Nothing of it has run since the machine was started. */
+  readonly rebooted?: true
   /** `draining`, `terminating`, `killing`: when the next step is due. */
   readonly until: number
   readonly healthySince?: number
@@ -110,6 +114,7 @@ export const launched = (record: InstanceRecord, now: number): InstanceRecord =>
     exitCode: undefined,
     reason: undefined,
     lastCheck: undefined,
+    rebooted: undefined,
   })
 
 /** A check failed before the first that passed. */
@@ -130,7 +135,12 @@ export const draining = (record: InstanceRecord, ending: Ending, now: number): I
   to(record, 'draining', {ending, announced: false, until: now + drainMs})
 
 export const terminating = (record: InstanceRecord, ending: Ending, now: number): InstanceRecord =>
-  to(record, 'terminating', {ending, announced: false, until: now + record.assignment.stopGraceMs, reason: ending.reason ?? record.reason})
+  to(record, 'terminating', {
+    ending,
+    announced: false,
+    until: now + Math.min(record.assignment.stopGraceMs, ending.graceMsMax ?? Number.POSITIVE_INFINITY),
+    reason: ending.reason ?? record.reason,
+  })
 
 export const killing = (record: InstanceRecord, now: number): InstanceRecord =>
   record.phase === 'killing' ? {...record, until: now + killAgainMs} : to(record, 'killing', {until: now + killAgainMs})
@@ -190,7 +200,7 @@ export const rebooted = (record: InstanceRecord, now: number): InstanceRecord =>
   if (record.phase === 'ended') return record
   if (record.ending !== undefined && record.ending.state !== 'suspended') return {...record, phase: 'ended', announced: false}
   const {ending: _, healthySince: __, ...rest} = record
-  return {...rest, phase: 'waiting', startAt: now, until: 0, announced: false}
+  return {...rest, phase: 'waiting', startAt: now, until: 0, announced: false, rebooted: true}
 }
 
 const reportedState = (record: InstanceRecord): InstanceReport['state'] => {

@@ -138,7 +138,8 @@ const platform: readonly Acknowledgement[] = [
   {
     at: 'Fargate/Policy',
     id: 'AwsSolutions::AwsSolutions-IAM5[Resource::*]',
-    reason: 'ecs:ListTasks is bound to the cluster by a condition; actions on task definitions can not be bound. iam:PassRole names its roles.',
+    reason:
+      'ecs:ListTasks is bound to the cluster by a condition; actions on task definitions can not be bound. iam:PassRole names its roles.',
   },
   {
     at: 'Fargate/Policy',

@@ -12,6 +12,8 @@ import type {ManifestRoute} from './manifest/routes.ts'
 import {type ServiceValues, serviceOf} from './manifest/service.ts'
 import {type MapValue, type Place, type Problem, readSource, type Value} from './manifest/source.ts'
 
+import {builtinTypes, type Types} from './types/builtin.ts'
+
 export type {Problem} from './manifest/source.ts'
 
 export interface Manifest {
@@ -131,7 +133,7 @@ const completed = (sections: Sections, byDefault: RunByDefault | undefined): Sec
 
 const saysHow = ({script, image, build}: ServiceValues): boolean => script !== undefined || image !== undefined || build !== undefined
 
-const servicesOf = (root: Value, sections: Sections, report: Report): Record<string, ServiceDefinition> => {
+const servicesOf = (root: Value, sections: Sections, types: Types, report: Report): Record<string, ServiceDefinition> => {
   const services: Record<string, ServiceDefinition> = {}
   const add = (kind: ServiceKind, values: Readonly<Record<string, ServiceValues>> = {}) => {
     for (const [name, one] of Object.entries(values)) {
@@ -142,7 +144,7 @@ const servicesOf = (root: Value, sections: Sections, report: Report): Record<str
         continue
       }
       if (Object.hasOwn(services, name)) report(placeOf(root, path), `${label}: a process has the same name; rename one`)
-      const service = serviceOf(kind, one, (key, message) =>
+      const service = serviceOf({kind, name, types}, one, (key, message) =>
         report(placeOf(root, key === undefined ? path : [...path, key]), `${label}: ${message}`),
       )
       services[name] = service
@@ -170,9 +172,9 @@ export const leavesRunToProject = (text: string): boolean => {
 
 /**
  * Reads a manifest. All problems are returned, in the order of the file; nothing is thrown for any text. Processes with none of `script`, `image` and
- * `build` are run as `byDefault` says; without it, they are problems.
+ * `build` are run as `byDefault` says; without it, they are problems. `types` are those that auxiliaries may have.
  */
-export const parseManifest = (text: string, byDefault?: RunByDefault): ParsedManifest => {
+export const parseManifest = (text: string, byDefault?: RunByDefault, types: Types = builtinTypes()): ParsedManifest => {
   const source = readSource(text)
   if (!source.ok) return source
   const problems: Problem[] = []
@@ -182,7 +184,7 @@ export const parseManifest = (text: string, byDefault?: RunByDefault): ParsedMan
   if (isEmpty(root)) reading.problem(root.at, 'manifest: defines no service; add one under `processes:`')
   if (read === undefined || problems.length > 0) return {ok: false, problems: sorted(problems)}
   const sections = completed(read, byDefault)
-  const services = servicesOf(root, sections, reading.problem)
+  const services = servicesOf(root, sections, types, reading.problem)
   checkRequires(root, services, reading.problem)
   if (checkLimits(root, sections.env ?? {}, services, reading.problem)) {
     for (const [name, service] of Object.entries(services)) checkExpressions(root, name, service, reading.problem)

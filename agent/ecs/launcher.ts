@@ -52,7 +52,12 @@ export class EcsLauncher implements Launching {
 
   async #run(record: InstanceRecord, ports: Record<string, number>, signal: AbortSignal): Promise<TaskView | {refused: string}> {
     const {definitions, settings, environment: executor} = this.#options
-    const definition = definitionOf(record.assignment, {stage: executor.stage, executor: executor.executor, ports: Object.values(ports), settings})
+    const definition = definitionOf(record.assignment, {
+      stage: executor.stage,
+      executor: executor.executor,
+      ports: Object.values(ports),
+      settings,
+    })
     if ('refused' in definition) return definition
     const [taskDefinition, source] = await Promise.all([definitions.ensure(definition), this.#source(record, signal)])
     const made = requestOf(record, {taskDefinition, executor, ports, settings, source})

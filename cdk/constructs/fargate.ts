@@ -96,8 +96,17 @@ export class Fargate extends Construct {
     const role = new Role(this, 'Role', {assumedBy: ecsTasks(this)})
     const {clusterArn, clusterName} = this.#cluster
     const stack = Stack.of(this)
-    const definitions = stack.formatArn({service: 'ecs', resource: 'task-definition', resourceName: `gilliam_${stage}_${fargateExecutor}_*:*`})
-    const tasks = stack.formatArn({service: 'ecs', resource: 'task', resourceName: `${clusterName}/*`, arnFormat: ArnFormat.SLASH_RESOURCE_NAME})
+    const definitions = stack.formatArn({
+      service: 'ecs',
+      resource: 'task-definition',
+      resourceName: `gilliam_${stage}_${fargateExecutor}_*:*`,
+    })
+    const tasks = stack.formatArn({
+      service: 'ecs',
+      resource: 'task',
+      resourceName: `${clusterName}/*`,
+      arnFormat: ArnFormat.SLASH_RESOURCE_NAME,
+    })
     const inCluster = {ArnEquals: {'ecs:cluster': clusterArn}}
     const passed = [this.#executionRole.roleArn, ...(taskRole === undefined ? [] : [taskRole])]
     new Policy(this, 'Policy', {

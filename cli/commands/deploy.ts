@@ -50,7 +50,7 @@ const create = async (session: Session, client: Client, formation: string): Prom
 }
 
 const packAndUpload = async (session: Session, client: Client, manifest: Manifest): Promise<SlugReference | undefined> => {
-  if (Object.values(manifest.services).every(({script}) => script === undefined)) return undefined
+  if (Object.values(manifest.services).every(({script, bare}) => script === undefined || bare === true)) return undefined
   const [{withSlug}, {upload}] = await Promise.all([import('../pack/pack.ts'), import('../pack/upload.ts')])
   const {say} = session.progress
   const options = {builds: manifest.builds, say, env: session.env, err: session.err, interrupted: session.interrupted}

@@ -43,7 +43,10 @@ const admissionOf = (principal: Principal | undefined): Admission | undefined =>
 export const joinOperations = (store: Store, proofs: ProofDeps): Pick<Operations<'executors'>, 'joinExecutor' | 'joinByRole'> => ({
   joinExecutor: ({body}, {actor, now, principal}) => {
     if (isBound(proofs.roles, body.id))
-      throw new GilliamError('forbidden', `Executor “${body.id}” joins by its role (GILLIAM_JOIN=role) and in no other way; give this one another id.`)
+      throw new GilliamError(
+        'forbidden',
+        `Executor “${body.id}” joins by its role (GILLIAM_JOIN=role) and in no other way; give this one another id.`,
+      )
     return join(store.by(actor), body, now, admissionOf(principal))
   },
 

@@ -69,6 +69,7 @@ const connectionOf = (t: TestContext, api: string, home: string, prover: string)
     join: {prove: () => askProver(prover)},
     onJoined: () => told.push('joined'),
     onTaken: () => told.push('taken'),
+    onLost: () => told.push('lost'),
     onUnsaved: error => t.diagnostic(String(error)),
   })
   return {connection, told}

@@ -187,8 +187,9 @@ describe('cdk: templates', () => {
 
   describe('Fargate', () => {
     it('has one agent, and a new one before the former one ends', () => {
-      const {DesiredCount, DeploymentConfiguration} = ofType(full.resources, 'AWS::ECS::Service').find(([id]) => id.startsWith('Fargate'))?.[1]
-        .Properties
+      const {DesiredCount, DeploymentConfiguration} = ofType(full.resources, 'AWS::ECS::Service').find(([id]) =>
+        id.startsWith('Fargate'),
+      )?.[1].Properties
       assert.equal(DesiredCount, 1)
       const {MinimumHealthyPercent, MaximumPercent, DeploymentCircuitBreaker} = DeploymentConfiguration
       assert.deepEqual([MinimumHealthyPercent, MaximumPercent, DeploymentCircuitBreaker.Rollback], [100, 200, true])
@@ -200,7 +201,8 @@ describe('cdk: templates', () => {
       const [{Environment, Secrets}] = fargateAgent().Properties.ContainerDefinitions
       assert.equal(Secrets, undefined)
       const text = (value: unknown): string => {
-        const parts = typeof value === 'string' ? [value] : ((value as {'Fn::Join'?: [string, unknown[]]})['Fn::Join']?.[1] ?? ['a reference'])
+        const parts =
+          typeof value === 'string' ? [value] : ((value as {'Fn::Join'?: [string, unknown[]]})['Fn::Join']?.[1] ?? ['a reference'])
         return parts.map(part => (typeof part === 'string' ? part : 'a reference')).join('')
       }
       const env = Object.fromEntries((Environment as {Name: string; Value: unknown}[]).map(({Name, Value}) => [Name, text(Value)]))

@@ -205,7 +205,8 @@ describe('joining by the role of one executor', () => {
     return platform.call('joinByRole', {token: undefined, body: {...descriptor(id), key: keyOf, proof}})
   }
   const sync = async ({body}: Awaited<ReturnType<typeof join>>): Promise<number> =>
-    (await platform.call('syncExecutor', {token: body.token, params: {executor: 'fargate'}, body: {assignmentVersion: 0, reports: []}})).status
+    (await platform.call('syncExecutor', {token: body.token, params: {executor: 'fargate'}, body: {assignmentVersion: 0, reports: []}}))
+      .status
 
   it('takes a task in the place of the one before, without its being lost, and shuts that one out', async () => {
     const first = await join('a1')
