@@ -82,7 +82,7 @@ describe('cdk: roles', () => {
     const passing = statements(resources).filter(({Action}) => list(Action).includes('iam:PassRole'))
     assert.equal(passing.length, 1)
     for (const {Resource, Condition} of passing) {
-      assert.deepEqual(list(Resource).map(textOf), ['FargateExecutionRole', 'arn:aws:iam::111122223333:role/instances'])
+      assert.deepEqual(list(Resource).map(textOf), ['arn:aws:iam::111122223333:role/instances', 'FargateExecutionRole'])
       assert.deepEqual(Condition, {StringEquals: {'iam:PassedToService': 'ecs-tasks.amazonaws.com'}})
     }
   })

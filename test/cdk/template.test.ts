@@ -187,9 +187,8 @@ describe('cdk: templates', () => {
 
   describe('Fargate', () => {
     it('has one agent, and a new one before the former one ends', () => {
-      const {DesiredCount, DeploymentConfiguration} = ofType(full.resources, 'AWS::ECS::Service').find(([id]) =>
-        id.startsWith('Fargate'),
-      )?.[1].Properties
+      const service = ofType(full.resources, 'AWS::ECS::Service').find(([id]) => id.startsWith('Fargate')) ?? assert.fail('no service')
+      const {DesiredCount, DeploymentConfiguration} = service[1].Properties
       assert.equal(DesiredCount, 1)
       const {MinimumHealthyPercent, MaximumPercent, DeploymentCircuitBreaker} = DeploymentConfiguration
       assert.deepEqual([MinimumHealthyPercent, MaximumPercent, DeploymentCircuitBreaker.Rollback], [100, 200, true])
