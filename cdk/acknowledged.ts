@@ -30,6 +30,7 @@ const secretsArn = 'arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::Acco
 const imagesArn = 'arn:<AWS::Partition>:ecr:<AWS::Region>:<AWS::AccountId>:repository/*'
 const definitionsArn = 'arn:<AWS::Partition>:ecs:<AWS::Region>:<AWS::AccountId>:task-definition/gilliam_{stage}_fargate_*:*'
 const tasksArn = 'arn:<AWS::Partition>:ecs:<AWS::Region>:<AWS::AccountId>:task/<FargateCluster03BAFB94>/*'
+const taskSecretsArn = 'arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter/gilliam-tasks/{stage}/fargate/*'
 const slugReason = 'Slugs are named by their digest: a role can not name the ones to come. It is bound to the prefix slugs/ of this bucket.'
 const requestReason = 'Answers requests of API Gateway only, which waits: a failure is the caller’s answer, and there is no event to keep.'
 const requestFunctions = ['access', 'artifacts', 'executors', 'formations', 'logs', 'registry', 'routing']
@@ -135,6 +136,11 @@ const platform: readonly Acknowledgement[] = [
     id: `AwsSolutions::AwsSolutions-IAM5[Resource::${imagesArn}]`,
     reason: 'Images are those of the services that will be deployed, from whatever repository of this account their teams keep them in.',
   },
+  ...(['Fargate/Policy', 'Fargate/ExecutionPolicy'] as const).map(at => ({
+    at,
+    id: `AwsSolutions::AwsSolutions-IAM5[Resource::${taskSecretsArn}]`,
+    reason: 'Secrets of services that will be deployed, a parameter each; they are bound to the path of this stage and executor.',
+  })),
   {
     at: 'Fargate/Policy',
     id: 'AwsSolutions::AwsSolutions-IAM5[Resource::*]',

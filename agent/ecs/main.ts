@@ -1,6 +1,7 @@
 // The composition root of the agent of a Fargate executor: the same agent, whose instances are tasks. SIGTERM and SIGINT leave them running; SIGUSR2 stops them
 // first. It leaves by itself, with code 3, when another agent has taken its place.
 import {ECSClient} from '@aws-sdk/client-ecs'
+import {SSMClient} from '@aws-sdk/client-ssm'
 import {required} from '#shared/config.ts'
 import {createLogger} from '#shared/log.ts'
 import {type RunningAgent, runAgent} from '../run.ts'
@@ -28,14 +29,23 @@ const start = async () => {
   const now = () => performance.timeOrigin + performance.now()
   const {stage} = settings.environment
   const client = new ECSClient({})
-  const home = tasksOnEcs({client, settings: fargate, stage, executor: descriptor.id, log, now, random: Math.random})
+  const home = tasksOnEcs({
+    client,
+    ssm: new SSMClient({}),
+    settings: fargate,
+    stage,
+    executor: descriptor.id,
+    log,
+    now,
+    random: Math.random,
+  })
   const prove = (key: string) => proveTaskRole(client, {stage, executor: descriptor.id, key}, Date.now())
   let running: RunningAgent | undefined
   // Its tasks are the other's by now.
   const onTaken = () => void running?.leave().then(() => process.exit(exitTaken), fail)
   running = await runAgent(settings, {...home, prove, onTaken, log, wallClock: Date.now, random: Math.random})
   log.info({executor: descriptor.id, cluster: fargate.cluster, pid: process.pid}, 'agent runs')
-  startSweeping(running.agent, home.tasks, log)
+  startSweeping(running.agent, home, log)
   return {...running, log}
 }
 

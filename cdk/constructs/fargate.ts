@@ -66,7 +66,7 @@ export class Fargate extends Construct {
     this.tasksGroup = new SecurityGroup(this, 'TasksGroup', {vpc, description: 'instances on Fargate'})
     const agentGroup = new SecurityGroup(this, 'AgentGroup', {vpc, description: 'agent of the Fargate executor'})
     for (const callers of [this.tasksGroup, agentGroup]) this.allowFrom(callers)
-    this.#executionRole = this.#createExecutionRole(props.services)
+    this.#executionRole = this.#createExecutionRole(props)
     this.role = this.#createRole(props)
     this.#createService(props, agentGroup)
   }
@@ -76,8 +76,13 @@ export class Fargate extends Construct {
     this.tasksGroup.addIngressRule(callers, Port.tcpRange(firstPort, lastPort), 'instances')
   }
 
+  /** Where the agent keeps secrets of instances, for ECS to hand over (agent/ecs/definition.ts). */
+  #parameters(stage: string): string {
+    return Stack.of(this).formatArn({service: 'ssm', resource: 'parameter', resourceName: `gilliam-tasks/${stage}/${fargateExecutor}/*`})
+  }
+
   /** What ECS does for an instance: pulls its image, of whatever repository of the account, and writes its log. */
-  #createExecutionRole(services: ILogGroup): Role {
+  #createExecutionRole({services, stage}: FargateProps): Role {
     const role = new Role(this, 'ExecutionRole', {assumedBy: ecsTasks(this)})
     const repositories = Stack.of(this).formatArn({service: 'ecr', resource: 'repository', resourceName: '*'})
     const pull = ['ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer']
@@ -87,6 +92,7 @@ export class Fargate extends Construct {
         new PolicyStatement({actions: ['ecr:GetAuthorizationToken'], resources: ['*']}),
         new PolicyStatement({actions: pull, resources: [repositories]}),
         new PolicyStatement({actions: ['logs:CreateLogStream', 'logs:PutLogEvents'], resources: [services.logGroupArn]}),
+        new PolicyStatement({actions: ['ssm:GetParameters'], resources: [this.#parameters(stage)]}),
       ],
     })
     return role
@@ -123,6 +129,7 @@ export class Fargate extends Construct {
         new PolicyStatement({actions: ['ecs:ListTasks'], resources: ['*'], conditions: inCluster}),
         // ECS binds none of these to a definition. What one could be abused for is bound by iam:PassRole.
         new PolicyStatement({actions: [...definitionActions], resources: ['*']}),
+        new PolicyStatement({actions: ['ssm:PutParameter', 'ssm:DeleteParameters'], resources: [this.#parameters(stage)]}),
         new PolicyStatement({
           actions: ['iam:PassRole'],
           resources: passed,
@@ -212,4 +219,5 @@ const definitionActions = [
   'ecs:DescribeTaskDefinition',
   'ecs:DeregisterTaskDefinition',
   'ecs:ListTaskDefinitions',
+  'ecs:ListTaskDefinitionFamilies',
 ] as const

@@ -78,6 +78,7 @@ const resolveOne = async (
   lookUp: ReturnType<typeof createLookUp>,
 ): Promise<Assignment | undefined> => {
   const env: Record<string, string> = {}
+  const secretEnv: string[] = []
   const missing: string[] = []
   for (const [variable, value] of Object.entries(assignment.env)) {
     const reference = parseReference(value)
@@ -87,11 +88,14 @@ const resolveOne = async (
         : reference === 'malformed'
           ? {missing: `${variable} is malformed`}
           : await lookUp(assignment.formation, reference)
-    if ('value' in found) env[variable] = found.value
-    else missing.push(found.missing)
+    if ('missing' in found) missing.push(found.missing)
+    else {
+      env[variable] = found.value
+      if (reference !== undefined) secretEnv.push(variable)
+    }
   }
   if (missing.length > 0 && !assignment.stop && (await fail(deps, executor, assignment, missing.join(', ')))) return undefined
-  return {...assignment, env}
+  return {...assignment, env, ...(secretEnv.length > 0 && {secretEnv})}
 }
 
 /**

@@ -67,6 +67,7 @@ describe('cdk: roles', () => {
     'autoscaling:DescribeAutoScalingGroups',
     ...['Register', 'Describe', 'Deregister'].map(verb => `ecs:${verb}TaskDefinition`),
     'ecs:ListTaskDefinitions',
+    'ecs:ListTaskDefinitionFamilies',
   ]
 
   it('take no action by a pattern, and none on everything but those that can not be bound, or to a cluster', () => {
