@@ -243,7 +243,10 @@ export class Agent {
     if (record === undefined) return
     const controller = new AbortController()
     this.#launches.set(key, controller)
-    const launch = await this.#launcher.launch(record, controller.signal)
+    const launch = await this.#launcher.launch(record, controller.signal, text => {
+      this.#ledger.update(key, it => instance.progressed(it, text))
+      this.#decide()
+    })
     this.#launches.delete(key)
     if (launch.outcome === 'started') this.#follow(key, launch.running)
     this.#ledger.update(key, now => this.#launched(now, launch))

@@ -58,6 +58,8 @@ export interface InstanceRecord {
   readonly lastCheck?: string
   readonly ending?: Ending
   readonly reason?: string
+  /** What a start that takes long is at. */
+  readonly progress?: string
   readonly exitCode?: number
   /** The last report the control plane answered, as JSON. */
   readonly acknowledged?: string
@@ -96,8 +98,13 @@ export const accepted = (assignment: Assignment, now: number): InstanceRecord =>
 const to = (record: InstanceRecord, phase: Phase, change: Partial<InstanceRecord> = {}): InstanceRecord => {
   if (!(phases[record.phase] as readonly string[]).includes(phase))
     throw new Error(`${record.key}: ${phase} can not follow ${record.phase}`)
-  return {...record, ...change, phase}
+  const {progress: _, ...rest} = record
+  return {...rest, ...change, phase}
 }
+
+/** Its start has got so far. */
+export const progressed = (record: InstanceRecord, progress: string): InstanceRecord =>
+  record.phase !== 'launching' || record.progress === progress ? record : {...record, progress: clip(progress)}
 
 /** It runs at an address of its own. */
 export const located = (record: InstanceRecord, host: string | undefined): InstanceRecord =>
@@ -213,6 +220,7 @@ const reportedState = (record: InstanceRecord): InstanceReport['state'] => {
 export const reportOf = (record: InstanceRecord, executorHost: string): InstanceReport => {
   const {formation, service, id} = record.assignment
   const host = record.host ?? executorHost
+  const reason = record.progress ?? record.reason
   return {
     formation,
     service,
@@ -221,7 +229,7 @@ export const reportOf = (record: InstanceRecord, executorHost: string): Instance
     announced: record.announced,
     restarts: record.restarts,
     ...(Object.keys(record.ports).length > 0 ? {address: {host, ports: record.ports}} : {}),
-    ...(record.reason === undefined ? {} : {reason: record.reason}),
+    ...(reason === undefined ? {} : {reason}),
     ...(record.exitCode === undefined ? {} : {exitCode: record.exitCode}),
   }
 }

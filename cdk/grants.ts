@@ -72,6 +72,7 @@ export const tableAccess: Readonly<Record<string, Access>> = {
   executors: {
     ...request,
     ...losing,
+    formation: ['get', 'update', 'query'],
     release: ['get'],
     discovery: ['put', 'update', 'delete'],
     executor: ['get', 'query', 'put', 'update', 'delete'],

@@ -19,6 +19,15 @@ export const variables = {
   GILLIAM_EXECUTOR_ATTRIBUTES: 'JSON: zone, domain, network, tags, labels, cpuMilli, memoryMib, pricePerHour, machineType of the executor',
   GILLIAM_AGENT_HOME: 'Folder of an agent’s state: credential, instances, slugs, logs',
   GILLIAM_PROXY: 'URL of the forward proxy that instances get as HTTP_PROXY',
+  GILLIAM_RUNTIMES: 'What an agent runs instances by: `process` (default), `docker`, or both with a comma between',
+  GILLIAM_DOCKER_SOCKET: 'Socket of the Docker engine; `/var/run/docker.sock` by default',
+  GILLIAM_DOCKER_NETWORK:
+    'Network of containers: the engine’s own `bridge` (default), or one the agent makes, in which they reach each other by published ports only',
+  GILLIAM_STACK_IMAGE: 'Image in whose containers projects run; without one they are processes',
+  GILLIAM_REGISTRY_CREDENTIALS: 'File with credentials of image registries, in the form of Docker’s `config.json`',
+  GILLIAM_IMAGE_BYTES_MAX: 'What unused images may take on disk, in bytes; a tenth of the disk by default',
+  GILLIAM_PROXY_BRIDGE:
+    'Network interface on whose address a proxy of the loopback listens too, for containers: `docker0`; none by default',
   GILLIAM_FARGATE: 'JSON, for the agent of a Fargate executor: cluster, subnets, securityGroups, executionRole, logGroup and more',
   GILLIAM_PORT_RANGE: 'Host ports an agent gives to instances: `FIRST-LAST`; 20000-29999 by default',
   GILLIAM_SNAPSHOT: 'File in which router or proxy keeps its last good table',

@@ -9,6 +9,7 @@ import {
   HealthCheck,
   HoldMs,
   InstanceId,
+  InstanceName,
   Port,
   PortDefinition,
   ReleaseNumber,
@@ -73,7 +74,7 @@ export const Executor = z
   .strictObject({
     ...JoinExecutor.shape,
     state: z
-      .enum(['ready', 'draining', 'drained', 'disconnected', 'lost'])
+      .enum(['ready', 'cordoned', 'draining', 'drained', 'disconnected', 'lost'])
       .describe('`disconnected`: not heard from for a lease, and not given up; `drained`: draining, and nothing is left on it'),
     cpuMilliUsed: z.int(),
     memoryMibUsed: z.int(),
@@ -81,9 +82,28 @@ export const Executor = z
     hostPorts: z.array(Port),
     joinedAt: At,
     leaseExpiresAt: At,
+    drainBy: At.optional().describe('while it drains: when what is left is stopped, replaced or not'),
   })
   .meta({id: 'Executor'})
-export const DrainExecutor = z.strictObject({undo: z.boolean().default(false)}).meta({id: 'DrainExecutor'})
+const drainMsMax = 604_800_000
+export const DrainExecutor = z
+  .strictObject({
+    undo: z.boolean().default(false),
+    deadlineMs: z.int().min(0).max(drainMsMax).optional().describe('from now: what is left then is stopped, replaced or not'),
+  })
+  .meta({id: 'DrainExecutor'})
+export const CordonExecutor = z.strictObject({undo: z.boolean().default(false)}).meta({id: 'CordonExecutor'})
+/** What is on an executor. */
+export const ExecutorInstance = z
+  .strictObject({
+    formation: FormationName,
+    name: InstanceName,
+    release: ReleaseNumber,
+    origin: z.enum(['scale', 'spawn']),
+    state: z.string(),
+    reason: z.string().optional().describe('why it is still there, while its executor drains'),
+  })
+  .meta({id: 'ExecutorInstance'})
 const Report = z.strictObject({
   formation: FormationName,
   service: ServiceName,

@@ -268,4 +268,19 @@ describe('executors function', () => {
     assert.equal((await call('drainExecutor', {params, body: {undo: true}})).body.state, 'ready')
     assert.equal((await call('drainExecutor', {params: {executor: 'nobody'}})).body.code, 'not_found')
   })
+
+  it('cordons, and remembers that while it drains; the last deadline said holds', async () => {
+    const params = {executor: (await join()).executor}
+    const cordon = async (undo: boolean) => (await call('cordonExecutor', {params, body: {undo}})).body.state
+    const drain = async (body: object) => (await call('drainExecutor', {params, body})).body
+    assert.equal(await cordon(false), 'cordoned')
+    assert.deepEqual(
+      [(await drain({deadlineMs: 1_000})).drainBy, (await drain({})).drainBy],
+      [platform.clock.now + 1_000, platform.clock.now + 1_000],
+    )
+    assert.equal((await drain({deadlineMs: 5_000})).drainBy, platform.clock.now + 5_000)
+    assert.deepEqual([(await drain({undo: true})).state, (await drain({undo: true})).drainBy], ['cordoned', undefined])
+    assert.equal(await cordon(true), 'ready')
+    assert.equal((await call('cordonExecutor', {params: {executor: 'nobody'}})).body.code, 'not_found')
+  })
 })
