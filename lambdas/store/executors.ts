@@ -113,14 +113,9 @@ const firstJoin = (descriptor: ExecutorDescriptor, joiner: Joiner, now: number):
 /** Joins again from the state it was seen in; a lost one is ready again, or draining if it was to be drained. */
 const nextJoin = (descriptor: ExecutorDescriptor, joiner: Joiner, seen: Seen, now: number): Write[] => {
   const {id} = descriptor
-<<<<<<< HEAD
-  const state = seen.drained ? 'draining' : 'ready'
+  const state = stateWanted(seen)
   const formerKeys = seen.keyHash === undefined || seen.keyHash === joiner.keyHash ? seen.formerKeys : [...seen.formerKeys, seen.keyHash]
   const {set, remove = []} = inState(id, state, {...descriptor, ...joiner, formerKeys: formerKeys.slice(-formerKeysMax), joinedAt: now})
-=======
-  const state = stateWanted(seen)
-  const {set, remove = []} = inState(id, state, {...descriptor, ...joiner, joinedAt: now})
->>>>>>> main
   const gone = (['keyHash', 'joinedWith'] as const).filter(name => joiner[name] === undefined)
   const change = {set, remove: [...remove, ...gone]}
   return [
