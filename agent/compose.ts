@@ -85,6 +85,7 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
     credentialFile: layout.credential,
     keyFile: join(dirname(layout.credential), 'key'),
     ...(joining === undefined ? {} : {join: joining}),
+    now,
     onJoined: () => {
       log.info({executor: descriptor.id}, 'joined')
       agent.forgetVersion()

@@ -69,8 +69,10 @@ export const restartsMax = 5
 export const healthyForgivesMs = 60_000
 const restartBaseMs = 500
 const restartMaxMs = 30_000
-/** From learning of a stop to SIGTERM, so that routers and proxies have dropped the withdrawn instance. */
-export const drainMs = 1_500
+/** From learning of a stop to SIGTERM, so that routers and proxies have dropped the withdrawn instance; unless the control plane says how long that takes. */
+export const drainMsDefault = 1_500
+/** Longest that the control plane may ask for. */
+export const drainMsMax = 120_000
 const killAgainMs = 1_000
 const reasonCharactersMax = 1_024
 
@@ -138,7 +140,7 @@ export const becameHealthy = (record: InstanceRecord, now: number): InstanceReco
 export const becameUnhealthy = (record: InstanceRecord, reason: string): InstanceRecord =>
   record.phase !== 'up' || record.healthySince === undefined ? record : {...record, announced: false, reason: clip(reason)}
 
-export const draining = (record: InstanceRecord, ending: Ending, now: number): InstanceRecord =>
+export const draining = (record: InstanceRecord, ending: Ending, now: number, drainMs = drainMsDefault): InstanceRecord =>
   to(record, 'draining', {ending, announced: false, until: now + drainMs})
 
 export const terminating = (record: InstanceRecord, ending: Ending, now: number): InstanceRecord =>

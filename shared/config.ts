@@ -40,14 +40,16 @@ export const variables = {
   GILLIAM_LOG_LEVEL: 'pino level; `info` by default',
   GILLIAM_CONFIG: 'Folder of the CLI’s configuration; `$XDG_CONFIG_HOME/gilliam` by default',
   GILLIAM_SYNC_BUSY_MS: 'How soon an agent with work in flight syncs again; 1000 by default',
-  GILLIAM_POLL_MS: 'How soon router and proxy ask for changes again, on AWS; 2000 by default',
+  GILLIAM_POLL_MS: 'How soon router and proxy ask for changes again while there are some, on AWS; 2000 by default',
+  GILLIAM_POLL_IDLE_MS: 'How soon they do when there was none for long, on AWS; instances drain for longer than this; 10000 by default',
+  GILLIAM_SYNC_URL: 'Address at which agents may sync instead of the API, on AWS: a function URL',
   GILLIAM_SLUG_BUCKET: 'S3 bucket of the slugs',
   GILLIAM_LOG_GROUP: 'CloudWatch log group of what instances write',
   GILLIAM_WAKE_QUEUE: 'URL of the SQS queue that brings the reconciler its ticks and wake-ups',
   GILLIAM_MACHINE_GROUP: 'Auto Scaling group of the stage’s machines, grown and shrunk by the capacity function',
   GILLIAM_SECRET_KEY: 'KMS key that seals the secrets of formations',
   GILLIAM_TOKEN_PATH: 'SSM path below which the stage’s first tokens are kept',
-  GILLIAM_SYNC_IDLE_MS: 'How soon an idle agent syncs again; 10000 by default',
+  GILLIAM_SYNC_IDLE_MS: 'How soon an agent syncs again when nothing changed for long, at most 20000; on AWS 20000 by default',
 } as const
 
 export type Variable = keyof typeof variables

@@ -77,9 +77,10 @@ const findBoth = async (table: Table, id: string): Promise<Seen | undefined> => 
   const [item, lease] = await Promise.all([get(table, keys.executor(id)), get(table, keys.lease(id))])
   if (item === undefined || lease === undefined) return undefined
   const {tokenHash, formerTokenHash, keyHash, joinedWith} = item as Record<string, string | undefined>
-  const state = stateWanted(seen)
-  const formerKeys = seen.keyHash === undefined || seen.keyHash === joiner.keyHash ? seen.formerKeys : [...seen.formerKeys, seen.keyHash]
-  const {set, remove = []} = inState(id, state, {...descriptor, ...joiner, formerKeys: formerKeys.slice(-formerKeysMax), joinedAt: now})
+  const formerKeys = (item.formerKeys as readonly string[] | undefined) ?? []
+  const wanted = {drained: item.drained === true, cordoned: item.cordoned === true}
+  const stateChangedAt = item.stateChangedAt as number | undefined
+  return {executor: executorOf(item, lease), ...wanted, stateChangedAt, tokenHash, formerTokenHash, keyHash, joinedWith, formerKeys}
 }
 
 const find = async (table: Table, id: string): Promise<Executor | undefined> => (await findBoth(table, id))?.executor
