@@ -91,8 +91,8 @@ const fail = (name: Name, what: string, value: unknown): never => {
   throw new Error(`-c ${name}=${String(value)}: ${what}`)
 }
 
-/** Reads and checks the context. Throws an error of one line that names the value. */
-export const readStageOptions = (context: Context): StageOptions => {
+/** How values of one kind are read. */
+const createReaders = (context: Context) => {
   const text = (name: Name, fallback = ''): string => String(context(name) ?? fallback)
   const flag = (name: Name, fallback: boolean): boolean => {
     const value = text(name, String(fallback))
@@ -108,6 +108,25 @@ export const readStageOptions = (context: Context): StageOptions => {
     if (value === '') return undefined
     return pattern.test(value) ? value : fail(name, what, value)
   }
+  return {text, flag, number, list, optional}
+}
+
+const readFargate = ({flag, number, optional}: ReturnType<typeof createReaders>): FargateOptions => {
+  const stackImage = optional('fargateStackImage', /^[^\s]{1,512}$/, 'must be the name of an image')
+  const taskRole = optional('fargateTaskRole', /^arn:[a-z-]+:iam::\d{12}:role\/.+$/, 'must be the ARN of a role')
+  return {
+    cores: number('fargateCores', fargateDefault.cores, fargateMax.cores),
+    memoryGib: number('fargateMemoryGib', fargateDefault.memoryGib, fargateMax.memoryGib),
+    spot: flag('fargateSpot', false),
+    ...(stackImage !== undefined && {stackImage}),
+    ...(taskRole !== undefined && {taskRole}),
+  }
+}
+
+/** Reads and checks the context. Throws an error of one line that names the value. */
+export const readStageOptions = (context: Context): StageOptions => {
+  const readers = createReaders(context)
+  const {text, flag, number, list, optional} = readers
   const stage = text('stage', 'prod')
   if (!stagePattern.test(stage)) fail('stage', 'must be lower-case letters, digits and dashes, at most 20', stage)
   const executors = number('executors', 2, executorsMax)
@@ -118,17 +137,6 @@ export const readStageOptions = (context: Context): StageOptions => {
   const table = optional('table', /^[a-zA-Z0-9_.-]{3,255}$/, 'must be the name of a table')
   const streamArn = optional('tableStream', /^arn:[a-z-]+:dynamodb:.+\/stream\/.+$/, 'must be the ARN of a table’s stream')
   if ((table === undefined) !== (streamArn === undefined)) fail('table', 'goes together with tableStream', table ?? '')
-  const optionalFargate = (): FargateOptions => {
-    const stackImage = optional('fargateStackImage', /^[^\s]{1,512}$/, 'must be the name of an image')
-    const taskRole = optional('fargateTaskRole', /^arn:[a-z-]+:iam::\d{12}:role\/.+$/, 'must be the ARN of a role')
-    return {
-      cores: number('fargateCores', fargateDefault.cores, fargateMax.cores),
-      memoryGib: number('fargateMemoryGib', fargateDefault.memoryGib, fargateMax.memoryGib),
-      spot: flag('fargateSpot', false),
-      ...(stackImage !== undefined && {stackImage}),
-      ...(taskRole !== undefined && {taskRole}),
-    }
-  }
   const reserve = flag('reserve', true)
   const syncUrl = flag('syncUrl', reserve)
   if (syncUrl && !reserve) fail('syncUrl', 'needs reserve=true: nothing else throttles a function URL', syncUrl)
@@ -138,7 +146,7 @@ export const readStageOptions = (context: Context): StageOptions => {
     executorsMax: grown,
     machines: list('machines', 't4g.medium,m7g.medium,m8g.medium'),
     spot: flag('spot', false),
-    ...(flag('fargate', false) && {fargate: optionalFargate()}),
+    ...(flag('fargate', false) && {fargate: readFargate(readers)}),
     router: flag('router', true),
     proxy: flag('proxy', true),
     certificate: optional('certificate', /^arn:[a-z-]+:acm:/, 'must be the ARN of an ACM certificate'),

@@ -25,6 +25,7 @@ export type Resources = Readonly<Record<string, Resource>>
 export interface Synthesised {
   readonly state: Template
   readonly platform: Template
+  readonly names: {readonly state: string; readonly platform: string}
   /** Resources of both stacks. */
   readonly resources: Resources
 }
@@ -51,7 +52,8 @@ export const synthesise = (options: Readonly<Record<string, string>> = {}): Synt
     })
     app.synth()
     const [state, platform] = [Template.fromStack(stage.state), Template.fromStack(stage.platform)]
-    return {state, platform, resources: {...state.toJSON().Resources, ...platform.toJSON().Resources} as Resources}
+    const names = {state: stage.state.stackName, platform: stage.platform.stackName}
+    return {state, platform, names, resources: {...state.toJSON().Resources, ...platform.toJSON().Resources} as Resources}
   } finally {
     rmSync(folder, {recursive: true, force: true})
   }
