@@ -8,7 +8,7 @@ export const joinAssignment = (assigned: AssignedInstance, release: Release | un
   const service =
     release !== undefined && Object.hasOwn(release.services, assigned.service) ? release.services[assigned.service] : undefined
   if (release === undefined || service === undefined) return undefined
-  const {kind, type, script, image, health, stopGraceMs, args, program, limits, readOnly, user, volume, onLost} = service
+  const {kind, type, script, image, health, stopGraceMs, imageArchive, args, program, limits, readOnly, user, volume, onLost} = service
   return {
     formation: assigned.formation,
     service: assigned.service,
@@ -18,6 +18,7 @@ export const joinAssignment = (assigned: AssignedInstance, release: Release | un
     ...(type === undefined ? {} : {type}),
     ...(script === undefined ? {} : {script}),
     ...(image === undefined ? {} : {image}),
+    ...(imageArchive === undefined ? {} : {imageArchive}),
     ...(args === undefined ? {} : {args}),
     ...(program === undefined ? {} : {program}),
     ...(limits === undefined ? {} : {limits}),

@@ -59,8 +59,10 @@ export const Volume = z.strictObject({path: z.string().regex(/^\/[A-Za-z0-9_./-]
 export const OnLost = z
   .strictObject({action: z.enum(['replace', 'keep', 'stop']), afterMs: z.int().min(0).max(86_400_000)})
   .meta({id: 'OnLost'})
+export const Slug = z.strictObject({sha256: Sha256, bytes: z.int().min(1)})
 /** How a service is run, besides its `script` and `image`; releases and assignments say it alike. */
 export const RunOptions = {
+  imageArchive: Slug.optional().describe('the image itself, gzipped as `docker save` writes it; `image` is its id'),
   args: Args.optional(),
   program: Program.optional(),
   limits: Limits.optional(),
@@ -81,7 +83,6 @@ export const HealthCheck = z
   })
   .meta({id: 'HealthCheck'})
 export const Placement = {requirements: z.array(Expression).max(requirementsMax), rank: Expression.optional()}
-export const Slug = z.strictObject({sha256: Sha256, bytes: z.int().min(1)})
 export const Scales = z.record(ServiceName, z.int().min(0).max(desiredInstancesMax))
 const addressPortsMax = 64
 export const Address = z.strictObject({
