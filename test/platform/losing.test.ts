@@ -101,7 +101,10 @@ describe('platform: losing and rebooting', () => {
     for (const executor of far) await until(`${executor} to be ready`, async () => (await stateOf(executor)) === 'ready')
     assert.deepEqual(pidsOf(kept.flat()), keptPids, 'the very same processes')
     assert.ok(isRunning(await of('till'), 3) && isRunning(await of('web'), 6))
-    assert.ok((await of('till')).every(one => one.reason === undefined))
+    assert.ok(
+      (await of('till')).every(one => (one.reason ?? null) === null),
+      'nothing to say of them any more',
+    )
   })
 
   it('everything started anew at once serves again with no command given; only what is kept does not wait for the control plane', async () => {
