@@ -3,10 +3,11 @@
 import {join} from 'node:path'
 import {read, required} from '#shared/config.ts'
 import {createLogger} from '#shared/log.ts'
+import type {Home} from './compose.ts'
 import {processesHere} from './processes.ts'
 import {answerProof} from './prover.ts'
 import {runAgent} from './run.ts'
-import {readSettings} from './settings.ts'
+import {readSettings, withLabels} from './settings.ts'
 
 const fail = (error: unknown): never => {
   process.stderr.write(`gilliam agent: ${error instanceof Error ? error.message : error}\n`)
@@ -28,13 +29,24 @@ if (process.argv[2] === 'prove') {
 
 const settings = await readSettings(process.env, process.execPath).catch(fail)
 const log = createLogger('agent', {level: settings.logLevel})
-const world = {
-  ...processesHere(),
-  log,
-  wallClock: Date.now,
-  random: Math.random,
+
+/** What instances run by, and what of their bounds holds for processes. */
+const homeHere = async (): Promise<{home: Home; limits: string}> => {
+  const {enforced, ...processes} = processesHere(settings, log)
+  const limits = enforced.join(' ')
+  const {runtimes, containers, home, environment} = settings
+  if (!runtimes.includes('docker')) return {home: processes, limits}
+  // Most agents have no containers.
+  const {containersOn} = await import('./containers/compose.ts')
+  const owner = `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`
+  return {home: await containersOn({...environment, settings: containers, runtimes, home, owner, processes, log}), limits}
 }
-const {leave, suspend} = await runAgent(settings, world).catch(fail)
+
+const start = async () => {
+  const {home, limits} = await homeHere()
+  return runAgent(withLabels(settings, {limits}), {...home, log, wallClock: Date.now, random: Math.random})
+}
+const {leave, suspend} = await start().catch(fail)
 log.info({executor: settings.descriptor.id, pid: process.pid}, 'agent runs')
 
 const end = (signal: string, how: () => Promise<void>): void => {

@@ -80,6 +80,16 @@ export const tableAccess: Readonly<Record<string, Access>> = {
     secrets: ['get'],
     audit: ['put'],
   },
+  // What an agent's sync does, and nothing else of executors: its way in is open to everybody.
+  sync: {
+    formation: ['get', 'update'],
+    assignment: ['query', 'delete'],
+    release: ['get'],
+    discovery: ['put', 'update', 'delete'],
+    executor: ['get', 'update'],
+    token: ['get', 'put', 'update', 'delete'],
+    secrets: ['get'],
+  },
   registry: {
     ...request,
     formation: ['get'],

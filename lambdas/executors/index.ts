@@ -3,6 +3,7 @@ import {type ApiFunction, createFunction, type Frozen} from '#lambdas/middleware
 import type {Moved, Store} from '#lambdas/store/index.ts'
 import {type Executor, executorLeaseMs} from '#shared/domain/executor.ts'
 import {isSilent} from '#shared/domain/lease.ts'
+import type {Pace} from '#shared/domain/pace.ts'
 import type {InputOf, OutputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
@@ -11,14 +12,16 @@ import {executorTokenTtlMs, joinOperations} from './join.ts'
 import {instancesOn} from './left.ts'
 import type {ProofDeps} from './proof.ts'
 import type {SecretSources} from './secrets.ts'
-import {type SyncTiming, syncOperation} from './sync.ts'
+import {type SyncTerms, syncOperation} from './sync.ts'
 
 export interface ExecutorsDeps {
   readonly store: Store
   readonly log: Logger
   readonly now: () => number
   readonly logs: LogStore
-  readonly timing: SyncTiming
+  /** Until the next sync of an agent. */
+  readonly timing: Pace
+  readonly terms?: SyncTerms
   readonly secrets: SecretSources
   /** Lets EC2 machines join by their role. */
   readonly proofs: ProofDeps
@@ -91,13 +94,13 @@ const forget = async (store: Store, id: string, now: number): Promise<undefined>
   throw forgotten.outcome === 'alive' ? stillAlive(forgotten.executor, now) : tryAgain(id)
 }
 
-export const createExecutorsFunction = ({store, log, now, logs, timing, secrets, proofs}: ExecutorsDeps): ApiFunction =>
+export const createExecutorsFunction = ({store, log, now, logs, timing, terms = {}, secrets, proofs}: ExecutorsDeps): ApiFunction =>
   createFunction(
     'executors',
     {store, log, now},
     {
-      ...joinOperations(store, proofs),
-      syncExecutor: syncOperation({store, logs, timing, secrets, log, tokenTtlMs: executorTokenTtlMs}),
+      ...joinOperations(store, proofs, terms),
+      syncExecutor: syncOperation({store, logs, timing, terms, secrets, log, tokenTtlMs: executorTokenTtlMs}),
       listExecutors: async (_, call) => ({items: (await store.executors.list()).map(executor => present(executor, call.now))}),
       getExecutor: async ({params}, call) => present(await find(store, params.executor), call.now),
       listExecutorInstances: async ({params}) => instancesOn(store, await find(store, params.executor)),

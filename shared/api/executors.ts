@@ -12,6 +12,7 @@ import {
   InstanceName,
   Port,
   PortDefinition,
+  QuietMs,
   ReleaseNumber,
   Resources,
   RunOptions,
@@ -69,7 +70,12 @@ export const JoinProof = z
   })
   .meta({id: 'JoinProof'})
 export const JoinByRole = z.strictObject({...JoinExecutor.shape, key: AgentKey, proof: JoinProof}).meta({id: 'JoinByRole'})
-export const Joined = z.strictObject({executor: ExecutorName, token: z.string(), leaseMs: z.int()}).meta({id: 'Joined'})
+const SyncUrl = z
+  .string()
+  .max(2_048)
+  .optional()
+  .describe('another address for syncs, in place of the API’s, which takes them too: the agent uses it until it fails')
+export const Joined = z.strictObject({executor: ExecutorName, token: z.string(), leaseMs: z.int(), syncUrl: SyncUrl}).meta({id: 'Joined'})
 export const Executor = z
   .strictObject({
     ...JoinExecutor.shape,
@@ -129,6 +135,7 @@ export const Sync = z
     reports: z.array(Report).max(reportsPerSyncMax).describe('instances whose state changed since the last sync that was answered'),
     logs: z.array(Line).max(logLinesPerSyncMax).default([]),
     holdMs: HoldMs,
+    quietMs: QuietMs,
   })
   .meta({id: 'Sync'})
 export const Assignment = z
@@ -157,6 +164,11 @@ export const Synced = z
     assignments: z.array(Assignment).optional().describe('everything the executor should run; absent when the agent’s version is current'),
     nextSyncMs: z.int(),
     leaseMs: z.int(),
+    syncUrl: SyncUrl,
+    drainMs: z
+      .int()
+      .optional()
+      .describe('how long an instance that is to stop goes on serving: by then, every router and proxy has heard that it is withdrawn'),
     token: z
       .string()
       .optional()

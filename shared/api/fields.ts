@@ -12,6 +12,12 @@ export const HoldMs = z
   .optional()
   .describe('how long the answer may be held back while it would say nothing new; a home where waiting costs money answers at once')
 
+export const QuietMs = z
+  .int()
+  .min(0)
+  .optional()
+  .describe('for how long the caller has heard of nothing new; the longer, the later it is asked to call again')
+
 export const FormationName = z
   .string()
   .refine(isName, 'a lower-case name: letters, digits and dashes, at most 40, starting with a letter')
