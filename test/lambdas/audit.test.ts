@@ -78,6 +78,8 @@ const changes: readonly (readonly [EndpointName, (platform: Platform) => Promise
       assert.ok(one !== undefined)
       assert.equal((await store.instances.assign(one, crowd, clock.now)).assigned.length, 2)
       for (const {id} of crowd) await store.instances.report('one', reportOf(formation, 'web', id, 'running', false), clock.now)
+      const rollout = await store.rollouts.underWay(formation)
+      if (rollout !== undefined) await store.rollouts.finish(formation, rollout.release, clock.now)
       return {params, body: {}}
     },
     {formation, what: 'instance a', to: {reason: 'rebalanced: idle suits it better than one'}},
