@@ -116,7 +116,14 @@ export class Connection {
   async sync(request: SyncRequest, options: {timeoutMs?: number; signal?: AbortSignal} = {}): Promise<SyncAnswer> {
     const client = this.#client ?? (await this.#join())
     const {assignmentVersion, reports, logs, holdMs, quietMs, leaving} = request
-    const body = {assignmentVersion, reports: [...reports], logs: [...logs], quietMs, ...(holdMs > 0 && {holdMs}), ...(leaving !== undefined && {leaving})}
+    const body = {
+      assignmentVersion,
+      reports: [...reports],
+      logs: [...logs],
+      quietMs,
+      ...(holdMs > 0 && {holdMs}),
+      ...(leaving !== undefined && {leaving}),
+    }
     const call = {params: {executor: this.#options.descriptor.id}, body}
     try {
       const answer = await this.#send(client, call, options)

@@ -49,7 +49,10 @@ const find = async (store: Store, formation: string, target: string, release: nu
     if (instance !== undefined) return {request: instance, release: instance.release, instance}
     const found = latest ?? (await findRelease(store, formation, release))
     const has = Object.keys(found.services).sort().join(', ') || 'no services'
-    throw new GilliamError('not_found', `Release ${found.release} of “${formation}” has no service “${target}”; it has ${has}. Nor is there an instance “${target}”.`)
+    throw new GilliamError(
+      'not_found',
+      `Release ${found.release} of “${formation}” has no service “${target}”; it has ${has}. Nor is there an instance “${target}”.`,
+    )
   }
   const {resources, requirements, rank, ports} = service
   const rules = rank === undefined ? {requirements} : {requirements, rank}
