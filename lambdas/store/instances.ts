@@ -1,7 +1,16 @@
 // Instances: added by reconciler and spawn, listed, refused, forgotten. Assigning, reporting and ending are in files of their own.
 import {type Instance, isTerminal} from '#shared/domain/instance.ts'
 import {assign} from './assign.ts'
-import {all, formationActive, formationAtVersion, instanceHeld, instanceServing, instanceUnassigned, notExists, notOutdated} from './conditions.ts'
+import {
+  all,
+  formationActive,
+  formationAtVersion,
+  instanceHeld,
+  instanceServing,
+  instanceUnassigned,
+  notExists,
+  notOutdated,
+} from './conditions.ts'
 import {instanceOf, pendingItem, waitingKeys} from './items.ts'
 import {takeReport} from './report.ts'
 import {whyNotActive} from './scales.ts'
