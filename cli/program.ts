@@ -5,6 +5,7 @@ import {addAudit} from './commands/audit.ts'
 import {addCreate} from './commands/create.ts'
 import {addDeploy} from './commands/deploy.ts'
 import {addDestroy} from './commands/destroy.ts'
+import {addDoctor} from './commands/doctor.ts'
 import {addEnv} from './commands/env.ts'
 import {addExecutor} from './commands/executor.ts'
 import {addExecutors} from './commands/executors.ts'
@@ -57,6 +58,7 @@ const commands = [
   addExecutor,
   addRebalance,
   addAgent,
+  addDoctor,
   addRegistry,
   addDestroy,
   addStages,
