@@ -29,6 +29,8 @@ export const variables = {
   GILLIAM_PROXY_BRIDGE:
     'Network interface on whose address a proxy of the loopback listens too, for containers: `docker0`; none by default',
   GILLIAM_FARGATE: 'JSON, for the agent of a Fargate executor: cluster, subnets, securityGroups, executionRole, logGroup and more',
+  GILLIAM_NOTICE_FILE: 'A file whose being there tells an agent that its machine is to go; it may say when, as an ISO 8601 time',
+  GILLIAM_NOTICES: 'Where else an agent looks for such notices: `ec2` for the machine’s metadata; so does one that joins by its role',
   GILLIAM_PORT_RANGE: 'Host ports an agent gives to instances: `FIRST-LAST`; 20000-29999 by default',
   GILLIAM_LIMITS:
     'What an agent holds processes to, with commas between: `memory`, `pids`, `files`, `cpu` (a quota; without it CPU is a share); `memory,pids,files` by default',

@@ -1,5 +1,12 @@
 // Executors: what they are and hold (one item), and their lease (another, the only one an idle sync writes).
-import {type Executor, type ExecutorDescriptor, type ExecutorState, executorLeaseMs} from '#shared/domain/executor.ts'
+import {
+  type Executor,
+  type ExecutorDescriptor,
+  type ExecutorState,
+  executorLeaseMs,
+  type Leaving,
+  leaveMarginMs,
+} from '#shared/domain/executor.ts'
 import {silenceMs} from '#shared/domain/lease.ts'
 import {admissionWrites, joinedWithOf} from './admission.ts'
 import {
@@ -180,31 +187,52 @@ const wishes = {
   uncordon: {cordoned: false},
 } as const satisfies Record<string, Partial<Wanted>>
 
-/** Notes what is wanted of an executor, and brings it into the state that follows. */
+/** Notes what is wanted of an executor, and brings it into the state that follows. `by` and `leaving` go with draining, and end with it. */
 const wish =
   (table: Table, verb: keyof typeof wishes) =>
-  async (id: string, now: number, by?: number): Promise<Moved> => {
+  async (id: string, now: number, by?: number, leaving?: Leaving): Promise<Moved> => {
     const seen = await findBoth(table, id)
     if (seen === undefined) return {outcome: 'missing'}
     const {executor, stateChangedAt} = seen
     if (executor.state === 'lost') return {outcome: 'lost'}
     const wanted = {drained: seen.drained, cordoned: seen.cordoned, ...wishes[verb]}
     const state = stateWanted(wanted)
-    const {drainBy: was, ...rest} = executor
-    const drainBy = wanted.drained ? (by ?? was) : undefined
-    if (wanted.drained === seen.drained && wanted.cordoned === seen.cordoned && drainBy === was) return {outcome: 'ok', executor}
-    const {set, remove = []} = inState(id, state, {...wanted, stateChangedAt: now, ...(drainBy !== undefined && {drainBy})})
-    const change = {set, remove: drainBy === undefined ? [...remove, 'drainBy'] : remove}
-    const to = {state, ...(drainBy !== undefined && {drainBy})}
+    const {drainBy: wasBy, leaving: wasLeaving, ...rest} = executor
+    const drainBy = wanted.drained ? (by ?? wasBy) : undefined
+    const told = wanted.drained ? (leaving ?? wasLeaving) : undefined
+    const course = {...(drainBy !== undefined && {drainBy}), ...(told !== undefined && {leaving: told})}
+    const isSame = wanted.drained === seen.drained && wanted.cordoned === seen.cordoned
+    if (isSame && drainBy === wasBy && JSON.stringify(told) === JSON.stringify(wasLeaving)) return {outcome: 'ok', executor}
+    const {set, remove = []} = inState(id, state, {...wanted, stateChangedAt: now, ...course})
+    const over = (['drainBy', 'leaving'] as const).filter(name => course[name] === undefined)
     const refused = await transact(
       table,
       [
-        {update: keys.executor(id), change, when: all(executorIs(executor.state), stateChangedIs(stateChangedAt))},
+        {
+          update: keys.executor(id),
+          change: {set, remove: [...remove, ...over]},
+          when: all(executorIs(executor.state), stateChangedIs(stateChangedAt)),
+        },
         {update: keys.lease(id), change: {set: {state}}, when: executorNotLost},
       ],
-      deedOf(verb, id, {state: executor.state}, to),
+      deedOf(verb, id, {state: executor.state}, {state, ...course}),
     )
-    return refused === undefined ? {outcome: 'ok', executor: {...rest, ...to}} : {outcome: 'conflict'}
+    return refused === undefined ? {outcome: 'ok', executor: {...rest, state, ...course}} : {outcome: 'conflict'}
+  }
+
+/** What is said again changes nothing. Where somebody else drains already, that does not end with the notice, and an earlier deadline holds. */
+const leave =
+  (table: Table): ExecutorStore['leave'] =>
+  async (id, now, leaving) => {
+    const seen = await find(table, id)
+    if (seen === undefined) return {outcome: 'missing'}
+    if (leaving === undefined) return seen.leaving === undefined ? {outcome: 'ok', executor: seen} : wish(table, 'undrain')(id, now)
+    const {drainBy, leaving: told} = seen
+    if (told !== undefined && told.at === leaving.at && told.reason === leaving.reason && seen.state === 'draining')
+      return {outcome: 'ok', executor: seen}
+    const by = leaving.at === undefined ? undefined : leaving.at - leaveMarginMs
+    const isAnothers = seen.state === 'draining' && told === undefined
+    return wish(table, 'drain')(id, now, by === undefined ? undefined : Math.min(by, drainBy ?? by), isAnothers ? undefined : leaving)
   }
 
 const markLost =
@@ -284,7 +312,8 @@ export const createExecutorStore = (table: Table): ExecutorStore => ({
       return {id, ...(drainBy !== undefined && {by: drainBy})}
     }),
   renew: renew(table),
-  drain: wish(table, 'drain'),
+  drain: (id, now, by) => wish(table, 'drain')(id, now, by),
+  leave: leave(table),
   undrain: wish(table, 'undrain'),
   cordon: wish(table, 'cordon'),
   uncordon: wish(table, 'uncordon'),

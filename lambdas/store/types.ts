@@ -1,7 +1,7 @@
 // What the store offers to the functions: every question and every state change, with its outcomes. Types only; the other files of this folder do it.
 import type {InstanceReport} from '#shared/domain/assignment.ts'
 import type {CapacityMemory} from '#shared/domain/capacity.ts'
-import type {Draining, Executor, ExecutorDescriptor, ExecutorState} from '#shared/domain/executor.ts'
+import type {Draining, Executor, ExecutorDescriptor, ExecutorState, Leaving} from '#shared/domain/executor.ts'
 import type {DesiredScale, Formation} from '#shared/domain/formation.ts'
 import type {Instance} from '#shared/domain/instance.ts'
 import type {FormationSnapshot, Route, RoutingTable} from '#shared/domain/registry.ts'
@@ -135,6 +135,8 @@ export interface InstanceStore {
   ) => Promise<Ok<{instance: Instance}> | Not<'missing' | 'ended' | 'conflict'>>
   /** A placed instance is to be replaced by one like it, as if its executor drained: `reason` says why. `conflict`: it is not placed, or ends. */
   readonly outdate: (formation: string, id: string, reason: string, now: number) => Promise<Not<'ok' | 'conflict'>>
+  /** The same on somebody's behalf, because it would be better off elsewhere; only if nothing else is to replace it already. */
+  readonly shift: (formation: string, id: string, reason: string, now: number) => Promise<Not<'ok' | 'conflict'>>
   /** Takes an agent's report: state, address, announcement. An end frees what the instance held. */
   readonly report: (executor: string, report: InstanceReport, now: number) => Promise<ReportOutcome>
   /**
@@ -202,6 +204,8 @@ export interface ExecutorStore {
   readonly renew: (id: string, now: number) => Promise<Ok<{assignmentVersion: number; state: ExecutorState}> | Not<'missing' | 'lost'>>
   /** `by`: when what is left is stopped; without it, what was said before holds. Its being cordoned is remembered meanwhile. */
   readonly drain: (id: string, now: number, by?: number) => Promise<Moved>
+  /** Its agent says that its machine is to go: it is drained, by then; or, without a word, that it stays: then what it said before is over. */
+  readonly leave: (id: string, now: number, leaving: Leaving | undefined) => Promise<Moved>
   readonly undrain: (id: string, now: number) => Promise<Moved>
   readonly cordon: (id: string, now: number) => Promise<Moved>
   readonly uncordon: (id: string, now: number) => Promise<Moved>
