@@ -30,13 +30,17 @@ import {type Change, type Deed, get, getMany, type Item, pause, query, type Tabl
 import type {Admission, AssignedInstance, ExecutorStore, Moved} from './types.ts'
 
 const joinTriesMax = 5
+/** Agents remembered as replaced: one that is still about tries to join within seconds. */
+const formerKeysMax = 8
 const forgetTriesMax = 5
 /** By then all is given up but what is waited for. */
 const forgetAfterMs = 2 * executorLeaseMs
 
 /**
- * `drained`, `cordoned`: what an operator wants of it; outlives its being lost. `tokenHash` and `formerTokenHash` name its credentials, `keyHash` the agent that joined,
- * `joinedWith` the token whose use it took.
+  const formerKeys = (item.formerKeys as readonly string[] | undefined) ?? []
+  const wanted = {drained: item.drained === true, cordoned: item.cordoned === true}
+  const stateChangedAt = item.stateChangedAt as number | undefined
+  return {executor: executorOf(item, lease), ...wanted, stateChangedAt, tokenHash, formerTokenHash, keyHash, joinedWith, formerKeys}
  */
 const executorOf = (item: Item, lease: Item): Executor => {
   const {hostPorts, ...fields} = domainOf<Executor & {hostPorts?: ReadonlySet<number>}>(
@@ -48,6 +52,7 @@ const executorOf = (item: Item, lease: Item): Executor => {
     'formerTokenHash',
     'keyHash',
     'joinedWith',
+    'formerKeys',
   )
   const {leaseExpiresAt, assignmentVersion} = domainOf<Pick<Executor, 'leaseExpiresAt' | 'assignmentVersion'>>(lease)
   return {...fields, leaseExpiresAt, assignmentVersion, hostPorts: [...(hostPorts ?? [])].sort((a, b) => a - b)}
@@ -66,6 +71,7 @@ interface Seen extends Wanted {
   readonly formerTokenHash: string | undefined
   readonly keyHash: string | undefined
   readonly joinedWith: string | undefined
+  readonly formerKeys: readonly string[]
 }
 
 /** Who joins: what is kept of its key, and of what it joins with. */
@@ -78,9 +84,10 @@ const findBoth = async (table: Table, id: string): Promise<Seen | undefined> => 
   const [item, lease] = await Promise.all([get(table, keys.executor(id)), get(table, keys.lease(id))])
   if (item === undefined || lease === undefined) return undefined
   const {tokenHash, formerTokenHash, keyHash, joinedWith} = item as Record<string, string | undefined>
+  const formerKeys = (item.formerKeys as readonly string[] | undefined) ?? []
   const wanted = {drained: item.drained === true, cordoned: item.cordoned === true}
   const stateChangedAt = item.stateChangedAt as number | undefined
-  return {executor: executorOf(item, lease), ...wanted, stateChangedAt, tokenHash, formerTokenHash, keyHash, joinedWith}
+  return {executor: executorOf(item, lease), ...wanted, stateChangedAt, tokenHash, formerTokenHash, keyHash, joinedWith, formerKeys}
 }
 
 const find = async (table: Table, id: string): Promise<Executor | undefined> => (await findBoth(table, id))?.executor
@@ -115,7 +122,8 @@ const firstJoin = (descriptor: ExecutorDescriptor, joiner: Joiner, now: number):
 const nextJoin = (descriptor: ExecutorDescriptor, joiner: Joiner, seen: Seen, now: number): Write[] => {
   const {id} = descriptor
   const state = stateWanted(seen)
-  const {set, remove = []} = inState(id, state, {...descriptor, ...joiner, joinedAt: now})
+  const formerKeys = seen.keyHash === undefined || seen.keyHash === joiner.keyHash ? seen.formerKeys : [...seen.formerKeys, seen.keyHash]
+  const {set, remove = []} = inState(id, state, {...descriptor, ...joiner, formerKeys: formerKeys.slice(-formerKeysMax), joinedAt: now})
   const gone = (['keyHash', 'joinedWith'] as const).filter(name => joiner[name] === undefined)
   const change = {set, remove: [...remove, ...gone]}
   return [
@@ -144,6 +152,13 @@ const joinerOf = (key: string | undefined, admission: Admission | undefined): Jo
   joinedWith: joinedWithOf(admission),
 })
 
+/** Whether another agent has it. Who proves to own it takes it over, unless it is who it was taken over from: of two agents, the one that came last stays. */
+const isTaken = ({keyHash, formerKeys}: Seen, joiner: Joiner, admission: Admission | undefined): boolean => {
+  if (keyHash === undefined || keyHash === joiner.keyHash) return false
+  const owns = admission !== undefined && 'proof' in admission && admission.proof.owns === true
+  return !owns || joiner.keyHash === undefined || formerKeys.includes(joiner.keyHash)
+}
+
 const join =
   (table: Table): ExecutorStore['join'] =>
   async (descriptor, now, key, admission) => {
@@ -152,7 +167,7 @@ const join =
     for (let tries = 0; tries < joinTriesMax; tries++) {
       const seen = await findBoth(table, id)
       if (seen?.executor.state === 'lost') await giveUp(table, id, now)
-      else if (seen?.keyHash !== undefined && seen.keyHash !== joiner.keyHash) return {outcome: 'taken'}
+      else if (seen !== undefined && isTaken(seen, joiner, admission)) return {outcome: 'taken'}
       const known = {joinedWith: seen?.joinedWith, isOwn: joiner.keyHash !== undefined && seen?.keyHash === joiner.keyHash}
       const admitted = admissionWrites(admission, known)
       const writes = seen === undefined ? firstJoin(descriptor, joiner, now) : nextJoin(descriptor, joiner, seen, now)

@@ -171,9 +171,11 @@ export interface AssignedInstance {
 
 /**
  * What an executor joins with, taken in the same step: a use of a join token that counts them, by its hash (the same agent joins again without another), or a
- * proof that is good once, remembered until it is good for nothing.
+ * proof that is good once, remembered until it is good for nothing. `owns`: who can prove this may have the executor from the agent before.
  */
-export type Admission = {readonly token: string} | {readonly proof: {readonly hash: string; readonly until: number}}
+export type Admission =
+  | {readonly token: string}
+  | {readonly proof: {readonly hash: string; readonly until: number; readonly owns?: boolean}}
 
 /** An executor in the state that follows from what is wanted of it. */
 export type Moved = Ok<{readonly executor: Executor}> | Not<'missing' | 'lost' | 'conflict'>
@@ -181,7 +183,8 @@ export type Moved = Ok<{readonly executor: Executor}> | Not<'missing' | 'lost' |
 export interface ExecutorStore {
   /**
    * Joins or joins again. One that was lost gives up whatever it still held before it is ready; one that is to be drained stays so.
-   * Its descriptor is replaced. `taken`: it joined with another `key` and is not lost; one that joined without a key can be joined by anybody.
+   * Its descriptor is replaced. `taken`: it joined with another `key` and is not lost; one that joined without a key can be joined by anybody. A proof that
+   * owns it takes it over, but never back: an agent that it was taken from stays out until it is lost.
    * `used`: what it joins with has no uses left, was revoked, or was taken before.
    */
   readonly join: (
@@ -286,6 +289,11 @@ export interface CapacityStore {
   readonly load: (group: string) => Promise<{readonly memory: CapacityMemory; readonly version: number}>
   /** `conflict`: somebody else has decided since. */
   readonly save: (group: string, version: number, memory: CapacityMemory) => Promise<Ok | Not<'conflict'>>
+  /** Notes in the audit that a machine is about to be ended; nothing when the store acts for nobody. */
+  readonly noteEnd: (
+    machine: string,
+    why: {readonly instances: number; readonly late?: boolean; readonly replace?: boolean},
+  ) => Promise<void>
 }
 
 export interface Store {

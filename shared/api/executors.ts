@@ -154,6 +154,7 @@ export const Assignment = z
     ...RunOptions,
     slug: Slug.optional(),
     env: Env,
+    secretEnv: z.array(z.string()).optional().describe('names of variables whose values are secrets'),
     ports: z.array(PortDefinition),
     health: HealthCheck.optional(),
     resources: Resources,
