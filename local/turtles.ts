@@ -47,6 +47,8 @@ const definitionOf = (role: string, hostPort: number, {listen}: StageSettings, p
   // Their token and their last table are files of this machine.
   requirements: [`executor.host == ${JSON.stringify(listen)}`],
   requires: [],
+  // Its port is this machine's: nobody could take its place elsewhere, and it must serve on, or again, while the control plane is away.
+  onLost: {action: 'keep', afterMs: 0},
   stopGraceMs: stopGraceMsDefault,
 })
 
