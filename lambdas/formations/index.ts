@@ -9,6 +9,7 @@ import {formationOperations} from './formations.ts'
 import {instanceOperations} from './instances.ts'
 import {releaseOperations} from './releases.ts'
 import {scaleOperations} from './scale.ts'
+import {volumeOperations} from './volumes.ts'
 
 export interface FormationsDeps {
   readonly store: Store
@@ -30,6 +31,7 @@ export const createFormationsFunction = ({store, log, now, randomId, expressions
       ...releaseOperations(store, blobs),
       ...scaleOperations(store),
       ...instanceOperations(store, randomId),
+      ...volumeOperations(store),
       explain: explainOperation(store, expressions),
     },
   )
