@@ -1,9 +1,11 @@
 // The whole command line, put together. Owns the order of commands in the help; each command is in a file of its own.
 import {Command} from 'commander'
+import {addAgent} from './commands/agent.ts'
 import {addAudit} from './commands/audit.ts'
 import {addCreate} from './commands/create.ts'
 import {addDeploy} from './commands/deploy.ts'
 import {addDestroy} from './commands/destroy.ts'
+import {addDoctor} from './commands/doctor.ts'
 import {addEnv} from './commands/env.ts'
 import {addExecutor} from './commands/executor.ts'
 import {addExecutors} from './commands/executors.ts'
@@ -55,6 +57,8 @@ const commands = [
   addResolve,
   addExecutors,
   addExecutor,
+  addAgent,
+  addDoctor,
   addRegistry,
   addDestroy,
   addStages,
