@@ -53,7 +53,9 @@ const homeHere = async (): Promise<{home: Home; limits: string}> => {
   // Most agents have no containers.
   const {containersOn} = await import('./containers/compose.ts')
   const owner = `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`
-  return {home: await containersOn({...environment, settings: containers, runtimes, home, owner, processes, log}), limits}
+  const {limits: held} = settings
+  const options = {...environment, settings: containers, runtimes, home, owner, limits: held, wallClock: Date.now, processes, log}
+  return {home: containersOn(options), limits}
 }
 
 const start = async () => {
