@@ -293,6 +293,11 @@ export interface CapacityStore {
   readonly load: (group: string) => Promise<{readonly memory: CapacityMemory; readonly version: number}>
   /** `conflict`: somebody else has decided since. */
   readonly save: (group: string, version: number, memory: CapacityMemory) => Promise<Ok | Not<'conflict'>>
+  /** Notes in the audit that a machine is about to be ended; nothing when the store acts for nobody. */
+  readonly noteEnd: (
+    machine: string,
+    why: {readonly instances: number; readonly late?: boolean; readonly replace?: boolean},
+  ) => Promise<void>
 }
 
 export interface Store {
