@@ -196,17 +196,6 @@ describe('cdk: what functions may do with the table', () => {
     await call('getScale', {params: crm})
     await call('setScale', {params: crm, body: {release: 2, services: {web: 3}}})
     await rounds('e1', token)
-    const kept = {formation: 'kept'}
-    await call('createFormation', {body: {name: 'kept'}})
-    await call('createRelease', {params: kept, body: {services: {db: serviceDefinition({volume: {path: '/data'}})}}})
-    await call('setScale', {params: kept, body: {services: {db: 1}}})
-    await rounds('e1', token)
-    assert.equal((await call('listVolumes', {params: kept})).items[0].executor, 'e1')
-    await call('setScale', {params: kept, body: {services: {db: 0}}})
-    await rounds('e1', token)
-    await call('releaseVolume', {params: {...kept, service: 'db'}})
-    await call('destroyFormation', {params: kept})
-    await rounds('e1', token)
     await call('setSecret', {params: {...crm, secret: 'key'}, body: {value: 'y'}})
     await call('listSecrets', {params: crm})
     await call('setSecret', {params: {...crm, secret: 'other'}, body: {value: 'x'}})
@@ -290,6 +279,25 @@ describe('cdk: what functions may do with the table', () => {
     const credential = items.find(({executor}: {executor?: string}) => executor === id)
     await call('revokeToken', {params: {token: credential.id}})
     await assert.rejects(syncAs(next), /unauthenticated/)
+  })
+
+  it('is enough to keep a volume and to give it up', async () => {
+    const {token: joinToken} = await call('createToken', {body: {name: 'disks', scope: 'join', uses: 1}})
+    const {token} = await call('joinExecutor', {token: joinToken, body: descriptor('e5')})
+    const kept = {formation: 'kept'}
+    await call('createFormation', {body: {name: 'kept'}})
+    await call('createRelease', {
+      params: kept,
+      body: {services: {db: serviceDefinition({volume: {path: '/data'}, requirements: ['executor.id == "e5"']})}},
+    })
+    await call('setScale', {params: kept, body: {services: {db: 1}}})
+    await rounds('e5', token)
+    assert.equal((await call('listVolumes', {params: kept})).items[0].executor, 'e5')
+    await call('setScale', {params: kept, body: {services: {db: 0}}})
+    await rounds('e5', token)
+    await call('releaseVolume', {params: {...kept, service: 'db'}})
+    await call('destroyFormation', {params: kept})
+    await rounds('e5', token)
   })
 
   it('was tried by every endpoint', () => {
