@@ -7,6 +7,7 @@ import type {BlobStore} from '#shared/ports.ts'
 import {explainOperation} from './explain.ts'
 import {formationOperations} from './formations.ts'
 import {instanceOperations} from './instances.ts'
+import {rebalanceOperation} from './rebalance.ts'
 import {releaseOperations} from './releases.ts'
 import {scaleOperations} from './scale.ts'
 import {volumeOperations} from './volumes.ts'
@@ -32,6 +33,7 @@ export const createFormationsFunction = ({store, log, now, randomId, expressions
       ...scaleOperations(store),
       ...instanceOperations(store, randomId),
       ...volumeOperations(store),
+      rebalance: rebalanceOperation(store, expressions),
       explain: explainOperation(store, expressions),
     },
   )

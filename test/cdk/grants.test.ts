@@ -229,6 +229,7 @@ describe('cdk: what functions may do with the table', () => {
     const {token} = await call('joinExecutor', {body: descriptor('e2')})
     await call('drainExecutor', {params: {executor: 'e1'}, body: {undo: false}})
     await call('cordonExecutor', {params: {executor: 'e1'}, body: {undo: false}})
+    await call('rebalance', {params: crm, body: {plan: false}})
     await call('listExecutorInstances', {params: {executor: 'e1'}})
     const termination = {AutoScalingGroupName: '', LifecycleHookName: '', LifecycleActionToken: '', EC2InstanceId: 'e1'}
     const actor = {name: 'capacity', requestId: 'r1', now: clock.now}
