@@ -32,6 +32,7 @@ import {addStop} from './commands/stop.ts'
 import {addToken} from './commands/token.ts'
 import {addTraffic} from './commands/traffic.ts'
 import {addTrust} from './commands/trust.ts'
+import {addVolumes} from './commands/volumes.ts'
 import type {World} from './session.ts'
 import {usageMessage} from './usage.ts'
 
@@ -50,6 +51,7 @@ const commands = [
   addSpawn,
   addPs,
   addStop,
+  addVolumes,
   addExplain,
   addLogs,
   addRoute,
