@@ -13,6 +13,7 @@ import {addExplain} from './commands/explain.ts'
 import {addFormations} from './commands/formations.ts'
 import {addInit} from './commands/init.ts'
 import {addLogin} from './commands/login.ts'
+import {addLogout} from './commands/logout.ts'
 import {addLogs} from './commands/logs.ts'
 import {addPs} from './commands/ps.ts'
 import {addRebalance} from './commands/rebalance.ts'
@@ -65,6 +66,7 @@ const commands = [
   addDestroy,
   addStages,
   addLogin,
+  addLogout,
   addToken,
   addTrust,
   addAudit,
