@@ -103,9 +103,11 @@ export class Stage {
   readonly #env: Record<string, string>
   #ports: readonly number[] = []
   #started: Started | undefined
+  readonly #prefix: readonly string[]
 
-  /** `settings`: variables for bootstrap and CLI. */
-  constructor(settings: Readonly<Record<string, string>> = {}) {
+  /** `settings`: variables for bootstrap and CLI. `prefix`: put before every command, to run it somewhere else. */
+  constructor(settings: Readonly<Record<string, string>> = {}, prefix: readonly string[] = []) {
+    this.#prefix = prefix
     const {PATH = '', LANG = 'C.UTF-8'} = process.env
     this.#env = {
       ...settings,
@@ -127,7 +129,7 @@ export class Stage {
     if (this.#ports.length === 0) this.#ports = [await freePort(), await freePort(), await freePort()]
     const [api, router, proxy] = this.#ports
     const ports = ['--api-port', `${api}`, '--router-port', `${router}`, '--proxy-port', `${proxy}`]
-    return runCommand(join(root, 'bootstrap'), [...flags, '--home', this.home, ...ports], {cwd: this.folder, env: this.#env})
+    return this.#run(join(root, 'bootstrap'), [...flags, '--home', this.home, ...ports], this.folder)
   }
 
   /** Starts the stage, or whatever of it is missing. */
@@ -145,9 +147,14 @@ export class Stage {
     assert.equal(code, 0, `bootstrap --stop failed: ${stderr}${stdout}`)
   }
 
+  #run(program: string, args: readonly string[], cwd: string): Promise<Outcome> {
+    const [first = '', ...rest] = [...this.#prefix, program, ...args]
+    return runCommand(first, rest, {cwd, env: this.#env})
+  }
+
   /** Runs the real CLI. */
   gilliam(args: readonly string[], cwd = this.folder): Promise<Outcome> {
-    return runCommand(join(root, 'node_modules/.bin/gilliam'), args, {cwd, env: this.#env})
+    return this.#run(join(root, 'node_modules/.bin/gilliam'), args, cwd)
   }
 
   /** The same for commands that must succeed. */
