@@ -176,7 +176,7 @@ const forget =
       if (seen.executor.state !== 'lost') return {outcome: 'alive', executor: seen.executor}
       await giveUp(table, id, now)
       if ((await transact(table, forgetting(id, seen), deedOf('forget', id, {state: 'lost'}))) === undefined) return {outcome: 'ok'}
-      await pause(tries)
+      await pause(table, tries)
     }
     return {outcome: 'conflict'}
   }
