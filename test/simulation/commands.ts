@@ -94,8 +94,13 @@ export const command = (world: World): string => {
 /** What is left to do for everything to fit and to be able to settle: modest scales, nothing drained. */
 export const settle = async ({store, now}: Replica, {formations, hostList}: World): Promise<void> => {
   for (const formation of formations) {
-    const scales = await store.scales.list(formation)
-    for (const {release, service, desired} of scales) if (desired > 1) await store.scales.set(formation, release, {[service]: 1}, now)
+    const releases = await store.releases.list(formation)
+    for (const {release, service, desired} of await store.scales.list(formation)) {
+      // Only one instance that fixes its host port fits a host.
+      const isFixed = releases.some(each => each.release === release && each.services[service]?.ports.some(port => port.hostPort !== undefined))
+      const most = isFixed ? 0 : 1
+      if (desired > most) await store.scales.set(formation, release, {[service]: most}, now)
+    }
     const spawned = (await store.instances.list(formation)).filter(each => each.origin === 'spawn')
     for (const {id} of spawned) await store.instances.requestStop(formation, id, 'over', now)
   }

@@ -85,13 +85,7 @@ const blackout = (world: World): void => {
 
 export const faults = {
   agentKilled: {weight: 6, begin: (world: World) => agentAway(world)},
-  agentForgets: {
-    weight: 2,
-    begin: (world: World) =>
-      agentAway(world, host => {
-        host.disk = undefined
-      }),
-  },
+  agentForgets: {weight: 2, begin: (world: World) => agentAway(world, host => host.forget())},
   reboot: {weight: 3, begin: (world: World) => reboot(world)},
   reinstall: {weight: 1, begin: (world: World) => reboot(world, host => host.reinstall())},
   blackout: {weight: 0.2, begin: blackout},

@@ -55,6 +55,8 @@ export class Host {
   agent: AgentModel | undefined
   /** When anything last kept it from the control plane. */
   troubledAt: number
+  /** When it last lost its agent's state. */
+  forgotAt = Number.NEGATIVE_INFINITY
 
   constructor(options: HostOptions) {
     this.options = options
@@ -96,9 +98,15 @@ export class Host {
     this.bootedAt = this.options.timeline.now
   }
 
+  /** The agent's state file is gone. */
+  forget(): void {
+    this.disk = undefined
+    this.forgotAt = this.options.timeline.now
+  }
+
   /** The disk is empty: nothing tells that this was the same host. */
   reinstall(): void {
-    this.disk = undefined
+    this.forget()
     this.key = this.options.random.id()
     this.hasCredential = false
   }

@@ -113,8 +113,8 @@ export class Invariants {
   /** Nobody who could not be heard is given up: not a host that had no trouble for a lease. */
   #markedLost(id: string): void {
     const host = this.#hosts().get(id)
-    const troubledAt = host?.troubledAt ?? 0
-    const ms = this.#timeline.now - Math.max(troubledAt, 0)
+    if (host === undefined || host.agent === undefined || host.link.isCut) return
+    const ms = this.#timeline.now - host.troubledAt
     this.#check('lost', ms <= executorLeaseMs + retryMs, () => `${id} was given up though nothing kept it from syncing for ${ms} ms`)
   }
 
@@ -155,11 +155,13 @@ export class Invariants {
     this.#check('1', before === undefined || before === host.id, () => `${key} ran on ${before} and is started on ${host.id}`)
     this.#startedOn.set(key, host.id)
     if (port === undefined) return
-    for (const reader of this.#readers()) this.#route(reader, `${host.options.descriptor.host}:${port}`, key)
+    for (const reader of this.#readers()) this.#route(reader, host, `${host.options.descriptor.host}:${port}`, key)
   }
 
-  // Invariant 5: what is at an address is what the table says, for as long as the table is not older than ports rest.
-  #route(reader: Reader, address: string, key: string): void {
+  // Invariant 5: what is at an address is what the table says, for as long as the table is not older than ports rest. An agent whose state file is lost
+  // does not know which ports rest, and picks anywhere in its range: far more than the few ports of a simulation.
+  #route(reader: Reader, host: Host, address: string, key: string): void {
+    if (this.#timeline.now - host.forgotAt <= portRestMs) return
     if (reader.lastAnswerAt === undefined || this.#timeline.now - reader.lastAnswerAt > portRestMs) return
     const entry = reader.table.get(address)
     this.#check('5', entry === undefined || keyOf(entry) === key, () => `requests for ${entry && keyOf(entry)} reach ${key} at ${address}`)
@@ -177,6 +179,6 @@ export class Invariants {
     const host = this.#hosts().get(entry.executor ?? '')
     this.#check('5', host?.options.descriptor.host === entry.host, () => `${keyOf(entry)} is said to be at ${entry.host}`)
     const process = [...(host?.processes.values() ?? [])].find(each => `${entry.host}:${each.port}` === address)
-    if (process !== undefined) this.#route(reader, address, process.key)
+    if (host !== undefined && process !== undefined) this.#route(reader, host, address, process.key)
   }
 }
