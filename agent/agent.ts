@@ -90,6 +90,12 @@ export class Agent {
     this.#decide()
   }
 
+  /** The control plane has answered a sync that was sent at `at`. */
+  heard(at: number): void {
+    this.#ledger.heard(at)
+    this.#decide()
+  }
+
   /** The control plane has sent everything this executor should run. */
   assign(assignments: readonly Assignment[], version: number): void {
     this.#ledger.assign(assignments, version)
@@ -155,8 +161,8 @@ export class Agent {
   }
 
   #round(): boolean {
-    const {desired, records} = this.#ledger
-    const view = {desired, actual: records, host: this.#options.host, suspending: this.#suspended !== undefined}
+    const {desired, records, heardAt} = this.#ledger
+    const view = {desired, actual: records, host: this.#options.host, suspending: this.#suspended !== undefined, heardAt}
     const {operations, wakeAt} = decide(view, this.#now())
     this.#due.clear()
     let acted = false

@@ -77,6 +77,10 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
       log.error({executor: descriptor.id}, 'another agent serves this executor: what runs here is stopped')
       agent.assign([], 0)
     },
+    onLost: () => {
+      log.warn({executor: descriptor.id}, 'this executor was lost: what runs here was given up, and is stopped')
+      agent.assign([], 0)
+    },
     onUnsaved: error => log.error({err: error}, 'the credential can not be saved: the next agent must join again'),
   })
   const locate = (sha256: string, signal: AbortSignal): Promise<string> => connection.locate(sha256, signal)

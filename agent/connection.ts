@@ -42,6 +42,8 @@ export interface ConnectionOptions {
   readonly onJoined: () => void
   /** Another agent serves this executor now: whatever runs here was given up. */
   readonly onTaken: () => void
+  /** The control plane has given up all that runs here. */
+  readonly onLost: () => void
   /** The credential could not be written: it works until the agent ends. */
   readonly onUnsaved: (error: unknown) => void
 }
@@ -101,6 +103,7 @@ export class Connection {
       return answer
     } catch (error) {
       if (isRefusal(error) && this.#client === client) this.#client = undefined
+      if (error instanceof GilliamError && error.code === 'executor_lost') this.#options.onLost()
       throw error
     }
   }

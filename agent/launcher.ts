@@ -4,7 +4,7 @@ import {mkdir, rename, rm} from 'node:fs/promises'
 import {delimiter, join} from 'node:path'
 import type {Assignment} from '#shared/domain/assignment.ts'
 import {limitsDefault, type SlugReference} from '#shared/domain/release.ts'
-import {commandOf, portsOf} from './auxiliary.ts'
+import {commandOf} from './command.ts'
 import {type ExecutorEnvironment, environmentOf} from './environment.ts'
 import type {InstanceRecord} from './instance.ts'
 import type {Ports} from './ports.ts'
@@ -105,12 +105,12 @@ export class Launcher implements Launching {
     const directory = directoryOf(key)
     signal.throwIfAborted()
     await prepare(directory, source)
-    const allocation = await ports.allocate(key, portsOf(assignment), record.ports)
+    const allocation = await ports.allocate(key, assignment.ports, record.ports)
     if ('refused' in allocation) return {outcome: 'failed', reason: allocation.refused, retry: true}
     await remember(key, allocation.ports)
     await this.#clear(directory)
     if (signal.aborted) return {outcome: 'cancelled'}
-    const given = {ports: allocation.ports, first: portsOf(assignment)[0]?.port, home: join(directory, 'run')}
+    const given = {ports: allocation.ports, first: assignment.ports[0]?.port, home: join(directory, 'run')}
     const running = await runtime.start({
       directory,
       command,

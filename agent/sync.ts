@@ -67,7 +67,7 @@ class Held {
 const within = (ms: number, otherwiseMs: number): number =>
   Number.isFinite(ms) ? Math.min(syncMsMax, Math.max(syncMsMin, ms)) : otherwiseMs
 
-const call = async ({agent, connection, spool, look, busyMs, log}: SyncOptions, hold: (isIdle: boolean) => Held): Promise<number> => {
+const call = async ({agent, connection, spool, look, busyMs, now, log}: SyncOptions, hold: (isIdle: boolean) => Held): Promise<number> => {
   look()
   const reports = agent.reports(reportsPerCallMax)
   const batch = spool.take({linesMax: logLinesPerCallMax, bytesMax: logBytesPerCallMax})
@@ -76,9 +76,12 @@ const call = async ({agent, connection, spool, look, busyMs, log}: SyncOptions, 
   try {
     const {assignmentVersion} = agent
     const request = {assignmentVersion, reports, logs: batch.lines, holdMs: isIdle ? idleHoldMs : 0}
+    const sentAt = now()
     const answer = await connection.sync(request, {signal: held.signal})
+    // Only then is it known to be up to date: what was given up is not in the new assignments, and must not start before.
     agent.acknowledge(reports)
     if (answer.assignments !== undefined) agent.assign(answer.assignments, answer.assignmentVersion)
+    agent.heard(sentAt)
     const nextSyncMs = within(answer.nextSyncMs, busyMs)
     return spool.isEmpty ? nextSyncMs : Math.min(nextSyncMs, busyMs)
   } catch (error) {

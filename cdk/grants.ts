@@ -62,7 +62,7 @@ export const tableAccess: Readonly<Record<string, Access>> = {
     release: ['get', 'query', 'put'],
     discovery: ['update', 'delete'],
     assignment: ['update'],
-    executor: ['query', 'update'],
+    executor: ['getMany', 'query', 'update'],
     artifact: ['get', 'put'],
     routes: ['get', 'query', 'update', 'delete'],
     secrets: ['query'],

@@ -9,6 +9,8 @@ export interface StartSpec {
   readonly environment: Readonly<Record<string, string>>
   /** What it may take; a runtime that can not enforce one of them says so when it is made, and never pretends. */
   readonly bounds: Bounds
+  /** Storage that outlives the instance. */
+  readonly volume?: {readonly directory: string; readonly path: string}
 }
 
 /** The most an instance may take. */
@@ -42,9 +44,11 @@ export type Found =
 export interface Finder {
   /** What became of the last start in this folder, whoever started it. The folder's name is the instance's key. */
   readonly find: (directory: string) => Promise<Found>
+  /** The instance of this folder is over, and known to be: what is kept of it besides its folder may go. */
+  readonly forget?: (directory: string) => Promise<void>
 }
 
-export interface Runtime extends Finder {
-  /** Starts the command. It outlives the agent. Throws when it can not be started; the caller must have seen that nothing of it runs. */
-  readonly start: (spec: StartSpec) => Promise<Running>
+export interface Runtime<Spec = StartSpec> extends Finder {
+  /** Starts what it is told to. It outlives the agent. Throws when it can not be started; the caller must have seen that nothing of it runs. */
+  readonly start: (spec: Spec) => Promise<Running>
 }

@@ -25,7 +25,7 @@ export const joinAssignment = (assigned: AssignedInstance, release: Release | un
     ...(user === undefined ? {} : {user}),
     ...(volume === undefined ? {} : {volume}),
     ...(onLost === undefined ? {} : {onLost}),
-    ...(release.slug === undefined ? {} : {slug: release.slug}),
+    ...(release.slug === undefined || service.bare === true ? {} : {slug: release.slug}),
     env: {...release.env, ...service.env},
     ports: assigned.ports,
     ...(health === undefined ? {} : {health}),

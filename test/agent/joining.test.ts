@@ -32,6 +32,7 @@ const start = async (t: TestContext) => {
       ...(how === undefined ? {} : {join: how}),
       onJoined: () => undefined,
       onTaken: () => undefined,
+      onLost: () => undefined,
       onUnsaved: error => void unsaved.push(error),
     })
   const saved = () => JSON.parse(readFileSync(credentialFile, 'utf8')) as unknown
