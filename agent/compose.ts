@@ -69,6 +69,7 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
     credentialFile: layout.credential,
     keyFile: join(dirname(layout.credential), 'key'),
     ...(joins === undefined ? {} : {join: joins === 'role' ? {prove: prover(settings, world)} : joins}),
+    wallClock,
     onJoined: () => {
       log.info({executor: descriptor.id}, 'joined')
       agent.forgetVersion()

@@ -24,6 +24,8 @@ export interface SyncAnswer {
   /** Everything this executor should run; absent when the version sent is current. */
   readonly assignments?: readonly Assignment[]
   readonly nextSyncMs: number
+  /** The reports were not taken: others of this number were, and they are to be sent again. */
+  readonly sequence?: number | undefined
   /** The next credential, in place of the one that was sent. */
   readonly token?: string | undefined
 }
@@ -39,6 +41,8 @@ export interface ConnectionOptions {
   readonly keyFile: string
   /** Undefined when the agent relies on the credential it has. */
   readonly join?: Joining
+  /** Milliseconds since the epoch: calls are numbered by it, or upwards when it goes back. */
+  readonly wallClock: () => number
   readonly onJoined: () => void
   /** Another agent serves this executor now: whatever runs here was given up. */
   readonly onTaken: () => void
@@ -80,6 +84,7 @@ export class Connection {
   readonly #options: ConnectionOptions
   #client: Client | undefined
   #joining: Promise<Client> | undefined
+  #sequence = 0
 
   constructor(options: ConnectionOptions) {
     this.#options = options
@@ -95,10 +100,13 @@ export class Connection {
   async sync(request: SyncRequest, options: {timeoutMs?: number; signal?: AbortSignal} = {}): Promise<SyncAnswer> {
     const client = this.#client ?? (await this.#join())
     const {assignmentVersion, reports, logs, holdMs} = request
-    const body = {assignmentVersion, reports: [...reports], logs: [...logs], ...(holdMs > 0 ? {holdMs} : {})}
+    this.#sequence = Math.max(this.#sequence + 1, this.#options.wallClock())
+    const told = {assignmentVersion, reports: [...reports], logs: [...logs], sequence: this.#sequence}
+    const body = {...told, ...(holdMs > 0 ? {holdMs} : {})}
     const call = {params: {executor: this.#options.descriptor.id}, body}
     try {
       const answer = await client.call('syncExecutor', call, {timeoutMs: callTimeoutMs, triesMax: 1, ...options})
+      this.#sequence = Math.max(this.#sequence, answer.sequence ?? 0)
       if (answer.token !== undefined) await this.#take(answer.token)
       return answer
     } catch (error) {

@@ -79,7 +79,7 @@ const call = async ({agent, connection, spool, look, busyMs, now, log}: SyncOpti
     const sentAt = now()
     const answer = await connection.sync(request, {signal: held.signal})
     // Only then is it known to be up to date: what was given up is not in the new assignments, and must not start before.
-    agent.acknowledge(reports)
+    if (answer.sequence === undefined) agent.acknowledge(reports)
     if (answer.assignments !== undefined) agent.assign(answer.assignments, answer.assignmentVersion)
     agent.heard(sentAt)
     const nextSyncMs = within(answer.nextSyncMs, busyMs)

@@ -109,6 +109,7 @@ export const Sync = z
     reports: z.array(Report).max(reportsPerSyncMax).describe('instances whose state changed since the last sync that was answered'),
     logs: z.array(Line).max(logLinesPerSyncMax).default([]),
     holdMs: HoldMs,
+    sequence: z.int().min(0).optional().describe('higher in every sync of an agent: reports that arrive after newer ones are not taken'),
   })
   .meta({id: 'Sync'})
 export const Assignment = z
@@ -137,6 +138,10 @@ export const Synced = z
     assignments: z.array(Assignment).optional().describe('everything the executor should run; absent when the agent’s version is current'),
     nextSyncMs: z.int(),
     leaseMs: z.int(),
+    sequence: z
+      .int()
+      .optional()
+      .describe('reports were not taken, for newer ones are known up to this: they are to be sent again, with a higher one'),
     token: z
       .string()
       .optional()

@@ -20,6 +20,7 @@ export class AgentCalls {
   #debounce: Due | undefined
   #next: Due | undefined
   #isStarted = false
+  #sequence = 0
 
   constructor(agent: AgentModel) {
     this.#agent = agent
@@ -94,19 +95,29 @@ export class AgentCalls {
     const agent = this.#agent
     const {host, assignmentVersion} = agent
     const reports = agent.reports(reportsPerCallMax)
-    const input = {params: {executor: host.id}, query: {}, body: {assignmentVersion, reports, logs: []}}
+    this.#sequence = Math.max(this.#sequence + 1, Math.round(host.wallClock))
+    const input = {params: {executor: host.id}, query: {}, body: {assignmentVersion, reports, logs: [], sequence: this.#sequence}}
+    const sentAt = host.now
     const call = {requestId: '', principal: undefined, actor: {name: host.id, requestId: '', now: 0}}
     // What waits in a queue is a copy.
     const ask = (replica: Replica) => replica.sync(structuredClone(input), {...call, now: replica.now})
     const answered = await this.#ask(ask)
     if (agent.isDead) return undefined
     if ('error' in answered) {
-      if (answered.error instanceof GilliamError && refusals.has(answered.error.code)) host.hasCredential = false
+      this.#refused(answered.error)
       return undefined
     }
     const {answer} = answered
-    agent.acknowledge(reports)
+    this.#sequence = Math.max(this.#sequence, answer.sequence ?? 0)
+    if (answer.sequence === undefined) agent.acknowledge(reports)
     if (answer.assignments !== undefined) agent.assign(structuredClone(answer.assignments) as never, answer.assignmentVersion)
+    agent.heard(sentAt)
     return answer.nextSyncMs
+  }
+
+  #refused(error: unknown): void {
+    if (!(error instanceof GilliamError)) return
+    if (refusals.has(error.code)) this.#agent.host.hasCredential = false
+    if (error.code === 'executor_lost') this.#agent.assign([], 0)
   }
 }

@@ -19,6 +19,7 @@ const launchFailsShare = 0.01
 
 interface Saved {
   readonly boot: number
+  readonly heardAt?: number
   readonly desired: readonly string[]
   readonly records: readonly InstanceRecord[]
 }
@@ -28,6 +29,7 @@ export class AgentModel {
   readonly records = new Map<string, InstanceRecord>()
   desired: ReadonlyMap<string, Assignment> = new Map()
   assignmentVersion = 0
+  heardAt: number | undefined
   isDead = false
   readonly #due = new Set<string>()
   readonly #urged = new Map<string, string>()
@@ -52,6 +54,7 @@ export class AgentModel {
   start(): void {
     const saved = this.host.disk === undefined ? undefined : (JSON.parse(this.host.disk) as Saved)
     for (const record of saved?.records ?? []) this.records.set(record.key, record)
+    if (saved?.boot === this.host.boot) this.heardAt = saved.heardAt
     const known = (saved?.desired ?? []).flatMap(key => this.records.get(key) ?? [])
     this.desired = new Map(known.map(record => [record.key, record.assignment]))
     for (const record of [...this.records.values()]) this.#adopt(record, saved?.boot === this.host.boot)
@@ -103,6 +106,12 @@ export class AgentModel {
       if (record !== undefined) this.records.set(key, {...record, assignment})
     }
     this.#save()
+    this.#decide()
+  }
+
+  /** The control plane has answered a sync that was sent at `at`. */
+  heard(at: number): void {
+    this.heardAt = at
     this.#decide()
   }
 
@@ -161,7 +170,10 @@ export class AgentModel {
     const told = this.#written
     this.#written = []
     const desired = [...this.desired.keys()].filter(key => this.records.has(key))
-    const text = JSON.stringify({boot: this.host.boot, desired, records: [...this.records.values()]} satisfies Saved)
+    const records = [...this.records.values()]
+    const isCounted = this.heardAt !== undefined && records.some(({assignment}) => assignment.onLost?.action === 'stop')
+    const {boot} = this.host
+    const text = JSON.stringify({boot, ...(isCounted && {heardAt: this.heardAt}), desired, records} satisfies Saved)
     this.#after(this.host.options.random.next() * diskMs, 'writes', () => {
       this.host.disk = text
       this.#isWriting = false
@@ -178,7 +190,8 @@ export class AgentModel {
   }
 
   #round(): boolean {
-    const view = {desired: this.desired, actual: this.records, host: this.host.options.descriptor.host, suspending: false}
+    const {desired, records: actual, heardAt} = this
+    const view = {desired, actual, host: this.host.options.descriptor.host, suspending: false, heardAt}
     const {operations, wakeAt} = decide(view, this.#now)
     this.#due.clear()
     let acted = false

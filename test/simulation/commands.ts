@@ -22,6 +22,9 @@ const definition = (random: Random): ServiceDefinition => ({
   requirements: random.chance(0.1) ? ['executor.zone == "cloud"'] : [],
   ...(random.chance(0.1) && {rank: '-10 * executor.same_service'}),
   requires: [],
+  ...(random.chance(0.4) && {
+    onLost: {action: random.pick(['replace', 'keep', 'stop'] as const) ?? 'replace', afterMs: random.int(45, 120) * 1_000},
+  }),
   stopGraceMs: random.pick([1_000, 10_000]) ?? 1_000,
 })
 
@@ -42,7 +45,8 @@ const scale = async (store: Store, random: Random, formation: string, now: numbe
   if (release === undefined) return
   const names = Object.keys(release.services).filter(() => random.chance(0.6))
   const desired = random.chance(0.05) ? 60 : scaleMax
-  if (names.length > 0) await store.scales.set(formation, release.release, Object.fromEntries(names.map(name => [name, random.int(0, desired)])), now)
+  if (names.length > 0)
+    await store.scales.set(formation, release.release, Object.fromEntries(names.map(name => [name, random.int(0, desired)])), now)
 }
 
 const spawn = async (store: Store, random: Random, formation: string, now: number): Promise<void> => {
@@ -97,7 +101,9 @@ export const settle = async ({store, now}: Replica, {formations, hostList}: Worl
     const releases = await store.releases.list(formation)
     for (const {release, service, desired} of await store.scales.list(formation)) {
       // Only one instance that fixes its host port fits a host.
-      const isFixed = releases.some(each => each.release === release && each.services[service]?.ports.some(port => port.hostPort !== undefined))
+      const isFixed = releases.some(
+        each => each.release === release && each.services[service]?.ports.some(port => port.hostPort !== undefined),
+      )
       const most = isFixed ? 0 : 1
       if (desired > most) await store.scales.set(formation, release, {[service]: most}, now)
     }
@@ -105,4 +111,6 @@ export const settle = async ({store, now}: Replica, {formations, hostList}: Worl
     for (const {id} of spawned) await store.instances.requestStop(formation, id, 'over', now)
   }
   for (const {id} of hostList) await store.executors.undrain(id, now)
+  // Those whose disk is empty can not have their id back while something is kept for who they were.
+  for (const host of hostList) if (!host.hasCredential) await store.executors.forget(host.id, now)
 }

@@ -120,8 +120,10 @@ export class ControlPlane {
     const times = random.chance(this.faults.repeated) ? 2 : 1
     for (let copy = 0; copy < times; copy++) {
       const ms = random.next() * (random.chance(this.faults.late) ? lateMs : streamMs)
-      if (reconcilerItemTypes.has(type)) timeline.after(ms, 'record', () => this.#deliver(record, replica => replica.reconcile({Records: [record]})))
-      if (schedulerItemTypes.has(type)) timeline.after(ms, 'record', () => this.#deliver(record, replica => replica.schedule({Records: [record]})))
+      if (reconcilerItemTypes.has(type))
+        timeline.after(ms, 'record', () => this.#deliver(record, replica => replica.reconcile({Records: [record]})))
+      if (schedulerItemTypes.has(type))
+        timeline.after(ms, 'record', () => this.#deliver(record, replica => replica.schedule({Records: [record]})))
     }
   }
 

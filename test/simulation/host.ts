@@ -1,6 +1,7 @@
 // A host: its processes, its disk, its boots. What the agent leaves behind on it is all that the next agent finds. Tells the checks of every process.
-import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
+
 import type {Exit} from '#agent/instance.ts'
+import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
 import {AgentModel} from './agent.ts'
 import {clearLink, type Link, type Network} from './network.ts'
 import type {Random} from './random.ts'
@@ -31,6 +32,8 @@ export interface HostOptions {
   readonly network: Network
   readonly descriptor: ExecutorDescriptor
   readonly behaviour: (key: string) => Behaviour
+  /** How far its wall clock is from the timeline's, in milliseconds. */
+  readonly skewMs: number
   readonly onStart: (host: Host, process: Process) => void
 }
 
@@ -53,6 +56,8 @@ export class Host {
   boot = 1
   bootedAt: number
   agent: AgentModel | undefined
+  /** When an agent last came or went. */
+  agentSince: number
   /** When anything last kept it from the control plane. */
   troubledAt: number
   /** When it last lost its agent's state. */
@@ -64,11 +69,16 @@ export class Host {
     this.key = options.random.id()
     this.bootedAt = options.timeline.now
     this.troubledAt = options.timeline.now
+    this.agentSince = options.timeline.now
   }
 
   /** Monotonic: milliseconds since it was booted. */
   get now(): number {
     return this.options.timeline.now - this.bootedAt
+  }
+
+  get wallClock(): number {
+    return this.options.timeline.now + this.options.skewMs
   }
 
   trouble(): void {
@@ -77,6 +87,7 @@ export class Host {
 
   startAgent(): void {
     if (this.agent !== undefined) return
+    this.agentSince = this.options.timeline.now
     this.agent = new AgentModel(this)
     this.agent.start()
   }

@@ -1,9 +1,11 @@
 // What must hold after every step (architecture §9: 1, 2 and 5), checked on what each step changed. Knows how things should be, not how they come about.
+
+import {portRestMs} from '#agent/ports.ts'
 import {keys} from '#lambdas/store/schema.ts'
+import {executorLeaseMs} from '#shared/domain/executor.ts'
 import type {Instance} from '#shared/domain/instance.ts'
 import {isTerminal, isWanted, mayFollow} from '#shared/domain/instance.ts'
-import {executorLeaseMs} from '#shared/domain/executor.ts'
-import {portRestMs} from '#agent/ports.ts'
+import type {Release} from '#shared/domain/release.ts'
 import type {ControlPlane} from './control-plane.ts'
 import type {Item} from './expressions.ts'
 import type {Host, Process} from './host.ts'
@@ -19,6 +21,8 @@ export interface Violation {
 
 /** A reconciler decides on executors as they were up to this long ago. */
 const viewMsMax = 60_000
+/** How far clocks of the control plane may be apart. */
+const skewMsMax = 4_000
 /** Longest pause between an agent's tries, and the time of one. */
 const retryMs = 30_000
 
@@ -86,12 +90,28 @@ export class Invariants {
     const {state, executor} = before
     this.#check('1', state === after.state || mayFollow(state, after.state), () => `${id}: ${after.state} followed ${state}`)
     this.#check('1', executor === undefined || executor === after.executor, () => `${id} moved from ${executor} to ${after.executor}`)
-    if (after.state === 'lost' && state !== 'lost') this.#lost(after)
+    if (after.state === 'lost' && state !== 'lost') this.#lost(after, before)
   }
 
-  #lost({id, executor = ''}: Stored): void {
+  #lost(after: Stored, before: Stored): void {
+    const {id, executor = ''} = after
     const item = this.#executorItem(executor)
-    this.#check('lost', item?.state === 'lost', () => `${id} is lost while ${executor} is ${item?.state}`)
+    const lease = this.#plane().database.find(keys.lease(executor))
+    const isSilent = ((lease?.leaseExpiresAt as number | undefined) ?? 0) < this.#timeline.now + skewMsMax
+    this.#check('lost', item?.state === 'lost' || isSilent, () => `${id} is lost while ${executor} is ${item?.state} and was heard`)
+    this.#stopped(before)
+  }
+
+  /** What its own agent stops when cut off is gone before it is given up, if there is an agent to stop it. */
+  #stopped(before: Stored): void {
+    const {formation, service, executor = ''} = before
+    const host = this.#hosts().get(executor)
+    const release = this.#plane().database.find(keys.release(formation, before.release))
+    const onLost = (release?.services as Release['services'] | undefined)?.[service]?.onLost
+    if (onLost?.action !== 'stop' || host?.agent === undefined) return
+    // An agent that was away has the time that a running one has.
+    if (this.#timeline.now - host.agentSince < onLost.afterMs + executorLeaseMs) return
+    this.#check('lost', !host.processes.has(keyOf(before)), () => `${before.id} is given up while it runs on ${executor}`)
   }
 
   #executorItem(id: string): Item | undefined {
@@ -123,11 +143,18 @@ export class Invariants {
     const groups = new Map(created.map(each => [`${each.release} ${each.service}`, each]))
     for (const {formation, release, service} of groups.values()) {
       const items = this.#plane().database.partition(`F#${formation}`)
-      const own = items.filter(item => item.type === 'instance' && item.origin === 'scale' && item.release === release && item.service === service)
+      const own = items.filter(
+        item => item.type === 'instance' && item.origin === 'scale' && item.release === release && item.service === service,
+      )
       const wanted = (own as unknown as Stored[]).filter(each => isWanted(each.state))
       const leaving = wanted.filter(each => this.#isLeaving(each)).length
       const desired = this.#desired(items, release, service)
-      this.#check('2', wanted.length <= desired + leaving, () => `${formation}: ${wanted.length} instances of ${service} of release ${release}; ${desired} are desired and ${leaving} are to be replaced`)
+      this.#check(
+        '2',
+        wanted.length <= desired + leaving,
+        () =>
+          `${formation}: ${wanted.length} instances of ${service} of release ${release}; ${desired} are desired and ${leaving} are to be replaced`,
+      )
     }
   }
 
@@ -172,7 +199,11 @@ export class Invariants {
     for (const [address, entry] of reader.table) this.#entry(reader, address, entry)
   }
 
-  #entry(reader: Reader, address: string, entry: {formation: string; service: string; id: string; host: string; release?: number; executor?: string}): void {
+  #entry(
+    reader: Reader,
+    address: string,
+    entry: {formation: string; service: string; id: string; host: string; release?: number; executor?: string},
+  ): void {
     const instance = this.instances.get(keyOf(entry))
     const isRight = instance !== undefined && instance.release === entry.release && instance.executor === entry.executor
     this.#check('5', isRight, () => `the table names ${JSON.stringify(entry)}, which is ${JSON.stringify(instance)}`)

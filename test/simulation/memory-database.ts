@@ -92,7 +92,10 @@ interface Step {
   readonly after: (before: Item | undefined) => Item | undefined
 }
 
-const bindingsOf = ({ExpressionAttributeNames: names = {}, ExpressionAttributeValues: values = {}}: Conditional): Bindings => ({names, values})
+const bindingsOf = ({ExpressionAttributeNames: names = {}, ExpressionAttributeValues: values = {}}: Conditional): Bindings => ({
+  names,
+  values,
+})
 const keyOf = (item: Record<string, unknown> | undefined): Key => ({pk: item?.pk as string, sk: item?.sk as string})
 const textOf = ({pk, sk}: Key): string => `${pk} ${sk}`
 const present = (item: Item): Item => Object.fromEntries(Object.entries(item).filter(([, value]) => value !== undefined))

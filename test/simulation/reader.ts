@@ -71,7 +71,9 @@ export class Reader {
       for (const formation of formations()) directory.use(formation, timeline.now)
       const asked = directory.ask(timeline.now)
       const call = {requestId: '', principal: undefined, actor: {name: 'reader', requestId: '', now: 0}}
-      const answered = await network.call(this.link, replica => replica.discover({params: {}, query: {}, body: asked}, {...call, now: replica.now}))
+      const answered = await network.call(this.link, replica =>
+        replica.discover({params: {}, query: {}, body: asked}, {...call, now: replica.now}),
+      )
       if (life !== this.#life) return
       if ('error' in answered) directory.failed()
       else {

@@ -22,7 +22,8 @@ const formationUnsettled = (name: string, items: readonly Item[], live: readonly
   const rollout = items.find(each => each.type === 'rollout' && each.state === 'starting')
   if (rollout !== undefined) return `${name}: the rollout of release ${rollout.release} is under way`
   const odd = live.find(each => each.state !== 'running' || (each.ports.length > 0 && each.announced !== true))
-  if (odd !== undefined) return `${nameOf(odd)} is ${odd.state}${odd.reason === undefined ? '' : ` (${odd.reason})`}, announced: ${odd.announced}`
+  if (odd !== undefined)
+    return `${nameOf(odd)} is ${odd.state}${odd.reason === undefined ? '' : ` (${odd.reason})`}, announced: ${odd.announced}`
   const scales = items.filter(each => each.type === 'scale')
   const desired = new Map(scales.map(each => [`${each.release} ${each.service}`, each.desired as number]))
   for (const each of live) desired.set(`${each.release} ${each.service}`, (desired.get(`${each.release} ${each.service}`) ?? 0) - 1)
@@ -40,7 +41,11 @@ const hostUnsettled = ({plane}: World, host: Host, live: readonly Stored[]): str
   return (
     same(`${id} runs`, [...host.processes.keys()], should) ??
     same(`the agent of ${id} remembers`, [...(host.agent?.records.keys() ?? [])], should) ??
-    same(`assigned to ${id}`, plane.database.partition(`A#${id}`).map(each => nameOf(each as never)), should)
+    same(
+      `assigned to ${id}`,
+      plane.database.partition(`A#${id}`).map(each => nameOf(each as never)),
+      should,
+    )
   )
 }
 

@@ -1,7 +1,7 @@
 // Everything of one simulation, made from its seed: hosts with agents, the control plane, readers, and the checks that watch them. Starts nothing wrong.
 import type {Expressions} from '#shared/domain/placement-rules.ts'
 import {ControlPlane} from './control-plane.ts'
-import {type Behaviour, Host} from './host.ts'
+import {type Behaviour, Host, type Process} from './host.ts'
 import {Invariants} from './invariants.ts'
 import {Network} from './network.ts'
 import {Random} from './random.ts'
@@ -18,6 +18,8 @@ export interface WorldOptions {
 }
 
 const epoch = 1_800_000_000_000
+/** Clocks of hosts are wrong by up to ten minutes. */
+const skewMsMax = 600_000
 const formationNames = ['crm', 'shop', 'mail', 'wiki'] as const
 
 export class World {
@@ -71,18 +73,21 @@ export class World {
     const descriptor = {
       id: `host-${at}`,
       host: `10.0.${at >> 8}.${at & 255}`,
-      zone,
+      zone: at === 1 ? 'cloud' : zone,
       domain: `rack-${at % 5}`,
       network: 'default',
       tags: random.chance(0.3) ? ['ssd'] : [],
       labels: {},
       runtimes: ['process'] as const,
-      cpuMilli: random.pick([1_000, 2_000, 4_000]) ?? 1_000,
+      // Something of everything fits the first.
+      cpuMilli: at === 1 ? 16_000 : (random.pick([1_000, 2_000, 4_000]) ?? 1_000),
       memoryMib: 8_192,
       pricePerHour: 0,
     }
     const behaviour = (key: string): Behaviour => this.#behaviour(key)
-    const host = new Host({timeline, random, network, descriptor, behaviour, onStart: (on, process) => this.invariants.started(on, process)})
+    const skewMs = random.int(-skewMsMax, skewMsMax)
+    const onStart = (on: Host, process: Process) => this.invariants.started(on, process)
+    const host = new Host({timeline, random, network, descriptor, behaviour, skewMs, onStart})
     this.hosts.set(host.id, host)
     host.startAgent()
   }
@@ -94,7 +99,10 @@ export class World {
     const {formation = '', service = '', release = 0} = this.invariants.instances.get(key) ?? {}
     const isBad = [...`${formation}${service}`].reduce((sum, each) => sum + each.charCodeAt(0), release * 31) % 7 === 0
     const isStubborn = random.chance(0.1)
-    if (isBad && release > 1) return random.chance(0.5) ? {healthyAfterMs: Number.POSITIVE_INFINITY, isStubborn} : {healthyAfterMs: Number.POSITIVE_INFINITY, crashesAfterMs: random.next() * 3_000, isStubborn}
+    if (isBad && release > 1)
+      return random.chance(0.5)
+        ? {healthyAfterMs: Number.POSITIVE_INFINITY, isStubborn}
+        : {healthyAfterMs: Number.POSITIVE_INFINITY, crashesAfterMs: random.next() * 3_000, isStubborn}
     const healthyAfterMs = random.next() * (random.chance(0.1) ? 40_000 : 2_000)
     return random.chance(0.05) ? {healthyAfterMs, crashesAfterMs: random.next() * 120_000, isStubborn} : {healthyAfterMs, isStubborn}
   }
