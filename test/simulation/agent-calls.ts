@@ -68,7 +68,7 @@ export class AgentCalls {
       this.#failures = 0
       return answered
     }
-    host.trouble()
+    if (host.options.network.isUp) host.trouble()
     this.#failures += 1
     return backoffMs(this.#failures, retryBaseMs, retryMaxMs)
   }

@@ -92,14 +92,14 @@ export const faults = {
   shortPartition: {weight: 4, begin: (world: World) => cut(world, between(world, second, 30 * second))},
   longPartition: {weight: 3, begin: (world: World) => cut(world, between(world, 40 * second, 5 * minute))},
   badLink: {
-    weight: 4,
+    weight: 6,
     begin: (world: World) =>
       forAWhile(
         world,
         between(world, 10 * second, 2 * minute),
         'bad link',
         host => Object.assign(host.link, {lossShare: 0, heldUpShare: 0}),
-        host => Object.assign(host.link, {lossShare: 0.3 * world.random.next(), heldUpShare: 0.3 * world.random.next()}),
+        host => Object.assign(host.link, {lossShare: 0.4 * world.random.next(), heldUpShare: 0.4 * world.random.next()}),
       ),
   },
   readerCut: {
@@ -114,7 +114,7 @@ export const faults = {
     },
   },
   readerRestarts: {weight: 1, begin: (world: World) => world.random.pick(world.readers)?.restart()},
-  planeDown: {weight: 0.6, begin: down},
+  planeDown: {weight: 1, begin: down},
   replicaCrashes: {weight: 6, begin: (world: World) => world.plane.crashOne()},
   badStream: {
     weight: 2,

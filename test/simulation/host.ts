@@ -1,8 +1,7 @@
 // A host: its processes, its disk, its boots. What the agent leaves behind on it is all that the next agent finds. Tells the checks of every process.
 
-import type {Exit} from '#agent/instance.ts'
+import type {Exit, InstanceRecord} from '#agent/instance.ts'
 import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
-import {AgentModel} from './agent.ts'
 import {clearLink, type Link, type Network} from './network.ts'
 import type {Random} from './random.ts'
 import type {Timeline} from './timeline.ts'
@@ -15,7 +14,7 @@ export interface Process {
   readonly isStubborn: boolean
   isGone: boolean
   /** The agent that hears when it ends. */
-  follower: AgentModel | undefined
+  follower: Agent | undefined
 }
 
 /** How a process of a service behaves, drawn once per start. */
@@ -26,7 +25,19 @@ export interface Behaviour {
   readonly isStubborn: boolean
 }
 
+/** What a host knows of its agent. */
+export interface Agent {
+  readonly records: ReadonlyMap<string, InstanceRecord>
+  readonly start: () => void
+  readonly die: () => void
+  /** The health of a process may have changed. */
+  readonly look: (key: string) => void
+  /** A process that it follows ended. */
+  readonly exited: (key: string, exit: Exit) => void
+}
+
 export interface HostOptions {
+  readonly newAgent: (host: Host) => Agent
   readonly timeline: Timeline
   readonly random: Random
   readonly network: Network
@@ -55,7 +66,7 @@ export class Host {
   hasCredential = false
   boot = 1
   bootedAt: number
-  agent: AgentModel | undefined
+  agent: Agent | undefined
   /** When an agent last came or went. */
   agentSince: number
   /** When anything last kept it from the control plane. */
@@ -88,7 +99,7 @@ export class Host {
   startAgent(): void {
     if (this.agent !== undefined) return
     this.agentSince = this.options.timeline.now
-    this.agent = new AgentModel(this)
+    this.agent = this.options.newAgent(this)
     this.agent.start()
   }
 

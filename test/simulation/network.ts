@@ -32,6 +32,11 @@ export class Network {
     this.#plane = plane
   }
 
+  /** Whether there is anybody to answer. */
+  get isUp(): boolean {
+    return this.#plane.isUp
+  }
+
   /** One call; resolves with its answer, with the control plane's error, or after {@link callTimeoutMs} with another. */
   call<T>(link: Link, ask: (replica: Replica) => Promise<T>): Promise<Answered<T>> {
     const random = this.#random

@@ -1,5 +1,6 @@
 // Everything of one simulation, made from its seed: hosts with agents, the control plane, readers, and the checks that watch them. Starts nothing wrong.
 import type {Expressions} from '#shared/domain/placement-rules.ts'
+import {AgentModel} from './agent.ts'
 import {ControlPlane} from './control-plane.ts'
 import {type Behaviour, Host, type Process} from './host.ts'
 import {Invariants} from './invariants.ts'
@@ -87,7 +88,7 @@ export class World {
     const behaviour = (key: string): Behaviour => this.#behaviour(key)
     const skewMs = random.int(-skewMsMax, skewMsMax)
     const onStart = (on: Host, process: Process) => this.invariants.started(on, process)
-    const host = new Host({timeline, random, network, descriptor, behaviour, skewMs, onStart})
+    const host = new Host({timeline, random, network, descriptor, behaviour, skewMs, onStart, newAgent: of => new AgentModel(of)})
     this.hosts.set(host.id, host)
     host.startAgent()
   }
