@@ -1,7 +1,7 @@
 // An agent's word on one of its instances: state, address, announcement, end. The transition table decides what may follow what.
 import type {InstanceReport} from '#shared/domain/assignment.ts'
 import {endedInstanceKeptMs, type Instance, isTerminal, mayFollow} from '#shared/domain/instance.ts'
-import {all, announcedIs, exists, instanceStill, reportedBefore} from './conditions.ts'
+import {all, announcedIs, exists, instanceStill, reportedBefore, reportSequenceIs} from './conditions.ts'
 import {touchDiscovery} from './discovery.ts'
 import {announcementItem, instanceOf, ttlOf} from './items.ts'
 import {freed} from './placement.ts'
@@ -100,10 +100,10 @@ const commit = async (table: Table, executor: string, stored: StoredInstance, {a
 }
 
 /** A report that says nothing new, but later than what is known: an older one that is still on its way must not be taken after it. */
-const noteSequence = async (table: Table, {instance, sequence: known}: StoredInstance, sequence: number | undefined): Promise<void> => {
-  if (sequence === undefined || known === undefined || isTerminal(instance.state)) return
+const noteSequence = async (table: Table, {instance, sequence: known}: StoredInstance, sequence: number | undefined): Promise<boolean> => {
+  if (sequence === undefined || known === undefined || isTerminal(instance.state)) return true
   const update = {update: keys.instance(instance.formation, instance.id), change: {set: {reportSequence: sequence}}}
-  await write(table, {...update, when: all(exists, reportedBefore(sequence))})
+  return (await write(table, {...update, when: reportSequenceIs(known)})) !== undefined
 }
 
 const take = async (
@@ -124,7 +124,7 @@ const take = async (
   const announced = report.announced && after.state === 'running' && after.address !== undefined
   const changed = differs(instance, after) || announced !== stored.announced
   if (changed && !(await commit(table, executor, stored, {after, announced, sequence}))) return 'again'
-  if (!changed) await noteSequence(table, stored, sequence)
+  if (!changed && !(await noteSequence(table, stored, sequence))) return 'again'
   // Also when nothing changed: whoever was interrupted before this line repeats the report.
   if (announced || stored.announced || isTerminal(after.state)) await touchDiscovery(table, [report.formation])
   return changed ? {outcome: 'ok', instance: after} : {outcome: 'unchanged'}

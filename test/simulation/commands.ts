@@ -112,5 +112,9 @@ export const settle = async ({store, now}: Replica, {formations, hostList}: Worl
   }
   for (const {id} of hostList) await store.executors.undrain(id, now)
   // Those whose disk is empty can not have their id back while something is kept for who they were.
-  for (const host of hostList) if (!host.hasCredential) await store.executors.forget(host.id, now)
+  for (const host of hostList) {
+    if (host.hasCredential) continue
+    host.trouble()
+    await store.executors.forget(host.id, now)
+  }
 }

@@ -2,7 +2,7 @@
 //
 //   node test/simulation/main.ts [--seed N] [--seeds N] [--steps M] [--hosts N] [--trace] [--shrink] [--mutant NAME]
 //
-// One JSON line per seed. Ends with 1 when an invariant did not hold; `--shrink` then finds out which faults it takes.
+// One JSON line per seed; with a mutant, none after the one that finds it. Ends with 1 when an invariant did not hold; `--shrink` then finds out which faults it takes.
 import {parseArgs} from 'node:util'
 import {type FaultName, faultNames} from './faults.ts'
 import {type MutantName, mutants, plant} from './mutants.ts'
@@ -60,5 +60,6 @@ for (let seed = first; seed < first + Number(values.seeds); seed++) {
   process.stdout.write(`${JSON.stringify({...outcome, stepsPerSecond})}\n`)
   if (outcome.violation === undefined) continue
   process.exitCode = 1
+  if (values.mutant !== undefined) break
   if (values.shrink) process.stdout.write(`${await shrink(seed)}\n`)
 }

@@ -14,7 +14,7 @@ export const mutants = {
     file: 'lambdas/store/conditions.ts',
     find: "text: '#instanceState = :pending AND attribute_not_exists(executor)'",
     replace: "text: 'attribute_exists(pk) OR #instanceState = :pending'",
-    caughtBy: ['1'],
+    caughtBy: ['1', 'usage'],
   },
   createsFromOldViews: {
     file: 'lambdas/store/conditions.ts',
