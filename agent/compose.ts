@@ -4,13 +4,15 @@ import type {JoinProof} from '#shared/join-proof.ts'
 import type {Logger} from '#shared/log.ts'
 import {Agent} from './agent.ts'
 import {emptyFolder} from './cleanup.ts'
-import {Connection} from './connection.ts'
+import {Connection, type Joining} from './connection.ts'
+import type {InstanceRecord} from './instance.ts'
 import type {LauncherOptions, Launching} from './launcher.ts'
 import {Logs} from './logs/logs.ts'
 import {Spool} from './logs/spool.ts'
 import {Monitors} from './monitors.ts'
 import {Ports} from './ports.ts'
 import {proveRole} from './proof.ts'
+import {askProver} from './prover.ts'
 import type {Finder} from './runtime/runtime.ts'
 import type {Layout, Settings} from './settings.ts'
 import {Slugs} from './slugs/slugs.ts'
@@ -29,6 +31,8 @@ export interface Home {
   readonly bootId: string
   /** Monotonic milliseconds since that began: what an agent decides on never jumps. */
   readonly now: () => number
+  /** Removes what is left of instances that nobody knows any more, and what takes too much of the disk. Called now and then. */
+  readonly tidy?: (known: ReadonlyMap<string, InstanceRecord>) => Promise<void>
 }
 
 export interface World extends Home {
@@ -55,9 +59,17 @@ const prover =
   (key: string): Promise<JoinProof> =>
     proveRole({subject: {stage: environment.stage, executor: descriptor.id, key}, now: wallClock})
 
+/** How it joins: proofs are signed here, or by who may read the machine's metadata in place of this agent. */
+const joiningOf = (settings: Settings, world: World): Joining | undefined => {
+  const {join: how} = settings
+  if (how === 'role') return {prove: prover(settings, world)}
+  return how !== undefined && 'prover' in how ? {prove: () => askProver(how.prover)} : how
+}
+
 /** Makes the parts; `onUrgent` is called when something should be reported at once. */
 export const createParts = (settings: Settings, layout: Layout, world: World, onUrgent: () => void): Parts => {
-  const {descriptor, environment, api, join: joins} = settings
+  const {descriptor, environment, api} = settings
+  const joining = joiningOf(settings, world)
   const {runtime, launcher, bootId, log, now, wallClock, random} = world
   const directoryOf = (key: string) => join(layout.instances, key)
   const spool = new Spool({now: wallClock})
@@ -68,8 +80,9 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
     descriptor,
     credentialFile: layout.credential,
     keyFile: join(dirname(layout.credential), 'key'),
-    ...(joins === undefined ? {} : {join: joins === 'role' ? {prove: prover(settings, world)} : joins}),
     wallClock,
+    ...(joining === undefined ? {} : {join: joining}),
+    now,
     onJoined: () => {
       log.info({executor: descriptor.id}, 'joined')
       agent.forgetVersion()
@@ -86,6 +99,10 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
   })
   const locate = (sha256: string, signal: AbortSignal): Promise<string> => connection.locate(sha256, signal)
   const slugs = new Slugs({directory: layout.slugs, locate})
+  const forget = async (key: string): Promise<void> => {
+    await runtime.forget?.(directoryOf(key))
+    await emptyFolder(directoryOf(key))
+  }
   const agent = new Agent({
     host: descriptor.host,
     statePath: layout.state,
@@ -99,8 +116,7 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
     now,
     log,
     onUrgent,
-    onForgotten: key =>
-      void emptyFolder(directoryOf(key)).catch(error => log.warn({err: error, instance: key}, 'its folder can not be emptied')),
+    onForgotten: key => void forget(key).catch(error => log.warn({err: error, instance: key}, 'what is left of it can not be removed')),
   })
   return {agent, connection, spool, logs, slugs}
 }

@@ -5,9 +5,11 @@ import {readFile} from 'node:fs/promises'
 import {type Client, createClient} from '#shared/client.ts'
 import type {Assignment, InstanceReport, LogLine} from '#shared/domain/assignment.ts'
 import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
+import type {CallOf, OutputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {JoinProof} from '#shared/join-proof.ts'
 import {replaceFile} from './state.ts'
+import {isOfTheWay, SyncRoute, syncRouteTimeoutMs} from './sync-route.ts'
 
 const callTimeoutMs = 15_000
 
@@ -17,6 +19,8 @@ export interface SyncRequest {
   readonly logs: readonly LogLine[]
   /** How long the control plane may hold back an answer that would say nothing new. */
   readonly holdMs: number
+  /** For how long nothing was new. */
+  readonly quietMs: number
 }
 
 export interface SyncAnswer {
@@ -26,6 +30,10 @@ export interface SyncAnswer {
   readonly nextSyncMs: number
   /** The reports were not taken: others of this number were, and they are to be sent again. */
   readonly sequence?: number | undefined
+  /** How long an instance that is to stop goes on serving; the agent's own default when undefined. */
+  readonly drainMs?: number | undefined
+  /** Where else syncs may go, as the API says; the address itself does not repeat it. */
+  readonly syncUrl?: string | undefined
   /** The next credential, in place of the one that was sent. */
   readonly token?: string | undefined
 }
@@ -43,6 +51,8 @@ export interface ConnectionOptions {
   readonly join?: Joining
   /** Milliseconds since the epoch: calls are numbered by it, or upwards when it goes back. */
   readonly wallClock: () => number
+  /** Milliseconds of a clock that does not jump. */
+  readonly now: () => number
   readonly onJoined: () => void
   /** Another agent serves this executor now: whatever runs here was given up. */
   readonly onTaken: () => void
@@ -70,10 +80,13 @@ const readCredential = (path: string, executor: string): string | undefined => {
 
 const keyBytes = 32
 
+/** 32 bytes as base64url. */
+export const isAgentKey = (text: string): boolean => /^[A-Za-z0-9_-]{43}$/.test(text)
+
 /** The agent's own secret. Written before it is used, so that an answer that was lost does not shut the agent out of its own executor. */
 const readKey = async (path: string): Promise<string> => {
   const kept = await readFile(path, 'utf8').catch(() => '')
-  if (/^[A-Za-z0-9_-]{43}$/.test(kept)) return kept
+  if (isAgentKey(kept)) return kept
   const key = randomBytes(keyBytes).toString('base64url')
   await replaceFile(path, key)
   return key
@@ -82,14 +95,19 @@ const readKey = async (path: string): Promise<string> => {
 /** Holds the credential and the client made with it. */
 export class Connection {
   readonly #options: ConnectionOptions
+  readonly #route: SyncRoute
   #client: Client | undefined
+  /** Made for the address that syncs go to, with the credential of `#client`. */
+  #byWay: {readonly url: string; readonly client: Client} | undefined
+  #token = ''
   #joining: Promise<Client> | undefined
   #sequence = 0
 
   constructor(options: ConnectionOptions) {
     this.#options = options
     const token = readCredential(options.credentialFile, options.descriptor.id)
-    if (token !== undefined) this.#client = createClient({api: options.api, token})
+    this.#route = new SyncRoute(options.api, options.now)
+    if (token !== undefined) this.#use(token)
   }
 
   get hasCredential(): boolean {
@@ -99,13 +117,13 @@ export class Connection {
   /** One outbound call; a join before it when there is no credential. Throws when it was not answered, having dropped a credential that was refused. */
   async sync(request: SyncRequest, options: {timeoutMs?: number; signal?: AbortSignal} = {}): Promise<SyncAnswer> {
     const client = this.#client ?? (await this.#join())
-    const {assignmentVersion, reports, logs, holdMs} = request
+    const {assignmentVersion, reports, logs, holdMs, quietMs} = request
     this.#sequence = Math.max(this.#sequence + 1, this.#options.wallClock())
-    const told = {assignmentVersion, reports: [...reports], logs: [...logs], sequence: this.#sequence}
+    const told = {assignmentVersion, reports: [...reports], logs: [...logs], quietMs, sequence: this.#sequence}
     const body = {...told, ...(holdMs > 0 ? {holdMs} : {})}
     const call = {params: {executor: this.#options.descriptor.id}, body}
     try {
-      const answer = await client.call('syncExecutor', call, {timeoutMs: callTimeoutMs, triesMax: 1, ...options})
+      const answer = await this.#send(client, call, options)
       this.#sequence = Math.max(this.#sequence, answer.sequence ?? 0)
       if (answer.token !== undefined) await this.#take(answer.token)
       return answer
@@ -114,6 +132,37 @@ export class Connection {
       if (error instanceof GilliamError && error.code === 'executor_lost') this.#options.onLost()
       throw error
     }
+  }
+
+  /** By the way of its own where there is one, else by the API, which says whether there is one. */
+  async #send(client: Client, call: CallOf<'syncExecutor'>, options: {timeoutMs?: number; signal?: AbortSignal}): Promise<SyncAnswer> {
+    const {url} = this.#route
+    if (url !== undefined) {
+      const {signal} = options
+      const once = {timeoutMs: syncRouteTimeoutMs, triesMax: 1, ...(signal !== undefined && {signal})}
+      try {
+        return await this.#clientAt(url).call('syncExecutor', call, once)
+      } catch (error) {
+        if (!isOfTheWay(error)) throw error
+        this.#route.failed()
+      }
+    }
+    const answer = await client.call('syncExecutor', call, {timeoutMs: callTimeoutMs, triesMax: 1, ...options})
+    this.#route.told(answer.syncUrl)
+    return answer
+  }
+
+  #clientAt(url: string): Client {
+    if (this.#byWay?.url !== url) this.#byWay = {url, client: createClient({api: url, token: this.#token})}
+    return this.#byWay.client
+  }
+
+  #use(token: string): Client {
+    const client = createClient({api: this.#options.api, token})
+    this.#client = client
+    this.#token = token
+    this.#byWay = undefined
+    return client
   }
 
   /** Where a slug can be downloaded. */
@@ -135,16 +184,17 @@ export class Connection {
     const {join, onJoined, onTaken} = this.#options
     if (join === undefined)
       throw new Error('the credential is refused, and without GILLIAM_JOIN_TOKEN_FILE or GILLIAM_JOIN=role the executor can not join again')
-    const {token} = await this.#ask(join).catch(error => {
+    const {token, syncUrl} = await this.#ask(join).catch(error => {
       if (error instanceof GilliamError && error.code === 'executor_taken') onTaken()
       throw error
     })
+    this.#route.told(syncUrl)
     const saved = this.#take(token)
     onJoined()
     return saved
   }
 
-  async #ask(join: Joining): Promise<{token: string}> {
+  async #ask(join: Joining): Promise<OutputOf<'joinExecutor'>> {
     const {api, descriptor, keyFile} = this.#options
     const {tags, labels, runtimes, ...rest} = descriptor
     const key = await readKey(keyFile)
@@ -157,9 +207,8 @@ export class Connection {
 
   /** Uses this credential from now on, and keeps it for the next agent. */
   async #take(token: string): Promise<Client> {
-    const {api, descriptor, credentialFile, onUnsaved} = this.#options
-    const client = createClient({api, token})
-    this.#client = client
+    const {descriptor, credentialFile, onUnsaved} = this.#options
+    const client = this.#use(token)
     await replaceFile(credentialFile, JSON.stringify({executor: descriptor.id, token})).catch(onUnsaved)
     return client
   }

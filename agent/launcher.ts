@@ -6,9 +6,11 @@ import type {Assignment} from '#shared/domain/assignment.ts'
 import {limitsDefault, type SlugReference} from '#shared/domain/release.ts'
 import {commandOf} from './command.ts'
 import {type ExecutorEnvironment, environmentOf} from './environment.ts'
+import {Gate} from './gate.ts'
 import type {InstanceRecord} from './instance.ts'
 import type {Ports} from './ports.ts'
-import type {Bounds, Running, Runtime} from './runtime/runtime.ts'
+import {giveTree, type Owner} from './runtime/owner.ts'
+import type {Bounds, Finder, Running, Runtime} from './runtime/runtime.ts'
 import {copyTree} from './slugs/copy.ts'
 import type {Slugs} from './slugs/slugs.ts'
 
@@ -23,8 +25,8 @@ export type Launch =
 
 /** Gets one instance to run, whatever it is run by. */
 export interface Launching {
-  /** Starts the instance. Never rejects; `signal` calls it off up to the moment it runs. */
-  readonly launch: (record: InstanceRecord, signal: AbortSignal) => Promise<Launch>
+  /** Starts the instance. Never rejects; `signal` calls it off up to the moment it runs. `onProgress`: what a start that takes long is at. */
+  readonly launch: (record: InstanceRecord, signal: AbortSignal, onProgress: (text: string) => void) => Promise<Launch>
 }
 
 export interface LauncherOptions {
@@ -34,6 +36,8 @@ export interface LauncherOptions {
   readonly runtime: Runtime
   readonly slugs: Slugs
   readonly ports: Ports
+  /** Whose the instances' files are; undefined for the agent's own. */
+  readonly owner?: Owner
   /** Resolves when the next agent will know the instance and its ports if this one dies. */
   readonly remember: (key: string, ports: Readonly<Record<string, number>>) => Promise<void>
 }
@@ -51,27 +55,9 @@ const isExecutable = (path: string): boolean => {
 export const isOnPath = (program: string, path: string): boolean =>
   path.split(delimiter).some(folder => folder !== '' && isExecutable(join(folder, program)))
 
-/** Lets {@link launchesMax} tasks run at once. */
-class Gate {
-  #running = 0
-  readonly #waiting: (() => void)[] = []
-
-  async pass<T>(task: () => Promise<T>): Promise<T> {
-    if (this.#running >= launchesMax) await new Promise<void>(resolve => this.#waiting.push(resolve))
-    else this.#running += 1
-    try {
-      return await task()
-    } finally {
-      const next = this.#waiting.shift()
-      if (next === undefined) this.#running -= 1
-      else next()
-    }
-  }
-}
-
 export class Launcher implements Launching {
   readonly #options: LauncherOptions
-  readonly #gate = new Gate()
+  readonly #gate = new Gate(launchesMax)
 
   constructor(options: LauncherOptions) {
     this.#options = options
@@ -85,30 +71,23 @@ export class Launcher implements Launching {
     try {
       const {slug} = record.assignment
       // Waiting for a download takes no place: others may have theirs.
-      const source = slug === undefined ? undefined : await this.#fetched(slug, signal)
+      const source = slug === undefined ? undefined : await fetched(this.#options.slugs, slug, signal)
       return await this.#gate.pass(() => this.#start(record, choice.command, source, signal))
     } catch (error) {
       return signal.aborted ? {outcome: 'cancelled'} : {outcome: 'failed', reason: (error as Error).message, retry: true}
     }
   }
 
-  #fetched(slug: SlugReference, signal: AbortSignal): Promise<string> {
-    return new Promise((resolve, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason), {once: true})
-      this.#options.slugs.get(slug, signal).then(resolve, reject)
-    })
-  }
-
   async #start(record: InstanceRecord, command: string, source: string | undefined, signal: AbortSignal): Promise<Launch> {
-    const {directoryOf, runtime, ports, remember, environment} = this.#options
+    const {directoryOf, runtime, ports, remember, environment, owner} = this.#options
     const {key, assignment} = record
     const directory = directoryOf(key)
     signal.throwIfAborted()
-    await prepare(directory, source)
+    await prepare(directory, source, owner)
     const allocation = await ports.allocate(key, assignment.ports, record.ports)
     if ('refused' in allocation) return {outcome: 'failed', reason: allocation.refused, retry: true}
     await remember(key, allocation.ports)
-    await this.#clear(directory)
+    await clear(directory, runtime)
     if (signal.aborted) return {outcome: 'cancelled'}
     const given = {ports: allocation.ports, first: assignment.ports[0]?.port, home: join(directory, 'run')}
     const running = await runtime.start({
@@ -119,27 +98,35 @@ export class Launcher implements Launching {
     })
     return {outcome: 'started', running}
   }
+}
 
-  // Something may run here that the agent has forgotten, its state file being lost: there must never be two.
-  async #clear(directory: string): Promise<void> {
-    const found = await this.#options.runtime.find(directory)
-    if (found.state !== 'running') return
-    found.running.kill()
-    await found.running.ended
-  }
+/** The folder of the unpacked slug. Rejects as soon as it is called off. */
+export const fetched = (slugs: Slugs, slug: SlugReference, signal: AbortSignal): Promise<string> =>
+  new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), {once: true})
+    slugs.get(slug, signal).then(resolve, reject)
+  })
+
+/** Something may run here that the agent has forgotten, its state file being lost: there must never be two. */
+export const clear = async (directory: string, runtime: Finder): Promise<void> => {
+  const found = await runtime.find(directory)
+  if (found.state !== 'running') return
+  found.running.kill()
+  await found.running.ended
 }
 
 /** What an instance may take of its executor. */
 export const boundsOf = ({resources, limits = limitsDefault}: Assignment): Bounds => ({...resources, ...limits})
 
 /** Makes the instance's folder with its own copy of the slug in `run/`, unless an earlier start did: what it wrote there stays over restarts. */
-const prepare = async (directory: string, source: string | undefined): Promise<void> => {
+export const prepare = async (directory: string, source: string | undefined, owner?: Owner): Promise<void> => {
   const run = join(directory, 'run')
-  if (existsSync(run)) return
+  if (existsSync(run)) return owner === undefined ? undefined : giveTree(run, owner)
   const next = `${run}.next`
   await rm(next, {recursive: true, force: true})
   await mkdir(next, {recursive: true, mode: 0o700})
   if (source !== undefined) await copyTree(source, next)
+  if (owner !== undefined) await giveTree(next, owner)
   await rename(next, run)
 }
 

@@ -4,17 +4,28 @@ import {delimiter, dirname, join, resolve} from 'node:path'
 import {type Environment, read, readNumber, required} from '#shared/config.ts'
 import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
 import {isName} from '#shared/domain/names.ts'
+import type {RuntimeName} from '#shared/domain/release.ts'
+import {type ContainerSettings, offeredRuntimes, readContainerSettings, readRuntimes} from './containers/settings.ts'
 import type {ExecutorEnvironment} from './environment.ts'
 import {type PortRange, parsePortRange} from './ports.ts'
+import {type Limit, limitNames} from './runtime/cgroup.ts'
+import type {Owner} from './runtime/owner.ts'
 
 export interface Settings {
   readonly home: string
   readonly api: string
-  /** Undefined when the agent has joined already and need not again. `role`: as an EC2 machine that proves who it is. */
-  readonly join?: {readonly tokenFile: string} | 'role'
+  /** Undefined when the agent has joined already and need not again. `role`: as an EC2 machine that proves who it is; `prover` is the socket of who signs. */
+  readonly join?: {readonly tokenFile: string} | 'role' | {readonly prover: string}
   readonly descriptor: ExecutorDescriptor
   readonly environment: ExecutorEnvironment
+  /** What instances are run by here. */
+  readonly runtimes: readonly RuntimeName[]
+  readonly containers: ContainerSettings
   readonly portRange: PortRange
+  /** What instances are held to, where this machine can. */
+  readonly limits: ReadonlySet<Limit>
+  /** Whom instances run as; undefined for as the agent. */
+  readonly owner?: Owner
   readonly busyMs: number
   readonly logLevel: string
 }
@@ -36,7 +47,7 @@ const readAttributes = async (text: string): Promise<Partial<ExecutorDescriptor>
   throw new Error(`${name}: ${issue?.path.join('.')} ${issue?.message}`)
 }
 
-const readDescriptor = async (env: Environment, host: string): Promise<ExecutorDescriptor> => {
+const readDescriptor = async (env: Environment, host: string, runtimes: readonly RuntimeName[]): Promise<ExecutorDescriptor> => {
   const id = required(env, 'GILLIAM_EXECUTOR')
   if (!isName(id)) throw new Error(`GILLIAM_EXECUTOR must be lower-case letters, digits and dashes, not “${id}”`)
   return {
@@ -51,22 +62,43 @@ const readDescriptor = async (env: Environment, host: string): Promise<ExecutorD
     ...(await readAttributes(read(env, 'GILLIAM_EXECUTOR_ATTRIBUTES'))),
     id,
     host,
-    runtimes: ['process'],
+    runtimes,
   }
 }
 
 const readJoin = (env: Environment): Settings['join'] => {
   const how = read(env, 'GILLIAM_JOIN', 'token')
-  if (how === 'role') return how
+  const prover = read(env, 'GILLIAM_PROVER')
+  if (how === 'role') return prover === '' ? how : {prover}
   if (how !== 'token') throw new Error(`GILLIAM_JOIN must be token or role, not “${how}”`)
   const tokenFile = read(env, 'GILLIAM_JOIN_TOKEN_FILE')
   return tokenFile === '' ? undefined : {tokenFile}
 }
 
+const isLimit = (name: string): name is Limit => (limitNames as readonly string[]).includes(name)
+
+const readLimits = (env: Environment): ReadonlySet<Limit> => {
+  const names = read(env, 'GILLIAM_LIMITS', 'memory,pids,files').split(',')
+  const limits = names.map(name => name.trim()).filter(isLimit)
+  if (limits.length === names.length) return new Set(limits)
+  throw new Error(`GILLIAM_LIMITS may name ${limitNames.join(', ')}, with commas between, not “${names.join(',')}”`)
+}
+
+const readOwner = (env: Environment): {owner?: Owner} => {
+  const text = read(env, 'GILLIAM_RUN_AS')
+  if (text === '') return {}
+  const [, uid, gid] = /^(\d{1,9}):(\d{1,9})$/.exec(text) ?? []
+  if (uid === undefined || Number(uid) === 0)
+    throw new Error(`GILLIAM_RUN_AS must be UID:GID, in numbers, of a user that is not root, not “${text}”`)
+  return {owner: {uid: Number(uid), gid: Number(gid)}}
+}
+
 /** Reads the settings. `nodePath` is the program the agent runs on: instances find the same one first. Rejects with an error that names the variable. */
 export const readSettings = async (env: Environment, nodePath: string): Promise<Settings> => {
   const host = read(env, 'GILLIAM_EXECUTOR_HOST', '127.0.0.1')
-  const descriptor = await readDescriptor(env, host)
+  const runtimes = readRuntimes(env)
+  const containers = readContainerSettings(env)
+  const descriptor = await readDescriptor(env, host, offeredRuntimes(runtimes, containers))
   const api = required(env, 'GILLIAM_API')
   const home = resolve(required(env, 'GILLIAM_AGENT_HOME'))
   const proxy = read(env, 'GILLIAM_PROXY')
@@ -86,10 +118,20 @@ export const readSettings = async (env: Environment, nodePath: string): Promise<
       path: [dirname(nodePath), env.PATH ?? '/usr/local/bin:/usr/bin:/bin'].join(delimiter),
       lang: env.LANG ?? 'C.UTF-8',
     },
+    runtimes,
+    containers,
     portRange: parsePortRange(read(env, 'GILLIAM_PORT_RANGE', '20000-29999')),
+    limits: readLimits(env),
+    ...readOwner(env),
     busyMs: readNumber(env, 'GILLIAM_SYNC_BUSY_MS', 1_000, 10),
     logLevel: read(env, 'GILLIAM_LOG_LEVEL', 'info'),
   }
+}
+
+/** The settings, with labels of the executor that the agent itself knows; they win over those that are set. */
+export const withLabels = (settings: Settings, labels: Readonly<Record<string, string>>): Settings => {
+  const {descriptor} = settings
+  return {...settings, descriptor: {...descriptor, labels: {...descriptor.labels, ...labels}}}
 }
 
 /** The places of things in an agent's home. */

@@ -24,7 +24,9 @@ const isNotThere: Text = {S: [{exists: false}]}
 export const streamFilters: Readonly<Record<'scheduler' | 'reconciler', readonly StreamFilter[]>> = {
   scheduler: [
     // Something waits.
-    {eventName: ['INSERT'], dynamodb: {NewImage: {type: is('instance'), state: is('pending')}}},
+    {eventName: ['INSERT'], dynamodb: {NewImage: {type: is('instance'), state: is('pending'), held: isNotThere}}},
+    // What it waited for runs.
+    {dynamodb: {NewImage: {type: is('instance'), state: is('pending'), held: isNotThere}, OldImage: {held: isThere}}},
     // Something that was placed has ended: there is room. Its executor's usage changes too, but filters can not compare numbers.
     {
       dynamodb: {
@@ -43,8 +45,8 @@ export const streamFilters: Readonly<Record<'scheduler' | 'reconciler', readonly
     // Something runs, or may be given work again, that did not.
     {
       dynamodb: {
-        NewImage: {type: is('instance', 'executor'), state: is('running', 'ready')},
-        OldImage: {state: isNot('running', 'ready')},
+        NewImage: {type: is('instance', 'executor'), state: is('running', 'ready', 'cordoned')},
+        OldImage: {state: isNot('running', 'ready', 'cordoned')},
       },
     },
     // Something ends. A draining executor that is lost is heard of by its instances, and by ticks.

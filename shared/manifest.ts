@@ -5,11 +5,12 @@ import {CreateRelease} from './api.ts'
 import {closest} from './domain/closest.ts'
 import {isServiceName} from './domain/names.ts'
 import type {ServiceDefinition, ServiceKind} from './domain/release.ts'
+import {cycleIn, requiresOf} from './domain/requires.ts'
 import {checkRank, checkRequirement, type ExpressionCheck} from './expressions.ts'
 import {freeKeyPrefix, manifestKeys} from './manifest/keys.ts'
 import {collect, type FieldValues, readFields} from './manifest/reading.ts'
 import type {ManifestRoute} from './manifest/routes.ts'
-import {type ServiceValues, serviceOf} from './manifest/service.ts'
+import {isDockerfile, type ServiceValues, serviceOf} from './manifest/service.ts'
 import {type MapValue, type Place, type Problem, readSource, type Value} from './manifest/source.ts'
 
 import {builtinTypes, type Types} from './types/builtin.ts'
@@ -22,7 +23,16 @@ export interface Manifest {
   readonly services: Readonly<Record<string, ServiceDefinition>>
   /** Build commands in the order of the manifest, each text once. */
   readonly builds: readonly string[]
+  /** Images to build before the release is made, by service. */
+  readonly images: Readonly<Record<string, ImageBuild>>
   readonly routes: readonly ManifestRoute[]
+}
+
+export interface ImageBuild {
+  /** In the project's folder. */
+  readonly dockerfile: string
+  /** Where the image is pushed; without one, it goes to the artifact store. */
+  readonly repository?: string
 }
 
 /** How a process is run that does not say it: told by the project's files, which a manifest can not see. */
@@ -121,6 +131,15 @@ const checkRequires = (root: Value, services: Services, report: Report): void =>
   }
 }
 
+const checkCycles = (root: Value, services: Services, report: Report): void => {
+  const cycle = cycleIn(requiresOf(services))
+  const [first] = cycle ?? []
+  const service = first === undefined ? undefined : services[first]
+  if (cycle === undefined || first === undefined || service === undefined) return
+  const at = placeOf(root, [sectionOf[service.kind], first, 'requires', service.requires.indexOf(cycle[1] ?? '')])
+  report(at, `${service.kind} “${first}”: requires goes in a circle: ${cycle.join(' → ')}; none could start first`)
+}
+
 const nameRule = 'a name has lower-case letters, digits and dashes, at most 40, and starts with a letter or one underscore'
 
 /** The sections, with processes that do not say how they are run as the project's files tell. */
@@ -155,9 +174,23 @@ const servicesOf = (root: Value, sections: Sections, types: Types, report: Repor
   return services
 }
 
-const buildsOf = (sections: Sections): string[] => [
-  ...new Set([...Object.values(sections.processes ?? {}), ...Object.values(sections.auxiliary ?? {})].flatMap(({build}) => build ?? [])),
+const allOf = ({processes, auxiliary}: Sections): (readonly [string, ServiceValues])[] => [
+  ...Object.entries<ServiceValues>(processes ?? {}),
+  ...Object.entries<ServiceValues>(auxiliary ?? {}),
 ]
+
+const buildsOf = (sections: Sections): string[] => [
+  ...new Set(allOf(sections).flatMap(([, {build}]) => (build === undefined || isDockerfile(build) ? [] : build))),
+]
+
+const imagesOf = (sections: Sections): Record<string, ImageBuild> =>
+  Object.fromEntries(
+    allOf(sections).flatMap(([name, {build, image}]) =>
+      build === undefined || !isDockerfile(build)
+        ? []
+        : [[name, {dockerfile: build, ...(image === undefined ? {} : {repository: image})}] as const],
+    ),
+  )
 
 const isEmpty = (root: Value): boolean =>
   root.kind === 'map' && ![...(root as MapValue).entries.keys()].some(key => key === 'processes' || key === 'auxiliary')
@@ -186,6 +219,7 @@ export const parseManifest = (text: string, byDefault?: RunByDefault, types: Typ
   const sections = completed(read, byDefault)
   const services = servicesOf(root, sections, types, reading.problem)
   checkRequires(root, services, reading.problem)
+  checkCycles(root, services, reading.problem)
   if (checkLimits(root, sections.env ?? {}, services, reading.problem)) {
     for (const [name, service] of Object.entries(services)) checkExpressions(root, name, service, reading.problem)
   }
@@ -196,6 +230,7 @@ export const parseManifest = (text: string, byDefault?: RunByDefault, types: Typ
     env: env ?? {},
     services,
     builds: buildsOf(sections),
+    images: imagesOf(sections),
     routes: routes ?? [],
   }
   return {ok: true, manifest}

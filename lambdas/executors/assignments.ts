@@ -2,13 +2,20 @@
 import type {AssignedInstance, Store} from '#lambdas/store/index.ts'
 import type {Assignment} from '#shared/domain/assignment.ts'
 import type {Release} from '#shared/domain/release.ts'
+import {type Injection, injectionsOf} from './injections.ts'
+
+/** An assignment whose environment is not whole yet. */
+export interface JoinedAssignment extends Assignment {
+  /** By variable; what the service says itself wins. */
+  readonly injections: Readonly<Record<string, Injection>>
+}
 
 /** The assignment with what its release says of the service; undefined when the release or the service is gone, and with it the instance. */
-export const joinAssignment = (assigned: AssignedInstance, release: Release | undefined): Assignment | undefined => {
+export const joinAssignment = (assigned: AssignedInstance, release: Release | undefined): JoinedAssignment | undefined => {
   const service =
     release !== undefined && Object.hasOwn(release.services, assigned.service) ? release.services[assigned.service] : undefined
   if (release === undefined || service === undefined) return undefined
-  const {kind, type, script, image, health, stopGraceMs, args, program, limits, readOnly, user, volume, onLost} = service
+  const {kind, type, script, image, health, stopGraceMs, imageArchive, args, program, limits, readOnly, user, volume, onLost} = service
   return {
     formation: assigned.formation,
     service: assigned.service,
@@ -18,6 +25,7 @@ export const joinAssignment = (assigned: AssignedInstance, release: Release | un
     ...(type === undefined ? {} : {type}),
     ...(script === undefined ? {} : {script}),
     ...(image === undefined ? {} : {image}),
+    ...(imageArchive === undefined ? {} : {imageArchive}),
     ...(args === undefined ? {} : {args}),
     ...(program === undefined ? {} : {program}),
     ...(limits === undefined ? {} : {limits}),
@@ -32,11 +40,12 @@ export const joinAssignment = (assigned: AssignedInstance, release: Release | un
     resources: assigned.resources,
     stopGraceMs,
     stop: assigned.stop,
+    injections: injectionsOf(release, assigned.given),
   }
 }
 
 /** Everything the executor should run or stop; one read per release it has instances of. */
-export const loadAssignments = async (store: Pick<Store, 'executors' | 'releases'>, executor: string): Promise<Assignment[]> => {
+export const loadAssignments = async (store: Pick<Store, 'executors' | 'releases'>, executor: string): Promise<JoinedAssignment[]> => {
   const assigned = await store.executors.assignments(executor)
   const releases = new Map<string, Promise<Release | undefined>>()
   for (const {formation, release} of assigned) {

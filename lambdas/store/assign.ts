@@ -12,8 +12,9 @@ import type {AssignedInstance, AssignResult, InstanceStore} from './types.ts'
 const instancesPerTransactionMax = 20
 
 const assignedInstance = (instance: Instance, executor: string): AssignedInstance => {
-  const {formation, service, id, release, resources, ports, onLost} = instance
-  return {executor, formation, service, id, release, resources, ports, ...(onLost !== undefined && {onLost}), stop: false}
+  const {formation, service, id, release, resources, ports, onLost, given} = instance
+  const more = {...(onLost !== undefined && {onLost}), ...(given !== undefined && {given})}
+  return {executor, formation, service, id, release, resources, ports, ...more, stop: false}
 }
 
 const assignWrites = (instance: Instance, executor: string, now: number): Write[] => [

@@ -1,7 +1,7 @@
 // What the store offers to the functions: every question and every state change, with its outcomes. Types only; the other files of this folder do it.
 import type {InstanceReport} from '#shared/domain/assignment.ts'
 import type {CapacityMemory} from '#shared/domain/capacity.ts'
-import type {Executor, ExecutorDescriptor, ExecutorState} from '#shared/domain/executor.ts'
+import type {Draining, Executor, ExecutorDescriptor, ExecutorState} from '#shared/domain/executor.ts'
 import type {DesiredScale, Formation} from '#shared/domain/formation.ts'
 import type {Instance} from '#shared/domain/instance.ts'
 import type {FormationSnapshot, Route, RoutingTable} from '#shared/domain/registry.ts'
@@ -124,6 +124,8 @@ export interface InstanceStore {
    * fit beside what it has by now, and each is still pending.
    */
   readonly assign: (executor: Executor, instances: readonly Instance[], now: number) => Promise<AssignResult>
+  /** What a held instance waited for runs, at the addresses `given`: it may be placed. `conflict`: it is not held, or not any more. */
+  readonly free: (formation: string, id: string, given: NonNullable<Instance['given']>, now: number) => Promise<Not<'ok' | 'conflict'>>
   /** Writes why a pending instance is not placed. Call it only when the reason changed. */
   readonly refuse: (formation: string, id: string, reason: string, now: number) => Promise<Ok | Not<'conflict'>>
   /** pending → stopped; placed → stopping, withdrawn at once, and its executor told. Stopping one that is stopping is `ok`. */
@@ -160,6 +162,8 @@ export interface AssignedInstance {
   readonly release: number
   readonly resources: Resources
   readonly ports: readonly PortDefinition[]
+  /** Where the services are that it requires. */
+  readonly given?: Instance['given']
   readonly onLost?: OnLost
   /** Its instance is `stopping`. */
   readonly stop: boolean
@@ -170,6 +174,9 @@ export interface AssignedInstance {
  * proof that is good once, remembered until it is good for nothing.
  */
 export type Admission = {readonly token: string} | {readonly proof: {readonly hash: string; readonly until: number}}
+
+/** An executor in the state that follows from what is wanted of it. */
+export type Moved = Ok<{readonly executor: Executor}> | Not<'missing' | 'lost' | 'conflict'>
 
 export interface ExecutorStore {
   /**
@@ -188,12 +195,15 @@ export interface ExecutorStore {
   readonly list: () => Promise<readonly Executor[]>
   /** When the leases of these end or ended, without those that are not there; cheap. */
   readonly leases: (ids: readonly string[]) => Promise<ReadonlyMap<string, number>>
-  /** Ids of those that drain, with one query; may lag a moment behind. */
-  readonly draining: () => Promise<readonly string[]>
+  /** Those that drain, with one query; may lag a moment behind. */
+  readonly draining: () => Promise<readonly Draining[]>
   /** The one small write of an idle sync: its lease lasts `executorLeaseMs` from now. */
   readonly renew: (id: string, now: number) => Promise<Ok<{assignmentVersion: number; state: ExecutorState}> | Not<'missing' | 'lost'>>
-  readonly drain: (id: string, now: number) => Promise<Ok<{executor: Executor}> | Not<'missing' | 'lost' | 'conflict'>>
-  readonly undrain: (id: string, now: number) => Promise<Ok<{executor: Executor}> | Not<'missing' | 'lost' | 'conflict'>>
+  /** `by`: when what is left is stopped; without it, what was said before holds. Its being cordoned is remembered meanwhile. */
+  readonly drain: (id: string, now: number, by?: number) => Promise<Moved>
+  readonly undrain: (id: string, now: number) => Promise<Moved>
+  readonly cordon: (id: string, now: number) => Promise<Moved>
+  readonly uncordon: (id: string, now: number) => Promise<Moved>
   /** Only if its lease is over by now. `conflict`: it is not, or it is lost already. From then on no reader sees its announcements. */
   readonly markLost: (id: string, now: number) => Promise<Ok | Not<'missing' | 'conflict'>>
   /**

@@ -14,7 +14,7 @@ import {ControlPlane} from './control-plane.ts'
 import {machine, temporaryFolder} from './fixtures.ts'
 import {until} from './wait.ts'
 
-const idle = {assignmentVersion: 1, reports: [], logs: [], holdMs: 0}
+const idle = {assignmentVersion: 1, reports: [], logs: [], holdMs: 0, quietMs: 0}
 
 const start = async (t: TestContext) => {
   const plane = await ControlPlane.start()
@@ -31,6 +31,7 @@ const start = async (t: TestContext) => {
       keyFile: join(home, 'key'),
       ...(how === undefined ? {} : {join: how}),
       wallClock: () => 1,
+      now: () => 0,
       onJoined: () => undefined,
       onTaken: () => undefined,
       onLost: () => undefined,
@@ -142,6 +143,7 @@ describe('an agent that joins by its machine’s role', () => {
     assert.deepEqual(await joinOf({GILLIAM_JOIN: 'token', GILLIAM_JOIN_TOKEN_FILE: '/t'}), {tokenFile: '/t'})
     assert.deepEqual(await joinOf({GILLIAM_JOIN_TOKEN_FILE: '/t'}), {tokenFile: '/t'})
     assert.equal(await joinOf({}), undefined)
+    assert.deepEqual(await joinOf({GILLIAM_JOIN: 'role', GILLIAM_PROVER: '/run/p'}), {prover: '/run/p'})
     await assert.rejects(joinOf({GILLIAM_JOIN: 'magic'}), /GILLIAM_JOIN must be token or role, not “magic”/)
   })
 })

@@ -17,6 +17,7 @@ interface Image {
   readonly state?: string
   readonly executor?: string
   readonly outdated?: string
+  readonly held?: string
 }
 
 const imageOf = (image: Image) => ({
@@ -33,7 +34,7 @@ const recordOf = (before: Image | undefined, after: Image | undefined): DynamoDB
 
 const states: Partial<Record<ItemType, readonly string[]>> = {
   instance: ['pending', 'assigned', 'starting', 'running', 'stopping', 'stopped', 'failed', 'lost'],
-  executor: ['ready', 'draining', 'lost'],
+  executor: ['ready', 'cordoned', 'draining', 'lost'],
   formation: ['active', 'destroying'],
   rollout: ['starting', 'finished', 'failed'],
 }
@@ -54,7 +55,8 @@ const types: readonly ItemType[] = [
 const imagesOf = (type: ItemType): readonly Image[] =>
   (states[type] ?? [undefined]).flatMap((state): Image[] => {
     const image = {type, ...(state !== undefined && {state})}
-    if (type !== 'instance' || state === 'pending') return [image]
+    if (type === 'instance' && state === 'pending') return [image, {...image, held: '_cache'}]
+    if (type !== 'instance') return [image]
     return [image, {...image, executor: 'e1'}, {...image, executor: 'e1', outdated: 'a secret'}]
   })
 
@@ -101,6 +103,7 @@ describe('cdk: event filters', () => {
     // Instances are removed when they have long ended; executors are forgotten when they are lost, and of those that are lost their instances tell.
     const known = [
       'executor: ready → -',
+      'executor: cordoned → -',
       'executor: draining → -',
       'executor: draining → lost',
       'executor: lost → -',

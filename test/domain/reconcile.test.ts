@@ -10,7 +10,7 @@ const now = 1_800_000_000_000
 const formation = {name: 'crm', state: 'active', createdAt: now, latestRelease: 2, version: 7} as const
 const services = ['users', 'orders']
 const executors = ['calm', 'leaving-a', 'leaving-b']
-const draining: ReadonlySet<string> = new Set(['leaving-a', 'leaving-b'])
+const draining: ReconcileView['draining'] = new Map(['leaving-a', 'leaving-b'].map(id => [id, {id}]))
 
 const instance = (id: string, state: InstanceState, more: Partial<Instance> = {}): Instance => {
   const placed = state !== 'pending' && {executor: 'calm', assignedAt: now}
@@ -102,7 +102,7 @@ describe('reconcile', () => {
           instances = applied(instances, plan, at).map(each => followed(each, at))
           at = plan.retryAt ?? at
         }
-        assert.deepEqual(reconcile({...start, instances}, at), {create: [], stop: [], remove: false})
+        assert.deepEqual(reconcile({...start, instances}, at), {create: [], stop: [], free: [], remove: false})
         for (const release of [1, 2]) {
           for (const service of services) {
             const wanted = wantedOf(instances, release, service)

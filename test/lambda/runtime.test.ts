@@ -68,7 +68,7 @@ describe(`functions on the Lambda Runtime Interface, driven by ${clientName}`, (
   })
 
   it('start, every one of them, with the environment that the template gives it', () => {
-    assert.deepEqual([...stage.functions.keys()].sort(), [...functionNames])
+    assert.deepEqual([...stage.functions.keys()].sort(), [...functionNames, 'sync'].sort())
   })
 
   it('make the first tokens when CloudFormation asks, and answer it', async () => {
@@ -76,7 +76,7 @@ describe(`functions on the Lambda Runtime Interface, driven by ${clientName}`, (
     const [answer] = stage.services.answers
     assert.deepEqual([answer?.Status, answer?.RequestId, answer?.LogicalResourceId], ['SUCCESS', 'r1', 'TokensMade'])
     assert.doesNotMatch(JSON.stringify(stage.services.answers), /gil_/)
-    for (const name of ['admin', 'join', 'discovery']) assert.match(token(name), new RegExp(`^gil_${name}_`))
+    for (const name of ['admin', 'discovery']) assert.match(token(name), new RegExp(`^gil_${name}_`))
     client = createClient({api: stage.api, token: token('admin')})
     assert.equal((await client.call('getHealth')).stage, 'test')
     assert.match((await client.call('getOpenapi')).openapi, /^3\.1\./)
@@ -108,7 +108,8 @@ describe(`functions on the Lambda Runtime Interface, driven by ${clientName}`, (
   })
 
   it('place, start and announce what is deployed', async () => {
-    writeFileSync(join(folder, 'join-token'), token('join'))
+    const {token: joinToken = ''} = await client.call('createToken', {body: {name: 'machine', scope: 'join', uses: 1}})
+    writeFileSync(join(folder, 'join-token'), joinToken)
     agent = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', agentMain], {
       env: {
         PATH: process.env.PATH,
@@ -128,6 +129,22 @@ describe(`functions on the Lambda Runtime Interface, driven by ${clientName}`, (
     const feed = createClient({api: stage.api, token: token('discovery')})
     const {formations} = await feed.call('discover', {body: {formations: {crm: 0}, routes: 0}})
     assert.equal(formations.crm?.endpoints.length, 2)
+  })
+
+  it('are synced with by their URL, which takes syncs and nothing else', async () => {
+    const before = stage.syncUrl.calls()
+    await until('another sync', () => Promise.resolve(stage.syncUrl.calls() > before))
+    assert.ok(before > 1, 'so did the agent while it deployed')
+    const [executor] = (await client.call('listExecutors')).items
+    assert.ok((executor?.leaseExpiresAt ?? 0) > Date.now())
+    for (const [path, status] of [
+      ['v1/executors', 404],
+      ['v1/health', 404],
+      ['v1/executors/i-0123456789abcdef0/sync', 401],
+    ] as const) {
+      const answer = await fetch(`${stage.syncUrl.url}${path}`, {method: 'POST', headers: {authorization: `Bearer ${token('admin')}`}})
+      assert.deepEqual([path, answer.status], [path, status])
+    }
   })
 
   it('keep what instances write, and give it out page by page', async () => {
@@ -192,7 +209,7 @@ describe(`functions on the Lambda Runtime Interface, driven by ${clientName}`, (
     assert.deepEqual(await invoke('capacity', {Records: [termination]}), {batchItemFailures: []})
     assert.equal(stage.services.group.asked.at(-1), 'CompleteLifecycleAction t1')
     const [executor] = (await client.call('listExecutors')).items
-    assert.equal(executor?.state, 'draining')
+    assert.equal(executor?.state, 'drained', 'nothing runs there')
   })
 
   it('say nothing of tokens or secrets in their logs', () => {
