@@ -1,4 +1,5 @@
 // An agent's word on one of its instances: state, address, announcement, end. The transition table decides what may follow what.
+import {isDeepStrictEqual} from 'node:util'
 import type {InstanceReport} from '#shared/domain/assignment.ts'
 import {endedInstanceKeptMs, type Instance, isTerminal, mayFollow} from '#shared/domain/instance.ts'
 import {all, announcedIs, exists, instanceStill, reportedBefore, reportSequenceIs} from './conditions.ts'
@@ -54,7 +55,7 @@ const reported = (instance: Instance, report: InstanceReport, now: number): Inst
 const reportedFields = ['state', 'restarts', 'address', 'reason', 'exitCode'] as const
 
 const differs = (before: Instance, after: Instance): boolean =>
-  reportedFields.some(field => JSON.stringify(before[field]) !== JSON.stringify(after[field]))
+  reportedFields.some(field => !isDeepStrictEqual(before[field], after[field]))
 
 /** The update that makes the stored instance `after`; fields that `after` lacks are removed. */
 export const changeTo = (after: Instance, announced: boolean): Change => {
