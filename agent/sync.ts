@@ -7,6 +7,7 @@ import {startLoop} from '#shared/loop.ts'
 import type {Agent} from './agent.ts'
 import type {Connection} from './connection.ts'
 import type {Spool} from './logs/spool.ts'
+import type {Notice} from './notices.ts'
 
 const reportsPerCallMax = 200
 const logLinesPerCallMax = 1_000
@@ -26,6 +27,8 @@ export interface SyncOptions {
   readonly spool: Spool
   /** Reads what instances wrote since. */
   readonly look: () => void
+  /** That the machine is to go, if it is. */
+  readonly notice: () => Notice | undefined
   /** Wait between calls while more is waiting to be told. */
   readonly busyMs: number
   readonly now: () => number
@@ -74,7 +77,10 @@ interface Course {
   readonly onNews: () => void
 }
 
-const call = async ({agent, connection, spool, look, busyMs, now, log}: SyncOptions, {hold, quietMs, onNews}: Course): Promise<number> => {
+const call = async (
+  {agent, connection, spool, look, notice, busyMs, now, log}: SyncOptions,
+  {hold, quietMs, onNews}: Course,
+): Promise<number> => {
   look()
   const reports = agent.reports(reportsPerCallMax)
   const batch = spool.take({linesMax: logLinesPerCallMax, bytesMax: logBytesPerCallMax})
@@ -82,7 +88,7 @@ const call = async ({agent, connection, spool, look, busyMs, now, log}: SyncOpti
   const held = hold(isIdle)
   try {
     const {assignmentVersion} = agent
-    const request = {assignmentVersion, reports, logs: batch.lines, holdMs: isIdle ? idleHoldMs : 0, quietMs}
+    const request = {assignmentVersion, reports, logs: batch.lines, holdMs: isIdle ? idleHoldMs : 0, quietMs, leaving: notice()}
     const sentAt = now()
     const answer = await connection.sync(request, {signal: held.signal})
     // Only then is it known to be up to date: what was given up is not in the new assignments, and must not start before.

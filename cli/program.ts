@@ -5,6 +5,7 @@ import {addAudit} from './commands/audit.ts'
 import {addCreate} from './commands/create.ts'
 import {addDeploy} from './commands/deploy.ts'
 import {addDestroy} from './commands/destroy.ts'
+import {addDoctor} from './commands/doctor.ts'
 import {addEnv} from './commands/env.ts'
 import {addExecutor} from './commands/executor.ts'
 import {addExecutors} from './commands/executors.ts'
@@ -14,6 +15,7 @@ import {addInit} from './commands/init.ts'
 import {addLogin} from './commands/login.ts'
 import {addLogs} from './commands/logs.ts'
 import {addPs} from './commands/ps.ts'
+import {addRebalance} from './commands/rebalance.ts'
 import {addRegistry} from './commands/registry.ts'
 import {addRelease} from './commands/release.ts'
 import {addReleases} from './commands/releases.ts'
@@ -54,7 +56,9 @@ const commands = [
   addResolve,
   addExecutors,
   addExecutor,
+  addRebalance,
   addAgent,
+  addDoctor,
   addRegistry,
   addDestroy,
   addStages,

@@ -46,6 +46,8 @@ const definitionOf = (role: string, hostPort: number, paths: StagePaths): Servic
   resources,
   requirements: [],
   requires: [],
+  // Its port is this machine's: nobody could take its place elsewhere, and it must serve on, or again, while the control plane is away.
+  onLost: {action: 'keep', afterMs: 0},
   stopGraceMs: stopGraceMsDefault,
 })
 

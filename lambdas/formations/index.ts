@@ -7,6 +7,7 @@ import type {BlobStore} from '#shared/ports.ts'
 import {explainOperation} from './explain.ts'
 import {formationOperations} from './formations.ts'
 import {instanceOperations} from './instances.ts'
+import {rebalanceOperation} from './rebalance.ts'
 import {releaseOperations} from './releases.ts'
 import {scaleOperations} from './scale.ts'
 
@@ -30,6 +31,7 @@ export const createFormationsFunction = ({store, log, now, randomId, expressions
       ...releaseOperations(store, blobs),
       ...scaleOperations(store),
       ...instanceOperations(store, randomId),
+      rebalance: rebalanceOperation(store, expressions),
       explain: explainOperation(store, expressions),
     },
   )
