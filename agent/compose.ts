@@ -114,7 +114,7 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
     bootId,
     directoryOf,
     runtime,
-    launcher: remember => launcher({directoryOf, environment, slugs, ports, remember, locate}),
+    launcher: remember => launcher({directoryOf, volumes: layout.volumes, environment, slugs, ports, remember, locate}),
     monitors: new Monitors({host: descriptor.host, random}),
     ports,
     logs,

@@ -32,6 +32,8 @@ export interface Launching {
 export interface LauncherOptions {
   /** The folder of an instance. */
   readonly directoryOf: (key: string) => string
+  /** The folder of volumes. */
+  readonly volumes: string
   readonly environment: ExecutorEnvironment
   readonly runtime: Runtime
   readonly slugs: Slugs
@@ -79,7 +81,7 @@ export class Launcher implements Launching {
   }
 
   async #start(record: InstanceRecord, command: string, source: string | undefined, signal: AbortSignal): Promise<Launch> {
-    const {directoryOf, runtime, ports, remember, environment, owner} = this.#options
+    const {directoryOf, runtime, ports, remember, environment, owner, volumes} = this.#options
     const {key, assignment} = record
     const directory = directoryOf(key)
     signal.throwIfAborted()
@@ -89,12 +91,14 @@ export class Launcher implements Launching {
     await remember(key, allocation.ports)
     await clear(directory, runtime)
     if (signal.aborted) return {outcome: 'cancelled'}
-    const given = {ports: allocation.ports, first: assignment.ports[0]?.port, home: join(directory, 'run')}
+    const volume = await makeVolume(volumes, assignment, owner)
+    const given = {ports: allocation.ports, first: assignment.ports[0]?.port, home: join(directory, 'run'), volume: volume?.directory}
     const running = await runtime.start({
       directory,
       command,
       environment: environmentOf(assignment, environment, given),
       bounds: boundsOf(assignment),
+      ...(volume !== undefined && {volume}),
     })
     return {outcome: 'started', running}
   }
@@ -113,6 +117,19 @@ export const clear = async (directory: string, runtime: Finder): Promise<void> =
   if (found.state !== 'running') return
   found.running.kill()
   await found.running.ended
+}
+
+/** The folder of its volume, made when it is not there. Nothing here ever removes one. */
+export const makeVolume = async (
+  volumes: string,
+  {formation, service, volume}: Assignment,
+  owner?: Owner,
+): Promise<{readonly directory: string; readonly path: string} | undefined> => {
+  if (volume === undefined) return undefined
+  const directory = join(volumes, `${formation}.${service}.${volume.id}`)
+  await mkdir(directory, {recursive: true, mode: 0o700})
+  if (owner !== undefined) await giveTree(directory, owner)
+  return {directory, path: volume.path}
 }
 
 /** What an instance may take of its executor. */

@@ -13,6 +13,7 @@ import {addExplain} from './commands/explain.ts'
 import {addFormations} from './commands/formations.ts'
 import {addInit} from './commands/init.ts'
 import {addLogin} from './commands/login.ts'
+import {addLogout} from './commands/logout.ts'
 import {addLogs} from './commands/logs.ts'
 import {addPs} from './commands/ps.ts'
 import {addRebalance} from './commands/rebalance.ts'
@@ -31,6 +32,7 @@ import {addStop} from './commands/stop.ts'
 import {addToken} from './commands/token.ts'
 import {addTraffic} from './commands/traffic.ts'
 import {addTrust} from './commands/trust.ts'
+import {addVolumes} from './commands/volumes.ts'
 import type {World} from './session.ts'
 import {usageMessage} from './usage.ts'
 
@@ -49,6 +51,7 @@ const commands = [
   addSpawn,
   addPs,
   addStop,
+  addVolumes,
   addExplain,
   addLogs,
   addRoute,
@@ -63,6 +66,7 @@ const commands = [
   addDestroy,
   addStages,
   addLogin,
+  addLogout,
   addToken,
   addTrust,
   addAudit,

@@ -31,7 +31,7 @@ export const joinAssignment = (assigned: AssignedInstance, release: Release | un
     ...(limits === undefined ? {} : {limits}),
     ...(readOnly === undefined ? {} : {readOnly}),
     ...(user === undefined ? {} : {user}),
-    ...(volume === undefined ? {} : {volume}),
+    ...(volume === undefined || assigned.volume === undefined ? {} : {volume: {...volume, id: assigned.volume}}),
     ...(onLost === undefined ? {} : {onLost}),
     ...(release.slug === undefined || service.bare === true ? {} : {slug: release.slug}),
     env: {...release.env, ...service.env},

@@ -10,6 +10,7 @@ import {instanceOperations} from './instances.ts'
 import {rebalanceOperation} from './rebalance.ts'
 import {releaseOperations} from './releases.ts'
 import {scaleOperations} from './scale.ts'
+import {volumeOperations} from './volumes.ts'
 
 export interface FormationsDeps {
   readonly store: Store
@@ -31,6 +32,7 @@ export const createFormationsFunction = ({store, log, now, randomId, expressions
       ...releaseOperations(store, blobs),
       ...scaleOperations(store),
       ...instanceOperations(store, randomId),
+      ...volumeOperations(store),
       rebalance: rebalanceOperation(store, expressions),
       explain: explainOperation(store, expressions),
     },

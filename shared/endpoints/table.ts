@@ -12,6 +12,7 @@ import {routingEndpoints} from './routing.ts'
 import {scaleEndpoints} from './scale.ts'
 import {secretsEndpoints} from './secrets.ts'
 import {trustsEndpoints} from './trusts.ts'
+import {volumesEndpoints} from './volumes.ts'
 
 export const endpointTable = {
   ...formationsEndpoints,
@@ -26,6 +27,7 @@ export const endpointTable = {
   ...accessEndpoints,
   ...secretsEndpoints,
   ...trustsEndpoints,
+  ...volumesEndpoints,
 } as const satisfies Record<string, EndpointFacts>
 
 export type EndpointName = keyof typeof endpointTable
