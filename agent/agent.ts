@@ -85,6 +85,9 @@ export class Agent {
         this.#ledger.update(record.key, change)
         // What did not change is not told of: its health is watched from here on.
         this.#options.monitors.attend(this.#ledger.records.get(record.key) ?? record, this.#watching(record.key))
+        // What it was attached to went with the agent before.
+        if (record.assignment.run?.attached && found.state === 'running')
+          this.giveUp(record.key, 'its client went with the agent that served it')
       }),
     )
     this.#decide()
@@ -132,6 +135,21 @@ export class Agent {
     clearTimeout(this.#timer)
     this.#options.monitors.close()
     await this.#ledger.save()
+  }
+
+  /** Ends an instance that is of no use to anybody any more. */
+  giveUp(key: string, reason: string): void {
+    if (this.records.get(key)?.phase !== 'up') return
+    this.#ledger.update(key, record => this.#end(record, {kind: 'terminate', key, ending: {state: 'failed', reason}}))
+    this.#decide()
+  }
+
+  /** Runs a command where an instance runs. */
+  get exec(): Launching['exec'] {
+    const launcher = this.#launcher
+    return launcher.exec === undefined
+      ? undefined
+      : (record, order) => launcher.exec?.(record, order) as ReturnType<NonNullable<Launching['exec']>>
   }
 
   saveOffsets(): Promise<void> {

@@ -34,6 +34,8 @@ const builtinOf = ({script, type}: Assignment): BuiltinType | undefined =>
 
 /** The assignment's ports, or its built-in type's own when it names none. */
 export const portsOf = (assignment: Assignment): readonly PortDefinition[] => {
+  // A command of its own serves nobody.
+  if (assignment.run !== undefined) return []
   const builtin = builtinOf(assignment)
   return assignment.ports.length === 0 && builtin !== undefined ? [{port: builtin.port}] : assignment.ports
 }

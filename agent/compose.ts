@@ -12,6 +12,7 @@ import {Monitors} from './monitors.ts'
 import {Ports} from './ports.ts'
 import {proveRole} from './proof.ts'
 import type {Finder} from './runtime/runtime.ts'
+import {Sessions} from './sessions/sessions.ts'
 import type {Layout, Settings} from './settings.ts'
 import {Slugs} from './slugs/slugs.ts'
 
@@ -44,6 +45,7 @@ export interface Parts {
   readonly spool: Spool
   readonly logs: Logs
   readonly slugs: Slugs
+  readonly sessions: Sessions
 }
 
 const createLogs = ({log, wallClock}: World, spool: Spool): Logs =>
@@ -81,13 +83,24 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
   })
   const locate = (sha256: string, signal: AbortSignal): Promise<string> => connection.locate(sha256, signal)
   const slugs = new Slugs({directory: layout.slugs, locate})
-  const agent = new Agent({
+  const sessions: Sessions = new Sessions({
+    records: () => agent.records,
+    directoryOf,
+    exec: (record, order) => {
+      if (agent.exec === undefined) throw new Error('this executor can not run commands in instances')
+      return agent.exec(record, order)
+    },
+    logs,
+    giveUp: (key, reason) => agent.giveUp(key, reason),
+    log,
+  })
+  const agent: Agent = new Agent({
     host: descriptor.host,
     statePath: layout.state,
     bootId,
     directoryOf,
     runtime,
-    launcher: remember => launcher({directoryOf, environment, slugs, ports, remember, locate}),
+    launcher: remember => launcher({directoryOf, environment, slugs, ports, remember, locate, attend: sessions.attend}),
     monitors: new Monitors({host: descriptor.host, random}),
     ports,
     logs,
@@ -97,5 +110,5 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
     onForgotten: key =>
       void emptyFolder(directoryOf(key)).catch(error => log.warn({err: error, instance: key}, 'its folder can not be emptied')),
   })
-  return {agent, connection, spool, logs, slugs}
+  return {agent, connection, spool, logs, slugs, sessions}
 }

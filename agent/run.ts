@@ -75,19 +75,20 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
   const unlock = takeLock(layout.lock)
   let sync: Sync | undefined
   const parts = createParts(settings, layout, world, () => sync?.poke())
-  const {agent, connection, spool, logs} = parts
+  const {agent, connection, spool, logs, sessions} = parts
   if (!connection.hasCredential && settings.join === undefined) {
     unlock()
     throw new Error('this executor has not joined yet: GILLIAM_JOIN_TOKEN_FILE must name a file with a join token, or GILLIAM_JOIN be role')
   }
   await takeOver(parts, layout, world)
   const {log, now, random} = world
-  const calls = {agent, connection, spool, look: () => logs.look(), busyMs: settings.busyMs, now, random, log}
+  const calls = {agent, connection, spool, sessions, look: () => logs.look(), busyMs: settings.busyMs, now, random, log}
   const syncing = startSync(calls)
   sync = syncing
   const stopTimers = startTimers(parts, layout, syncing, world)
   const leave = async (): Promise<void> => {
     stopTimers()
+    sessions.close()
     await syncing.stop()
     await agent.close()
     unlock()

@@ -6,6 +6,7 @@ import {startLoop} from '#shared/loop.ts'
 import type {Agent} from './agent.ts'
 import type {Connection} from './connection.ts'
 import type {Spool} from './logs/spool.ts'
+import type {Sessions} from './sessions/sessions.ts'
 
 const reportsPerCallMax = 200
 const logLinesPerCallMax = 1_000
@@ -25,6 +26,7 @@ export interface SyncOptions {
   readonly agent: Agent
   readonly connection: Connection
   readonly spool: Spool
+  readonly sessions: Pick<Sessions, 'take'>
   /** Reads what instances wrote since. */
   readonly look: () => void
   /** Wait between calls while more is waiting to be told. */
@@ -67,7 +69,10 @@ class Held {
 const within = (ms: number, otherwiseMs: number): number =>
   Number.isFinite(ms) ? Math.min(syncMsMax, Math.max(syncMsMin, ms)) : otherwiseMs
 
-const call = async ({agent, connection, spool, look, busyMs, log}: SyncOptions, hold: (isIdle: boolean) => Held): Promise<number> => {
+const call = async (
+  {agent, connection, spool, sessions, look, busyMs, log}: SyncOptions,
+  hold: (isIdle: boolean) => Held,
+): Promise<number> => {
   look()
   const reports = agent.reports(reportsPerCallMax)
   const batch = spool.take({linesMax: logLinesPerCallMax, bytesMax: logBytesPerCallMax})
@@ -79,6 +84,7 @@ const call = async ({agent, connection, spool, look, busyMs, log}: SyncOptions, 
     const answer = await connection.sync(request, {signal: held.signal})
     agent.acknowledge(reports)
     if (answer.assignments !== undefined) agent.assign(answer.assignments, answer.assignmentVersion)
+    if (answer.sessions !== undefined) sessions.take(answer.sessions)
     const nextSyncMs = within(answer.nextSyncMs, busyMs)
     return spool.isEmpty ? nextSyncMs : Math.min(nextSyncMs, busyMs)
   } catch (error) {

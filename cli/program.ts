@@ -5,6 +5,7 @@ import {addCreate} from './commands/create.ts'
 import {addDeploy} from './commands/deploy.ts'
 import {addDestroy} from './commands/destroy.ts'
 import {addEnv} from './commands/env.ts'
+import {addExec} from './commands/exec.ts'
 import {addExecutor} from './commands/executor.ts'
 import {addExecutors} from './commands/executors.ts'
 import {addExplain} from './commands/explain.ts'
@@ -18,6 +19,7 @@ import {addReleases} from './commands/releases.ts'
 import {addResolve} from './commands/resolve.ts'
 import {addRoute} from './commands/route.ts'
 import {addRoutes} from './commands/routes.ts'
+import {addRun} from './commands/run.ts'
 import {addScale} from './commands/scale.ts'
 import {addSecret} from './commands/secret.ts'
 import {addSpawn} from './commands/spawn.ts'
@@ -40,6 +42,8 @@ const commands = [
   addScale,
   addTraffic,
   addSpawn,
+  addRun,
+  addExec,
   addPs,
   addStop,
   addExplain,

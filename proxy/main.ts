@@ -14,7 +14,7 @@ const withoutToken = ({GILLIAM_TOKEN: _, GILLIAM_TOKEN_FILE: __, ...env}: Enviro
 const lead = async (settings: Settings, env: Environment): Promise<void> => {
   const {role, logLevel: level, host, port, adminPort, workers} = settings
   const log = createLogger(role, {level})
-  const [{startPrimary}, {createDiscover}, {shutdown}] = await Promise.all([
+  const [{startPrimary}, {createDiscover, createFetchKeys}, {shutdown}] = await Promise.all([
     import('./workers/primary.ts'),
     import('./control-plane.ts'),
     import('./listener.ts'),
@@ -22,6 +22,7 @@ const lead = async (settings: Settings, env: Environment): Promise<void> => {
   const starting = startPrimary({
     settings,
     discover: createDiscover(env),
+    fetchKeys: createFetchKeys(env),
     limits: limitsDefault,
     program: process.argv[1] as string,
     args: [role, workerArgument],

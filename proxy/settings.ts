@@ -16,6 +16,8 @@ export interface Settings {
   readonly host: string
   readonly port: number
   readonly adminPort: number
+  /** Where one-off work and live logs meet; undefined: not here. */
+  readonly relayPort: number | undefined
   readonly workers: number
   /** A worker that a reload replaced is cut off after this long. */
   readonly reloadDrainMs: number
@@ -27,7 +29,7 @@ export interface Settings {
   readonly logLevel: string
 }
 
-const readPort = (env: Environment, name: 'PORT' | 'PORT_9000'): number => {
+const readPort = (env: Environment, name: 'PORT' | 'PORT_9000' | 'PORT_9001'): number => {
   const port = Number(env[name])
   if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new Error(`${name} must be a port number, not “${env[name] ?? ''}”`)
   return port
@@ -60,6 +62,7 @@ export const readSettings = (role: string | undefined, env: Environment): Settin
     host: env.HOST ?? '127.0.0.1',
     port: readPort(env, 'PORT'),
     adminPort: readPort(env, 'PORT_9000'),
+    relayPort: env.PORT_9001 === undefined ? undefined : readPort(env, 'PORT_9001'),
     workers: readWorkers(env, role),
     reloadDrainMs: readNumber(env, 'GILLIAM_RELOAD_DRAIN_MS', reloadDrainMsDefault),
     outside: oneOf<OutsidePolicy>(env, 'GILLIAM_PROXY_OUTSIDE', ['allow', 'forbid'], 'allow'),

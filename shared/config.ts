@@ -18,6 +18,7 @@ export const variables = {
   GILLIAM_AGENT_HOME: 'Folder of an agent’s state: credential, instances, slugs, logs',
   GILLIAM_PROXY: 'URL of the forward proxy that instances get as HTTP_PROXY',
   GILLIAM_FARGATE: 'JSON, for the agent of a Fargate executor: cluster, subnets, securityGroups, executionRole, logGroup and more',
+  GILLIAM_RELAY: 'WebSocket URL of the relay of one-off work and live logs; by default one that a proxy of the stage announces',
   GILLIAM_PORT_RANGE: 'Host ports an agent gives to instances: `FIRST-LAST`; 20000-29999 by default',
   GILLIAM_SNAPSHOT: 'File in which router or proxy keeps its last good table',
   GILLIAM_WORKERS: 'How many processes of a router or proxy take requests; by default 1, and 2 for a router with more than one processor',

@@ -19,8 +19,10 @@ import {
 import {basename, join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import type {Exit} from '../instance.ts'
+import {attachedCommand, attachedTo, execProcess} from './exec.ts'
 import {type Identity, isAlive, isGroupAlive, parseStat, processesWith, readBootId, statOf} from './proc.ts'
-import type {Found, Running, Runtime, StartSpec} from './runtime.ts'
+import type {Attached, Found, Running, Runtime, StartSpec} from './runtime.ts'
+import {codeOf, signalTo} from './signals.ts'
 
 // $1 control folder, $2 number of this start, $3 the command. The traps let the shell outlive signals to the group; a caught signal is back at its
 // default in the command. All but the command is built in, so nothing is looked up on the instance's PATH.
@@ -49,17 +51,6 @@ const startsIn = (control: string): number[] =>
     .map(name => (name.startsWith('pid.') ? Number(name.slice(4)) : 0))
     .filter(start => Number.isInteger(start) && start > 0)
     .sort((a, b) => b - a)
-
-const ignored = new Set(['ESRCH', 'EPERM'])
-
-/** To a process, or a group when `pid` is negative. What is gone, or became another user, can not be signalled. */
-const signalTo = (pid: number, signal: NodeJS.Signals): void => {
-  try {
-    process.kill(pid, signal)
-  } catch (error) {
-    if (!ignored.has((error as NodeJS.ErrnoException).code ?? '')) throw error
-  }
-}
 
 /** What the environment of the instance in this folder says of it (environment.ts): a daemon leaves its group, but keeps its environment. */
 const marksOf = (directory: string): string[] => {
@@ -91,8 +82,11 @@ class Followed implements Running {
   readonly #marks: readonly string[]
   #asked = false
 
-  constructor(pid: number, directory: string, shellEnded: Promise<Exit>) {
+  readonly attached?: Attached
+
+  constructor(pid: number, directory: string, shellEnded: Promise<Exit>, attached?: Attached) {
     this.#pid = pid
+    if (attached !== undefined) this.attached = attached
     this.#marks = marksOf(directory)
     this.ended = shellEnded.then(exit => this.#sweep(exit))
   }
@@ -100,6 +94,10 @@ class Followed implements Running {
   terminate(): void {
     this.#asked = true
     signalTo(-this.#pid, 'SIGTERM')
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    signalTo(-this.#pid, signal)
   }
 
   kill(): void {
@@ -155,26 +153,29 @@ const startProcess = (spec: StartSpec): Promise<Running> => {
   for (const name of readdirSync(control)) if (name !== `pid.${last}`) unlinkSync(join(control, name))
   const out = openSync(join(spec.directory, 'out.log'), 'a', 0o600)
   const err = openSync(join(spec.directory, 'err.log'), 'a', 0o600)
+  const {attached} = spec
+  const attaching = attached === undefined ? undefined : attachedCommand(attached.argv, spec.environment, attached.terminal)
   return new Promise<Running>((resolve, reject) => {
-    const child = spawn('/bin/sh', ['-c', shim, 'gilliam', control, String(last + 1), spec.command], {
+    const child = spawn('/bin/sh', ['-c', shim, 'gilliam', control, String(last + 1), attaching?.line ?? spec.command], {
       cwd: join(spec.directory, 'run'),
-      env: spec.environment,
+      env: attaching?.environment ?? spec.environment,
       detached: true,
-      stdio: ['ignore', out, err],
+      stdio: attaching === undefined ? ['ignore', out, err] : 'pipe',
     })
     const shellEnded = new Promise<Exit>(end =>
-      child.once('exit', (code, signal) => end(readExit(control, last + 1) ?? (code === null ? {code: signalCode(signal)} : {code}))),
+      child.once('exit', (code, signal) => end(readExit(control, last + 1) ?? (code === null ? {code: codeOf(signal)} : {code}))),
     )
     child.once('error', reject)
-    child.once('spawn', () => resolve(new Followed(child.pid as number, spec.directory, shellEnded)))
+    child.once('spawn', () => {
+      const near = attaching === undefined ? undefined : attachedTo(child, attaching)
+      resolve(new Followed(child.pid as number, spec.directory, shellEnded, near))
+    })
     child.unref()
   }).finally(() => {
     closeSync(out)
     closeSync(err)
   })
 }
-
-const signalCode = (signal: NodeJS.Signals | null): number => (signal === 'SIGKILL' ? 137 : 143)
 
 const claimed = async (path: string): Promise<string | undefined> => {
   for (let waited = 0; waited < claimWaitMs; waited += groupPollMs) {
@@ -222,4 +223,4 @@ const findStart = (directory: string, start: number, note: string): Found => {
 }
 
 /** The process runtime of this machine (Linux). */
-export const createProcessRuntime = (): Runtime => ({start: startProcess, find: findProcess})
+export const createProcessRuntime = (): Runtime => ({start: startProcess, find: findProcess, exec: execProcess})

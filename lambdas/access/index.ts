@@ -14,7 +14,7 @@ import {trustOperations} from './trusts.ts'
 export interface AccessDeps {
   readonly store: Pick<
     Store,
-    'tokens' | 'idempotency' | 'formations' | 'audit' | 'trusts' | 'secrets' | 'releases' | 'instances' | 'scales' | 'by'
+    'tokens' | 'idempotency' | 'formations' | 'audit' | 'trusts' | 'secrets' | 'releases' | 'instances' | 'scales' | 'sessions' | 'by'
   >
   readonly log: Logger
   readonly now: () => number
@@ -45,6 +45,7 @@ export const createAccessFunction = ({store, log, now, stage, version, openapi, 
         await store.formations.get('health')
         return {ok: true, stage, version}
       },
+      getRelayKeys: async () => ({keys: [...(await store.sessions.publicKeys())]}),
       getOpenapi: async () => openapi,
     },
   )

@@ -1,4 +1,6 @@
 // An agent's heartbeat: one small write when nothing happened; else its logs and reports in, its assignments out.
+
+import {createSign} from '#lambdas/middleware/tickets.ts'
 import type {Operation} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import type {LogLine} from '#shared/domain/assignment.ts'
@@ -8,7 +10,7 @@ import {GilliamError} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
 import type {LogStore} from '#shared/ports.ts'
 import type {Principal} from '#shared/scopes.ts'
-import {loadAssignments} from './assignments.ts'
+import {loadOrders} from './assignments.ts'
 import {createOwnLines, type OwnLines} from './ownership.ts'
 import {resolveSecrets, type SecretSources} from './secrets.ts'
 
@@ -79,6 +81,7 @@ const keepLines = async (logs: LogStore, ownLines: OwnLines, executor: string, l
 export const syncOperation = (deps: SyncDeps): Operation<'syncExecutor'> => {
   const {store, logs, timing, secrets, log} = deps
   const ownLines = createOwnLines(store.instances)
+  const sign = createSign(store.sessions)
   return async ({params: {executor}, body}, {now, principal}) => {
     const assignmentVersion = await renew(store, executor, now)
     await keepLines(logs, ownLines, executor, body.logs)
@@ -87,8 +90,8 @@ export const syncOperation = (deps: SyncDeps): Operation<'syncExecutor'> => {
     const nextSyncMs = changed || body.reports.length > 0 ? timing.busyMs : timing.idleMs
     const answer = {assignmentVersion, nextSyncMs, leaseMs: executorLeaseMs}
     if (!changed) return {...answer, ...(await renewCredential(deps, executor, principal, now))}
-    const loaded = await loadAssignments(store, executor)
+    const {assignments: loaded, sessions} = await loadOrders({store, sign}, executor, now)
     const assignments = await resolveSecrets({store, sources: secrets, log, now}, executor, loaded)
-    return {...answer, assignments, ...(await renewCredential(deps, executor, principal, now))}
+    return {...answer, assignments, ...(sessions.length > 0 && {sessions}), ...(await renewCredential(deps, executor, principal, now))}
   }
 }

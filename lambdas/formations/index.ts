@@ -9,6 +9,7 @@ import {formationOperations} from './formations.ts'
 import {instanceOperations} from './instances.ts'
 import {releaseOperations} from './releases.ts'
 import {scaleOperations} from './scale.ts'
+import {sessionOperations} from './sessions.ts'
 
 export interface FormationsDeps {
   readonly store: Store
@@ -19,9 +20,11 @@ export interface FormationsDeps {
   readonly expressions: Expressions
   /** Tells whether a release’s slug was uploaded. */
   readonly blobs: Pick<BlobStore, 'size'>
+  /** URL of the relay of sessions; without one, proxies that announce a relay are used. */
+  readonly relay?: string
 }
 
-export const createFormationsFunction = ({store, log, now, randomId, expressions, blobs}: FormationsDeps): ApiFunction =>
+export const createFormationsFunction = ({store, log, now, randomId, expressions, blobs, relay = ''}: FormationsDeps): ApiFunction =>
   createFunction(
     'formations',
     {store, log, now},
@@ -30,6 +33,7 @@ export const createFormationsFunction = ({store, log, now, randomId, expressions
       ...releaseOperations(store, blobs),
       ...scaleOperations(store),
       ...instanceOperations(store, randomId),
+      ...sessionOperations({store, randomId, relay}),
       explain: explainOperation(store, expressions),
     },
   )

@@ -12,8 +12,8 @@ import type {AssignedInstance, AssignResult, InstanceStore} from './types.ts'
 const instancesPerTransactionMax = 20
 
 const assignedInstance = (instance: Instance, executor: string): AssignedInstance => {
-  const {formation, service, id, release, resources, ports} = instance
-  return {executor, formation, service, id, release, resources, ports, stop: false}
+  const {formation, service, id, release, resources, ports, run} = instance
+  return {executor, formation, service, id, release, resources, ports, ...(run !== undefined && {run}), stop: false}
 }
 
 const assignWrites = (instance: Instance, executor: string, now: number): Write[] => [

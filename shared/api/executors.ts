@@ -17,6 +17,7 @@ import {
   ServiceName,
   Slug,
 } from './fields.ts'
+import {AssignedRun, AssignedSession} from './sessions.ts'
 
 export const logLinesPerSyncMax = 2_000
 export const reportsPerSyncMax = 500
@@ -126,6 +127,7 @@ export const Assignment = z
     health: HealthCheck.optional(),
     resources: Resources,
     stopGraceMs: z.int(),
+    run: AssignedRun.optional().describe('what it runs instead, once'),
     stop: z.boolean(),
   })
   .meta({id: 'Assignment'})
@@ -133,6 +135,7 @@ export const Synced = z
   .strictObject({
     assignmentVersion: z.int(),
     assignments: z.array(Assignment).optional().describe('everything the executor should run; absent when the agent’s version is current'),
+    sessions: z.array(AssignedSession).optional().describe('asked for within the last minute; comes with assignments'),
     nextSyncMs: z.int(),
     leaseMs: z.int(),
     token: z

@@ -11,6 +11,7 @@ import {releasesEndpoints} from './releases.ts'
 import {routingEndpoints} from './routing.ts'
 import {scaleEndpoints} from './scale.ts'
 import {secretsEndpoints} from './secrets.ts'
+import {sessionsEndpoints} from './sessions.ts'
 import {trustsEndpoints} from './trusts.ts'
 
 export const endpointTable = {
@@ -26,6 +27,7 @@ export const endpointTable = {
   ...accessEndpoints,
   ...secretsEndpoints,
   ...trustsEndpoints,
+  ...sessionsEndpoints,
 } as const satisfies Record<string, EndpointFacts>
 
 export type EndpointName = keyof typeof endpointTable

@@ -1,0 +1,63 @@
+// Commands beside an instance's own, as processes: each in a group of its own, with pipes or a terminal. They end with the agent's interest, not with the agent.
+import {type ChildProcess, spawn} from 'node:child_process'
+import type {Readable, Writable} from 'node:stream'
+import type {Terminal} from '#shared/domain/session.ts'
+import type {Exit} from '../instance.ts'
+import {processesWith} from './proc.ts'
+import type {Attached, ExecSpec, Execution} from './runtime.ts'
+import {codeOf, signalTo} from './signals.ts'
+import {lineInTerminal, lineOf, noTerminal, resizeBelow, terminalVariables} from './terminal.ts'
+
+/** How a command is run for somebody who is attached. */
+export interface AttachedCommand {
+  /** A shell's command line that becomes the command. */
+  readonly line: string
+  readonly environment: Readonly<Record<string, string>>
+  readonly isTerminal: boolean
+  readonly note?: string
+}
+
+/** Within a terminal if one is asked for and can be made. `line` is the command as a shell's command line. */
+export const attachedCommand = (
+  command: readonly string[],
+  environment: Readonly<Record<string, string>>,
+  terminal: Terminal | undefined,
+): AttachedCommand => {
+  if (terminal === undefined) return {line: lineOf(command), environment, isTerminal: false}
+  const note = noTerminal(environment.PATH ?? '')
+  if (note !== undefined) return {line: lineOf(command), environment, isTerminal: false, note}
+  return {line: lineInTerminal(command, terminal), environment: terminalVariables(environment), isTerminal: true}
+}
+
+/** The near end of a child's pipes. */
+export const attachedTo = (child: ChildProcess, {isTerminal, note}: Pick<AttachedCommand, 'isTerminal' | 'note'>): Attached => {
+  const stdin = child.stdin as Writable
+  // It may end without reading.
+  stdin.on('error', () => undefined)
+  return {
+    stdin,
+    stdout: child.stdout as Readable,
+    stderr: child.stderr as Readable,
+    isTerminal,
+    ...(note !== undefined && {note}),
+    resize: terminal => {
+      if (isTerminal && child.pid !== undefined) resizeBelow(child.pid, terminal)
+    },
+  }
+}
+
+/** Runs a command in the folder where an instance runs. Throws when the folder is gone. */
+export const execProcess = ({directory, command, environment, session, terminal}: ExecSpec): Promise<Execution> =>
+  new Promise((resolve, reject) => {
+    const prepared = attachedCommand(command, environment, terminal)
+    const env = {...prepared.environment, GILLIAM_SESSION: session}
+    const child = spawn('/bin/sh', ['-c', prepared.line], {cwd: `${directory}/run`, env, detached: true, stdio: 'pipe'})
+    const kill = (): void => {
+      for (const {pid} of processesWith([`GILLIAM_SESSION=${session}`])) signalTo(pid, 'SIGKILL')
+    }
+    const ended = new Promise<Exit>(end => child.once('exit', (code, signal) => end({code: code ?? codeOf(signal)})))
+    child.once('error', reject)
+    child.once('spawn', () =>
+      resolve({...attachedTo(child, prepared), signal: signal => signalTo(-(child.pid as number), signal), kill, ended}),
+    )
+  })
