@@ -40,6 +40,8 @@ export class Agent {
   readonly #launches = new Map<string, AbortController>()
   readonly #due = new Set<string>()
   readonly #urged = new Map<string, string>()
+  /** Given up while they were being started, and why. */
+  readonly #useless = new Map<string, string>()
   #timer: NodeJS.Timeout | undefined
   #deciding = false
   #suspended: (() => void) | undefined
@@ -93,6 +95,12 @@ export class Agent {
     this.#decide()
   }
 
+  /** The control plane has answered a sync that was sent at `at`. */
+  heard(at: number): void {
+    this.#ledger.heard(at)
+    this.#decide()
+  }
+
   /** The control plane has sent everything this executor should run. */
   assign(assignments: readonly Assignment[], version: number): void {
     this.#ledger.assign(assignments, version)
@@ -139,7 +147,9 @@ export class Agent {
 
   /** Ends an instance that is of no use to anybody any more. */
   giveUp(key: string, reason: string): void {
-    if (this.records.get(key)?.phase !== 'up') return
+    const phase = this.records.get(key)?.phase
+    if (phase === 'launching') this.#useless.set(key, reason)
+    if (phase !== 'up') return
     this.#ledger.update(key, record => this.#end(record, {kind: 'terminate', key, ending: {state: 'failed', reason}}))
     this.#decide()
   }
@@ -173,8 +183,8 @@ export class Agent {
   }
 
   #round(): boolean {
-    const {desired, records} = this.#ledger
-    const view = {desired, actual: records, host: this.#options.host, suspending: this.#suspended !== undefined}
+    const {desired, records, heardAt} = this.#ledger
+    const view = {desired, actual: records, host: this.#options.host, suspending: this.#suspended !== undefined, heardAt}
     const {operations, wakeAt} = decide(view, this.#now())
     this.#due.clear()
     let acted = false
@@ -259,7 +269,10 @@ export class Agent {
     this.#launches.delete(key)
     if (launch.outcome === 'started') this.#follow(key, launch.running)
     this.#ledger.update(key, now => this.#launched(now, launch))
-    this.#decide()
+    const useless = this.#useless.get(key)
+    this.#useless.delete(key)
+    if (useless === undefined) this.#decide()
+    else this.giveUp(key, useless)
   }
 
   #launched(record: InstanceRecord, launch: Launch): InstanceRecord {

@@ -1,7 +1,6 @@
 // Which health check an assignment asks for. Pure; health.ts carries it out.
 import type {Assignment} from '#shared/domain/assignment.ts'
 import {healthDefault} from '#shared/domain/release.ts'
-import {portsOf} from './auxiliary.ts'
 
 export interface Check {
   /** Path asked with GET; a TCP connection is enough when undefined. */
@@ -16,7 +15,7 @@ export interface Check {
 /** The check, `tcp` on the first port by default; undefined when there is no port to ask. */
 export const healthCheckOf = (assignment: Assignment): Check | undefined => {
   const health = assignment.health
-  const port = health?.port ?? portsOf(assignment)[0]?.port
+  const port = health?.port ?? assignment.ports[0]?.port
   if (port === undefined) return undefined
   const {intervalMs, timeoutMs, startTimeoutMs} = health ?? healthDefault
   return {...(health?.http === undefined ? {} : {path: health.http}), port, intervalMs, timeoutMs, startTimeoutMs}

@@ -4,13 +4,14 @@ import type {JoinProof} from '#shared/join-proof.ts'
 import type {Logger} from '#shared/log.ts'
 import {Agent} from './agent.ts'
 import {emptyFolder} from './cleanup.ts'
-import {Connection} from './connection.ts'
+import {Connection, type Joining} from './connection.ts'
 import type {LauncherOptions, Launching} from './launcher.ts'
 import {Logs} from './logs/logs.ts'
 import {Spool} from './logs/spool.ts'
 import {Monitors} from './monitors.ts'
 import {Ports} from './ports.ts'
 import {proveRole} from './proof.ts'
+import {askProver} from './prover.ts'
 import type {Finder} from './runtime/runtime.ts'
 import {Sessions} from './sessions/sessions.ts'
 import type {Layout, Settings} from './settings.ts'
@@ -57,9 +58,17 @@ const prover =
   (key: string): Promise<JoinProof> =>
     proveRole({subject: {stage: environment.stage, executor: descriptor.id, key}, now: wallClock})
 
+/** How it joins: proofs are signed here, or by who may read the machine's metadata in place of this agent. */
+const joiningOf = (settings: Settings, world: World): Joining | undefined => {
+  const {join: how} = settings
+  if (how === 'role') return {prove: prover(settings, world)}
+  return how !== undefined && 'prover' in how ? {prove: () => askProver(how.prover)} : how
+}
+
 /** Makes the parts; `onUrgent` is called when something should be reported at once. */
 export const createParts = (settings: Settings, layout: Layout, world: World, onUrgent: () => void): Parts => {
-  const {descriptor, environment, api, join: joins} = settings
+  const {descriptor, environment, api} = settings
+  const joining = joiningOf(settings, world)
   const {runtime, launcher, bootId, log, now, wallClock, random} = world
   const directoryOf = (key: string) => join(layout.instances, key)
   const spool = new Spool({now: wallClock})
@@ -70,13 +79,17 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
     descriptor,
     credentialFile: layout.credential,
     keyFile: join(dirname(layout.credential), 'key'),
-    ...(joins === undefined ? {} : {join: joins === 'role' ? {prove: prover(settings, world)} : joins}),
+    ...(joining === undefined ? {} : {join: joining}),
     onJoined: () => {
       log.info({executor: descriptor.id}, 'joined')
       agent.forgetVersion()
     },
     onTaken: () => {
       log.error({executor: descriptor.id}, 'another agent serves this executor: what runs here is stopped')
+      agent.assign([], 0)
+    },
+    onLost: () => {
+      log.warn({executor: descriptor.id}, 'this executor was lost: what runs here was given up, and is stopped')
       agent.assign([], 0)
     },
     onUnsaved: error => log.error({err: error}, 'the credential can not be saved: the next agent must join again'),

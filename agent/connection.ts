@@ -44,6 +44,8 @@ export interface ConnectionOptions {
   readonly onJoined: () => void
   /** Another agent serves this executor now: whatever runs here was given up. */
   readonly onTaken: () => void
+  /** The control plane has given up all that runs here. */
+  readonly onLost: () => void
   /** The credential could not be written: it works until the agent ends. */
   readonly onUnsaved: (error: unknown) => void
 }
@@ -66,10 +68,13 @@ const readCredential = (path: string, executor: string): string | undefined => {
 
 const keyBytes = 32
 
+/** 32 bytes as base64url. */
+export const isAgentKey = (text: string): boolean => /^[A-Za-z0-9_-]{43}$/.test(text)
+
 /** The agent's own secret. Written before it is used, so that an answer that was lost does not shut the agent out of its own executor. */
 const readKey = async (path: string): Promise<string> => {
   const kept = await readFile(path, 'utf8').catch(() => '')
-  if (/^[A-Za-z0-9_-]{43}$/.test(kept)) return kept
+  if (isAgentKey(kept)) return kept
   const key = randomBytes(keyBytes).toString('base64url')
   await replaceFile(path, key)
   return key
@@ -103,6 +108,7 @@ export class Connection {
       return answer
     } catch (error) {
       if (isRefusal(error) && this.#client === client) this.#client = undefined
+      if (error instanceof GilliamError && error.code === 'executor_lost') this.#options.onLost()
       throw error
     }
   }

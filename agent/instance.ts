@@ -18,6 +18,8 @@ export type Phase = keyof typeof phases
 /** How a process ended; neither field when nobody saw it end. `code` follows the shell: 128 + number for a signal. */
 export interface Exit {
   readonly code?: number
+  /** The kernel ended a process of it for want of memory: it took all of what it may. */
+  readonly oom?: true
   /** What whoever ran it says besides: `OutOfMemoryError`. */
   readonly reason?: string
 }
@@ -26,6 +28,8 @@ export interface Exit {
 export interface Ending {
   readonly state: 'stopped' | 'failed' | 'suspended'
   readonly reason?: string
+  /** From SIGTERM to SIGKILL, when it can not be left to the service. */
+  readonly graceMsMax?: number
 }
 
 export interface InstanceRecord {
@@ -44,6 +48,8 @@ export interface InstanceRecord {
   readonly startAt: number
   /** When the running process was started; undefined before the first start. */
   readonly startedAt?: number
+  /** Nothing of it has run since the machine was started. */
+  readonly rebooted?: true
   /** `draining`, `terminating`, `killing`: when the next step is due. */
   readonly until: number
   readonly healthySince?: number
@@ -108,6 +114,7 @@ export const launched = (record: InstanceRecord, now: number): InstanceRecord =>
     exitCode: undefined,
     reason: undefined,
     lastCheck: undefined,
+    rebooted: undefined,
   })
 
 /** A check failed before the first that passed. */
@@ -128,7 +135,12 @@ export const draining = (record: InstanceRecord, ending: Ending, now: number): I
   to(record, 'draining', {ending, announced: false, until: now + drainMs})
 
 export const terminating = (record: InstanceRecord, ending: Ending, now: number): InstanceRecord =>
-  to(record, 'terminating', {ending, announced: false, until: now + record.assignment.stopGraceMs, reason: ending.reason ?? record.reason})
+  to(record, 'terminating', {
+    ending,
+    announced: false,
+    until: now + Math.min(record.assignment.stopGraceMs, ending.graceMsMax ?? Number.POSITIVE_INFINITY),
+    reason: ending.reason ?? record.reason,
+  })
 
 export const killing = (record: InstanceRecord, now: number): InstanceRecord =>
   record.phase === 'killing' ? {...record, until: now + killAgainMs} : to(record, 'killing', {until: now + killAgainMs})
@@ -137,8 +149,10 @@ export const killing = (record: InstanceRecord, now: number): InstanceRecord =>
 export const ended = (record: InstanceRecord, ending: Ending): InstanceRecord =>
   to(record, 'ended', {ending, announced: false, reason: clip(ending.reason ?? '') || undefined})
 
-/** `exit code 1`, `exit code 137 (killed by signal 9)`, or that nobody saw it. */
-export const describeExit = ({code, reason}: Exit): string => {
+/** `exit code 1`, `exit code 137 (signal 9)`, `out of memory (64 MiB): exit code 137 (signal 9)`, or that nobody saw it. `memoryMib`: the most it may take. */
+export const describeExit = ({oom, ...exit}: Exit, memoryMib: number): string => {
+  if (oom) return `out of memory (${memoryMib} MiB): ${describeExit(exit, memoryMib)}`
+  const {code, reason} = exit
   if (code === undefined) return reason ?? 'ended, nobody saw how'
   const why = reason === undefined ? '' : `: ${reason}`
   return code > 128 && code < 160 ? `exit code ${code} (signal ${code - 128})${why}` : `exit code ${code}${why}`
@@ -164,14 +178,15 @@ const again = (record: InstanceRecord, why: string, now: number, exit: Exit = {}
 export const exited = (record: InstanceRecord, exit: Exit, now: number): InstanceRecord => {
   if (!hasProcess(record)) return record
   if (record.assignment.run !== undefined) return ranOnce(record, exit)
-  if (record.ending === undefined) return again(record, describeExit(exit), now, exit)
+  if (record.ending === undefined) return again(record, describeExit(exit, record.assignment.resources.memoryMib), now, exit)
   if (record.ending.state === 'suspended') return rested({...record, phase: 'terminating'}, now)
   return {...ended(record, record.ending), exitCode: exit.code}
 }
 
 /** What runs once is over when it ends, whatever was wanted of it. */
 const ranOnce = (record: InstanceRecord, exit: Exit): InstanceRecord => {
-  const own: Ending = exit.code === 0 ? {state: 'stopped'} : {state: 'failed', reason: describeExit(exit)}
+  const own: Ending =
+    exit.code === 0 ? {state: 'stopped'} : {state: 'failed', reason: describeExit(exit, record.assignment.resources.memoryMib)}
   const ending = record.ending === undefined || record.ending.state === 'suspended' ? own : record.ending
   return {...ended(record, ending), exitCode: exit.code}
 }
@@ -204,7 +219,7 @@ export const rebooted = (record: InstanceRecord, now: number): InstanceRecord =>
       reason: 'the machine was started anew',
     }
   const {ending: _, healthySince: __, ...rest} = record
-  return {...rest, phase: 'waiting', startAt: now, until: 0, announced: false}
+  return {...rest, phase: 'waiting', startAt: now, until: 0, announced: false, rebooted: true}
 }
 
 const reportedState = (record: InstanceRecord): InstanceReport['state'] => {

@@ -5,7 +5,7 @@ import {join} from 'node:path'
 import type {Assignment} from '#shared/domain/assignment.ts'
 import {limitsDefault, type SlugReference} from '#shared/domain/release.ts'
 import type {Terminal} from '#shared/domain/session.ts'
-import {commandOf, portsOf} from './auxiliary.ts'
+import {commandOf} from './command.ts'
 import {type ExecutorEnvironment, environmentOf} from './environment.ts'
 import {type InstanceRecord, keyOf} from './instance.ts'
 import type {Ports} from './ports.ts'
@@ -121,7 +121,7 @@ export class Launcher implements Launching {
     const directory = directoryOf(key)
     signal.throwIfAborted()
     await prepare(directory, source)
-    const allocation = await ports.allocate(key, portsOf(assignment), record.ports)
+    const allocation = await ports.allocate(key, assignment.ports, record.ports)
     if ('refused' in allocation) return {outcome: 'failed', reason: allocation.refused, retry: true}
     await remember(key, allocation.ports)
     await this.#clear(directory)
@@ -147,7 +147,7 @@ export class Launcher implements Launching {
   #environmentOf(assignment: Assignment, ports: Readonly<Record<string, number>>): Record<string, string> {
     const {directoryOf, environment} = this.#options
     const home = join(directoryOf(keyOf(assignment)), 'run')
-    return environmentOf(assignment, environment, {ports, first: portsOf(assignment)[0]?.port, home})
+    return environmentOf(assignment, environment, {ports, first: assignment.ports[0]?.port, home})
   }
 
   // Something may run here that the agent has forgotten, its state file being lost: there must never be two.

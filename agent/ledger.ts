@@ -1,6 +1,7 @@
 // Everything the agent knows: the records of its instances and what is desired of it. Owns their saving; decides and does nothing.
 import type {Assignment} from '#shared/domain/assignment.ts'
 import {isInstanceId, isName, isServiceName} from '#shared/domain/names.ts'
+import type {HeardAt} from './contact.ts'
 import {type InstanceRecord, keyOf} from './instance.ts'
 import type {Offsets} from './logs/logs.ts'
 import {type AgentState, StateFile} from './state.ts'
@@ -25,6 +26,7 @@ export class Ledger {
   readonly #records = new Map<string, InstanceRecord>()
   #desired: ReadonlyMap<string, Assignment> = new Map()
   #assignmentVersion = 0
+  #heardAt: HeardAt
 
   constructor(options: LedgerOptions) {
     this.#options = options
@@ -44,8 +46,18 @@ export class Ledger {
     return this.#assignmentVersion
   }
 
+  get heardAt(): HeardAt {
+    return this.#heardAt
+  }
+
+  /** The control plane has answered a sync that was sent at `at`. */
+  heard(at: number): void {
+    this.#heardAt = at
+  }
+
   /** Takes over what an earlier agent knew. */
   restore(state: AgentState): void {
+    if (state.bootId === this.#options.bootId) this.#heardAt = state.heardAt
     for (const record of state.records) this.#records.set(record.key, record)
     this.#desired = new Map(
       state.desired.flatMap(key => {
@@ -104,6 +116,9 @@ export class Ledger {
   #state(): AgentState {
     const {bootId, offsets} = this.#options
     const desired = [...this.#desired.keys()].filter(key => this.#records.has(key))
-    return {bootId, desired, records: [...this.#records.values()], offsets: offsets()}
+    const records = [...this.#records.values()]
+    // Else an idle agent would write the file after every sync.
+    const isCounted = this.#heardAt !== undefined && records.some(({assignment: {onLost}}) => onLost?.action === 'stop')
+    return {bootId, ...(isCounted && {heardAt: this.#heardAt}), desired, records, offsets: offsets()}
   }
 }

@@ -1,12 +1,29 @@
 // The agent's composition root: reads the environment, starts, and obeys signals. SIGTERM and SIGINT leave instances running; SIGUSR2 stops them first.
+// `prove` is another program: it answers one question of an agent that is kept from its machine's metadata, on the socket that it has for its input and output.
+import {join} from 'node:path'
+import {read, required} from '#shared/config.ts'
 import {createLogger} from '#shared/log.ts'
 import {processesHere} from './processes.ts'
+import {answerProof} from './prover.ts'
 import {runAgent} from './run.ts'
 import {readSettings} from './settings.ts'
 
 const fail = (error: unknown): never => {
   process.stderr.write(`gilliam agent: ${error instanceof Error ? error.message : error}\n`)
   process.exit(1)
+}
+
+const prove = async (env: NodeJS.ProcessEnv): Promise<void> => {
+  const subject = {stage: read(env, 'GILLIAM_STAGE', 'local'), executor: required(env, 'GILLIAM_EXECUTOR')}
+  // Where systemd puts a file that the program's own user may not read.
+  const keyFile = join(env.CREDENTIALS_DIRECTORY ?? required(env, 'GILLIAM_AGENT_HOME'), 'key')
+  const metadata = env.AWS_EC2_METADATA_SERVICE_ENDPOINT
+  process.stdout.write(await answerProof({subject, keyFile, now: Date.now, ...(metadata !== undefined && {metadata})}))
+}
+
+if (process.argv[2] === 'prove') {
+  await prove(process.env).catch(fail)
+  process.exit(0)
 }
 
 const settings = await readSettings(process.env, process.execPath).catch(fail)

@@ -1,7 +1,9 @@
 // Decides what to do next: desired assignments × what is here × now → operations. Pure; applies nothing.
 import type {Assignment} from '#shared/domain/assignment.ts'
+import {cutOffGraceMsMax} from '#shared/domain/lease.ts'
 import {healthCheckOf} from './checks.ts'
-import {type Ending, type InstanceRecord, reportOf} from './instance.ts'
+import {cutOffAt, cutOffEnding, type HeardAt, mayStart} from './contact.ts'
+import {type Ending, hasProcess, type InstanceRecord, reportOf} from './instance.ts'
 
 export type Operation =
   /** Take note of a new assignment. */
@@ -33,6 +35,7 @@ export interface View {
   readonly host: string
   /** The agent is told to stop everything and leave; instances start again with it. */
   readonly suspending: boolean
+  readonly heardAt: HeardAt
 }
 
 export interface Decision {
@@ -46,18 +49,25 @@ export const settleMs = 1_000
 
 const stopped: Ending = {state: 'stopped'}
 const suspended: Ending = {state: 'suspended'}
-const fenced: Ending = {state: 'stopped', reason: 'not assigned to this executor any more'}
+/** Another one may run in its place already. */
+const fenced: Ending = {state: 'stopped', reason: 'not assigned to this executor any more', graceMsMax: cutOffGraceMsMax}
 
 type Step = Operation | {readonly wakeAt: number} | undefined
 
 const due = (at: number, now: number, operation: Operation): Step => (now >= at ? operation : {wakeAt: at})
 
 /** Why it must go, if it must. */
-const endingFor = (assignment: Assignment | undefined, suspending: boolean): Ending | undefined => {
+const endingFor = (record: InstanceRecord, {desired, suspending, heardAt}: View, now: number): Ending | undefined => {
+  const assignment = desired.get(record.key)
   if (assignment === undefined) return fenced
   if (assignment.stop) return stopped
-  return suspending ? suspended : undefined
+  if (suspending) return suspended
+  return now >= (cutOffAt(record, heardAt) ?? Number.POSITIVE_INFINITY) ? cutOffEnding(record) : undefined
 }
+
+/** Something runs that the control plane gave up: it goes before anything new is started. */
+const isClearing = ({desired, actual}: View): boolean =>
+  [...actual.values()].some(record => !desired.has(record.key) && (hasProcess(record) || record.phase === 'launching'))
 
 const stepUp = (record: InstanceRecord, ending: Ending | undefined, now: number): Step => {
   const {key, assignment, announced, startedAt = now} = record
@@ -70,11 +80,11 @@ const stepUp = (record: InstanceRecord, ending: Ending | undefined, now: number)
   return due(startedAt + check.startTimeoutMs, now, {kind: 'terminate', key, ending: {state: 'failed', reason}})
 }
 
-const step = (record: InstanceRecord, ending: Ending | undefined, now: number): Step => {
+const step = (record: InstanceRecord, ending: Ending | undefined, canStart: boolean, now: number): Step => {
   const {key, until} = record
   switch (record.phase) {
     case 'waiting':
-      if (ending === suspended) return undefined
+      if (ending?.state === 'suspended' || (ending === undefined && !canStart)) return undefined
       return ending === undefined ? due(record.startAt, now, {kind: 'launch', key}) : {kind: 'end', key, ending}
     case 'launching':
       return ending === undefined ? undefined : {kind: 'cancel', key}
@@ -104,12 +114,14 @@ export const decide = (view: View, now: number): Decision => {
   const operations: Operation[] = []
   let wakeAt = Number.POSITIVE_INFINITY
   for (const [key, assignment] of view.desired) if (!view.actual.has(key)) operations.push({kind: 'accept', key, assignment})
+  const clearing = isClearing(view)
   for (const [key, record] of view.actual) {
-    const assignment = view.desired.get(key)
-    const next = step(record, endingFor(assignment, view.suspending), now)
+    const ending = endingFor(record, view, now)
+    const next = step(record, ending, !clearing && mayStart(record, view.heardAt, now), now)
     if (next !== undefined && 'wakeAt' in next) wakeAt = Math.min(wakeAt, next.wakeAt)
     else if (next !== undefined) operations.push(next)
-    const report = reporting(record, assignment !== undefined, view.host)
+    if (ending === undefined) wakeAt = Math.min(wakeAt, cutOffAt(record, view.heardAt) ?? Number.POSITIVE_INFINITY)
+    const report = reporting(record, view.desired.has(key), view.host)
     if (report !== undefined) operations.push(report)
   }
   return Number.isFinite(wakeAt) ? {operations, wakeAt} : {operations}

@@ -10,8 +10,8 @@ import {type PortRange, parsePortRange} from './ports.ts'
 export interface Settings {
   readonly home: string
   readonly api: string
-  /** Undefined when the agent has joined already and need not again. `role`: as an EC2 machine that proves who it is. */
-  readonly join?: {readonly tokenFile: string} | 'role'
+  /** Undefined when the agent has joined already and need not again. `role`: as an EC2 machine that proves who it is; `prover` is the socket of who signs. */
+  readonly join?: {readonly tokenFile: string} | 'role' | {readonly prover: string}
   readonly descriptor: ExecutorDescriptor
   readonly environment: ExecutorEnvironment
   readonly portRange: PortRange
@@ -57,7 +57,8 @@ const readDescriptor = async (env: Environment, host: string): Promise<ExecutorD
 
 const readJoin = (env: Environment): Settings['join'] => {
   const how = read(env, 'GILLIAM_JOIN', 'token')
-  if (how === 'role') return how
+  const prover = read(env, 'GILLIAM_PROVER')
+  if (how === 'role') return prover === '' ? how : {prover}
   if (how !== 'token') throw new Error(`GILLIAM_JOIN must be token or role, not “${how}”`)
   const tokenFile = read(env, 'GILLIAM_JOIN_TOKEN_FILE')
   return tokenFile === '' ? undefined : {tokenFile}

@@ -9,6 +9,8 @@ const schemaVersion = 1
 export interface AgentState {
   /** The boot that the records' times belong to. */
   readonly bootId: string
+  /** When the control plane was last heard from, if anything that runs here hangs on that. */
+  readonly heardAt?: number
   /** Keys of what the control plane last assigned. */
   readonly desired: readonly string[]
   readonly records: readonly InstanceRecord[]

@@ -70,7 +70,7 @@ const within = (ms: number, otherwiseMs: number): number =>
   Number.isFinite(ms) ? Math.min(syncMsMax, Math.max(syncMsMin, ms)) : otherwiseMs
 
 const call = async (
-  {agent, connection, spool, sessions, look, busyMs, log}: SyncOptions,
+  {agent, connection, spool, sessions, look, busyMs, now, log}: SyncOptions,
   hold: (isIdle: boolean) => Held,
 ): Promise<number> => {
   look()
@@ -81,10 +81,13 @@ const call = async (
   try {
     const {assignmentVersion} = agent
     const request = {assignmentVersion, reports, logs: batch.lines, holdMs: isIdle ? idleHoldMs : 0}
+    const sentAt = now()
     const answer = await connection.sync(request, {signal: held.signal})
+    // Only then is it known to be up to date: what was given up is not in the new assignments, and must not start before.
     agent.acknowledge(reports)
     if (answer.assignments !== undefined) agent.assign(answer.assignments, answer.assignmentVersion)
     if (answer.sessions !== undefined) sessions.take(answer.sessions)
+    agent.heard(sentAt)
     const nextSyncMs = within(answer.nextSyncMs, busyMs)
     return spool.isEmpty ? nextSyncMs : Math.min(nextSyncMs, busyMs)
   } catch (error) {

@@ -1,8 +1,9 @@
 // One esbuild bundle per function and per program: what is deployed, and what the tests of the runtime run. Owns how they are made; knows nothing of stacks.
-import {mkdirSync, readdirSync, rmSync, writeFileSync} from 'node:fs'
-import {join} from 'node:path'
+import {mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {type BuildOptions, build, type Plugin} from 'esbuild'
+import {inlineTexts} from '#shared/bundling.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -25,6 +26,17 @@ const onlyEnglish: Plugin = {
   },
 }
 
+/** Texts beside a source file: bundles are one file each. */
+const withTexts: Plugin = {
+  name: 'with-texts',
+  setup: ({onLoad}) => {
+    onLoad({filter: /[/\\]shared[/\\]types[/\\]builtin\.ts$/}, ({path}) => ({
+      contents: inlineTexts(readFileSync(path, 'utf8'), name => readFileSync(join(dirname(path), name), 'utf8')),
+      loader: 'ts',
+    }))
+  },
+}
+
 const options = {
   absWorkingDir: root,
   bundle: true,
@@ -37,7 +49,7 @@ const options = {
   // Stack traces name functions.
   keepNames: true,
   legalComments: 'none',
-  plugins: [onlyEnglish],
+  plugins: [onlyEnglish, withTexts],
   // CommonJS dependencies call require, which ES modules do not have.
   banner: {js: "import {createRequire as requireFrom} from 'node:module'; const require = requireFrom(import.meta.url);"},
   logLevel: 'error',

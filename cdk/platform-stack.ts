@@ -148,7 +148,6 @@ export class PlatformStack extends Stack {
       spot,
       api,
       proxy: proxy?.url,
-      tokens,
       agentFile,
       topic,
     })
@@ -157,6 +156,8 @@ export class PlatformStack extends Stack {
     const deadLetters = this.#deadLetters.timers
     const capacity = this.#function('capacity')
     executors.grantScale(capacity)
+    // Its machines, and nobody else, have this role.
+    this.#function('executors').addEnvironment('GILLIAM_JOIN_ROLES', `${this.account}/${executors.role.roleName}`)
     new DrainQueue(this, 'Drains', {group: executors.group, capacity, deadLetters})
     return {network, dataPlane, router, proxy, executors}
   }

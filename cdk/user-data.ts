@@ -1,14 +1,11 @@
-// What an EC2 machine does when it starts: installs Node and the agent, says who it is, joins. A shell script, written for Amazon Linux 2023.
+// What an EC2 machine does when it starts: installs Node and the agent, says who it is, joins by its role. A shell script, written for Amazon Linux 2023.
 import type {Variable} from '#shared/config.ts'
 
 export interface UserData {
-  readonly region: string
   readonly stage: string
   readonly api: string
   /** URL of the forward proxy, for its instances. */
   readonly proxy?: string
-  /** Name of the parameter with the join token. */
-  readonly joinToken: string
   /** Where the agent's bundle is on S3. */
   readonly agent: {readonly bucket: string; readonly key: string}
   readonly portRange: string
@@ -17,14 +14,17 @@ export interface UserData {
 const home = '/var/lib/gilliam'
 const program = '/opt/gilliam/agent.mjs'
 const environmentFile = '/etc/gilliam/agent.env'
-const tokenFile = '/etc/gilliam/join-token'
+const proverSocket = '/run/gilliam-prove.sock'
+/** EC2's metadata service, by either protocol. */
+const metadata = '169.254.169.254 fd00:ec2::254'
 
 /** The unit lets instances live when the agent is restarted: the next one adopts them. */
-const unit = [
+const agentUnit = [
   '[Unit]',
   'Description=Gilliam agent',
-  'After=network-online.target',
-  'Wants=network-online.target',
+  'After=network-online.target gilliam-prove.socket',
+  'Wants=network-online.target gilliam-prove.socket',
+  'StartLimitIntervalSec=0',
   '[Service]',
   'User=gilliam',
   `EnvironmentFile=${environmentFile}`,
@@ -33,11 +33,52 @@ const unit = [
   'RestartSec=2',
   'KillMode=process',
   'LimitNOFILE=65536',
-  // Instances run below this unit: the machine's own credentials are not for them.
-  'IPAddressDeny=169.254.169.254',
+  // Instances run below this unit: the machine's own credentials are not for them, so that the agent has to ask for its proofs.
+  `IPAddressDeny=${metadata}`,
   '[Install]',
   'WantedBy=multi-user.target',
 ]
+
+/** Only the agent's user may ask; each question is a process of its own. */
+const proverSocketUnit = [
+  '[Unit]',
+  'Description=Gilliam agent: where it asks for a proof of the role of this machine',
+  '[Socket]',
+  `ListenStream=${proverSocket}`,
+  'SocketUser=gilliam',
+  'SocketMode=0600',
+  'Accept=yes',
+  'MaxConnections=8',
+  '[Install]',
+  'WantedBy=sockets.target',
+]
+
+/** Another user than the agent's, which instances may have too: they could read the memory of a process of theirs. */
+const proverUnit = [
+  '[Unit]',
+  'Description=Gilliam agent: a proof of the role of this machine',
+  'CollectMode=inactive-or-failed',
+  '[Service]',
+  'User=gilliam-prover',
+  `EnvironmentFile=${environmentFile}`,
+  `LoadCredential=key:${home}/key`,
+  `ExecStart=/usr/bin/node-24 ${program} prove`,
+  'StandardInput=socket',
+  'StandardOutput=socket',
+  'StandardError=journal',
+  'TimeoutStartSec=15',
+  'RuntimeMaxSec=30',
+  'NoNewPrivileges=yes',
+  'ProtectSystem=strict',
+  'ProtectHome=yes',
+  'PrivateTmp=yes',
+]
+
+const units: Readonly<Record<string, readonly string[]>> = {
+  'gilliam-agent.service': agentUnit,
+  'gilliam-prove.socket': proverSocketUnit,
+  'gilliam-prove@.service': proverUnit,
+}
 
 const environment = ({stage, api, proxy, portRange}: UserData): string[] => {
   const own: Partial<Record<Variable, string>> = {
@@ -47,7 +88,8 @@ const environment = ({stage, api, proxy, portRange}: UserData): string[] => {
     GILLIAM_EXECUTOR_HOST: '$address',
     GILLIAM_EXECUTOR_ATTRIBUTES: `'{"zone":"$zone","domain":"$id","network":"aws-${stage}","tags":["ec2"],"labels":{"machine":"$machine"},"machineType":"$machine"}'`,
     GILLIAM_AGENT_HOME: home,
-    GILLIAM_JOIN_TOKEN_FILE: tokenFile,
+    GILLIAM_JOIN: 'role',
+    GILLIAM_PROVER: proverSocket,
     GILLIAM_PORT_RANGE: portRange,
     ...(proxy !== undefined && {GILLIAM_PROXY: proxy}),
   }
@@ -62,16 +104,14 @@ export const userData = (data: UserData): string[] => [
   'session=$(curl -sSf -X PUT -H "X-aws-ec2-metadata-token-ttl-seconds: 300" http://169.254.169.254/latest/api/token)',
   'id=$(imds instance-id); address=$(imds local-ipv4); zone=$(imds placement/availability-zone); machine=$(imds instance-type)',
   `useradd --system --home-dir ${home} --shell /sbin/nologin gilliam`,
+  'useradd --system --home-dir / --shell /sbin/nologin gilliam-prover',
   `install -d -m 0755 /opt/gilliam && install -d -o gilliam -m 0700 ${home} /etc/gilliam`,
   `aws s3 cp --only-show-errors "s3://${data.agent.bucket}/${data.agent.key}" ${program}`,
   'umask 077',
-  `aws ssm get-parameter --region ${data.region} --name ${data.joinToken} --with-decryption --query Parameter.Value --output text > ${tokenFile}`,
   `cat > ${environmentFile} <<END`,
   ...environment(data),
   'END',
-  `chown gilliam ${tokenFile} ${environmentFile}`,
-  'cat > /etc/systemd/system/gilliam-agent.service <<END',
-  ...unit,
-  'END',
-  'systemctl daemon-reload && systemctl enable --now gilliam-agent',
+  `chown gilliam ${environmentFile}`,
+  ...Object.entries(units).flatMap(([name, lines]) => [`cat > /etc/systemd/system/${name} <<'END'`, ...lines, 'END']),
+  'systemctl daemon-reload && systemctl enable --now gilliam-prove.socket gilliam-agent.service',
 ]

@@ -10,6 +10,7 @@ import {addExecutor} from './commands/executor.ts'
 import {addExecutors} from './commands/executors.ts'
 import {addExplain} from './commands/explain.ts'
 import {addFormations} from './commands/formations.ts'
+import {addInit} from './commands/init.ts'
 import {addLogin} from './commands/login.ts'
 import {addLogs} from './commands/logs.ts'
 import {addPs} from './commands/ps.ts'
@@ -17,6 +18,7 @@ import {addRegistry} from './commands/registry.ts'
 import {addRelease} from './commands/release.ts'
 import {addReleases} from './commands/releases.ts'
 import {addResolve} from './commands/resolve.ts'
+import {addRollback} from './commands/rollback.ts'
 import {addRoute} from './commands/route.ts'
 import {addRoutes} from './commands/routes.ts'
 import {addRun} from './commands/run.ts'
@@ -32,11 +34,13 @@ import type {World} from './session.ts'
 import {usageMessage} from './usage.ts'
 
 const commands = [
+  addInit,
   addCreate,
   addFormations,
   addDeploy,
   addReleases,
   addRelease,
+  addRollback,
   addEnv,
   addSecret,
   addScale,

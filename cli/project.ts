@@ -3,6 +3,7 @@ import {mkdir, readFile, rename, rm, stat, writeFile} from 'node:fs/promises'
 import {basename, dirname, join} from 'node:path'
 import {isName} from '#shared/domain/names.ts'
 import type {Manifest} from '#shared/manifest.ts'
+import type {Detected} from './detect/detect.ts'
 import {CommandError} from './exit.ts'
 
 /** Kept in `.gilliam/state.json`: what `create` chose for this project. */
@@ -72,23 +73,43 @@ export const remember = async (project: Project, what: Remembered): Promise<void
 /** Forgets formation and stage. */
 export const forget = async (project: Project): Promise<void> => rm(join(project.dir, memoryFolder), {recursive: true, force: true})
 
-/** Reads and checks the project's manifest; throws a usage error with every problem's line and column. */
-export const readManifest = async (project: Project): Promise<Manifest> => {
+/** How the project is run, from its files; says what was found. */
+const detected = async (dir: string, say: (line: string) => void): Promise<Detected | undefined> => {
+  const {detect} = await import('./detect/detect.ts')
+  const found = await detect(dir)
+  if (found !== undefined)
+    say(`Detected ${found.what}: ${found.because}. Runs: ${found.script}${found.build === undefined ? '' : ` (built by: ${found.build})`}`)
+  return found
+}
+
+/**
+ * Reads and checks the project's manifest; throws a usage error with every problem's line and column. Processes that do not say how they are run are run
+ * as the project's files tell, and `say` tells how that is.
+ */
+export const readManifest = async (project: Project, say: (line: string) => void): Promise<Manifest> => {
   if (project.manifestFile === undefined)
     throw new CommandError(
       'usage',
-      `No gilliam.yml in ${project.dir} or above. Write one (docs/manifest.md), or change to the project's folder.`,
+      `No gilliam.yml in ${project.dir} or above. \`gilliam init\` writes one (docs/manifest.md); or change to the project's folder.`,
     )
   const text = await readFile(project.manifestFile, 'utf8')
-  const {formatProblems, parseManifest} = await import('#shared/manifest.ts')
-  const parsed = parseManifest(text)
+  const {formatProblems, leavesRunToProject, parseManifest} = await import('#shared/manifest.ts')
+  const isLeft = leavesRunToProject(text)
+  const found = isLeft ? await detected(project.dir, say) : undefined
+  const parsed = parseManifest(text, found)
   if (parsed.ok) return parsed.manifest
   const count = parsed.problems.length
   const file = basename(project.manifestFile)
+  const looked = isLeft && found === undefined ? `\n${await lookedFor()}` : ''
   throw new CommandError(
     'usage',
-    `${file} has ${count === 1 ? 'a problem' : `${count} problems`}:\n${formatProblems(file, parsed.problems)}`,
+    `${file} has ${count === 1 ? 'a problem' : `${count} problems`}:\n${formatProblems(file, parsed.problems)}${looked}`,
   )
+}
+
+const lookedFor = async (): Promise<string> => {
+  const {detectable} = await import('./detect/detect.ts')
+  return `The project's files do not tell how it is run either; looked for ${detectable}.`
 }
 
 /** The formation the manifest names, without judging the rest of it. */

@@ -1,10 +1,12 @@
 // The programs of a stage as one file each in `dist/`: they start quicker and smaller than from hundreds of TypeScript files. Owns when a bundle is made
 // anew (when what went into it changed) and that who runs one meanwhile finds the old or the new one, never a part. Knows nothing of what they do.
 import {createHash} from 'node:crypto'
+import {readFileSync} from 'node:fs'
 import {mkdir, readFile, rename, rm, utimes, writeFile} from 'node:fs/promises'
-import {join, relative} from 'node:path'
+import {dirname, join, relative} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import type {BuildFailure, BuildOptions, Plugin} from 'esbuild'
+import {inlineTexts} from '#shared/bundling.ts'
 import {BootstrapError} from './options.ts'
 
 /** By name of the bundle; programs are found in the list of processes by it. */
@@ -134,7 +136,13 @@ const remembering = (root: string, seen: Map<string, string>): Plugin => ({
       if (path.includes('/node_modules/')) return undefined
       const contents = await readFile(path, 'utf8')
       seen.set(relative(root, path), contents)
-      return {contents, loader: 'ts'}
+      const withTexts = inlineTexts(contents, name => {
+        const beside = join(dirname(path), name)
+        const text = readFileSync(beside, 'utf8')
+        seen.set(relative(root, beside), text)
+        return text
+      })
+      return {contents: withTexts, loader: 'ts'}
     }),
 })
 

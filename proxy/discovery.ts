@@ -180,6 +180,7 @@ export class Discovery {
       const done = (): void => {
         clearTimeout(timer)
         waiting.delete(done)
+        if (waiting.size === 0 && this.#waiting.get(formation) === waiting) this.#waiting.delete(formation)
         resolve()
       }
       const timer = setTimeout(done, firstWordWaitMsMax)

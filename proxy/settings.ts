@@ -54,9 +54,19 @@ const readWorkers = (env: Environment, role: Role['name']): number => {
   return workers
 }
 
+export type RelaySettings = Pick<Settings, 'host' | 'port' | 'adminPort' | 'logLevel'>
+
+/** Of a relay by itself. Throws as {@link readSettings} does. */
+export const readRelaySettings = (env: Environment): RelaySettings => ({
+  host: env.HOST ?? '127.0.0.1',
+  port: readPort(env, 'PORT'),
+  adminPort: readPort(env, 'PORT_9000'),
+  logLevel: read(env, 'GILLIAM_LOG_LEVEL', 'info'),
+})
+
 /** Throws an error that names the variable when one is not as it must be. */
 export const readSettings = (role: string | undefined, env: Environment): Settings => {
-  if (role !== 'router' && role !== 'proxy') throw new Error('say which: router or proxy')
+  if (role !== 'router' && role !== 'proxy') throw new Error('say which: router, proxy or relay')
   return {
     role,
     host: env.HOST ?? '127.0.0.1',

@@ -21,7 +21,7 @@ export interface TunnelOptions extends TrafficOptions {
 export class Tunnels {
   readonly #options: TunnelOptions
   readonly #open = new Set<ClientConnection>()
-  /** Our own ends of tunnels: who calls us from one of them is ourselves. */
+  /** The ends of our own tunnels: a connection with the same ones is their other side. */
   readonly #ownEnds = new Set<string>()
 
   constructor(options: TunnelOptions) {
@@ -33,8 +33,8 @@ export class Tunnels {
   }
 
   /** Whether the peer of a connection is one of our own tunnels: a loop. */
-  isOwn({peer}: ClientConnection): boolean {
-    return this.#ownEnds.size > 0 && this.#ownEnds.has(`${peer.address}:${peer.port}`)
+  isOwn(client: ClientConnection): boolean {
+    return this.#ownEnds.size > 0 && this.#ownEnds.has(client.ends)
   }
 
   /** Answers a request that came through one of our own tunnels. */
@@ -116,7 +116,7 @@ export class Tunnels {
     }
     const connection = new UpstreamConnection(place, shared, {
       onOpen: () => {
-        own = connection.localPlace
+        own = connection.ends
         this.#ownEnds.add(own)
         const serve = (bytes: Buffer): void => {
           isAdopted = true

@@ -11,6 +11,7 @@ export const variables = {
   GILLIAM_ID_TOKEN: 'OpenID Connect id token of a CI job, for `gilliam login --ci`',
   GILLIAM_JOIN_TOKEN_FILE: 'File that holds an agent’s join token',
   GILLIAM_JOIN: 'How an agent joins: `token` (default), or `role` for an EC2 machine that proves who it is by its role',
+  GILLIAM_PROVER: 'Unix socket that answers with proofs of the machine’s role, for an agent that is kept from its metadata',
   GILLIAM_JOIN_ROLES: 'Roles whose EC2 machines may join the stage: `ACCOUNT/ROLE`, with commas between',
   GILLIAM_EXECUTOR: 'Id of the executor an agent serves',
   GILLIAM_EXECUTOR_HOST: 'Address at which callers reach the executor’s instances; 127.0.0.1 by default',

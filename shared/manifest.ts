@@ -12,6 +12,8 @@ import type {ManifestRoute} from './manifest/routes.ts'
 import {type ServiceValues, serviceOf} from './manifest/service.ts'
 import {type MapValue, type Place, type Problem, readSource, type Value} from './manifest/source.ts'
 
+import {builtinTypes, type Types} from './types/builtin.ts'
+
 export type {Problem} from './manifest/source.ts'
 
 export interface Manifest {
@@ -21,6 +23,12 @@ export interface Manifest {
   /** Build commands in the order of the manifest, each text once. */
   readonly builds: readonly string[]
   readonly routes: readonly ManifestRoute[]
+}
+
+/** How a process is run that does not say it: told by the project's files, which a manifest can not see. */
+export interface RunByDefault {
+  readonly script: string
+  readonly build?: string
 }
 
 export type ParsedManifest = {readonly ok: true; readonly manifest: Manifest} | {readonly ok: false; readonly problems: readonly Problem[]}
@@ -115,7 +123,17 @@ const checkRequires = (root: Value, services: Services, report: Report): void =>
 
 const nameRule = 'a name has lower-case letters, digits and dashes, at most 40, and starts with a letter or one underscore'
 
-const servicesOf = (root: Value, sections: Sections, report: Report): Record<string, ServiceDefinition> => {
+/** The sections, with processes that do not say how they are run as the project's files tell. */
+const completed = (sections: Sections, byDefault: RunByDefault | undefined): Sections => {
+  if (byDefault === undefined || sections.processes === undefined) return sections
+  const complete = (values: ServiceValues): ServiceValues => (saysHow(values) ? values : {...values, ...byDefault})
+  const processes = Object.entries(sections.processes).map(([name, values]) => [name, complete(values)] as const)
+  return {...sections, processes: Object.fromEntries(processes)}
+}
+
+const saysHow = ({script, image, build}: ServiceValues): boolean => script !== undefined || image !== undefined || build !== undefined
+
+const servicesOf = (root: Value, sections: Sections, types: Types, report: Report): Record<string, ServiceDefinition> => {
   const services: Record<string, ServiceDefinition> = {}
   const add = (kind: ServiceKind, values: Readonly<Record<string, ServiceValues>> = {}) => {
     for (const [name, one] of Object.entries(values)) {
@@ -126,7 +144,7 @@ const servicesOf = (root: Value, sections: Sections, report: Report): Record<str
         continue
       }
       if (Object.hasOwn(services, name)) report(placeOf(root, path), `${label}: a process has the same name; rename one`)
-      const service = serviceOf(kind, one, (key, message) =>
+      const service = serviceOf({kind, name, types}, one, (key, message) =>
         report(placeOf(root, key === undefined ? path : [...path, key]), `${label}: ${message}`),
       )
       services[name] = service
@@ -144,17 +162,29 @@ const buildsOf = (sections: Sections): string[] => [
 const isEmpty = (root: Value): boolean =>
   root.kind === 'map' && ![...(root as MapValue).entries.keys()].some(key => key === 'processes' || key === 'auxiliary')
 
-/** Reads a manifest. All problems are returned, in the order of the file; nothing is thrown for any text. */
-export const parseManifest = (text: string): ParsedManifest => {
+/** Whether some process of the manifest leaves it to the project's files how it is run. False for a text with problems: {@link parseManifest} tells them. */
+export const leavesRunToProject = (text: string): boolean => {
+  const source = readSource(text)
+  if (!source.ok) return false
+  const sections = readFields(source.root, manifestKeys, collect([]), 'manifest', freeKeyPrefix)
+  return Object.values(sections?.processes ?? {}).some(values => !saysHow(values))
+}
+
+/**
+ * Reads a manifest. All problems are returned, in the order of the file; nothing is thrown for any text. Processes with none of `script`, `image` and
+ * `build` are run as `byDefault` says; without it, they are problems. `types` are those that auxiliaries may have.
+ */
+export const parseManifest = (text: string, byDefault?: RunByDefault, types: Types = builtinTypes()): ParsedManifest => {
   const source = readSource(text)
   if (!source.ok) return source
   const problems: Problem[] = []
   const reading = collect(problems)
   const {root} = source
-  const sections = readFields(root, manifestKeys, reading, 'manifest', freeKeyPrefix)
+  const read = readFields(root, manifestKeys, reading, 'manifest', freeKeyPrefix)
   if (isEmpty(root)) reading.problem(root.at, 'manifest: defines no service; add one under `processes:`')
-  if (sections === undefined || problems.length > 0) return {ok: false, problems: sorted(problems)}
-  const services = servicesOf(root, sections, reading.problem)
+  if (read === undefined || problems.length > 0) return {ok: false, problems: sorted(problems)}
+  const sections = completed(read, byDefault)
+  const services = servicesOf(root, sections, types, reading.problem)
   checkRequires(root, services, reading.problem)
   if (checkLimits(root, sections.env ?? {}, services, reading.problem)) {
     for (const [name, service] of Object.entries(services)) checkExpressions(root, name, service, reading.problem)

@@ -15,9 +15,14 @@ const imagesOwn = new Set(['PATH', 'HOME', 'LANG'])
 /** Ports of tasks without a fixed one begin here: a task has an address of its own, and an image's user may not bind those below 1,024. */
 const portBase = 20_000
 
-/** Container ports by service port: fixed ones, and others above {@link portBase}, in order. The same whenever they are asked for. */
-export const taskPortsOf = ({ports}: Pick<Assignment, 'ports'>): Record<string, number> =>
-  Object.fromEntries(ports.map(({port, hostPort}, at) => [port, hostPort ?? portBase + at]))
+/**
+ * Container ports by service port: fixed ones, the image’s own for what has a type (its program knows no `$PORT`), and others above {@link portBase}, in
+ * order. The same whenever they are asked for.
+ */
+export const taskPortsOf = ({ports, type, image}: Pick<Assignment, 'ports' | 'type' | 'image'>): Record<string, number> =>
+  Object.fromEntries(
+    ports.map(({port, hostPort}, at) => [port, hostPort ?? (type !== undefined && image !== undefined ? port : portBase + at)]),
+  )
 
 // $1 where the slug is, $2 its digest, $3 the command.
 const unpackAndRun = `set -e; mkdir -p /tmp/gilliam/run; cd /tmp/gilliam
@@ -29,10 +34,10 @@ export interface Source {
   readonly slugUrl?: string
 }
 
-const commandOf = ({image, script, slug}: Assignment, {slugUrl}: Source): string[] | undefined => {
+const commandOf = ({image, script, slug, args}: Assignment, {slugUrl}: Source): string[] | undefined => {
+  if (image !== undefined) return args === undefined ? undefined : [...args]
   if (script === undefined) return undefined
-  if (image === undefined && slug !== undefined && slugUrl !== undefined)
-    return ['/bin/sh', '-c', unpackAndRun, 'gilliam', slugUrl, slug.sha256, script]
+  if (slug !== undefined && slugUrl !== undefined) return ['/bin/sh', '-c', unpackAndRun, 'gilliam', slugUrl, slug.sha256, script]
   return ['/bin/sh', '-c', script]
 }
 

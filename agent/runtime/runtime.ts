@@ -13,6 +13,8 @@ export interface StartSpec {
   readonly bounds: Bounds
   /** Somebody is attached: `argv` is run in place of `command`, and gets pipes, or a terminal, instead of `out.log` and `err.log`; {@link Running.attached} is their other end. */
   readonly attached?: {readonly argv: readonly string[]; readonly terminal?: Terminal}
+  /** Storage that outlives the instance. */
+  readonly volume?: {readonly directory: string; readonly path: string}
 }
 
 /** The near end of what a command reads and writes. */
@@ -79,11 +81,13 @@ export type Found =
 export interface Finder {
   /** What became of the last start in this folder, whoever started it. The folder's name is the instance's key. */
   readonly find: (directory: string) => Promise<Found>
+  /** The instance of this folder is over, and known to be: what is kept of it besides its folder may go. */
+  readonly forget?: (directory: string) => Promise<void>
 }
 
-export interface Runtime extends Finder {
-  /** Starts the command. It outlives the agent. Throws when it can not be started; the caller must have seen that nothing of it runs. */
-  readonly start: (spec: StartSpec) => Promise<Running>
+export interface Runtime<Spec = StartSpec> extends Finder {
+  /** Starts what it is told to. It outlives the agent. Throws when it can not be started; the caller must have seen that nothing of it runs. */
+  readonly start: (spec: Spec) => Promise<Running>
   /** Runs a command where an instance runs. Throws when it can not be started. A runtime without it says so by not having it. */
   readonly exec?: (spec: ExecSpec) => Promise<Execution>
 }

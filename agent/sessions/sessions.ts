@@ -82,11 +82,10 @@ export class Sessions {
       begin: running => {
         if (running.attached === undefined) throw new Error('it runs without anybody attached')
         const signalled = (name: NodeJS.Signals): void => running.signal?.(name)
-        serve(peer, {...running.attached, signal: signalled, ended: running.ended, copy})
-          .then(end => {
-            if (end !== 'ended') this.#options.giveUp(key, 'its client is gone')
-          })
-          .finally(forget)
+        const served = serve(peer, {...running.attached, signal: signalled, ended: running.ended, copy}).then(end => {
+          if (end !== 'ended') this.#options.giveUp(key, 'its client is gone')
+        })
+        void served.catch(error => this.#options.log.error({err: error, instance: key}, 'a run can not be served')).finally(forget)
       },
       fail: reason => void refuse(peer, {code: 125, reason}).finally(forget),
     }

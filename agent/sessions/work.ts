@@ -3,7 +3,7 @@ import type {Readable} from 'node:stream'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {type Ended, type Frame, readSignal, readSize, sessionProtocol} from '#shared/sessions/frames.ts'
 import type {Closed, Peer} from '#shared/sessions/peer.ts'
-import {describeExit, type Exit} from '../instance.ts'
+import type {Exit} from '../instance.ts'
 import type {Attached} from '../runtime/runtime.ts'
 
 /** Children of a command that has ended may hold its output open; it is over when nothing came for so long. */
@@ -51,6 +51,12 @@ const pass = async (work: Work, peer: Peer, name: 'stdout' | 'stderr', stream: R
   stream.destroy()
 }
 
+/** What a code does not say. */
+const whyOf = ({code, oom}: Exit): {reason?: string} => {
+  if (oom) return {reason: 'it ran out of memory'}
+  return code === undefined ? {reason: 'nobody saw how it ended'} : {}
+}
+
 /** Serves a client until the command has ended and all it wrote is sent, or the client is gone, which is then answered. */
 export const serve = async (peer: Peer, work: Work): Promise<'ended' | Closed> => {
   const {isTerminal, note, stdout, stderr} = work
@@ -59,7 +65,7 @@ export const serve = async (peer: Peer, work: Work): Promise<'ended' | Closed> =
   const done = (async (): Promise<'ended'> => {
     await Promise.all([pass(work, peer, 'stdout', stdout), ...(stderr === undefined ? [] : [pass(work, peer, 'stderr', stderr)])])
     const exit = await work.ended
-    await refuse(peer, {code: exit.code ?? 255, ...(exit.code === undefined && {reason: describeExit(exit)})})
+    await refuse(peer, {code: exit.code ?? 255, ...whyOf(exit)})
     return 'ended'
   })()
   const end = await Promise.race([done, peer.closed])

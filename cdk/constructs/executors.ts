@@ -1,5 +1,5 @@
-// Executors on EC2: an Auto Scaling group of machines that install the agent, join, and are drained before they end.
-import {Duration, Stack} from 'aws-cdk-lib'
+// Executors on EC2: an Auto Scaling group of machines that install the agent, join by their role, and are drained before they end.
+import {Duration} from 'aws-cdk-lib'
 import {
   AutoScalingGroup,
   DefaultResult,
@@ -27,7 +27,6 @@ import {Asset} from 'aws-cdk-lib/aws-s3-assets'
 import type {ITopic} from 'aws-cdk-lib/aws-sns'
 import {Construct} from 'constructs'
 import {userData} from '../user-data.ts'
-import type {FirstTokens} from './first-tokens.ts'
 import type {PlatformFunction} from './platform-function.ts'
 
 /** Host ports that instances get; router and proxy reach them, and executors each other. */
@@ -48,7 +47,6 @@ export interface ExecutorsProps {
   readonly spot: boolean
   readonly api: string
   readonly proxy?: string
-  readonly tokens: FirstTokens
   /** The agent's bundle. */
   readonly agentFile: string
   /** Hears of every start and end of a machine. */
@@ -58,10 +56,14 @@ export interface ExecutorsProps {
 export class Executors extends Construct {
   readonly group: AutoScalingGroup
   readonly securityGroup: SecurityGroup
+  /** What its machines prove to be when they join. */
+  readonly role: Role
 
   constructor(scope: Construct, id: string, props: ExecutorsProps) {
     super(scope, id)
-    const {vpc, count, countMax, machines, spot, topic, tokens} = props
+    const {vpc, count, countMax, machines, spot, topic} = props
+    const agent = new Asset(this, 'Agent', {path: props.agentFile})
+    this.role = this.#role(agent)
     this.securityGroup = new SecurityGroup(this, 'Group', {vpc, description: 'executors'})
     this.#allow(this.securityGroup)
     this.group = new AutoScalingGroup(this, 'Machines', {
@@ -70,7 +72,7 @@ export class Executors extends Construct {
       minCapacity: count,
       maxCapacity: countMax,
       mixedInstancesPolicy: {
-        launchTemplate: this.#launchTemplate(props),
+        launchTemplate: this.#launchTemplate(props, agent),
         launchTemplateOverrides: machines.map(machine => ({instanceType: new InstanceType(machine)})),
         instancesDistribution: {
           onDemandPercentageAboveBaseCapacity: spot ? 0 : 100,
@@ -83,7 +85,6 @@ export class Executors extends Construct {
       defaultInstanceWarmup: Duration.minutes(graceMinutes),
       notifications: [{topic}],
     })
-    this.group.node.addDependency(tokens.made)
     this.group.addLifecycleHook('Drain', {
       lifecycleTransition: LifecycleTransition.INSTANCE_TERMINATING,
       heartbeatTimeout: Duration.minutes(drainMinutes),
@@ -109,16 +110,13 @@ export class Executors extends Construct {
     this.securityGroup.addIngressRule(callers, Port.tcpRange(firstPort, lastPort), 'instances')
   }
 
-  #launchTemplate(props: ExecutorsProps): LaunchTemplate {
-    const {stage, api, proxy, tokens, machines} = props
-    const agent = new Asset(this, 'Agent', {path: props.agentFile})
+  #launchTemplate({stage, api, proxy, machines}: ExecutorsProps, agent: Asset): LaunchTemplate {
     const script = UserData.forLinux()
     const {s3BucketName: bucket, s3ObjectKey: key} = agent
-    const joinToken = tokens.nameOf('join')
     const portRange = `${firstPort}-${lastPort}`
-    script.addCommands(...userData({region: Stack.of(this).region, stage, api, proxy, joinToken, agent: {bucket, key}, portRange}))
+    script.addCommands(...userData({stage, api, proxy, agent: {bucket, key}, portRange}))
     return new LaunchTemplate(this, 'Template', {
-      role: this.#role(agent, tokens),
+      role: this.role,
       machineImage: MachineImage.latestAmazonLinux2023({cpuType: AmazonLinuxCpuType.ARM_64}),
       instanceType: new InstanceType(machines[0] ?? 't4g.medium'),
       securityGroup: this.securityGroup,
@@ -134,14 +132,11 @@ export class Executors extends Construct {
     })
   }
 
-  #role(agent: Asset, tokens: FirstTokens): Role {
+  #role(agent: Asset): Role {
     const role = new Role(this, 'Role', {assumedBy: new ServicePrincipal('ec2.amazonaws.com')})
     new Policy(this, 'Policy', {
       roles: [role],
-      statements: [
-        new PolicyStatement({actions: ['ssm:GetParameter'], resources: [tokens.arnOf('join')]}),
-        new PolicyStatement({actions: ['s3:GetObject'], resources: [agent.bucket.arnForObjects(agent.s3ObjectKey)]}),
-      ],
+      statements: [new PolicyStatement({actions: ['s3:GetObject'], resources: [agent.bucket.arnForObjects(agent.s3ObjectKey)]})],
     })
     return role
   }

@@ -4,7 +4,7 @@ import {PolicyStatement} from 'aws-cdk-lib/aws-iam'
 import {Construct} from 'constructs'
 import type {PlatformFunction} from './platform-function.ts'
 
-export type FirstToken = 'admin' | 'join' | 'discovery'
+export type FirstToken = 'admin' | 'discovery'
 
 export interface FirstTokensProps {
   readonly stage: string
@@ -25,7 +25,7 @@ export class FirstTokens extends Construct {
     setup.addStatement(
       new PolicyStatement({
         actions: ['ssm:PutParameter', 'ssm:DeleteParameters'],
-        resources: (['admin', 'join', 'discovery'] as const).map(token => this.arnOf(token)),
+        resources: (['admin', 'discovery'] as const).map(token => this.arnOf(token)),
       }),
     )
     this.made = new CustomResource(this, 'Made', {

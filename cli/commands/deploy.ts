@@ -50,7 +50,7 @@ const create = async (session: Session, client: Client, formation: string): Prom
 }
 
 const packAndUpload = async (session: Session, client: Client, manifest: Manifest): Promise<SlugReference | undefined> => {
-  if (Object.values(manifest.services).every(({script}) => script === undefined)) return undefined
+  if (Object.values(manifest.services).every(({script, bare}) => script === undefined || bare === true)) return undefined
   const [{withSlug}, {upload}] = await Promise.all([import('../pack/pack.ts'), import('../pack/upload.ts')])
   const {say} = session.progress
   const options = {builds: manifest.builds, say, env: session.env, err: session.err, interrupted: session.interrupted}
@@ -82,7 +82,7 @@ const release = async (session: Session, client: Client, manifest: Manifest, opt
 }
 
 const deploy = async (session: Session, options: DeployOptions): Promise<void> => {
-  const manifest = await readManifest(await session.project())
+  const manifest = await readManifest(await session.project(), session.progress.say)
   const scale = scaleOf(options, manifest)
   const client = await session.client()
   const made = await release(session, client, manifest, options)

@@ -2,9 +2,9 @@
 import type {Command} from 'commander'
 import {Ran} from '../exit.ts'
 import {neutralise} from '../safe.ts'
+import type {Session, World} from '../session.ts'
 import {attach} from '../sessions/attach.ts'
 import {commandIn, type TerminalOptions, terminalOf, withTerminal} from '../sessions/terminal.ts'
-import type {Session, World} from '../session.ts'
 import {act, instanceId, type Operands, verb} from '../verb.ts'
 
 /** An agent hears of it at once, or with its next sync: on AWS within 10 s. */

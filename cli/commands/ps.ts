@@ -23,9 +23,10 @@ const item = (instance: Instance, now: number) => ({
   ageMs: Math.max(0, now - instance.createdAt),
 })
 
-const ps = async (session: Session, all: boolean): Promise<void> => {
+const ps = async (session: Session, service: string | undefined, all: boolean): Promise<void> => {
   const formation = await session.formation()
-  const {items} = await (await session.client()).call('listInstances', {params: {formation}, query: all ? {all: 'true'} : {}})
+  const query = {...(service === undefined ? {} : {service}), ...(all ? {all: 'true' as const} : {})}
+  const {items} = await (await session.client()).call('listInstances', {params: {formation}, query})
   const now = session.now()
   const sorted = items.toSorted((a, b) => (a.service === b.service ? a.createdAt - b.createdAt : a.service < b.service ? -1 : 1))
   const rows = sorted.map(instance => [
@@ -44,6 +45,7 @@ const ps = async (session: Session, all: boolean): Promise<void> => {
 
 export const addPs = (program: Command, world: World): void => {
   verb(program, 'ps', 'List instances')
+    .argument('[service]', 'only those of this service')
     .option('-a, --all', 'also those that ended within the last hour')
-    .action(act<{all?: boolean}>(world, (session, _, {all}) => ps(session, all === true)))
+    .action(act<{all?: boolean}>(world, (session, [service], {all}) => ps(session, service, all === true)))
 }

@@ -6,9 +6,9 @@ import {isTerminal} from '#shared/domain/instance.ts'
 import {CommandError, Ran} from '../exit.ts'
 import type {Instance} from '../render.ts'
 import {neutralise} from '../safe.ts'
+import type {Session, World} from '../session.ts'
 import {attach} from '../sessions/attach.ts'
 import {commandIn, type TerminalOptions, terminalOf, withTerminal} from '../sessions/terminal.ts'
-import type {Session, World} from '../session.ts'
 import {act, checkServices, number, type Operands, verb} from '../verb.ts'
 
 interface RunOptions extends TerminalOptions {

@@ -95,7 +95,9 @@ export const attach = async (session: Session, peer: Peer, terminal: Terminal | 
       })
       // What came before the end is still being written.
       void peer.closed.then(({code, reason}) =>
-        output.written().then(() => reject(new CommandError('failed', `The session broke off: ${neutralise(reason) || `code ${code}`}.`)), reject),
+        output
+          .written()
+          .then(() => reject(new CommandError('failed', `The session broke off: ${neutralise(reason) || `code ${code}`}.`)), reject),
       )
     })
   } finally {

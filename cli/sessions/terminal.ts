@@ -16,10 +16,7 @@ export const terminalOf = ({console, inIsTty, outIsTty}: Session, {tty}: Termina
 
 /** Adds the options; what follows the first operand is the command's. */
 export const withTerminal = (command: Command): Command =>
-  command
-    .option('-t, --tty', 'give it a terminal; by default when this is one')
-    .option('-T, --no-tty', 'give it none')
-    .passThroughOptions()
+  command.option('-t, --tty', 'give it a terminal; by default when this is one').option('-T, --no-tty', 'give it none').passThroughOptions()
 
 /** Program and arguments after the first operand; `--` may come before them. */
 export const commandIn = ([, ...rest]: Operands): string[] => {

@@ -30,7 +30,7 @@ export const joinAssignment = (
     ...(user === undefined ? {} : {user}),
     ...(volume === undefined ? {} : {volume}),
     ...(onLost === undefined ? {} : {onLost}),
-    ...(release.slug === undefined ? {} : {slug: release.slug}),
+    ...(release.slug === undefined || service.bare === true ? {} : {slug: release.slug}),
     env: {...release.env, ...service.env},
     ports: assigned.ports,
     // What runs once is over when it ends, and serves nobody.

@@ -2,6 +2,7 @@
 import {type ApiFunction, createFunction, type Frozen} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import {type Executor, executorLeaseMs} from '#shared/domain/executor.ts'
+import {isSilent} from '#shared/domain/lease.ts'
 import type {OutputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
@@ -22,13 +23,23 @@ export interface ExecutorsDeps {
   readonly proofs: ProofDeps
 }
 
+type Presented = Frozen<OutputOf<'getExecutor'>>
+
+/** Its state as people call it: what nobody has heard from is not ready, and what drains is done some time. */
+const stateOf = (executor: Executor, now: number): Presented['state'] => {
+  const {state, instances} = executor
+  if (state === 'lost') return state
+  if (isSilent(executor, now)) return 'disconnected'
+  return state === 'draining' && instances === 0 ? 'drained' : state
+}
+
 /** Only what the API shows: the store’s own fields stay inside. */
-const present = (executor: Executor): Frozen<OutputOf<'getExecutor'>> => {
+const present = (executor: Executor, now: number): Presented => {
   const {id, host, zone, domain, network, tags, labels, runtimes, cpuMilli, memoryMib, pricePerHour, machineType} = executor
-  const {state, cpuMilliUsed, memoryMibUsed, instances, hostPorts, joinedAt, leaseExpiresAt} = executor
+  const {cpuMilliUsed, memoryMibUsed, instances, hostPorts, joinedAt, leaseExpiresAt} = executor
   const size = {cpuMilli, memoryMib, pricePerHour, ...(machineType !== undefined && {machineType})}
   const descriptor = {id, host, zone, domain, network, tags, labels, runtimes, ...size}
-  return {...descriptor, state, cpuMilliUsed, memoryMibUsed, instances, hostPorts, joinedAt, leaseExpiresAt}
+  return {...descriptor, state: stateOf(executor, now), cpuMilliUsed, memoryMibUsed, instances, hostPorts, joinedAt, leaseExpiresAt}
 }
 
 const noExecutor = (id: string): GilliamError => new GilliamError('not_found', `There is no executor “${id}”.`)
@@ -71,9 +82,10 @@ export const createExecutorsFunction = ({store, log, now, logs, timing, secrets,
     {
       ...joinOperations(store, proofs),
       syncExecutor: syncOperation({store, logs, timing, secrets, log, tokenTtlMs: executorTokenTtlMs}),
-      listExecutors: async () => ({items: (await store.executors.list()).map(present)}),
-      getExecutor: async ({params}) => present(await find(store, params.executor)),
-      drainExecutor: async ({params, body}, call) => present(await drain(store.by(call.actor), params.executor, body.undo, call.now)),
+      listExecutors: async (_, call) => ({items: (await store.executors.list()).map(executor => present(executor, call.now))}),
+      getExecutor: async ({params}, call) => present(await find(store, params.executor), call.now),
+      drainExecutor: async ({params, body}, call) =>
+        present(await drain(store.by(call.actor), params.executor, body.undo, call.now), call.now),
       forgetExecutor: ({params}, call) => forget(store.by(call.actor), params.executor, call.now),
     },
   )

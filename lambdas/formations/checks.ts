@@ -45,10 +45,9 @@ const healthFaults = ({health, ports}: ServiceDefinition, path: string): FieldEr
 const serviceFaults = (name: string, service: ServiceDefinition, names: ReadonlySet<string>): FieldError[] => {
   const path = `services.${name}`
   const runs = [service.script, service.image].filter(text => text !== undefined).length
-  const needed = service.kind === 'process' || service.type === undefined
   return [
-    ...(runs > 1 ? [{path, message: 'script or image, not both'}] : []),
-    ...(runs === 0 && needed ? [{path, message: 'needs a script or an image'}] : []),
+    ...(runs > 1 && service.bare !== true ? [{path, message: 'script or image, not both'}] : []),
+    ...(runs === 0 ? [{path, message: 'needs a script or an image'}] : []),
     ...service.requires
       .filter(required => !names.has(required) || required === name)
       .map(required => ({path: `${path}.requires`, message: `“${required}” is not another service of this release`})),

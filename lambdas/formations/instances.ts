@@ -10,6 +10,7 @@ import {GilliamError} from '#shared/errors.ts'
 import {checkExpressions, checkPorts} from './checks.ts'
 import {checkServices, findRelease, noInstance, refusalOf, serviceOf, tryAgain} from './found.ts'
 import {presentInstance} from './present.ts'
+import {withSilence} from './silence.ts'
 
 type Named = 'listInstances' | 'getInstance' | 'spawnInstance' | 'stopInstance'
 /** What a spawn asks for; or a run, with its command. */
@@ -56,6 +57,7 @@ const spawned = (release: Release, body: SpawnBody, now: number): Omit<Instance,
     requirements,
     ...(rank === undefined ? {} : {rank}),
     ports,
+    ...(service.onLost === undefined ? {} : {onLost: service.onLost}),
     restarts: 0,
     createdAt: now,
     updatedAt: now,
@@ -93,9 +95,12 @@ export const instanceOperations = (store: Store, randomId: () => string): Pick<O
       ({service, release}) =>
         (query.service === undefined || service === query.service) && (query.release === undefined || release === Number(query.release)),
     )
-    return {items: items.map(presentInstance)}
+    return {items: (await withSilence(store, items, now)).map(presentInstance)}
   },
-  getInstance: async ({params}) => presentInstance(await findInstance(store, params.formation, params.instance)),
+  getInstance: async ({params}, {now}) => {
+    const [instance] = await withSilence(store, [await findInstance(store, params.formation, params.instance)], now)
+    return presentInstance(instance)
+  },
   spawnInstance: async ({params, body}, {now, actor}) =>
     presentInstance(await place(store.by(actor), randomId, params.formation, body, now)),
   stopInstance: async ({params: {formation, instance}}, {now, actor}) => {

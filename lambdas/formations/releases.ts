@@ -7,9 +7,11 @@ import type {Release, SlugReference} from '#shared/domain/release.ts'
 import {usesOf} from '#shared/domain/secret.ts'
 import type {InputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
+import {builtinTypes} from '#shared/types/builtin.ts'
 import {checkReferences, checkRelease} from './checks.ts'
 import {checkServices, findRelease, refusalOf, releaseNumber, tryAgain} from './found.ts'
 import {presentRelease} from './present.ts'
+import {resolveTypes} from './types.ts'
 
 type Named = 'createRelease' | 'listReleases' | 'getRelease' | 'getEnv' | 'changeEnv'
 type Env = Readonly<Record<string, string>>
@@ -90,11 +92,13 @@ const changeLatest = async (store: Store, formation: string, body: EnvChanges, n
 
 export const releaseOperations = (store: Store, blobs: Slugs['blobs']): Pick<Operations<'formations'>, Named> => ({
   createRelease: async ({params, body}, {now, actor}) => {
-    checkRelease(body.services)
+    const services = await resolveTypes(body.services, async () => builtinTypes())
+    const draft = {...body, services}
+    checkRelease(services)
     await findActive(store, params.formation)
-    await checkSecrets(store, params.formation, body)
+    await checkSecrets(store, params.formation, draft)
     await checkSlug({store, blobs}, body.slug, now)
-    const created = await store.by(actor).releases.create(params.formation, body, now)
+    const created = await store.by(actor).releases.create(params.formation, draft, now)
     if (created.outcome === 'ok') return created.release
     throw refusal(params.formation, created.outcome)
   },

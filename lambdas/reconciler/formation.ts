@@ -37,6 +37,7 @@ const newInstance = (release: Release, service: string, id: string, now: number)
     requirements: definition.requirements,
     ...(definition.rank !== undefined && {rank: definition.rank}),
     ports: definition.ports,
+    ...(definition.onLost !== undefined && {onLost: definition.onLost}),
     restarts: 0,
     createdAt: now,
     updatedAt: now,

@@ -1,7 +1,10 @@
-// Executors whose lease is over: they are lost, and with them what they ran.
+// Executors whose lease is over: what they ran is given up when it is not to be waited for any longer, and with the last of it the executor is lost.
+import type {AssignedInstance} from '#lambdas/store/index.ts'
 import type {Executor} from '#shared/domain/executor.ts'
-import {executorsHalfLost, executorsLost, watchGapMsMax} from '#shared/domain/lease.ts'
+import {executorsHalfLost, executorsSilent, isGivenUp, watchGapMsMax} from '#shared/domain/lease.ts'
 import type {ReconcilerDeps} from './formation.ts'
+
+const formationsOf = (held: readonly AssignedInstance[]): readonly string[] => [...new Set(held.map(each => each.formation))]
 
 /**
  * Gives up all that a lost executor held. Its announcements are out of every reader's sight since it was marked; readers only need to be told. Answers
@@ -9,7 +12,7 @@ import type {ReconcilerDeps} from './formation.ts'
  */
 const giveUp = async ({store, now, log}: ReconcilerDeps, executor: string): Promise<readonly string[]> => {
   const held = await store.executors.assignments(executor)
-  const formations = [...new Set(held.map(each => each.formation))]
+  const formations = formationsOf(held)
   await store.registry.touch(formations)
   for (const {formation, id} of held) {
     const {outcome} = await store.instances.lose(formation, id, `executor ${executor} was lost`, now())
@@ -19,17 +22,38 @@ const giveUp = async ({store, now, log}: ReconcilerDeps, executor: string): Prom
   return formations
 }
 
-/** Marks executors whose lease is over as lost. Answers the formations that lost instances. */
+/** Gives up these only; the executor may still come back with the others. Ends where it has: what is left is its again. */
+const giveUpSome = async (
+  {store, now, log}: ReconcilerDeps,
+  {id: executor, leaseExpiresAt}: Executor,
+  given: readonly AssignedInstance[],
+): Promise<readonly string[]> => {
+  for (const {formation, id} of given) {
+    const reason = `executor ${executor} was not heard from`
+    const {outcome} = await store.instances.lose(formation, id, reason, now(), leaseExpiresAt)
+    if (outcome === 'alive') break
+  }
+  const formations = formationsOf(given)
+  log.warn({executor, instances: given.length, formations}, 'instances of a disconnected executor given up')
+  return formations
+}
+
+/** One executor that is silent. Answers the formations that lost instances. */
+const lose = async (deps: ReconcilerDeps, executor: Executor): Promise<readonly string[]> => {
+  const {store, now} = deps
+  const held = await store.executors.assignments(executor.id)
+  const given = held.filter(each => isGivenUp(each, executor, now()))
+  if (given.length < held.length) return given.length === 0 ? [] : giveUpSome(deps, executor, given)
+  return (await store.executors.markLost(executor.id, now())).outcome === 'ok' ? giveUp(deps, executor.id) : []
+}
+
+/** Gives up what is due, and marks executors that hold nothing any more as lost. Answers the formations that lost instances. */
 export const loseExecutors = async (deps: ReconcilerDeps, executors: readonly Executor[]): Promise<ReadonlySet<string>> => {
   const {store, now} = deps
   const since = await store.watch.tick(now(), watchGapMsMax)
   const formations = new Set<string>()
-  const giveUpAll = async (executor: string): Promise<void> => {
-    for (const formation of await giveUp(deps, executor)) formations.add(formation)
-  }
-  for (const executor of executorsHalfLost(executors)) await giveUpAll(executor)
-  for (const executor of executorsLost(executors, since, now())) {
-    if ((await store.executors.markLost(executor, now())).outcome === 'ok') await giveUpAll(executor)
-  }
+  const add = (some: readonly string[]): void => some.forEach(each => void formations.add(each))
+  for (const executor of executorsHalfLost(executors)) add(await giveUp(deps, executor))
+  for (const executor of executorsSilent(executors, since, now())) add(await lose(deps, executor))
   return formations
 }

@@ -1,5 +1,5 @@
-// The first credentials of a stage, made when it is deployed: tokens for the operator, for agents and for router and proxy, kept where only they can read
-// them. A CloudFormation custom resource: answers at the URL it is given, whatever happens. The tokens never pass through CloudFormation.
+// The first credentials of a stage, made when it is deployed: tokens for the operator and for router and proxy, kept where only they can read them.
+// A CloudFormation custom resource: answers at the URL it is given, whatever happens. The tokens never pass through CloudFormation.
 import type {CloudFormationCustomResourceEvent, CloudFormationCustomResourceResponse} from 'aws-lambda'
 import type {Store} from '#lambdas/store/index.ts'
 import type {Logger} from '#shared/log.ts'
@@ -8,7 +8,6 @@ import type {Scope} from '#shared/scopes.ts'
 /** How long each holds. Deploying with another `tokens` makes new ones; the old ones end by themselves. */
 export const firstTokens = {
   admin: {scope: 'admin', ttlMs: 7 * 86_400_000},
-  join: {scope: 'join', ttlMs: 400 * 86_400_000},
   discovery: {scope: 'discovery', ttlMs: 400 * 86_400_000},
 } as const satisfies Record<string, {readonly scope: Scope; readonly ttlMs: number}>
 

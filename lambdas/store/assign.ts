@@ -12,8 +12,9 @@ import type {AssignedInstance, AssignResult, InstanceStore} from './types.ts'
 const instancesPerTransactionMax = 20
 
 const assignedInstance = (instance: Instance, executor: string): AssignedInstance => {
-  const {formation, service, id, release, resources, ports, run} = instance
-  return {executor, formation, service, id, release, resources, ports, ...(run !== undefined && {run}), stop: false}
+  const {formation, service, id, release, resources, ports, run, onLost} = instance
+  const own = {...(run !== undefined && {run}), ...(onLost !== undefined && {onLost})}
+  return {executor, formation, service, id, release, resources, ports, ...own, stop: false}
 }
 
 const assignWrites = (instance: Instance, executor: string, now: number): Write[] => [

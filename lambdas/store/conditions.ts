@@ -117,6 +117,12 @@ export const executorNotLost: Condition = {
 }
 export const leaseOver = (now: number): Condition => ({text: 'leaseExpiresAt < :now', values: {':now': now}})
 
+/** The executor has not synced since. */
+export const leaseStill = (leaseExpiresAt: number): Condition => ({
+  text: 'leaseExpiresAt = :wasLease',
+  values: {':wasLease': leaseExpiresAt},
+})
+
 /** No instance of the platform is announced under this name. */
 export const notOwned: Condition = {text: 'attribute_not_exists(executor)'}
 

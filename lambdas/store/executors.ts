@@ -1,5 +1,6 @@
 // Executors: what they are and hold (one item), and their lease (another, the only one an idle sync writes).
 import {type Executor, type ExecutorDescriptor, type ExecutorState, executorLeaseMs} from '#shared/domain/executor.ts'
+import {silenceMs} from '#shared/domain/lease.ts'
 import {admissionWrites, joinedWithOf} from './admission.ts'
 import {agentIs, all, credentialIs, executorEmpty, executorIs, executorNotLost, exists, leaseOver, notExists} from './conditions.ts'
 import {touchDiscovery} from './discovery.ts'
@@ -8,11 +9,13 @@ import {domainOf, typed} from './items.ts'
 import {executorPartitions, indexPartitions, keys} from './schema.ts'
 import {ordersOf} from './sessions.ts'
 import {loseInstance} from './stop.ts'
-import {type Change, type Deed, get, type Item, pause, query, type Table, transact, type Write, write} from './table.ts'
+import {type Change, type Deed, get, getMany, type Item, pause, query, type Table, transact, type Write, write} from './table.ts'
 import type {Admission, AssignedInstance, ExecutorStore} from './types.ts'
 
 const joinTriesMax = 5
 const forgetTriesMax = 5
+/** By then all is given up but what is waited for. */
+const forgetAfterMs = 2 * executorLeaseMs
 
 /**
  * `drained`: an operator wants it drained; outlives its being lost. `tokenHash` and `formerTokenHash` name its credentials, `keyHash` the agent that joined,
@@ -176,7 +179,11 @@ const forget =
     for (let tries = 1; tries <= forgetTriesMax; tries++) {
       const seen = await findBoth(table, id)
       if (seen === undefined) return {outcome: 'missing'}
-      if (seen.executor.state !== 'lost') return {outcome: 'alive', executor: seen.executor}
+      if (seen.executor.state !== 'lost') {
+        if (silenceMs(seen.executor, now) <= forgetAfterMs) return {outcome: 'alive', executor: seen.executor}
+        await markLost(table)(id, now)
+        continue
+      }
       await giveUp(table, id, now)
       if ((await transact(table, forgetting(id, seen), deedOf('forget', id, {state: 'lost'}))) === undefined) return {outcome: 'ok'}
       await pause(tries)
@@ -205,10 +212,21 @@ const list = async (table: Table): Promise<Executor[]> => {
   return executors.sort((a, b) => (a.id < b.id ? -1 : 1))
 }
 
+const leases =
+  (table: Table): ExecutorStore['leases'] =>
+  async ids => {
+    const items = await getMany(
+      table,
+      [...new Set(ids)].map(id => keys.lease(id)),
+    )
+    return new Map(items.map(item => [item.id as string, item.leaseExpiresAt as number]))
+  }
+
 export const createExecutorStore = (table: Table): ExecutorStore => ({
   join: join(table),
   get: id => find(table, id),
   list: () => list(table),
+  leases: leases(table),
   draining: async () => (await query(table, indexPartitions.draining, {index: 'gsi1'})).map(item => item.id as string),
   renew: renew(table),
   drain: (id, now) => move(table, id, 'ready', 'draining', now),

@@ -24,14 +24,17 @@ export const usageTaken = (instances: readonly Instance[]) => {
 }
 
 /** Tells the executor's agent that its assignments changed. */
-export const assignmentsMove = (executor: string): Write => ({
+export const assignmentsMove = (executor: string, when: Condition = exists): Write => ({
   update: keys.lease(executor),
   change: {add: {assignmentVersion: 1}},
-  when: exists,
+  when,
 })
 
-/** Frees all that a placed instance holds on `executor`, whose own item (the first) is as `when` says; goes into the transaction that ends it. */
-export const freed = (instance: Instance, executor: string, when: Condition = exists): Write[] => [
+/**
+ * Frees all that a placed instance holds on `executor`, whose own item (the first) is as `when` says, and its lease (the last) as `leaseWhen` does; goes
+ * into the transaction that ends it.
+ */
+export const freed = (instance: Instance, executor: string, when: Condition = exists, leaseWhen: Condition = exists): Write[] => [
   {
     update: keys.executor(executor),
     change: {
@@ -42,5 +45,5 @@ export const freed = (instance: Instance, executor: string, when: Condition = ex
   },
   {delete: keys.assignment(executor, instance.formation, instance.id)},
   {delete: keys.announcement(instance.formation, instance.service, instance.id)},
-  assignmentsMove(executor),
+  assignmentsMove(executor, leaseWhen),
 ]

@@ -5,7 +5,7 @@ import type {Executor, ExecutorDescriptor, ExecutorState} from '#shared/domain/e
 import type {DesiredScale, Formation} from '#shared/domain/formation.ts'
 import type {Instance} from '#shared/domain/instance.ts'
 import type {FormationSnapshot, Route, RoutingTable} from '#shared/domain/registry.ts'
-import type {PortDefinition, Release, Resources} from '#shared/domain/release.ts'
+import type {OnLost, PortDefinition, Release, Resources} from '#shared/domain/release.ts'
 import type {Rollout} from '#shared/domain/rollout.ts'
 import type {RunOrder, SessionOrder} from '#shared/domain/session.ts'
 import type {Traffic} from '#shared/domain/traffic.ts'
@@ -137,12 +137,17 @@ export interface InstanceStore {
   readonly outdate: (formation: string, id: string, reason: string, now: number) => Promise<Not<'ok' | 'conflict'>>
   /** Takes an agent's report: state, address, announcement. An end frees what the instance held. */
   readonly report: (executor: string, report: InstanceReport, now: number) => Promise<ReportOutcome>
-  /** Gives up a placed instance whose executor is lost, and frees what it held. `alive`: the executor is not lost, or not any more. */
+  /**
+   * Gives up a placed instance whose executor is lost, and frees what it held; with `lease`, whose executor's lease still ends then, as it was seen
+   * (readers of the registry are told in the same step).
+   * `alive`: the executor is not lost, or not any more; or it has synced since.
+   */
   readonly lose: (
     formation: string,
     id: string,
     reason: string,
     now: number,
+    lease?: number,
   ) => Promise<Ok<{instance: Instance}> | Not<'missing' | 'ended' | 'alive' | 'conflict'>>
 }
 
@@ -156,6 +161,7 @@ export interface AssignedInstance {
   readonly resources: Resources
   readonly ports: readonly PortDefinition[]
   readonly run?: RunOrder
+  readonly onLost?: OnLost
   /** Its instance is `stopping`. */
   readonly stop: boolean
 }
@@ -181,6 +187,8 @@ export interface ExecutorStore {
   readonly get: (id: string) => Promise<Executor | undefined>
   /** By id. */
   readonly list: () => Promise<readonly Executor[]>
+  /** When the leases of these end or ended, without those that are not there; cheap. */
+  readonly leases: (ids: readonly string[]) => Promise<ReadonlyMap<string, number>>
   /** Ids of those that drain, with one query; may lag a moment behind. */
   readonly draining: () => Promise<readonly string[]>
   /** The one small write of an idle sync: its lease lasts `executorLeaseMs` from now. */
@@ -190,8 +198,8 @@ export interface ExecutorStore {
   /** Only if its lease is over by now. `conflict`: it is not, or it is lost already. From then on no reader sees its announcements. */
   readonly markLost: (id: string, now: number) => Promise<Ok | Not<'missing' | 'conflict'>>
   /**
-   * Forgets one that is lost, and its credential with it; what it still held is given up before. `alive`: it is not lost, or not yet. It may join again,
-   * as a new one.
+   * Forgets one that is lost or was not heard from for two leases, and its credential with it; what it still held is given up before, also what would
+   * be waited for. `alive`: it is not lost, or not yet. It may join again, as a new one.
    */
   readonly forget: (
     id: string,

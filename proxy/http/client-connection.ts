@@ -4,6 +4,7 @@ import type {Socket} from 'node:net'
 import type {Limits} from '../limits.ts'
 import {LF} from './bytes.ts'
 import type {Deadlines, Waiting} from './deadlines.ts'
+import {endsOf} from './ends.ts'
 import {Exchange, type ExchangeHost} from './exchange.ts'
 import {type Fault, fault} from './fields.ts'
 import {requestFraming} from './framing.ts'
@@ -74,6 +75,12 @@ export class ClientConnection implements ExchangeHost, Waiting, TunnelEnd {
   /** Between requests, with nothing received of the next. */
   get isIdle(): boolean {
     return this.#state === 'head' && this.#held === undefined
+  }
+
+  /** Both ends, the peer's first: as {@link UpstreamConnection.ends} has them when it is the peer. */
+  get ends(): string {
+    const {localAddress, localPort} = this.#socket
+    return endsOf(this.peer.address, this.peer.port, localAddress, localPort)
   }
 
   get #idleTimeoutMs(): number {

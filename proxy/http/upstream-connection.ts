@@ -1,11 +1,13 @@
 // One connection to an instance or a host outside: one request at a time, its answer parsed and checked as it arrives. Owns the socket and its state; which
 // requests go here, and what happens to answers, is for others.
+
 import {connect, type LookupFunction, type Socket, type TcpNetConnectOpts} from 'node:net'
 import {ExchangeError, type LateCode} from '../failures.ts'
 import type {Limits} from '../limits.ts'
 import {type BodyReader, readBody} from './body.ts'
 import {LF} from './bytes.ts'
 import type {Deadlines, Waiting} from './deadlines.ts'
+import {endsOf} from './ends.ts'
 import {type Fault, fault} from './fields.ts'
 import {type Asked, type ResponseFraming, responseFraming} from './framing.ts'
 import {isFault, parseResponseHead, type ResponseHead} from './head.ts'
@@ -125,9 +127,10 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
     return this.#state === 'idle' && !this.#socket.destroyed
   }
 
-  /** The address and port of our end, as `host:port`. */
-  get localPlace(): string {
-    return `${this.#socket.localAddress?.replace(/^::ffff:/, '')}:${this.#socket.localPort}`
+  /** Both ends, ours first. */
+  get ends(): string {
+    const {localAddress, localPort, remoteAddress, remotePort} = this.#socket
+    return endsOf(localAddress, localPort, remoteAddress, remotePort)
   }
 
   /** Something must happen in the next `ms`, or the connection fails with the timeout of that name. */

@@ -69,7 +69,7 @@ const createSource = (role: Settings['role'], directory: Directory, crew: Crew, 
     metrics: async () => {
       const workers = await refreshed()
       const live = workers.filter(({isGone}) => !isGone).map(({report}) => report.metrics)
-      return totals.sum(await own.registry.metrics(), live)
+      return totals.sum(await own.registry.metrics(), live, now())
     },
     table: async () => {
       const upstreams = mergeUpstreams((await refreshed()).map(({report}) => report.upstreams))

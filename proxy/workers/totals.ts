@@ -1,5 +1,6 @@
 // Adds up what the workers of one router or proxy count, in the text format of Prometheus. What a worker that is gone has counted stays counted: a sum
 // that falls would read as a restart, and all of it as new.
+import {forgetAfterMs} from '../series.ts'
 
 interface Family {
   readonly head: readonly string[]
@@ -51,18 +52,36 @@ const print = (families: Families): string =>
 
 export class Totals {
   readonly #gone: Families = new Map()
+  /** When each series of those that are gone was last told by one that is there, in milliseconds since the epoch. */
+  readonly #toldAt = new Map<string, number>()
 
   /** A worker is gone; `metrics` is what it told last. */
   retire(metrics: string): void {
     add(this.#gone, parse(metrics), (_, {type}) => type !== 'gauge')
   }
 
+  /** Workers forget a series that nobody asks for (series.ts); so do we, or the instances of years would be told for ever. */
+  #forget(live: readonly Families[], now: number): void {
+    const told = new Set(live.flatMap(families => [...families.values()].flatMap(({samples}) => [...samples.keys()])))
+    for (const {samples} of this.#gone.values()) {
+      for (const key of samples.keys()) {
+        if (told.has(key) || !this.#toldAt.has(key)) this.#toldAt.set(key, now)
+        else if (now - (this.#toldAt.get(key) ?? now) > forgetAfterMs) {
+          samples.delete(key)
+          this.#toldAt.delete(key)
+        }
+      }
+    }
+  }
+
   /** The primary's own metrics and those of the workers there are, with what those that are gone have counted. */
-  sum(own: string, workers: readonly string[]): string {
+  sum(own: string, workers: readonly string[], now: number): string {
     const sum: Families = new Map()
+    const live = workers.map(parse)
     add(sum, parse(own), () => true)
+    this.#forget(live, now)
     add(sum, this.#gone, () => true)
-    for (const metrics of workers) add(sum, parse(metrics), name => !ofTheTable.has(name))
+    for (const families of live) add(sum, families, name => !ofTheTable.has(name))
     return `${print(sum)}\n`
   }
 }

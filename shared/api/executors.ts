@@ -73,7 +73,9 @@ export const Joined = z.strictObject({executor: ExecutorName, token: z.string(),
 export const Executor = z
   .strictObject({
     ...JoinExecutor.shape,
-    state: z.enum(['ready', 'draining', 'lost']),
+    state: z
+      .enum(['ready', 'draining', 'drained', 'disconnected', 'lost'])
+      .describe('`disconnected`: not heard from for a lease, and not given up; `drained`: draining, and nothing is left on it'),
     cpuMilliUsed: z.int(),
     memoryMibUsed: z.int(),
     instances: z.int(),

@@ -13,6 +13,7 @@ import {
   Resources,
   RunOptions,
   ServiceName,
+  Sha256,
   Slug,
 } from './fields.ts'
 
@@ -27,6 +28,12 @@ export const ServiceDefinition = z
       .record(EnvName, z.string().max(1_024))
       .optional()
       .describe('variables that services which require this one get; `{host}` and `{port}` stand for its address'),
+    parameters: z.record(z.string().max(64), z.string().max(1_024)).optional().describe('what an auxiliary’s type lets one choose'),
+    origin: z
+      .strictObject({from: z.string().max(1_024), sha256: Sha256})
+      .optional()
+      .describe('where the type was from that says how it is run; a service that says so itself has none'),
+    bare: z.boolean().optional().describe('instances get no slug'),
     ports: z.array(PortDefinition).max(16),
     env: Env,
     scale: z.int().min(0).max(desiredInstancesMax),

@@ -1,7 +1,39 @@
-// The backing services Gilliam knows by type, and the port callers use when a manifest names none. How each is run is the agent's business. Pure.
+// What a type of backing service is, once its file is read: how an instance of it is run, and what those who require it are told. Pure data.
+import type {HealthCheck, PortDefinition} from './release.ts'
 
-export const auxiliaryPorts = {redis: 6_379, etcd: 2_379} as const satisfies Readonly<Record<string, number>>
+/** Something a manifest may choose. Its value reaches the command as an environment variable, and nowhere else but whole arguments of an image. */
+export interface TypeParameter {
+  readonly about: string
+  readonly variable: string
+  /** Without one a manifest must give a value. */
+  readonly default?: string
+  /** Whole values that are accepted, in RE2’s syntax. */
+  readonly pattern: string
+}
 
-export type AuxiliaryType = keyof typeof auxiliaryPorts
+export interface AuxiliaryType {
+  readonly type: string
+  readonly about: string
+  readonly image?: string
+  /** Of the image. `{name}` as a part stands for a parameter. */
+  readonly args?: readonly string[]
+  /** Shell command of the process runtime. */
+  readonly script?: string
+  readonly program?: {readonly name: string; readonly install: string}
+  readonly ports: readonly PortDefinition[]
+  readonly health?: HealthCheck
+  /** Where its data is in a container. `unasked`: it has a volume unless a manifest says otherwise. */
+  readonly volume?: {readonly path: string; readonly unasked: boolean}
+  readonly parameters: Readonly<Record<string, TypeParameter>>
+  /** By the end of a variable’s name: `URL` becomes `CACHE_URL` for `_cache`. */
+  readonly injects: Readonly<Record<string, string>>
+}
 
-export const isAuxiliaryType = (type: string): type is AuxiliaryType => Object.hasOwn(auxiliaryPorts, type)
+/** Where a release has a type from, and the digest of its file. */
+export interface TypeOrigin {
+  readonly from: string
+  readonly sha256: string
+}
+
+/** What a type’s variables begin with for one service: `_cache` → `CACHE`, `user-db` → `USER_DB`. */
+export const prefixOf = (service: string): string => service.replace(/^_/, '').replaceAll('-', '_').toUpperCase()

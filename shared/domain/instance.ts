@@ -1,5 +1,5 @@
 // One running copy of a service: its states and how they may follow each other. Pure data.
-import type {PlacementRules, PortDefinition, Resources, RuntimeName} from './release.ts'
+import type {OnLost, PlacementRules, PortDefinition, Resources, RuntimeName} from './release.ts'
 import type {RunOrder} from './session.ts'
 
 /** Which state may follow which. Everything that changes an instance's state asks this table. */
@@ -57,6 +57,8 @@ export interface Instance extends PlacementRules {
   readonly run?: RunOrder
   /** The service's ports, with what `spawn -p` added or fixed. */
   readonly ports: readonly PortDefinition[]
+  /** What becomes of it when its executor is not heard from; `onLostDefault` when absent. */
+  readonly onLost?: OnLost
   /** Written once, by the scheduler. */
   readonly executor?: string
   readonly address?: InstanceAddress

@@ -1,4 +1,5 @@
 // Releases and the services they define: what was deployed, never changed afterwards. Pure data.
+import type {TypeOrigin} from './auxiliary.ts'
 
 /** What one instance reserves on its executor. */
 export interface Resources {
@@ -59,6 +60,10 @@ export interface OnLost {
   readonly afterMs: number
 }
 
+/** A silence shorter than a lease says nothing. */
+export const onLostAfterMsMin = 45_000
+export const onLostDefault: OnLost = {action: 'replace', afterMs: onLostAfterMsMin}
+
 /** Where an instance may run (all requirements hold) and where it should (highest rank first). CEL texts. */
 export interface PlacementRules {
   readonly requirements: readonly string[]
@@ -93,6 +98,12 @@ export interface ServiceDefinition extends PlacementRules {
   /** Variables that services which require this one get; `{host}`, `{port}` and parameters stand for their values. */
   readonly injects?: Readonly<Record<string, string>>
   readonly onLost?: OnLost
+  /** What was chosen of its type. */
+  readonly parameters?: Readonly<Record<string, string>>
+  /** Where the type was from that says how it is run. */
+  readonly origin?: TypeOrigin
+  /** It needs nothing of the project: instances get no slug. */
+  readonly bare?: boolean
   readonly ports: readonly PortDefinition[]
   readonly env: Readonly<Record<string, string>>
   /** Instances wanted when it is first deployed. */

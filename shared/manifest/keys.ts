@@ -1,11 +1,13 @@
 // Every key a manifest may have, as tables: meaning and reader. docs/manifest.md is tested against them. How values become a release is in service.ts.
 import {isName, isServiceName} from '#shared/domain/names.ts'
-import {flag, group, list, quantity, record, text, textThat, variables, wholeNumber} from './reading.ts'
+import {flag, group, list, quantity, type Read, record, text, textThat, variable, variables, wholeNumber} from './reading.ts'
 import {readRoutes} from './routes.ts'
-import {parseCpu, parseDuration, parseMemory, parsePort} from './units.ts'
+import {parseCpu, parseDuration, parseMemory, parseOnLost, parsePort} from './units.ts'
 
-const duration = quantity(parseDuration, 'a duration with its unit (`500ms`, `10s`, `5m`, `1h`)')
-const name = 'lower-case letters, digits and dashes, at most 40, starting with a letter'
+export const duration = quantity(parseDuration, 'a duration with its unit (`500ms`, `10s`, `5m`, `1h`)')
+export const name = 'lower-case letters, digits and dashes, at most 40, starting with a letter'
+
+export const portList = list(quantity(parsePort, "a port from 1 to 65535 (`80`), or `'8080:80'` for a fixed host port"))
 
 export const healthKeys = {
   http: {about: 'path asked with GET; healthy on 2xx and 3xx', read: text},
@@ -15,6 +17,12 @@ export const healthKeys = {
   timeout: {about: 'time one check may take', read: duration},
   start_timeout: {about: 'an instance not healthy for the first time within this has failed', read: duration},
 } as const
+
+const volumePath = textThat(given => /^\/[A-Za-z0-9_./-]{1,255}$/.test(given), 'an absolute path (`/data`)')
+const volumeKeys = {path: {about: 'where a container finds it; a process finds it in `$VOLUME`', read: volumePath}} as const
+/** `true`, `false`, or where. */
+const volume: Read<boolean | {readonly path?: string}> = (value, reading, what) =>
+  value.kind === 'map' ? group(volumeKeys)(value, reading, what) : flag(value, reading, what)
 
 export const resourceKeys = {
   cpu: {about: 'cores reserved on the executor', read: quantity(parseCpu, 'a number of cores (`0.5`, `2`) or thousandths (`250m`)')},
@@ -30,7 +38,7 @@ const shared = {
   build: {about: 'shell command run once per deploy, in a copy of the project, before it is packed', read: text},
   ports: {
     about: 'ports callers use; `HOST:SERVICE` fixes the port on the executor',
-    read: list(quantity(parsePort, "a port from 1 to 65535 (`80`), or `'8080:80'` for a fixed host port")),
+    read: portList,
   },
   env: {about: 'environment variables', read: variables},
   scale: {about: 'instances at the first deploy', read: wholeNumber},
@@ -42,12 +50,21 @@ const shared = {
     about: 'services of this manifest that this one calls',
     read: list(textThat(isServiceName, `the name of a service: ${name}`)),
   },
+  on_lost: {
+    about: 'what becomes of an instance whose executor is not heard from',
+    read: quantity(parseOnLost, '`keep`, `replace after TIME` or `stop after TIME`, with a time from `45s` to `24h`'),
+  },
   stop_grace: {about: 'time between SIGTERM and SIGKILL', read: duration},
 } as const
 
 export const processKeys = shared
 export const auxiliaryKeys = {
-  type: {about: 'a backing service Gilliam knows: `redis`, `etcd`', read: text},
+  type: {about: 'a type of backing service: `redis`, `etcd`, `postgres`, `memcached`, `nats`, or one of your own', read: text},
+  parameters: {about: 'what its type lets you choose', read: record(variable)},
+  volume: {
+    about: 'storage that outlives instances and stays with its executor: `true`, `false`, or `{path: …}` for an image',
+    read: volume,
+  },
   ...shared,
 } as const
 

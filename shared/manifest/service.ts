@@ -1,7 +1,8 @@
 // One service of a manifest as the release's definition of it: defaults filled in, and rules that concern several keys at once.
-import {auxiliaryPorts, isAuxiliaryType} from '#shared/domain/auxiliary.ts'
 import {closest} from '#shared/domain/closest.ts'
 import {healthDefault, resourcesDefault, type ServiceDefinition, type ServiceKind, stopGraceMsDefault} from '#shared/domain/release.ts'
+import type {Types} from '../types/builtin.ts'
+import {applyType, needsType} from '../types/resolve.ts'
 import type {auxiliaryKeys, healthKeys} from './keys.ts'
 import type {FieldValues} from './reading.ts'
 
@@ -10,27 +11,26 @@ export type ServiceValues = FieldValues<typeof auxiliaryKeys>
 /** Says what is wrong; `key` is where, the service itself without one. */
 export type Complain = (key: string | undefined, message: string) => void
 
-const checkSource = (kind: ServiceKind, values: ServiceValues, complain: Complain): void => {
+const checkSource = (kind: ServiceKind, values: ServiceValues, types: Types, complain: Complain): void => {
   const {type, script, image, build} = values
   if (script !== undefined && image !== undefined) complain('image', 'has both `script` and `image`; keep one')
   if (build !== undefined && script === undefined) complain('build', 'has `build` but no `script`; only projects that are packed are built')
-  if (script !== undefined || image !== undefined) return
+  if (script !== undefined || image !== undefined) {
+    if (values.parameters !== undefined) complain('parameters', 'are its type’s, which is a mere label beside `script` or `image`')
+    if (values.volume === true) complain('volume', 'needs a `path` here (`{path: /data}`): `true` takes that of a type')
+    return
+  }
   if (kind === 'process') complain(undefined, 'needs `script` (a command) or `image` (a container image)')
-  else checkType(type, complain)
+  else checkType(type, types, complain)
 }
 
-const checkType = (type: string | undefined, complain: Complain): void => {
-  const types = Object.keys(auxiliaryPorts)
-  if (type === undefined) complain(undefined, `needs \`type\` (${types.join(', ')}), \`script\` or \`image\``)
-  if (type === undefined || isAuxiliaryType(type)) return
-  const near = closest(type, types)
-  const known = near === undefined ? `known are ${types.join(', ')}` : `did you mean “${near}”?`
+const checkType = (type: string | undefined, types: Types, complain: Complain): void => {
+  const names = [...types.keys()]
+  if (type === undefined) complain(undefined, `needs \`type\` (${names.join(', ')}), \`script\` or \`image\``)
+  if (type === undefined || types.has(type)) return
+  const near = closest(type, names)
+  const known = near === undefined ? `known are ${names.join(', ')}` : `did you mean “${near}”?`
   complain('type', `has the unknown type “${type}”; ${known} (or say how it runs with \`script\` or \`image\`)`)
-}
-
-const portsOf = ({ports, type, script, image}: ServiceValues): ServiceDefinition['ports'] => {
-  if (ports !== undefined) return ports
-  return type !== undefined && isAuxiliaryType(type) && script === undefined && image === undefined ? [{port: auxiliaryPorts[type]}] : []
 }
 
 const checkPorts = (ports: ServiceDefinition['ports'], complain: Complain): void => {
@@ -58,21 +58,51 @@ const healthOf = (
   }
 }
 
-/** The definition of a service; what does not fit together goes to `complain`. */
-export const serviceOf = (kind: ServiceKind, values: ServiceValues, complain: Complain): ServiceDefinition => {
-  checkSource(kind, values, complain)
-  const ports = portsOf(values)
+const volumeOf = ({volume}: ServiceValues, complain: Complain): ServiceDefinition['volume'] => {
+  if (typeof volume !== 'object') return undefined
+  if (volume.path === undefined) complain('volume', 'needs a `path`')
+  return {path: volume.path ?? '/'}
+}
+
+const withType = (
+  name: string,
+  definition: ServiceDefinition,
+  values: ServiceValues,
+  types: Types,
+  complain: Complain,
+): ServiceDefinition => {
+  const found = needsType(definition) ? types.get(definition.type ?? '') : undefined
+  if (found === undefined) return definition
+  const volume = typeof values.volume === 'boolean' ? {volume: values.volume} : {}
+  const resolved = applyType(name, definition, {...found, ...volume})
+  if (resolved.ok) return resolved.definition
+  for (const {path, message} of resolved.faults) complain(path[0], message)
+  return definition
+}
+
+/** The definition of a service, its type applied; what does not fit together goes to `complain`. */
+export const serviceOf = (
+  {kind, name, types}: {readonly kind: ServiceKind; readonly name: string; readonly types: Types},
+  values: ServiceValues,
+  complain: Complain,
+): ServiceDefinition => {
+  checkSource(kind, values, types, complain)
+  const ports = values.ports ?? []
   checkPorts(ports, complain)
-  const {type, script, image, rank, health} = values
-  return {
+  const {type, script, image, rank, health, parameters} = values
+  const volume = volumeOf(values, complain)
+  const typePorts = type === undefined || script !== undefined || image !== undefined ? [] : (types.get(type)?.type.ports ?? [])
+  const definition: ServiceDefinition = {
     kind,
     ...(type === undefined ? {} : {type}),
     ...(script === undefined ? {} : {script}),
     ...(image === undefined ? {} : {image}),
+    ...(parameters === undefined ? {} : {parameters}),
+    ...(volume === undefined ? {} : {volume}),
     ports,
     env: values.env ?? {},
     scale: values.scale ?? 1,
-    ...(health === undefined ? {} : {health: healthOf(health, ports, complain)}),
+    ...(health === undefined ? {} : {health: healthOf(health, ports.length > 0 ? ports : typePorts, complain)}),
     resources: {
       cpuMilli: values.resources?.cpu ?? resourcesDefault.cpuMilli,
       memoryMib: values.resources?.memory ?? resourcesDefault.memoryMib,
@@ -80,6 +110,8 @@ export const serviceOf = (kind: ServiceKind, values: ServiceValues, complain: Co
     requirements: values.requirements ?? [],
     ...(rank === undefined ? {} : {rank}),
     requires: values.requires ?? [],
+    ...(values.on_lost === undefined ? {} : {onLost: values.on_lost}),
     stopGraceMs: values.stop_grace ?? stopGraceMsDefault,
   }
+  return withType(name, definition, values, types, complain)
 }

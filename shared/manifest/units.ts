@@ -1,5 +1,5 @@
 // Quantities as people write them in a manifest or on the command line: durations, memory, cpu, ports. Pure; undefined means “not such a quantity”.
-import type {PortDefinition} from '#shared/domain/release.ts'
+import {type OnLost, onLostAfterMsMin, onLostDefault, type PortDefinition} from '#shared/domain/release.ts'
 
 const durationUnits = {ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000} as const
 
@@ -8,6 +8,19 @@ export const parseDuration = (text: string): number | undefined => {
   const match = /^(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|d)$/.exec(text)
   if (match === null) return undefined
   return Math.round(Number(match[1]) * durationUnits[match[2] as keyof typeof durationUnits])
+}
+
+/** Longest that an instance is waited for, in milliseconds. */
+const onLostAfterMsMax = 86_400_000
+
+/** `keep`, `replace`, `replace after 2m`, `stop after 5m`; times from 45 s to 24 h. */
+export const parseOnLost = (text: string): OnLost | undefined => {
+  if (text === 'keep') return {action: 'keep', afterMs: 0}
+  if (text === 'replace') return onLostDefault
+  const match = /^(replace|stop) +after +(\S+)$/.exec(text)
+  const afterMs = parseDuration(match?.[2] ?? '')
+  if (afterMs === undefined || afterMs < onLostAfterMsMin || afterMs > onLostAfterMsMax) return undefined
+  return {action: match?.[1] === 'stop' ? 'stop' : 'replace', afterMs}
 }
 
 const memoryUnits = {K: 1e3, M: 1e6, G: 1e9, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30} as const

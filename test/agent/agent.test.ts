@@ -106,7 +106,7 @@ describe('agent', {concurrency: 3}, () => {
     )
     assert.match(
       (await here.plane.reported('l1', report => report.state === 'failed')).reason ?? '',
-      /unknown type mystery: this executor knows redis, etcd/,
+      /neither script nor image, and agents know no types/,
     )
     assert.match((await here.plane.reported('l2', report => report.state === 'failed')).reason ?? '', /docker/)
     const retried = await here.plane.reported('l3', report => report.reason !== undefined)

@@ -218,14 +218,14 @@ describe('a Fargate executor', {concurrency: true}, () => {
     const {plane, ecs, start, taskOf} = await stage(t, {stackImage: 'stack:1', spot: true})
     await start()
     const slug = {sha256: 'a'.repeat(64), bytes: 10}
-    plane.assign(image('a', {image: undefined, script: 'node users.js', slug}), image('b', {script: 'exec users --fast'}))
+    plane.assign(image('a', {image: undefined, script: 'node users.js', slug}), image('b', {script: 'exec users', args: ['--fast']}))
     const {input} = await taskOf('a')
     const command = input.overrides?.containerOverrides?.[0]?.command ?? []
     assert.deepEqual(command.slice(-3), [`${plane.url}/blobs/${slug.sha256}`, slug.sha256, 'node users.js'])
     assert.match(command[2] ?? '', /sha256sum -c/)
     assert.deepEqual([input.launchType, input.capacityProviderStrategy?.[0]?.capacityProvider], [undefined, 'FARGATE_SPOT'])
     const other = (await taskOf('b')).input.overrides?.containerOverrides?.[0]?.command
-    assert.deepEqual(other, ['/bin/sh', '-c', 'exec users --fast'])
+    assert.deepEqual(other, ['--fast'], 'an image is run by its own entry point, whatever runs it as a process')
     assert.deepEqual([...ecs.definitions.values()].map(each => each.containerDefinitions?.[0]?.image).sort(), [
       'registry.test/users@sha256:1',
       'stack:1',

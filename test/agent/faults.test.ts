@@ -111,6 +111,65 @@ describe('agent faults', {concurrency: 3}, () => {
     assert.equal(new Set(ports()).size, 1)
   })
 
+  it('what must stop does so while it is cut off, also under the next agent, and starts again with the control plane', async t => {
+    const here = await machine(t)
+    const onLost = {action: 'stop', afterMs: 1_500} as const
+    here.plane.assign(assignment('s1', {onLost, script: 'trap "" TERM; while :; do sleep 0.1; done', stopGraceMs: 500}), assignment('s2'))
+    await here.start()
+    for (const id of ['s1', 's2']) await here.plane.reported(id, report => report.state === 'running')
+    here.plane.broken = 503
+    assert.ok(processesOf('s1').length > 0)
+    await until(() => processesOf('s1').length === 0, here.output)
+    assert.ok(processesOf('s2').length > 0, 'others go on')
+    await here.end('SIGKILL')
+    const restarted = here.start()
+    await until(() => here.output().split('sync failed').length > 4, here.output)
+    assert.deepEqual(processesOf('s1'), [])
+    here.plane.broken = undefined
+    await restarted
+    await here.plane.reported('s1', report => report.state === 'running')
+    await until(() => processesOf('s1').length > 0)
+  })
+
+  it('an agent that was dead for too long stops what must stop before anything else', async t => {
+    const here = await machine(t)
+    here.plane.assign(assignment('d1', {onLost: {action: 'stop', afterMs: 8_000}}))
+    await here.start()
+    await here.plane.reported('d1', report => report.state === 'running')
+    const state = () => JSON.parse(readFileSync(`${here.home}/state.json`, 'utf8')) as {heardAt?: number}
+    await until(() => state().heardAt !== undefined)
+    await here.end('SIGKILL')
+    writeFileSync(`${here.home}/state.json`, JSON.stringify({...state(), heardAt: (state().heardAt ?? 0) - 8_000}))
+    here.plane.broken = 503
+    assert.ok(processesOf('d1').length > 0, 'nobody was there to stop it')
+    const restarted = here.start()
+    await until(() => processesOf('d1').length === 0, here.output)
+    here.plane.broken = undefined
+    await restarted
+    await until(() => processesOf('d1').length > 0, here.output)
+  })
+
+  it('after a reboot with no control plane only what is kept starts; the rest follows its word', async t => {
+    const here = await machine(t)
+    here.plane.assign(assignment('r1'), assignment('r2', {onLost: {action: 'keep', afterMs: 0}}), assignment('r3'))
+    await here.start()
+    for (const id of ['r1', 'r2', 'r3']) await here.plane.reported(id, report => report.state === 'running')
+    await here.end('SIGKILL')
+    for (const id of ['r1', 'r2', 'r3']) for (const pid of processesOf(id)) process.kill(pid, 'SIGKILL')
+    const state = `${here.home}/state.json`
+    writeFileSync(state, readFileSync(state, 'utf8').replace(/"bootId":"[^"]*"/, '"bootId":"another"'))
+    here.plane.broken = 503
+    const restarted = here.start()
+    await until(() => processesOf('r2').length > 0, here.output)
+    await until(() => here.output().split('sync failed').length > 3, here.output)
+    assert.deepEqual([processesOf('r1'), processesOf('r3')], [[], []])
+    here.plane.assign(assignment('r1'), assignment('r2', {onLost: {action: 'keep', afterMs: 0}}))
+    here.plane.broken = undefined
+    await restarted
+    await until(() => processesOf('r1').length > 0, here.output)
+    assert.deepEqual(processesOf('r3'), [], 'it was given up meanwhile')
+  })
+
   it('without a control plane everything keeps running, also over a restart of the agent; reports come when it is back', async t => {
     const here = await machine(t)
     here.plane.assign(

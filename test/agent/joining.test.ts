@@ -32,6 +32,7 @@ const start = async (t: TestContext) => {
       ...(how === undefined ? {} : {join: how}),
       onJoined: () => undefined,
       onTaken: () => undefined,
+      onLost: () => undefined,
       onUnsaved: error => void unsaved.push(error),
     })
   const saved = () => JSON.parse(readFileSync(credentialFile, 'utf8')) as unknown
@@ -140,6 +141,7 @@ describe('an agent that joins by its machine’s role', () => {
     assert.deepEqual(await joinOf({GILLIAM_JOIN: 'token', GILLIAM_JOIN_TOKEN_FILE: '/t'}), {tokenFile: '/t'})
     assert.deepEqual(await joinOf({GILLIAM_JOIN_TOKEN_FILE: '/t'}), {tokenFile: '/t'})
     assert.equal(await joinOf({}), undefined)
+    assert.deepEqual(await joinOf({GILLIAM_JOIN: 'role', GILLIAM_PROVER: '/run/p'}), {prover: '/run/p'})
     await assert.rejects(joinOf({GILLIAM_JOIN: 'magic'}), /GILLIAM_JOIN must be token or role, not “magic”/)
   })
 })

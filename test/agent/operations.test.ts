@@ -10,11 +10,12 @@ import {assignment} from './fixtures.ts'
 
 type Record = instance.InstanceRecord
 
-const view = (records: Record[], desired: Assignment[], suspending = false): View => ({
+const view = (records: Record[], desired: Assignment[], suspending = false, heardAt: number | undefined = 0): View => ({
   desired: new Map(desired.map(it => [instance.keyOf(it), it])),
   actual: new Map(records.map(it => [it.key, it])),
   host: '127.0.0.1',
   suspending,
+  heardAt,
 })
 const kinds = (given: View, now: number): string[] =>
   decide(given, now)
@@ -24,6 +25,12 @@ const served = assignment('a', {ports: [{port: 80}]})
 const up = (of = served, now = 0): Record =>
   instance.launched({...instance.launching(instance.accepted(of, now)), ports: {80: 20_000}}, now)
 const announced = instance.becameHealthy(up(), 0)
+
+test('an end for want of memory is told as such, with what it may take', () => {
+  const oom = {code: 137, oom: true} as const
+  assert.equal(instance.describeExit(oom, 64), 'out of memory (64 MiB): exit code 137 (signal 9)')
+  assert.equal(instance.describeExit({oom: true}, 64), 'out of memory (64 MiB): ended, nobody saw how')
+})
 
 test('a new assignment is accepted, then launched', () => {
   assert.deepEqual(kinds(view([], [served]), 0), ['accept'])
@@ -113,7 +120,7 @@ class World {
   settle(): void {
     for (let rounds = 0; ; rounds++) {
       if (rounds > 50) this.violations.push('decides for ever')
-      const {operations} = decide({desired: this.heard, actual: this.records, host: 'h', suspending: false}, this.now)
+      const {operations} = decide({desired: this.heard, actual: this.records, host: 'h', suspending: false, heardAt: this.now}, this.now)
       const steps = operations.filter(({kind}) => kind !== 'report' && kind !== 'cancel')
       if (steps.length === 0 || rounds > 50) break
       for (const step of steps) this.apply(step)

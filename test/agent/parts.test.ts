@@ -5,9 +5,9 @@ import {createServer as createHttpServer} from 'node:http'
 import {type AddressInfo, createServer} from 'node:net'
 import {join} from 'node:path'
 import {type TestContext, test} from 'node:test'
-import {builtinTypes, commandOf, portsOf} from '#agent/auxiliary.ts'
 import {healthCheckOf} from '#agent/checks.ts'
 import {endedFoldersMax, trimFolders} from '#agent/cleanup.ts'
+import {commandOf} from '#agent/command.ts'
 import {environmentOf} from '#agent/environment.ts'
 import {carryOut, watchHealth} from '#agent/health.ts'
 import {accepted} from '#agent/instance.ts'
@@ -57,26 +57,21 @@ test('without a proxy and without ports there are no such variables', () => {
   )
 })
 
-test('built-in types run where their program is, else say what to install', () => {
-  const redis = assignment('r', {kind: 'auxiliary', type: 'redis', script: undefined})
+test('a script runs where its program is, else says what to install', () => {
+  const program = {name: 'redis-server', install: 'Debian: apt-get install redis-server'}
+  const redis = assignment('r', {kind: 'auxiliary', type: 'redis', script: 'exec redis-server', image: 'redis', program})
   assert.deepEqual(
-    commandOf(redis, () => true),
-    {command: builtinTypes.redis?.command},
+    commandOf(redis, name => name === 'redis-server'),
+    {command: 'exec redis-server'},
   )
   assert.deepEqual(
     commandOf(redis, () => false),
-    {
-      refused: 'redis-server is not installed on this executor: install it (Debian: apt-get install redis-server)',
-    },
+    {refused: 'redis-server is not installed on this executor: install it (Debian: apt-get install redis-server)'},
   )
-  assert.deepEqual(portsOf(redis), [{port: 6379}])
-  assert.deepEqual(portsOf({...redis, ports: [{port: 1}]}), [{port: 1}])
-  assert.deepEqual(
-    commandOf({...redis, script: 'mine'}, () => false),
-    {command: 'mine'},
-  )
-  const unknown = commandOf({...redis, type: 'constructor'}, () => true)
-  assert.ok('refused' in unknown && unknown.refused.includes('redis, etcd'))
+  const image = commandOf(assignment('r', {script: undefined, image: 'redis'}), () => true)
+  assert.ok('refused' in image && image.refused.includes('docker runtime'))
+  const neither = commandOf(assignment('r', {script: undefined, type: 'redis'}), () => true)
+  assert.ok('refused' in neither && neither.refused.includes('agents know no types'))
 })
 
 test('the health check is TCP on the first port unless the service says otherwise', () => {

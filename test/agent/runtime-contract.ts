@@ -1,14 +1,17 @@
 // What every runtime must do, as a suite to be run over each of them.
 import assert from 'node:assert/strict'
+import {randomUUID} from 'node:crypto'
 import {existsSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {type TestContext, test} from 'node:test'
+import {processesWith} from '#agent/runtime/proc.ts'
 import type {Found, Running, Runtime} from '#agent/runtime/runtime.ts'
 import {temporaryFolder} from './fixtures.ts'
 import {until} from './wait.ts'
 
+/** The folder of an instance that no other test has. */
 const folderFor = (t: TestContext): string => {
-  const directory = join(temporaryFolder(t), 'crm.users.a')
+  const directory = join(temporaryFolder(t), `crm.users.${randomUUID()}`)
   mkdirSync(join(directory, 'run'), {recursive: true})
   return directory
 }
@@ -20,7 +23,7 @@ const environment = {PATH: process.env.PATH ?? '', GREETING: 'hello'}
 const isRunning = (found: Found): found is {state: 'running'; running: Running} => found.state === 'running'
 
 /** `create` makes a runtime as a newly started agent would: it knows nothing of what earlier ones started. */
-export const runtimeContract = (name: string, create: () => Runtime): void => {
+export const runtimeContract = (name: string, create: () => Pick<Runtime, 'start' | 'find'>): void => {
   const start = async (t: TestContext, directory: string, command: string): Promise<Running> => {
     const running = await create().start({directory, command, environment, bounds})
     t.after(async () => {
@@ -32,7 +35,8 @@ export const runtimeContract = (name: string, create: () => Runtime): void => {
 
   test(`${name}: runs the command in run/ with exactly its environment, and appends to out.log and err.log`, async t => {
     const directory = folderFor(t)
-    const running = await start(t, directory, 'echo "$GREETING from $(basename "$PWD")"; echo trouble >&2; env | grep -c SECRET; exit 7')
+    writeFileSync(join(directory, 'run/place'), 'run\n')
+    const running = await start(t, directory, 'echo "$GREETING from $(cat place)"; echo trouble >&2; env | grep -c SECRET; exit 7')
     assert.deepEqual(await running.ended, {code: 7})
     assert.equal(readFileSync(join(directory, 'out.log'), 'utf8'), 'hello from run\n0\n')
     assert.equal(readFileSync(join(directory, 'err.log'), 'utf8'), 'trouble\n')
@@ -66,13 +70,13 @@ export const runtimeContract = (name: string, create: () => Runtime): void => {
 
   test(`${name}: what a command leaves behind is ended with it`, async t => {
     const directory = folderFor(t)
-    const running = await start(t, directory, 'sleep 1000 & echo $! > child; exit 0')
+    const mark = `LEFT_BEHIND=${process.pid}.${name.length}`
+    const running = await start(t, directory, `env ${mark} sleep 1000 & while [ ! -e go ]; do sleep 0.02; done; exit 0`)
+    // Whatever it runs in, this machine's kernel has it.
+    await until(() => processesWith([mark]).length === 1)
+    writeFileSync(join(directory, 'run/go'), '')
     assert.deepEqual(await running.ended, {code: 0})
-    const child = Number(readFileSync(join(directory, 'run/child'), 'utf8'))
-    await until(() => {
-      const stat = existsSync(`/proc/${child}/stat`) ? readFileSync(`/proc/${child}/stat`, 'utf8') : ''
-      return stat === '' || / Z /.test(stat)
-    })
+    await until(() => processesWith([mark]).length === 0)
   })
 
   test(`${name}: another agent finds what runs, and hears of its end with the exit code`, async t => {

@@ -186,6 +186,19 @@ describe('cdk: templates', () => {
       assert.equal(data.KeyName, undefined)
     })
 
+    it('join by their role, which is the only one that may, and hold no secret', () => {
+      const rolesOf = (of: Synthesised) =>
+        propertiesOf('AWS::Lambda::Function', of).flatMap(({Environment}) => Environment.Variables.GILLIAM_JOIN_ROLES ?? [])
+      const [role] = ofType(full.resources, 'AWS::IAM::Role').find(([, {Properties}]) =>
+        JSON.stringify(Properties.AssumeRolePolicyDocument).includes('ec2.amazonaws.com'),
+      ) ?? ['none']
+      assert.deepEqual(rolesOf(full), [{'Fn::Join': ['', [{Ref: 'AWS::AccountId'}, '/', {Ref: role}]]}])
+      assert.deepEqual(rolesOf(small), [])
+      const script = JSON.stringify(only('AWS::EC2::LaunchTemplate').Properties.LaunchTemplateData.UserData)
+      assert.match(script, /GILLIAM_JOIN=role/)
+      assert.doesNotMatch(script, /token=|get-parameter|TOKEN_FILE/)
+    })
+
     it('are drained before they end', () => {
       const hook = only('AWS::AutoScaling::LifecycleHook').Properties
       assert.deepEqual([hook.LifecycleTransition, hook.DefaultResult], ['autoscaling:EC2_INSTANCE_TERMINATING', 'CONTINUE'])

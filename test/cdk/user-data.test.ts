@@ -1,6 +1,6 @@
 // The script with which a machine starts, run by a real shell with everything outside replaced: who it says it is, and what it keeps from whom.
 import assert from 'node:assert/strict'
-import {execFileSync} from 'node:child_process'
+import {execFileSync, spawnSync} from 'node:child_process'
 import {chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
@@ -21,7 +21,7 @@ const programs: Readonly<Record<string, string>> = {
   curl: `case "\${@: -1}" in */api/token) echo session;; ${Object.entries(answers)
     .map(([path, text]) => `*/${path}) echo ${text};;`)
     .join(' ')} *) exit 22;; esac`,
-  aws: `case "$1" in s3) echo "agent" > "\${@: -1}";; ssm) echo "gil_join_secret";; esac`,
+  aws: `case "$1" in s3) echo "agent" > "\${@: -1}";; esac`,
   useradd: ':',
   chown: 'echo "chown $*" >> "$CALLS"',
   systemctl: 'echo "systemctl $*" >> "$CALLS"',
@@ -32,7 +32,7 @@ describe('cdk: what a machine does when it starts', () => {
   after(() => rmSync(root, {recursive: true, force: true}))
 
   /** Absolute paths of the machine, below a folder. */
-  const below = (line: string): string => line.replaceAll(/(?<![\w:/.])\/(opt|var|etc)\//g, `${root}/$1/`).replaceAll('-o gilliam ', '')
+  const below = (line: string): string => line.replaceAll(/(?<![\w:/.])\/(opt|var|etc|run)\//g, `${root}/$1/`).replaceAll('-o gilliam ', '')
 
   it('joins under its own name, and gives away nothing', async () => {
     const bin = join(root, 'bin')
@@ -42,11 +42,9 @@ describe('cdk: what a machine does when it starts', () => {
       chmodSync(join(bin, name), 0o755)
     }
     const lines = userData({
-      region: 'eu-west-1',
       stage: 'prod',
       api: 'https://api.example.com',
       proxy: 'http://proxy.prod.gilliam.internal:7128',
-      joinToken: '/gilliam-tokens/prod/join',
       agent: {bucket: 'assets', key: 'agent.mjs'},
       portRange: '20000-29999',
     })
@@ -61,7 +59,7 @@ describe('cdk: what a machine does when it starts', () => {
         .split('\n')
         .map(line => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1).replace(/^'(.*)'$/, '$1')]),
     )
-    const {descriptor, environment, portRange, api} = await readSettings(read, '/usr/bin/node-24')
+    const {descriptor, environment, portRange, api, join: joining} = await readSettings(read, '/usr/bin/node-24')
     assert.deepEqual(
       [descriptor.id, descriptor.host, descriptor.zone, descriptor.network],
       ['i-0123456789abcdef0', '10.0.0.7', 'eu-west-1a', 'aws-prod'],
@@ -72,16 +70,47 @@ describe('cdk: what a machine does when it starts', () => {
       ['https://api.example.com', 'http://proxy.prod.gilliam.internal:7128', {first: 20_000, last: 29_999}],
     )
 
-    const token = join(root, 'etc/gilliam/join-token')
-    assert.equal(readFileSync(token, 'utf8').trim(), 'gil_join_secret')
-    assert.equal(statSync(token).mode & 0o077, 0)
+    assert.deepEqual(joining, {prover: `${root}/run/gilliam-prove.sock`})
+    assert.equal(statSync(join(root, 'etc/gilliam/agent.env')).mode & 0o077, 0)
     const calls = readFileSync(join(root, 'calls'), 'utf8')
     assert.match(calls, /dnf install -y -q nodejs24/)
-    assert.match(calls, /systemctl enable --now gilliam-agent/)
-    const unit = readFileSync(join(root, 'etc/systemd/system/gilliam-agent.service'), 'utf8')
-    assert.match(unit, /^User=gilliam$/m)
-    assert.match(unit, /^KillMode=process$/m)
-    assert.match(unit, /^IPAddressDeny=169\.254\.169\.254$/m)
-    assert.doesNotMatch(lines.join('\n'), /gil_/)
+    assert.match(calls, /systemctl enable --now gilliam-prove.socket gilliam-agent.service/)
+  })
+
+  const unit = (name: string): string => readFileSync(join(root, 'etc/systemd/system', name), 'utf8')
+
+  it('keeps instances from the credentials of the machine: only another user, in another unit, reaches them', () => {
+    assert.match(unit('gilliam-agent.service'), /^User=gilliam$/m)
+    assert.match(unit('gilliam-agent.service'), /^KillMode=process$/m)
+    assert.match(unit('gilliam-agent.service'), /^IPAddressDeny=169\.254\.169\.254 fd00:ec2::254$/m)
+    assert.match(unit('gilliam-prove@.service'), /^User=gilliam-prover$/m)
+    assert.doesNotMatch(unit('gilliam-prove@.service'), /^IPAddressDeny/m)
+    assert.match(unit('gilliam-prove@.service'), /^LoadCredential=key:\/var\/lib\/gilliam\/key$/m)
+  })
+
+  it('lets the agent alone ask for proofs', () => {
+    const socket = unit('gilliam-prove.socket')
+    const asked = new RegExp(`^ListenStream=${root}/run/gilliam-prove.sock$`, 'm')
+    for (const line of [asked, /^SocketUser=gilliam$/m, /^SocketMode=0600$/m, /^Accept=yes$/m]) assert.match(socket, line)
+  })
+
+  it('has units that systemd understands', t => {
+    try {
+      execFileSync('systemd-analyze', ['--version'], {stdio: 'ignore'})
+    } catch {
+      t.skip('no systemd-analyze on this machine')
+      return
+    }
+    const names = ['gilliam-agent.service', 'gilliam-prove.socket', 'gilliam-prove@.service']
+    const folder = join(root, 'verify')
+    mkdirSync(folder)
+    // Programs that are not here, in the places of those of the machine.
+    for (const name of names) writeFileSync(join(folder, name), unit(name).replace('/usr/bin/node-24', process.execPath))
+    const {stderr, status} = spawnSync('systemd-analyze', ['verify', ...names.map(name => join(folder, name))], {
+      encoding: 'utf8',
+      timeout: 20_000,
+    })
+    const said = stderr.split('\n').filter(line => line.includes('gilliam-'))
+    assert.deepEqual([said, status], [[], 0])
   })
 })

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import {describe, it} from 'node:test'
 import {type Executor, executorLeaseMs} from '#shared/domain/executor.ts'
-import {executorsHalfLost, executorsLost} from '#shared/domain/lease.ts'
+import {executorsHalfLost, executorsSilent, givenUpAfterMs, isGivenUp, silenceReason} from '#shared/domain/lease.ts'
+import type {OnLost} from '#shared/domain/release.ts'
 import {descriptor} from '#test/store/samples.ts'
 
 const now = 1_800_000_000_000
@@ -20,22 +21,59 @@ const executor = (id: string, more: Partial<Executor> = {}): Executor => ({
 })
 
 describe('leases', () => {
-  it('make an executor lost when they are over, draining or not, and once only', () => {
+  it('make an executor silent when they are over, draining or not, and once only', () => {
     const executors = [
       executor('late'),
       executor('draining', {state: 'draining'}),
       executor('alive', {leaseExpiresAt: now}),
       executor('lost', {state: 'lost'}),
     ]
-    assert.deepEqual(executorsLost(executors, now - executorLeaseMs, now), ['late', 'draining'])
+    assert.deepEqual(
+      executorsSilent(executors, now - executorLeaseMs, now).map(({id}) => id),
+      ['late', 'draining'],
+    )
   })
 
   it('give everybody time after nobody watched', () => {
-    assert.deepEqual(executorsLost([executor('late')], now - executorLeaseMs + 1, now), [])
+    assert.deepEqual(executorsSilent([executor('late')], now - executorLeaseMs + 1, now), [])
   })
 
   it('find what was interrupted', () => {
     const executors = [executor('half', {state: 'lost', instances: 1}), executor('done', {state: 'lost'}), executor('fine', {instances: 3})]
     assert.deepEqual(executorsHalfLost(executors), ['half'])
+  })
+})
+
+describe('what becomes of instances whose executor is silent', () => {
+  const minutes = (count: number): number => count * 60_000
+  const cases: [string, OnLost | undefined, boolean, number | undefined][] = [
+    ['replaced after a lease, unless it says otherwise', undefined, false, executorLeaseMs],
+    ['replaced when it says so', {action: 'replace', afterMs: minutes(2)}, false, minutes(2)],
+    ['never replaced before a lease', {action: 'replace', afterMs: 1}, false, executorLeaseMs],
+    ['kept for ever', {action: 'keep', afterMs: 0}, false, undefined],
+    ['not kept once it is to stop', {action: 'keep', afterMs: 0}, true, executorLeaseMs],
+    ['given up only well after its agent has stopped it', {action: 'stop', afterMs: minutes(5)}, false, minutes(5) + 3_000 + 30_000],
+  ]
+  for (const [what, onLost, stop, afterMs] of cases)
+    it(what, () => {
+      const held = {...(onLost !== undefined && {onLost}), stop}
+      assert.equal(givenUpAfterMs(held), afterMs)
+      if (afterMs === undefined) return assert.equal(isGivenUp(held, executor('far', {leaseExpiresAt: 0}), now), false)
+      const leaseExpiresAt = now - afterMs + executorLeaseMs
+      assert.deepEqual([isGivenUp(held, {leaseExpiresAt}, now), isGivenUp(held, {leaseExpiresAt: leaseExpiresAt - 1}, now)], [false, true])
+    })
+
+  it('is told to their owners', () => {
+    const silent = {id: 'h2', leaseExpiresAt: now - 90_000}
+    assert.equal(silenceReason({stop: false}, {...silent, leaseExpiresAt: now}, now), undefined)
+    assert.equal(silenceReason({onLost: {action: 'keep', afterMs: 0}, stop: false}, silent, now), 'h2 has not been heard from for 2m; kept')
+    assert.equal(
+      silenceReason({onLost: {action: 'replace', afterMs: minutes(5)}, stop: false}, silent, now),
+      'h2 has not been heard from for 2m; given up in 2m',
+    )
+    assert.equal(
+      silenceReason({onLost: {action: 'stop', afterMs: minutes(5)}, stop: false}, silent, now),
+      'h2 has not been heard from for 2m; it stops there after 5m; given up in 3m',
+    )
   })
 })

@@ -264,7 +264,7 @@ describe('executors function', () => {
 
   it('drains and undoes it', async () => {
     const params = {executor: (await join()).executor}
-    assert.equal((await call('drainExecutor', {params})).body.state, 'draining')
+    assert.equal((await call('drainExecutor', {params})).body.state, 'drained', 'nothing is on it')
     assert.equal((await call('drainExecutor', {params, body: {undo: true}})).body.state, 'ready')
     assert.equal((await call('drainExecutor', {params: {executor: 'nobody'}})).body.code, 'not_found')
   })

@@ -129,6 +129,17 @@ processes:
     assert.deepEqual(['2', '0.25', '250m', '0.0001'].map(cpu), [2_000, 250, 250, 1])
     const grace = (text: string) => service(`{script: x, stop_grace: ${text}}`)?.stopGraceMs
     assert.deepEqual(['250ms', '0s', '1.5m', '1h'].map(grace), [250, 0, 90_000, 3_600_000])
+    const onLost = (text: string) => Object.values(service(`{script: x, on_lost: ${text}}`)?.onLost ?? {}).join(' ')
+    assert.deepEqual(['keep', 'replace', 'replace after 45s', 'stop after 5m'].map(onLost), [
+      'keep 0',
+      'replace 45000',
+      'replace 45000',
+      'stop 300000',
+    ])
+    for (const wrong of ['stop', 'kept', 'replace after 44s', 'stop after 25h', 'replace after', 'keep after 5m', '45s'])
+      assert.deepEqual(problems(`processes: {web: {script: x, on_lost: ${wrong}}}`), [
+        `gilliam.yml:1:39: process “web”: on_lost must be \`keep\`, \`replace after TIME\` or \`stop after TIME\`, with a time from \`45s\` to \`24h\`, not “${wrong}”`,
+      ])
   })
 
   it('survives a round trip through YAML', () => {
@@ -262,7 +273,7 @@ auxiliary:
       /^gilliam\.yml:12:21: process “port”: names port 80 twice/,
       /^gilliam\.yml:12:38: process “port”: checks port 81, which is not one of its ports/,
       /^gilliam\.yml:14:18: auxiliary “_cache”: has the unknown type “redi”; did you mean “redis”\?/,
-      /^gilliam\.yml:15:3: auxiliary “_etcd”: needs `type` \(redis, etcd\), `script` or `image`/,
+      /^gilliam\.yml:15:3: auxiliary “_etcd”: needs `type` \(redis, etcd, postgres, memcached, nats\), `script` or `image`/,
       /^gilliam\.yml:16:3: auxiliary “api”: a process has the same name; rename one/,
     ]
     for (const pattern of expected)

@@ -5,6 +5,7 @@ import type {DynamoDBRecord} from 'aws-lambda'
 import {executorLeaseMs} from '#shared/domain/executor.ts'
 import {watchGapMsMax} from '#shared/domain/lease.ts'
 import {rolloutPatienceMs, servingAfterMs} from '#shared/domain/rollout.ts'
+import {reportOf} from '#test/store/samples.ts'
 import {readStream} from '#test/store/stream.ts'
 import {startWorld, type World} from './world.ts'
 
@@ -166,6 +167,73 @@ describe('the reconciler', () => {
 
     await world.executor('dies')
     assert.deepEqual(await store.executors.assignments('dies'), [], 'what comes back runs nothing that was given up')
+  })
+
+  it('gives up what is not to be waited for, keeps the rest, and takes a disconnected executor back with it', async () => {
+    const {store, clock} = world
+    const reconcile = world.reconciler()
+    const onLost = {kept: {action: 'keep', afterMs: 0}, late: {action: 'stop', afterMs: 120_000}} as const
+    await world.formation('crm', {web: {}, kept: {onLost: onLost.kept}, late: {onLost: onLost.late}})
+    await world.executor('far')
+    await store.scales.set('crm', 1, {web: 1, kept: 1, late: 1}, clock.now)
+    await reconcile({wake: 'crm'})
+    await world.assign()
+    await world.sync('far')
+    const silent = async (ms: number): Promise<void> => {
+      for (const end = clock.now + ms; clock.now < end; ) {
+        clock.now += Math.min(watchGapMsMax, end - clock.now)
+        await reconcile({tick: true})
+      }
+    }
+    const of = async (service: string) =>
+      (await store.instances.list('crm', {endedSince: 0})).filter(each => each.service === service).map(each => each.state)
+    const announced = async () => (await store.registry.list('crm', clock.now)).map(each => each.service).sort()
+
+    await silent(executorLeaseMs + watchGapMsMax)
+    assert.equal((await store.executors.get('far'))?.state, 'ready', 'disconnected, not lost')
+    assert.deepEqual((await of('web')).sort(), ['lost', 'pending'])
+    assert.deepEqual([await of('kept'), await of('late')], [['running'], ['running']])
+    assert.deepEqual(await announced(), ['kept', 'late'], 'the data plane may still reach what was not given up')
+    await silent(120_000 - executorLeaseMs)
+    assert.deepEqual(await of('late'), ['running'], 'its agent stops it first')
+    await silent(45_000)
+    assert.deepEqual((await of('late')).sort(), ['lost', 'pending'])
+    await silent(86_400_000 / 24)
+    assert.deepEqual([await of('kept'), await announced()], [['running'], ['kept']])
+
+    await world.sync('far')
+    assert.deepEqual(
+      (await store.executors.assignments('far')).map(each => each.service),
+      ['kept'],
+      'told to run nothing of what was given up',
+    )
+    const lost = (await store.instances.list('crm', {endedSince: 0})).find(each => each.service === 'web' && each.state === 'lost')
+    const late = await store.instances.report('far', reportOf('crm', 'web', lost?.id ?? '', 'running', true), clock.now)
+    assert.deepEqual([late.outcome, await announced()], ['fenced', ['kept']], 'what was given up is never announced again')
+
+    await silent(executorLeaseMs * 3)
+    assert.deepEqual((await store.executors.forget('far', clock.now)).outcome, 'ok', 'unless somebody says that it does not come back')
+    assert.deepEqual((await of('kept')).sort(), ['lost'])
+  })
+
+  it('leaves what is being given up to an executor that syncs meanwhile', async () => {
+    const {store, clock} = world
+    await world.formation('crm', {web: {}, kept: {onLost: {action: 'keep', afterMs: 0}}})
+    await world.executor('far')
+    await store.scales.set('crm', 1, {web: 2, kept: 1}, clock.now)
+    await world.reconciler()({wake: 'crm'})
+    await world.assign()
+    await world.sync('far')
+    const lose: typeof store.instances.lose = async (...given) => {
+      await store.executors.renew('far', clock.now)
+      return store.instances.lose(...given)
+    }
+    const reconcile = world.reconciler({store: {...store, instances: {...store.instances, lose}}})
+    for (let watched = 0; watched < executorLeaseMs + watchGapMsMax; watched += watchGapMsMax) {
+      clock.now += watchGapMsMax
+      await reconcile({tick: true})
+    }
+    assert.deepEqual(await states('crm'), ['1 running', '1 running', '1 running'])
   })
 
   it('gives executors the time of a lease after an outage shorter than one', async () => {

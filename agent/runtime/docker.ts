@@ -1,0 +1,184 @@
+// Runs instances as containers of a Docker engine, which outlive the agent and are found again. Owns a container's life; images and networks are others'.
+//
+// The container's name is made of the instance's key, so the engine itself sees to it that there are never two. `<directory>/container` holds its id,
+// written before it is started: whoever finds no id knows, without asking the engine, that nothing was started from here.
+import {existsSync, readFileSync} from 'node:fs'
+import {mkdir, rm} from 'node:fs/promises'
+import {basename, join} from 'node:path'
+import {replaceFile} from '../state.ts'
+import {type EngineApi, EngineRefusal, EngineUnreachable} from './docker/api.ts'
+import {type ContainerSpec, containerOf, type Surroundings} from './docker/container.ts'
+import {followOutput, type Output, readRest} from './docker/output.ts'
+import {inspect, Watch} from './docker/watch.ts'
+import type {Found, Running, Runtime} from './runtime.ts'
+
+/** On every container of an executor, with the executor's scope as its value. */
+const scopeLabel = 'gilliam.executor'
+/** The instance's key. */
+const keyLabel = 'gilliam.instance'
+const stopSignalLabel = 'gilliam.stop-signal'
+
+export interface DockerOptions {
+  readonly api: EngineApi
+  /** Tells this executor's containers from those of others on the same engine: `<stage>.<executor>`. */
+  readonly scope: string
+  readonly surroundings: Surroundings
+  /** `what` says of what it comes; nothing is to be done. */
+  readonly onError: (error: unknown, what: string) => void
+}
+
+export type DockerRuntime = Runtime<ContainerSpec> & {
+  /** Whether the last start in this folder, as far as its files tell, was a container. */
+  readonly knows: (directory: string) => boolean
+  /** Ends and removes containers of this executor whose instance nobody knows. Answers their keys. */
+  readonly endStrays: (isKnown: (key: string) => boolean) => Promise<string[]>
+  /** Lets go of everything; what runs goes on. */
+  readonly close: () => Promise<void>
+}
+
+const noteOf = (directory: string): string => join(directory, 'container')
+
+const readId = (directory: string): string | undefined => {
+  try {
+    const id = readFileSync(noteOf(directory), 'latin1').trim()
+    return /^[0-9a-f]{64}$/.test(id) ? id : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const isMissing = (error: unknown): boolean => error instanceof EngineRefusal && error.status === 404
+const isConflict = (error: unknown): boolean => error instanceof EngineRefusal && error.status === 409
+
+class Docker implements DockerRuntime {
+  readonly #options: DockerOptions
+  readonly #watch: Watch
+  /** By container. */
+  readonly #followed = new Map<string, {readonly running: Running; readonly output: Output}>()
+
+  constructor(options: DockerOptions) {
+    this.#options = options
+    this.#watch = new Watch({
+      api: options.api,
+      label: `${scopeLabel}=${options.scope}`,
+      onLost: error => options.onError(error, 'the engine does not answer: what it runs is not known'),
+    })
+  }
+
+  start = async (spec: ContainerSpec): Promise<Running> => {
+    const {api, scope, surroundings} = this.#options
+    const {directory} = spec
+    const name = this.#nameOf(directory)
+    const earlier = readId(directory)
+    if (earlier !== undefined) await readRest({...this.#outputOf(directory), container: earlier})
+    await this.#remove(name)
+    if (spec.project !== undefined) await mkdir(join(directory, 'overlay'), {recursive: true})
+    const labels = {...spec.labels, [scopeLabel]: scope, [keyLabel]: basename(directory), [stopSignalLabel]: spec.image.stopSignal}
+    const body = containerOf({...spec, labels}, surroundings)
+    const {Id: id} = await api.call<{Id: string}>('POST', '/containers/create', {query: {name}, body})
+    try {
+      await replaceFile(noteOf(directory), `${id}\n`)
+      await api.call('POST', `/containers/${id}/start`)
+    } catch (error) {
+      await this.#remove(id).then(
+        () => rm(noteOf(directory), {force: true}),
+        () => undefined,
+      )
+      throw error
+    }
+    return this.#follow(directory, id, spec.image.stopSignal)
+  }
+
+  find = async (directory: string): Promise<Found> => {
+    const {api} = this.#options
+    const id = readId(directory)
+    try {
+      const view = await inspect(api, id ?? this.#nameOf(directory))
+      if (view === undefined) return id === undefined ? {state: 'absent'} : {state: 'ended', exit: {}}
+      if (view.state === 'running') return {state: 'running', running: this.#follow(directory, view.id)}
+      if (view.state === 'created') {
+        // An agent that died may have asked for its start a moment ago.
+        await this.#remove(view.id)
+        return {state: 'absent'}
+      }
+      await readRest({...this.#outputOf(directory), container: view.id})
+      return {state: 'ended', exit: view.exit}
+    } catch (error) {
+      if (!(error instanceof EngineUnreachable)) throw error
+      // It may well run. Whoever follows it hears of its end when the engine answers again, and not before.
+      return id === undefined ? {state: 'absent'} : {state: 'running', running: this.#follow(directory, id)}
+    }
+  }
+
+  knows(directory: string): boolean {
+    return existsSync(noteOf(directory))
+  }
+
+  async forget(directory: string): Promise<void> {
+    await this.#remove(this.#nameOf(directory))
+    await rm(noteOf(directory), {force: true})
+  }
+
+  async endStrays(isKnown: (key: string) => boolean): Promise<string[]> {
+    const {api, scope} = this.#options
+    const query = {all: '1', filters: JSON.stringify({label: [`${scopeLabel}=${scope}`]})}
+    const listed = await api.call<{Id: string; Labels: Record<string, string>}[]>('GET', '/containers/json', {query})
+    const strays = listed.filter(({Labels}) => !isKnown(Labels[keyLabel] ?? ''))
+    for (const {Id} of strays) await this.#remove(Id)
+    return strays.map(({Labels}) => Labels[keyLabel] ?? '')
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#watch.close(), ...[...this.#followed.values()].map(({output}) => output.close())])
+    this.#options.api.close()
+  }
+
+  #nameOf(directory: string): string {
+    return `${this.#options.scope}.${basename(directory)}`
+  }
+
+  #outputOf(directory: string) {
+    const {api, onError} = this.#options
+    return {api, directory, onError: (error: unknown) => onError(error, `output of ${basename(directory)} can not be read`)}
+  }
+
+  async #remove(container: string): Promise<void> {
+    try {
+      await this.#options.api.call('DELETE', `/containers/${container}`, {query: {force: '1', v: '1'}})
+    } catch (error) {
+      // 409: it is being removed.
+      if (!isMissing(error) && !isConflict(error)) throw error
+    }
+  }
+
+  #follow(directory: string, id: string, stopSignal?: string): Running {
+    const known = this.#followed.get(id)
+    if (known !== undefined) return known.running
+    const output = followOutput({...this.#outputOf(directory), container: id})
+    const ended = this.#watch.follow(id).then(async exit => {
+      await output.finish()
+      this.#followed.delete(id)
+      return exit
+    })
+    const running = {terminate: () => this.#signal(id, stopSignal), kill: () => this.#signal(id, 'SIGKILL'), ended}
+    this.#followed.set(id, {running, output})
+    return running
+  }
+
+  #signal(id: string, signal: string | undefined): void {
+    this.#watch.wish(id, async (api, container) => {
+      const query = {signal: signal ?? (await this.#stopSignalOf(container))}
+      await api.call('POST', `/containers/${container}/kill`, {query}).catch(error => {
+        // It does not run any more, which is told elsewhere.
+        if (!isMissing(error) && !isConflict(error)) throw error
+      })
+    })
+  }
+
+  async #stopSignalOf(container: string): Promise<string> {
+    const {Config} = await this.#options.api.call<{Config: {Labels: Record<string, string>}}>('GET', `/containers/${container}/json`)
+    return Config.Labels[stopSignalLabel] ?? 'SIGTERM'
+  }
+}
+
+export const createDockerRuntime = (options: DockerOptions): DockerRuntime => new Docker(options)
