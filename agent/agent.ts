@@ -46,6 +46,7 @@ export class Agent {
   #deciding = false
   #suspended: (() => void) | undefined
   #closed = false
+  #drainMs = instance.drainMsDefault
 
   constructor(options: AgentOptions) {
     this.#options = options
@@ -105,6 +106,11 @@ export class Agent {
   assign(assignments: readonly Assignment[], version: number): void {
     this.#ledger.assign(assignments, version)
     this.#decide()
+  }
+
+  /** How long an instance that is to stop goes on serving, from now on. */
+  setDrain(ms: number): void {
+    this.#drainMs = Math.min(Math.max(0, ms), instance.drainMsMax)
   }
 
   /** The control plane may know nothing of what this agent holds. */
@@ -230,7 +236,7 @@ export class Agent {
     const now = this.#now()
     switch (operation.kind) {
       case 'withdraw':
-        return instance.draining(record, operation.ending, now)
+        return instance.draining(record, operation.ending, now, this.#drainMs)
       case 'terminate':
         this.#running.get(record.key)?.terminate()
         return instance.terminating(record, operation.ending, now)
@@ -265,7 +271,10 @@ export class Agent {
     if (record === undefined) return
     const controller = new AbortController()
     this.#launches.set(key, controller)
-    const launch = await this.#launcher.launch(record, controller.signal)
+    const launch = await this.#launcher.launch(record, controller.signal, text => {
+      this.#ledger.update(key, it => instance.progressed(it, text))
+      this.#decide()
+    })
     this.#launches.delete(key)
     if (launch.outcome === 'started') this.#follow(key, launch.running)
     this.#ledger.update(key, now => this.#launched(now, launch))

@@ -9,7 +9,7 @@ export const endedFoldersMax = 50
 
 /** Removes what an ended instance needed to run; its log files stay for a while. */
 export const emptyFolder = async (directory: string): Promise<void> => {
-  for (const name of ['run', 'run.next', 'control']) await rm(join(directory, name), {recursive: true, force: true})
+  for (const name of ['run', 'run.next', 'control', 'overlay', 'output']) await rm(join(directory, name), {recursive: true, force: true})
 }
 
 /** Removes the oldest folders of ended instances beyond `keptMax`. `live` holds the keys of instances the agent knows. */

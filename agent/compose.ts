@@ -5,6 +5,7 @@ import type {Logger} from '#shared/log.ts'
 import {Agent} from './agent.ts'
 import {emptyFolder} from './cleanup.ts'
 import {Connection, type Joining} from './connection.ts'
+import type {InstanceRecord} from './instance.ts'
 import type {LauncherOptions, Launching} from './launcher.ts'
 import {Logs} from './logs/logs.ts'
 import {Spool} from './logs/spool.ts'
@@ -31,6 +32,8 @@ export interface Home {
   readonly bootId: string
   /** Monotonic milliseconds since that began: what an agent decides on never jumps. */
   readonly now: () => number
+  /** Removes what is left of instances that nobody knows any more, and what takes too much of the disk. Called now and then. */
+  readonly tidy?: (known: ReadonlyMap<string, InstanceRecord>) => Promise<void>
 }
 
 export interface World extends Home {
@@ -80,6 +83,7 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
     credentialFile: layout.credential,
     keyFile: join(dirname(layout.credential), 'key'),
     ...(joining === undefined ? {} : {join: joining}),
+    now,
     onJoined: () => {
       log.info({executor: descriptor.id}, 'joined')
       agent.forgetVersion()
@@ -107,6 +111,10 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
     giveUp: (key, reason) => agent.giveUp(key, reason),
     log,
   })
+  const forget = async (key: string): Promise<void> => {
+    await runtime.forget?.(directoryOf(key))
+    await emptyFolder(directoryOf(key))
+  }
   const agent: Agent = new Agent({
     host: descriptor.host,
     statePath: layout.state,
@@ -120,8 +128,7 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
     now,
     log,
     onUrgent,
-    onForgotten: key =>
-      void emptyFolder(directoryOf(key)).catch(error => log.warn({err: error, instance: key}, 'its folder can not be emptied')),
+    onForgotten: key => void forget(key).catch(error => log.warn({err: error, instance: key}, 'what is left of it can not be removed')),
   })
   return {agent, connection, spool, logs, slugs, sessions}
 }

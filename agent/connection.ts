@@ -5,9 +5,11 @@ import {readFile} from 'node:fs/promises'
 import {type Client, createClient} from '#shared/client.ts'
 import type {AssignedSession, Assignment, InstanceReport, LogLine} from '#shared/domain/assignment.ts'
 import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
+import type {CallOf, OutputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {JoinProof} from '#shared/join-proof.ts'
 import {replaceFile} from './state.ts'
+import {isOfTheWay, SyncRoute, syncRouteTimeoutMs} from './sync-route.ts'
 
 const callTimeoutMs = 15_000
 
@@ -17,6 +19,8 @@ export interface SyncRequest {
   readonly logs: readonly LogLine[]
   /** How long the control plane may hold back an answer that would say nothing new. */
   readonly holdMs: number
+  /** For how long nothing was new. */
+  readonly quietMs: number
 }
 
 export interface SyncAnswer {
@@ -26,6 +30,10 @@ export interface SyncAnswer {
   /** Who waits for this executor at a relay. */
   readonly sessions?: readonly AssignedSession[] | undefined
   readonly nextSyncMs: number
+  /** How long an instance that is to stop goes on serving; the agent's own default when undefined. */
+  readonly drainMs?: number | undefined
+  /** Where else syncs may go, as the API says; the address itself does not repeat it. */
+  readonly syncUrl?: string | undefined
   /** The next credential, in place of the one that was sent. */
   readonly token?: string | undefined
 }
@@ -41,6 +49,8 @@ export interface ConnectionOptions {
   readonly keyFile: string
   /** Undefined when the agent relies on the credential it has. */
   readonly join?: Joining
+  /** Milliseconds of a clock that does not jump. */
+  readonly now: () => number
   readonly onJoined: () => void
   /** Another agent serves this executor now: whatever runs here was given up. */
   readonly onTaken: () => void
@@ -83,13 +93,18 @@ const readKey = async (path: string): Promise<string> => {
 /** Holds the credential and the client made with it. */
 export class Connection {
   readonly #options: ConnectionOptions
+  readonly #route: SyncRoute
   #client: Client | undefined
+  /** Made for the address that syncs go to, with the credential of `#client`. */
+  #byWay: {readonly url: string; readonly client: Client} | undefined
+  #token = ''
   #joining: Promise<Client> | undefined
 
   constructor(options: ConnectionOptions) {
     this.#options = options
     const token = readCredential(options.credentialFile, options.descriptor.id)
-    if (token !== undefined) this.#client = createClient({api: options.api, token})
+    this.#route = new SyncRoute(options.api, options.now)
+    if (token !== undefined) this.#use(token)
   }
 
   get hasCredential(): boolean {
@@ -99,11 +114,11 @@ export class Connection {
   /** One outbound call; a join before it when there is no credential. Throws when it was not answered, having dropped a credential that was refused. */
   async sync(request: SyncRequest, options: {timeoutMs?: number; signal?: AbortSignal} = {}): Promise<SyncAnswer> {
     const client = this.#client ?? (await this.#join())
-    const {assignmentVersion, reports, logs, holdMs} = request
-    const body = {assignmentVersion, reports: [...reports], logs: [...logs], ...(holdMs > 0 ? {holdMs} : {})}
+    const {assignmentVersion, reports, logs, holdMs, quietMs} = request
+    const body = {assignmentVersion, reports: [...reports], logs: [...logs], quietMs, ...(holdMs > 0 ? {holdMs} : {})}
     const call = {params: {executor: this.#options.descriptor.id}, body}
     try {
-      const answer = await client.call('syncExecutor', call, {timeoutMs: callTimeoutMs, triesMax: 1, ...options})
+      const answer = await this.#send(client, call, options)
       if (answer.token !== undefined) await this.#take(answer.token)
       return answer
     } catch (error) {
@@ -111,6 +126,37 @@ export class Connection {
       if (error instanceof GilliamError && error.code === 'executor_lost') this.#options.onLost()
       throw error
     }
+  }
+
+  /** By the way of its own where there is one, else by the API, which says whether there is one. */
+  async #send(client: Client, call: CallOf<'syncExecutor'>, options: {timeoutMs?: number; signal?: AbortSignal}): Promise<SyncAnswer> {
+    const {url} = this.#route
+    if (url !== undefined) {
+      const {signal} = options
+      const once = {timeoutMs: syncRouteTimeoutMs, triesMax: 1, ...(signal !== undefined && {signal})}
+      try {
+        return await this.#clientAt(url).call('syncExecutor', call, once)
+      } catch (error) {
+        if (!isOfTheWay(error)) throw error
+        this.#route.failed()
+      }
+    }
+    const answer = await client.call('syncExecutor', call, {timeoutMs: callTimeoutMs, triesMax: 1, ...options})
+    this.#route.told(answer.syncUrl)
+    return answer
+  }
+
+  #clientAt(url: string): Client {
+    if (this.#byWay?.url !== url) this.#byWay = {url, client: createClient({api: url, token: this.#token})}
+    return this.#byWay.client
+  }
+
+  #use(token: string): Client {
+    const client = createClient({api: this.#options.api, token})
+    this.#client = client
+    this.#token = token
+    this.#byWay = undefined
+    return client
   }
 
   /** Where a slug can be downloaded. */
@@ -132,16 +178,17 @@ export class Connection {
     const {join, onJoined, onTaken} = this.#options
     if (join === undefined)
       throw new Error('the credential is refused, and without GILLIAM_JOIN_TOKEN_FILE or GILLIAM_JOIN=role the executor can not join again')
-    const {token} = await this.#ask(join).catch(error => {
+    const {token, syncUrl} = await this.#ask(join).catch(error => {
       if (error instanceof GilliamError && error.code === 'executor_taken') onTaken()
       throw error
     })
+    this.#route.told(syncUrl)
     const saved = this.#take(token)
     onJoined()
     return saved
   }
 
-  async #ask(join: Joining): Promise<{token: string}> {
+  async #ask(join: Joining): Promise<OutputOf<'joinExecutor'>> {
     const {api, descriptor, keyFile} = this.#options
     const {tags, labels, runtimes, ...rest} = descriptor
     const key = await readKey(keyFile)
@@ -154,9 +201,8 @@ export class Connection {
 
   /** Uses this credential from now on, and keeps it for the next agent. */
   async #take(token: string): Promise<Client> {
-    const {api, descriptor, credentialFile, onUnsaved} = this.#options
-    const client = createClient({api, token})
-    this.#client = client
+    const {descriptor, credentialFile, onUnsaved} = this.#options
+    const client = this.#use(token)
     await replaceFile(credentialFile, JSON.stringify({executor: descriptor.id, token})).catch(onUnsaved)
     return client
   }

@@ -58,6 +58,8 @@ export interface InstanceRecord {
   readonly lastCheck?: string
   readonly ending?: Ending
   readonly reason?: string
+  /** What a start that takes long is at. */
+  readonly progress?: string
   readonly exitCode?: number
   /** The last report the control plane answered, as JSON. */
   readonly acknowledged?: string
@@ -67,8 +69,10 @@ export const restartsMax = 5
 export const healthyForgivesMs = 60_000
 const restartBaseMs = 500
 const restartMaxMs = 30_000
-/** From learning of a stop to SIGTERM, so that routers and proxies have dropped the withdrawn instance. */
-export const drainMs = 1_500
+/** From learning of a stop to SIGTERM, so that routers and proxies have dropped the withdrawn instance; unless the control plane says how long that takes. */
+export const drainMsDefault = 1_500
+/** Longest that the control plane may ask for. */
+export const drainMsMax = 120_000
 const killAgainMs = 1_000
 const reasonCharactersMax = 1_024
 
@@ -96,8 +100,13 @@ export const accepted = (assignment: Assignment, now: number): InstanceRecord =>
 const to = (record: InstanceRecord, phase: Phase, change: Partial<InstanceRecord> = {}): InstanceRecord => {
   if (!(phases[record.phase] as readonly string[]).includes(phase))
     throw new Error(`${record.key}: ${phase} can not follow ${record.phase}`)
-  return {...record, ...change, phase}
+  const {progress: _, ...rest} = record
+  return {...rest, ...change, phase}
 }
+
+/** Its start has got so far. */
+export const progressed = (record: InstanceRecord, progress: string): InstanceRecord =>
+  record.phase !== 'launching' || record.progress === progress ? record : {...record, progress: clip(progress)}
 
 /** It runs at an address of its own. */
 export const located = (record: InstanceRecord, host: string | undefined): InstanceRecord =>
@@ -131,7 +140,7 @@ export const becameHealthy = (record: InstanceRecord, now: number): InstanceReco
 export const becameUnhealthy = (record: InstanceRecord, reason: string): InstanceRecord =>
   record.phase !== 'up' || record.healthySince === undefined ? record : {...record, announced: false, reason: clip(reason)}
 
-export const draining = (record: InstanceRecord, ending: Ending, now: number): InstanceRecord =>
+export const draining = (record: InstanceRecord, ending: Ending, now: number, drainMs = drainMsDefault): InstanceRecord =>
   to(record, 'draining', {ending, announced: false, until: now + drainMs})
 
 export const terminating = (record: InstanceRecord, ending: Ending, now: number): InstanceRecord =>
@@ -232,6 +241,7 @@ const reportedState = (record: InstanceRecord): InstanceReport['state'] => {
 export const reportOf = (record: InstanceRecord, executorHost: string): InstanceReport => {
   const {formation, service, id} = record.assignment
   const host = record.host ?? executorHost
+  const reason = record.progress ?? record.reason
   return {
     formation,
     service,
@@ -240,7 +250,7 @@ export const reportOf = (record: InstanceRecord, executorHost: string): Instance
     announced: record.announced,
     restarts: record.restarts,
     ...(Object.keys(record.ports).length > 0 ? {address: {host, ports: record.ports}} : {}),
-    ...(record.reason === undefined ? {} : {reason: record.reason}),
+    ...(reason === undefined ? {} : {reason}),
     ...(record.exitCode === undefined ? {} : {exitCode: record.exitCode}),
   }
 }

@@ -7,10 +7,11 @@ import {limitsDefault, type SlugReference} from '#shared/domain/release.ts'
 import type {Terminal} from '#shared/domain/session.ts'
 import {commandOf} from './command.ts'
 import {type ExecutorEnvironment, environmentOf} from './environment.ts'
+import {Gate} from './gate.ts'
 import {type InstanceRecord, keyOf} from './instance.ts'
 import type {Ports} from './ports.ts'
 import {isOnPath} from './programs.ts'
-import type {Bounds, Execution, Running, Runtime} from './runtime/runtime.ts'
+import type {Bounds, Execution, Finder, Running, Runtime} from './runtime/runtime.ts'
 import {lineOf} from './runtime/terminal.ts'
 import {copyTree} from './slugs/copy.ts'
 import type {Slugs} from './slugs/slugs.ts'
@@ -26,8 +27,8 @@ export type Launch =
 
 /** Gets one instance to run, whatever it is run by. */
 export interface Launching {
-  /** Starts the instance. Never rejects; `signal` calls it off up to the moment it runs. */
-  readonly launch: (record: InstanceRecord, signal: AbortSignal) => Promise<Launch>
+  /** Starts the instance. Never rejects; `signal` calls it off up to the moment it runs. `onProgress`: what a start that takes long is at. */
+  readonly launch: (record: InstanceRecord, signal: AbortSignal, onProgress: (text: string) => void) => Promise<Launch>
   /** Runs a command where the instance runs, with its environment. Rejects when it can not be started. Absent where nothing can. */
   readonly exec?: (record: InstanceRecord, order: ExecOrder) => Promise<Execution>
 }
@@ -60,27 +61,9 @@ export interface LauncherOptions {
   readonly attend: Attend
 }
 
-/** Lets {@link launchesMax} tasks run at once. */
-class Gate {
-  #running = 0
-  readonly #waiting: (() => void)[] = []
-
-  async pass<T>(task: () => Promise<T>): Promise<T> {
-    if (this.#running >= launchesMax) await new Promise<void>(resolve => this.#waiting.push(resolve))
-    else this.#running += 1
-    try {
-      return await task()
-    } finally {
-      const next = this.#waiting.shift()
-      if (next === undefined) this.#running -= 1
-      else next()
-    }
-  }
-}
-
 export class Launcher implements Launching {
   readonly #options: LauncherOptions
-  readonly #gate = new Gate()
+  readonly #gate = new Gate(launchesMax)
 
   constructor(options: LauncherOptions) {
     this.#options = options
@@ -96,7 +79,7 @@ export class Launcher implements Launching {
     let attendance: Attendance | undefined
     try {
       // Waiting for a download, or for somebody, takes no place: others may have theirs.
-      const source = slug === undefined ? undefined : await this.#fetched(slug, signal)
+      const source = slug === undefined ? undefined : await fetched(this.#options.slugs, slug, signal)
       attendance = run?.attached ? await attend(record, signal) : undefined
       const launch = await this.#gate.pass(() => this.#start(record, choice.command, source, signal))
       if (launch.outcome === 'started') attendance?.begin(launch.running)
@@ -108,13 +91,6 @@ export class Launcher implements Launching {
     }
   }
 
-  #fetched(slug: SlugReference, signal: AbortSignal): Promise<string> {
-    return new Promise((resolve, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason), {once: true})
-      this.#options.slugs.get(slug, signal).then(resolve, reject)
-    })
-  }
-
   async #start(record: InstanceRecord, command: string, source: string | undefined, signal: AbortSignal): Promise<Launch> {
     const {directoryOf, runtime, ports, remember} = this.#options
     const {key, assignment} = record
@@ -124,7 +100,7 @@ export class Launcher implements Launching {
     const allocation = await ports.allocate(key, assignment.ports, record.ports)
     if ('refused' in allocation) return {outcome: 'failed', reason: allocation.refused, retry: true}
     await remember(key, allocation.ports)
-    await this.#clear(directory)
+    await clear(directory, runtime)
     if (signal.aborted) return {outcome: 'cancelled'}
     const {run} = assignment
     const running = await runtime.start({
@@ -149,21 +125,28 @@ export class Launcher implements Launching {
     const home = join(directoryOf(keyOf(assignment)), 'run')
     return environmentOf(assignment, environment, {ports, first: assignment.ports[0]?.port, home})
   }
+}
 
-  // Something may run here that the agent has forgotten, its state file being lost: there must never be two.
-  async #clear(directory: string): Promise<void> {
-    const found = await this.#options.runtime.find(directory)
-    if (found.state !== 'running') return
-    found.running.kill()
-    await found.running.ended
-  }
+/** The folder of the unpacked slug. Rejects as soon as it is called off. */
+export const fetched = (slugs: Slugs, slug: SlugReference, signal: AbortSignal): Promise<string> =>
+  new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), {once: true})
+    slugs.get(slug, signal).then(resolve, reject)
+  })
+
+/** Something may run here that the agent has forgotten, its state file being lost: there must never be two. */
+export const clear = async (directory: string, runtime: Finder): Promise<void> => {
+  const found = await runtime.find(directory)
+  if (found.state !== 'running') return
+  found.running.kill()
+  await found.running.ended
 }
 
 /** What an instance may take of its executor. */
 export const boundsOf = ({resources, limits = limitsDefault}: Assignment): Bounds => ({...resources, ...limits})
 
 /** Makes the instance's folder with its own copy of the slug in `run/`, unless an earlier start did: what it wrote there stays over restarts. */
-const prepare = async (directory: string, source: string | undefined): Promise<void> => {
+export const prepare = async (directory: string, source: string | undefined): Promise<void> => {
   const run = join(directory, 'run')
   if (existsSync(run)) return
   const next = `${run}.next`

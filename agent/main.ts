@@ -3,6 +3,7 @@
 import {join} from 'node:path'
 import {read, required} from '#shared/config.ts'
 import {createLogger} from '#shared/log.ts'
+import type {Home} from './compose.ts'
 import {processesHere} from './processes.ts'
 import {answerProof} from './prover.ts'
 import {runAgent} from './run.ts'
@@ -28,8 +29,20 @@ if (process.argv[2] === 'prove') {
 
 const settings = await readSettings(process.env, process.execPath).catch(fail)
 const log = createLogger('agent', {level: settings.logLevel})
+
+const homeHere = async (): Promise<Home> => {
+  const processes = processesHere()
+  const {runtimes, containers, home, environment} = settings
+  if (!runtimes.includes('docker')) return processes
+  // Most agents have no containers.
+  const {containersOn} = await import('./containers/compose.ts')
+  const owner = `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`
+  return containersOn({...environment, settings: containers, runtimes, home, owner, processes, log})
+}
+
+const home = await homeHere()
 const world = {
-  ...processesHere(),
+  ...home,
   log,
   wallClock: Date.now,
   random: Math.random,

@@ -51,7 +51,7 @@ const takeOver = async ({agent}: Parts, layout: Layout, world: World): Promise<v
   if (strays.length > 0) log.warn({instances: strays}, 'ended instances that no record was left of')
 }
 
-const startTimers = ({agent, spool, logs, slugs}: Parts, layout: Layout, sync: Sync, {log, now}: World): (() => void) => {
+const startTimers = ({agent, spool, logs, slugs}: Parts, layout: Layout, sync: Sync, {log, now, tidy: tidyHome}: World): (() => void) => {
   const look = () => {
     logs.look()
     if (!spool.isEmpty && now() - sync.calledAt() >= logFlushMs) sync.poke()
@@ -61,6 +61,7 @@ const startTimers = ({agent, spool, logs, slugs}: Parts, layout: Layout, sync: S
     cleanUp({instances: layout.instances, live: key => agent.records.has(key), slugs, slugsInUse}).catch(error =>
       log.warn({err: error}, 'could not clean up'),
     )
+    tidyHome?.(agent.records).catch(error => log.warn({err: error}, 'could not clean up after what runs instances'))
   }
   const timers = [setInterval(look, logLookMs), setInterval(() => void agent.saveOffsets(), offsetsSaveMs), setInterval(tidy, cleanUpMs)]
   return () => {

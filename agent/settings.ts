@@ -4,6 +4,8 @@ import {delimiter, dirname, join, resolve} from 'node:path'
 import {type Environment, read, readNumber, required} from '#shared/config.ts'
 import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
 import {isName} from '#shared/domain/names.ts'
+import type {RuntimeName} from '#shared/domain/release.ts'
+import {type ContainerSettings, offeredRuntimes, readContainerSettings, readRuntimes} from './containers/settings.ts'
 import type {ExecutorEnvironment} from './environment.ts'
 import {type PortRange, parsePortRange} from './ports.ts'
 
@@ -14,6 +16,9 @@ export interface Settings {
   readonly join?: {readonly tokenFile: string} | 'role' | {readonly prover: string}
   readonly descriptor: ExecutorDescriptor
   readonly environment: ExecutorEnvironment
+  /** What instances are run by here. */
+  readonly runtimes: readonly RuntimeName[]
+  readonly containers: ContainerSettings
   readonly portRange: PortRange
   readonly busyMs: number
   readonly logLevel: string
@@ -36,7 +41,7 @@ const readAttributes = async (text: string): Promise<Partial<ExecutorDescriptor>
   throw new Error(`${name}: ${issue?.path.join('.')} ${issue?.message}`)
 }
 
-const readDescriptor = async (env: Environment, host: string): Promise<ExecutorDescriptor> => {
+const readDescriptor = async (env: Environment, host: string, runtimes: readonly RuntimeName[]): Promise<ExecutorDescriptor> => {
   const id = required(env, 'GILLIAM_EXECUTOR')
   if (!isName(id)) throw new Error(`GILLIAM_EXECUTOR must be lower-case letters, digits and dashes, not “${id}”`)
   return {
@@ -51,7 +56,7 @@ const readDescriptor = async (env: Environment, host: string): Promise<ExecutorD
     ...(await readAttributes(read(env, 'GILLIAM_EXECUTOR_ATTRIBUTES'))),
     id,
     host,
-    runtimes: ['process'],
+    runtimes,
   }
 }
 
@@ -67,7 +72,9 @@ const readJoin = (env: Environment): Settings['join'] => {
 /** Reads the settings. `nodePath` is the program the agent runs on: instances find the same one first. Rejects with an error that names the variable. */
 export const readSettings = async (env: Environment, nodePath: string): Promise<Settings> => {
   const host = read(env, 'GILLIAM_EXECUTOR_HOST', '127.0.0.1')
-  const descriptor = await readDescriptor(env, host)
+  const runtimes = readRuntimes(env)
+  const containers = readContainerSettings(env)
+  const descriptor = await readDescriptor(env, host, offeredRuntimes(runtimes, containers))
   const api = required(env, 'GILLIAM_API')
   const home = resolve(required(env, 'GILLIAM_AGENT_HOME'))
   const proxy = read(env, 'GILLIAM_PROXY')
@@ -87,6 +94,8 @@ export const readSettings = async (env: Environment, nodePath: string): Promise<
       path: [dirname(nodePath), env.PATH ?? '/usr/local/bin:/usr/bin:/bin'].join(delimiter),
       lang: env.LANG ?? 'C.UTF-8',
     },
+    runtimes,
+    containers,
     portRange: parsePortRange(read(env, 'GILLIAM_PORT_RANGE', '20000-29999')),
     busyMs: readNumber(env, 'GILLIAM_SYNC_BUSY_MS', 1_000, 10),
     logLevel: read(env, 'GILLIAM_LOG_LEVEL', 'info'),

@@ -1,5 +1,6 @@
 // The agent's tick: one outbound call that tells what changed and learns what to run. Owns when the next one is due.
 
+import {syncMsMax, syncRetryMsMax, waitJitterShare} from '#shared/domain/pace.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
 import {startLoop} from '#shared/loop.ts'
@@ -16,11 +17,9 @@ const debounceMs = 5
 /** With nothing to tell, the answer may wait this long for something new; well below the lease and the call’s timeout. */
 const idleHoldMs = 10_000
 const retryBaseMs = 500
-const retryMaxMs = 10_000
 const lastSyncTimeoutMs = 1_000
-/** What the control plane asks for is kept within these: calls end no lease, and are no flood. */
+/** What the control plane asks for is kept within this and `syncMsMax`: calls end no lease, and are no flood. */
 const syncMsMin = 10
-const syncMsMax = 15_000
 
 export interface SyncOptions {
   readonly agent: Agent
@@ -69,9 +68,17 @@ class Held {
 const within = (ms: number, otherwiseMs: number): number =>
   Number.isFinite(ms) ? Math.min(syncMsMax, Math.max(syncMsMin, ms)) : otherwiseMs
 
+/** One call's course: whether it may be held back, and for how long there was no news before. */
+interface Course {
+  readonly hold: (isIdle: boolean) => Held
+  readonly quietMs: number
+  /** What was told or heard was new. */
+  readonly onNews: () => void
+}
+
 const call = async (
   {agent, connection, spool, sessions, look, busyMs, now, log}: SyncOptions,
-  hold: (isIdle: boolean) => Held,
+  {hold, quietMs, onNews}: Course,
 ): Promise<number> => {
   look()
   const reports = agent.reports(reportsPerCallMax)
@@ -80,11 +87,13 @@ const call = async (
   const held = hold(isIdle)
   try {
     const {assignmentVersion} = agent
-    const request = {assignmentVersion, reports, logs: batch.lines, holdMs: isIdle ? idleHoldMs : 0}
+    const request = {assignmentVersion, reports, logs: batch.lines, holdMs: isIdle ? idleHoldMs : 0, quietMs}
     const sentAt = now()
     const answer = await connection.sync(request, {signal: held.signal})
     // Only then is it known to be up to date: what was given up is not in the new assignments, and must not start before.
     agent.acknowledge(reports)
+    if (answer.drainMs !== undefined) agent.setDrain(answer.drainMs)
+    if (reports.length > 0 || answer.assignments !== undefined) onNews()
     if (answer.assignments !== undefined) agent.assign(answer.assignments, answer.assignmentVersion)
     if (answer.sessions !== undefined) sessions.take(answer.sessions)
     agent.heard(sentAt)
@@ -101,22 +110,27 @@ const call = async (
 /** One call before the agent leaves, so that callers are not sent to what it stopped. A control plane that does not answer in time is left alone. */
 export const lastSync = async (options: SyncOptions): Promise<void> => {
   const hold = () => new Held(AbortSignal.timeout(lastSyncTimeoutMs))
-  await call(options, hold).catch(error => options.log.warn({err: error}, 'the last sync failed'))
+  await call(options, {hold, quietMs: 0, onNews: () => undefined}).catch(error => options.log.warn({err: error}, 'the last sync failed'))
 }
 
 /** Starts calling. Goes on for ever: without a control plane everything keeps running. */
 export const startSync = (options: SyncOptions): Sync => {
   let failures = 0
   let calledAt = Number.NEGATIVE_INFINITY
+  let newsAt = options.now()
   let debounce: NodeJS.Timeout | undefined
   let held: Held | undefined
   const task = async (signal: AbortSignal): Promise<number> => {
     calledAt = options.now()
-    const nextMs = await call(options, isIdle => {
+    const hold = (isIdle: boolean): Held => {
       const current = new Held(signal)
       held = isIdle ? current : undefined
       return current
-    })
+    }
+    const onNews = (): void => {
+      newsAt = options.now()
+    }
+    const nextMs = await call(options, {hold, quietMs: Math.max(0, Math.round(calledAt - newsAt)), onNews})
     held = undefined
     if (failures > 0) options.log.info({failures}, 'the control plane answers again')
     failures = 0
@@ -125,8 +139,8 @@ export const startSync = (options: SyncOptions): Sync => {
   const loop = startLoop(task, {
     intervalMs: options.busyMs,
     backoffBaseMs: retryBaseMs,
-    backoffMaxMs: retryMaxMs,
-    jitterShare: 0.1,
+    backoffMaxMs: syncRetryMsMax,
+    jitterShare: waitJitterShare,
     random: options.random,
     onError: (error, count) => {
       failures = count

@@ -28,8 +28,10 @@ const groupArn =
 const parametersArn = 'arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter/gilliam/{stage}/*'
 const secretsArn = 'arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:gilliam/{stage}/*'
 const slugReason = 'Slugs are named by their digest: a role can not name the ones to come. It is bound to the prefix slugs/ of this bucket.'
-const requestReason = 'Answers requests of API Gateway only, which waits: a failure is the caller’s answer, and there is no event to keep.'
-const requestFunctions = ['access', 'artifacts', 'executors', 'formations', 'logs', 'registry', 'routing']
+const outsideReason = 'What formations keep outside is theirs to name; the role is bound to the prefix of this stage.'
+const requestReason =
+  'Answers requests of API Gateway or its URL only, which wait: a failure is the caller’s answer, and there is no event to keep.'
+const requestFunctions = ['access', 'artifacts', 'executors', 'formations', 'logs', 'registry', 'routing', 'sync']
 
 const platform: readonly Acknowledgement[] = [
   {
@@ -70,11 +72,9 @@ const platform: readonly Acknowledgement[] = [
     id: 'AwsSolutions::AwsSolutions-IAM5[Resource::*]',
     reason: 'autoscaling:DescribeAutoScalingGroups can not be bound to a group.',
   },
-  ...[parametersArn, secretsArn].map(arn => ({
-    at: 'executors',
-    id: `AwsSolutions::AwsSolutions-IAM5[Resource::${arn}]`,
-    reason: 'What formations keep outside is theirs to name; the role is bound to the prefix of this stage.',
-  })),
+  ...['executors', 'sync'].flatMap(at =>
+    [parametersArn, secretsArn].map(arn => ({at, id: `AwsSolutions::AwsSolutions-IAM5[Resource::${arn}]`, reason: outsideReason})),
+  ),
   ...(['StreamDeadLetters', 'TimerDeadLetters'] as const).map(at => ({
     at,
     id: 'Serverless::Serverless-SQSRedrivePolicy',

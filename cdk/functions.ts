@@ -13,6 +13,8 @@ const request: FunctionSize = {timeoutSeconds: 29, memoryMib: 512}
 export const functionSizes: Readonly<Record<string, FunctionSize>> = {
   formations: request,
   executors: request,
+  // Open to everybody at AWS's door: this is what bounds a flood there, and its price. A thousand busy executors take twenty.
+  sync: {timeoutSeconds: 15, memoryMib: 512, concurrency: 100},
   registry: request,
   routing: request,
   artifacts: request,
@@ -25,6 +27,11 @@ export const functionSizes: Readonly<Record<string, FunctionSize>> = {
   setup: {timeoutSeconds: 30, memoryMib: 256},
   // Thousands of instances that wait are placed in thought, twice.
   capacity: {timeoutSeconds: 15, memoryMib: 512},
+}
+
+/** Functions made of another one's bundle, and what it exports as them. */
+export const exportedBy: Readonly<Record<string, {readonly bundle: string; readonly handler: string}>> = {
+  sync: {bundle: 'executors', handler: 'syncs'},
 }
 
 /** Needed only where there are machines of the stage's own. */

@@ -76,6 +76,7 @@ export const tableAccess: Readonly<Record<string, Access>> = {
   executors: {
     ...request,
     ...losing,
+    formation: ['get', 'update', 'query'],
     release: ['get'],
     discovery: ['put', 'update', 'delete'],
     executor: ['get', 'query', 'put', 'update', 'delete'],
@@ -83,6 +84,17 @@ export const tableAccess: Readonly<Record<string, Access>> = {
     relaySigning: ['get'],
     secrets: ['get'],
     audit: ['put'],
+  },
+  // What an agent's sync does, and nothing else of executors: its way in is open to everybody.
+  sync: {
+    formation: ['get', 'update'],
+    assignment: ['query', 'delete'],
+    release: ['get'],
+    discovery: ['put', 'update', 'delete'],
+    executor: ['get', 'update'],
+    token: ['get', 'put', 'update', 'delete'],
+    relaySigning: ['get'],
+    secrets: ['get'],
   },
   registry: {
     ...request,

@@ -20,8 +20,10 @@ export interface StageOptions {
   /** Address that alarms are sent to. */
   readonly alarmEmail?: string
   readonly dashboard: boolean
-  /** Whether concurrency is reserved for the scheduler and reconciler; new accounts have none to reserve. */
+  /** Whether concurrency is reserved for scheduler, reconciler and syncs; new accounts have none to reserve. */
   readonly reserve: boolean
+  /** Whether agents sync by a function URL rather than by the API; needs reserved concurrency, which is all that throttles it. */
+  readonly syncUrl: boolean
   /** Whether the stage has a key of its own for the secrets of formations; without one they are kept outside only. */
   readonly secretKey: boolean
   /** Any text; another one makes new first tokens at the next deployment. */
@@ -48,6 +50,7 @@ export const contextNames = [
   'alarmEmail',
   'dashboard',
   'reserve',
+  'syncUrl',
   'secretKey',
   'tokens',
   'table',
@@ -94,6 +97,9 @@ export const readStageOptions = (context: Context): StageOptions => {
   const table = optional('table', /^[a-zA-Z0-9_.-]{3,255}$/, 'must be the name of a table')
   const streamArn = optional('tableStream', /^arn:[a-z-]+:dynamodb:.+\/stream\/.+$/, 'must be the ARN of a table’s stream')
   if ((table === undefined) !== (streamArn === undefined)) fail('table', 'goes together with tableStream', table ?? '')
+  const reserve = flag('reserve', true)
+  const syncUrl = flag('syncUrl', reserve)
+  if (syncUrl && !reserve) fail('syncUrl', 'needs reserve=true: nothing else throttles a function URL', syncUrl)
   return {
     stage,
     executors,
@@ -107,7 +113,8 @@ export const readStageOptions = (context: Context): StageOptions => {
     logDays,
     alarmEmail: optional('alarmEmail', /^[^@\s]+@[^@\s]+$/, 'must be an address'),
     dashboard: flag('dashboard', true),
-    reserve: flag('reserve', true),
+    reserve,
+    syncUrl,
     secretKey: flag('secretKey', true),
     tokens: text('tokens', '1'),
     ...(table !== undefined && streamArn !== undefined && {table: {name: table, streamArn}}),

@@ -16,9 +16,10 @@ import {Network} from './constructs/network.ts'
 import {PlatformFunction} from './constructs/platform-function.ts'
 import {Router} from './constructs/router.ts'
 import {grantOutsideSecrets} from './constructs/secret-key.ts'
+import {SyncUrl} from './constructs/sync-url.ts'
 import {WakeQueue} from './constructs/wake-queue.ts'
 import {AlarmTopic, Watch} from './constructs/watch.ts'
-import {functionSizes, isNeeded} from './functions.ts'
+import {exportedBy, functionSizes, isNeeded} from './functions.ts'
 import {needsNetwork, type StageOptions} from './options.ts'
 import type {StateStack} from './state-stack.ts'
 
@@ -87,7 +88,8 @@ export class PlatformStack extends Stack {
       const fn = new PlatformFunction(this, name, {
         name,
         stage: options.stage,
-        code: bundles.functionFolder(name),
+        code: bundles.functionFolder(exportedBy[name]?.bundle ?? name),
+        handler: exportedBy[name]?.handler,
         logGroup: state.logs.of(name),
         timeoutSeconds,
         memoryMib,
@@ -100,11 +102,14 @@ export class PlatformStack extends Stack {
     const of = (name: string): PlatformFunction => made.get(name) as PlatformFunction
     state.slugs.grantRead(of('formations'))
     state.slugs.grantSign(of('artifacts'))
-    state.logs.grantAppend(of('executors'))
     state.logs.grantRead(of('logs'))
     state.secretKey?.grantSeal(of('access'))
-    state.secretKey?.grantOpen(of('executors'))
-    grantOutsideSecrets(of('executors'), options.stage)
+    for (const fn of [of('executors'), ...(options.syncUrl ? [of('sync')] : [])]) {
+      state.logs.grantAppend(fn)
+      state.secretKey?.grantOpen(fn)
+      grantOutsideSecrets(fn, options.stage)
+    }
+    if (options.syncUrl) new SyncUrl(this, 'SyncUrl', of('sync')).tell(of('executors'))
     for (const name of tickedNames) state.table.feed(of(name), name, this.#deadLetters.stream)
     return made
   }

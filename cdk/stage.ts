@@ -9,6 +9,7 @@ import {StateStack} from './state-stack.ts'
 
 export interface StageProps {
   readonly options: StageOptions
+  /** Folders of lambdas/, one function each. */
   readonly functions: readonly string[]
   readonly bundles: Bundles
   readonly imageFolder: string
@@ -20,7 +21,8 @@ export interface Stage {
 }
 
 /** Adds the stacks, with rule packs that fail the synthesis. Region and account are the deployer's. */
-export const addStage = (app: App, {options, functions, bundles, imageFolder}: StageProps): Stage => {
+export const addStage = (app: App, {options, functions: folders, bundles, imageFolder}: StageProps): Stage => {
+  const functions = options.syncUrl ? [...folders, 'sync'] : folders
   const prefix = `gilliam-${options.stage}`
   const state = new StateStack(app, `${prefix}-state`, {options, functions, description: `Gilliam ${options.stage}: what must last`})
   const platform = new PlatformStack(app, `${prefix}-platform`, {

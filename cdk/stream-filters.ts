@@ -43,8 +43,8 @@ export const streamFilters: Readonly<Record<'scheduler' | 'reconciler', readonly
     // Something runs, or may be given work again, that did not.
     {
       dynamodb: {
-        NewImage: {type: is('instance', 'executor'), state: is('running', 'ready')},
-        OldImage: {state: isNot('running', 'ready')},
+        NewImage: {type: is('instance', 'executor'), state: is('running', 'ready', 'cordoned')},
+        OldImage: {state: isNot('running', 'ready', 'cordoned')},
       },
     },
     // Something ends. A draining executor that is lost is heard of by its instances, and by ticks.

@@ -1,5 +1,6 @@
 // Keeps the directory current: polls the feed, at once when a request asks for an unknown formation, and saves what it learns. Owns the loop.
 import {setTimeout as sleep} from 'node:timers/promises'
+import {waitJitterShare} from '#shared/domain/pace.ts'
 import type {Logger} from '#shared/log.ts'
 import {type Loop, startLoop} from '#shared/loop.ts'
 import type {Asked, Directory, Discovered, FormationView} from './directory.ts'
@@ -25,7 +26,7 @@ const backoffMsMaxDefault = 5_000
 export interface DiscoveryOptions {
   readonly directory: Directory
   /** One call of `POST /v1/discovery`; throws when there is no answer. */
-  readonly discover: (asked: Asked & {readonly holdMs?: number}, signal: AbortSignal) => Promise<Discovered>
+  readonly discover: (asked: Asked & {readonly holdMs?: number; readonly quietMs?: number}, signal: AbortSignal) => Promise<Discovered>
   readonly snapshotFile?: string
   /** A table to begin with while the control plane is out of reach, instead of a file's. */
   readonly table?: Discovered
@@ -49,6 +50,8 @@ export class Discovery {
   #loop: Loop | undefined
   /** Ends a poll that may be held back. */
   #held: AbortController | undefined
+  /** When anything was new, or asked for the first time. */
+  #newsAt = 0
   #lastPollAt = Number.NEGATIVE_INFINITY
   #lastFailureAt = Number.NEGATIVE_INFINITY
 
@@ -77,11 +80,12 @@ export class Discovery {
       this.#directory.restore(discovered, now())
       this.#onLoaded()
     }
+    this.#newsAt = now()
     this.#loop = startLoop(signal => this.#poll(signal), {
       intervalMs: 1_000,
       backoffBaseMs: backoffMsBase,
       backoffMaxMs: backoffMsMax,
-      jitterShare: 0.1,
+      jitterShare: waitJitterShare,
       random,
       onError: (error, failures) => {
         if (failures === 1) log.warn({err: error}, 'the control plane is out of reach; serving the last good table')
@@ -94,7 +98,7 @@ export class Discovery {
     const early = this.#lastPollAt + pollSpacingMsMin - now()
     if (early > 0) await sleep(early, undefined, {signal})
     this.#lastPollAt = now()
-    const asked = this.#directory.ask(now())
+    const asked = {...this.#directory.ask(now()), quietMs: Math.max(0, Math.round(now() - this.#newsAt))}
     const held = this.#isSettled() ? new AbortController() : undefined
     this.#held = held
     try {
@@ -105,7 +109,10 @@ export class Discovery {
       if (this.#directory.outOfReach && this.#directory.lastAnswerAt !== undefined) log.info('the control plane answers again')
       const isFirst = !this.#directory.loaded
       const isChanged = this.#directory.apply(asked, answer, now())
-      if (isChanged) this.#writer?.touch()
+      if (isChanged) {
+        this.#newsAt = now()
+        this.#writer?.touch()
+      }
       if (isChanged || isFirst) this.#tellHolding()
       this.#onLoaded()
       const pollMs = Math.min(pollMsMax, Math.max(pollMsMin, answer.nextPollMs))

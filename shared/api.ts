@@ -3,8 +3,10 @@ export {CreateToken, Health, OpenapiDocument, Token} from './api/access.ts'
 export {Artifact, CreateArtifact, slugBytesMax} from './api/artifacts.ts'
 export {AuditPage, AuditQuery} from './api/audit.ts'
 export {
+  CordonExecutor,
   DrainExecutor,
   Executor,
+  ExecutorInstance,
   JoinByRole,
   Joined,
   JoinRequest,

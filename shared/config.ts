@@ -18,6 +18,15 @@ export const variables = {
   GILLIAM_EXECUTOR_ATTRIBUTES: 'JSON: zone, domain, network, tags, labels, cpuMilli, memoryMib, pricePerHour, machineType of the executor',
   GILLIAM_AGENT_HOME: 'Folder of an agent’s state: credential, instances, slugs, logs',
   GILLIAM_PROXY: 'URL of the forward proxy that instances get as HTTP_PROXY',
+  GILLIAM_RUNTIMES: 'What an agent runs instances by: `process` (default), `docker`, or both with a comma between',
+  GILLIAM_DOCKER_SOCKET: 'Socket of the Docker engine; `/var/run/docker.sock` by default',
+  GILLIAM_DOCKER_NETWORK:
+    'Network of containers: the engine’s own `bridge` (default), or one the agent makes, in which they reach each other by published ports only',
+  GILLIAM_STACK_IMAGE: 'Image in whose containers projects run; without one they are processes',
+  GILLIAM_REGISTRY_CREDENTIALS: 'File with credentials of image registries, in the form of Docker’s `config.json`',
+  GILLIAM_IMAGE_BYTES_MAX: 'What unused images may take on disk, in bytes; a tenth of the disk by default',
+  GILLIAM_PROXY_BRIDGE:
+    'Network interface on whose address a proxy of the loopback listens too, for containers: `docker0`; none by default',
   GILLIAM_FARGATE: 'JSON, for the agent of a Fargate executor: cluster, subnets, securityGroups, executionRole, logGroup and more',
   GILLIAM_RELAY: 'WebSocket URL of the relay of one-off work and live logs; by default one that a proxy of the stage announces',
   GILLIAM_PORT_RANGE: 'Host ports an agent gives to instances: `FIRST-LAST`; 20000-29999 by default',
@@ -31,14 +40,16 @@ export const variables = {
   GILLIAM_LOG_LEVEL: 'pino level; `info` by default',
   GILLIAM_CONFIG: 'Folder of the CLI’s configuration; `$XDG_CONFIG_HOME/gilliam` by default',
   GILLIAM_SYNC_BUSY_MS: 'How soon an agent with work in flight syncs again; 1000 by default',
-  GILLIAM_POLL_MS: 'How soon router and proxy ask for changes again, on AWS; 2000 by default',
+  GILLIAM_POLL_MS: 'How soon router and proxy ask for changes again while there are some, on AWS; 2000 by default',
+  GILLIAM_POLL_IDLE_MS: 'How soon they do when there was none for long, on AWS; instances drain for longer than this; 10000 by default',
+  GILLIAM_SYNC_URL: 'Address at which agents may sync instead of the API, on AWS: a function URL',
   GILLIAM_SLUG_BUCKET: 'S3 bucket of the slugs',
   GILLIAM_LOG_GROUP: 'CloudWatch log group of what instances write',
   GILLIAM_WAKE_QUEUE: 'URL of the SQS queue that brings the reconciler its ticks and wake-ups',
   GILLIAM_MACHINE_GROUP: 'Auto Scaling group of the stage’s machines, grown and shrunk by the capacity function',
   GILLIAM_SECRET_KEY: 'KMS key that seals the secrets of formations',
   GILLIAM_TOKEN_PATH: 'SSM path below which the stage’s first tokens are kept',
-  GILLIAM_SYNC_IDLE_MS: 'How soon an idle agent syncs again; 10000 by default',
+  GILLIAM_SYNC_IDLE_MS: 'How soon an agent syncs again when nothing changed for long, at most 20000; on AWS 20000 by default',
 } as const
 
 export type Variable = keyof typeof variables

@@ -9,7 +9,7 @@ import {checkRank, checkRequirement, type ExpressionCheck} from './expressions.t
 import {freeKeyPrefix, manifestKeys} from './manifest/keys.ts'
 import {collect, type FieldValues, readFields} from './manifest/reading.ts'
 import type {ManifestRoute} from './manifest/routes.ts'
-import {type ServiceValues, serviceOf} from './manifest/service.ts'
+import {isDockerfile, type ServiceValues, serviceOf} from './manifest/service.ts'
 import {type MapValue, type Place, type Problem, readSource, type Value} from './manifest/source.ts'
 
 import {builtinTypes, type Types} from './types/builtin.ts'
@@ -22,7 +22,16 @@ export interface Manifest {
   readonly services: Readonly<Record<string, ServiceDefinition>>
   /** Build commands in the order of the manifest, each text once. */
   readonly builds: readonly string[]
+  /** Images to build before the release is made, by service. */
+  readonly images: Readonly<Record<string, ImageBuild>>
   readonly routes: readonly ManifestRoute[]
+}
+
+export interface ImageBuild {
+  /** In the project's folder. */
+  readonly dockerfile: string
+  /** Where the image is pushed; without one, it goes to the artifact store. */
+  readonly repository?: string
 }
 
 /** How a process is run that does not say it: told by the project's files, which a manifest can not see. */
@@ -155,9 +164,23 @@ const servicesOf = (root: Value, sections: Sections, types: Types, report: Repor
   return services
 }
 
-const buildsOf = (sections: Sections): string[] => [
-  ...new Set([...Object.values(sections.processes ?? {}), ...Object.values(sections.auxiliary ?? {})].flatMap(({build}) => build ?? [])),
+const allOf = ({processes, auxiliary}: Sections): (readonly [string, ServiceValues])[] => [
+  ...Object.entries<ServiceValues>(processes ?? {}),
+  ...Object.entries<ServiceValues>(auxiliary ?? {}),
 ]
+
+const buildsOf = (sections: Sections): string[] => [
+  ...new Set(allOf(sections).flatMap(([, {build}]) => (build === undefined || isDockerfile(build) ? [] : build))),
+]
+
+const imagesOf = (sections: Sections): Record<string, ImageBuild> =>
+  Object.fromEntries(
+    allOf(sections).flatMap(([name, {build, image}]) =>
+      build === undefined || !isDockerfile(build)
+        ? []
+        : [[name, {dockerfile: build, ...(image === undefined ? {} : {repository: image})}] as const],
+    ),
+  )
 
 const isEmpty = (root: Value): boolean =>
   root.kind === 'map' && ![...(root as MapValue).entries.keys()].some(key => key === 'processes' || key === 'auxiliary')
@@ -196,6 +219,7 @@ export const parseManifest = (text: string, byDefault?: RunByDefault, types: Typ
     env: env ?? {},
     services,
     builds: buildsOf(sections),
+    images: imagesOf(sections),
     routes: routes ?? [],
   }
   return {ok: true, manifest}

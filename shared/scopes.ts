@@ -23,6 +23,10 @@ export interface Rights {
   readonly uses?: number
 }
 
+/** Whether this has the form of a token of that scope: `gil_<scope>_` and 256 bits as base64url. Says nothing of whether there is such a token. */
+export const couldBeToken = (text: string, scope: Scope): boolean =>
+  text.startsWith(`gil_${scope}_`) && /^[A-Za-z0-9_-]{43}$/.test(text.slice(`gil_${scope}_`.length))
+
 /** Who is asking: the outcome of authentication. */
 export interface Principal extends Rights {
   readonly tokenId: string

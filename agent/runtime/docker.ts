@@ -22,7 +22,8 @@ export interface DockerOptions {
   readonly api: EngineApi
   /** Tells this executor's containers from those of others on the same engine: `<stage>.<executor>`. */
   readonly scope: string
-  readonly surroundings: Surroundings
+  /** Asked before each start. */
+  readonly surroundings: () => Promise<Surroundings>
   /** `what` says of what it comes; nothing is to be done. */
   readonly onError: (error: unknown, what: string) => void
 }
@@ -30,6 +31,7 @@ export interface DockerOptions {
 export type DockerRuntime = Runtime<ContainerSpec> & {
   /** Whether the last start in this folder, as far as its files tell, was a container. */
   readonly knows: (directory: string) => boolean
+  readonly forget: (directory: string) => Promise<void>
   /** Ends and removes containers of this executor whose instance nobody knows. Answers their keys. */
   readonly endStrays: (isKnown: (key: string) => boolean) => Promise<string[]>
   /** Lets go of everything; what runs goes on. */
@@ -56,6 +58,9 @@ class Docker implements DockerRuntime {
   /** By container. */
   readonly #followed = new Map<string, {readonly running: Running; readonly output: Output}>()
 
+  /** As many open files, and more, the engine can not give: its own limit is lower. */
+  #filesMax = Number.POSITIVE_INFINITY
+
   constructor(options: DockerOptions) {
     this.#options = options
     this.#watch = new Watch({
@@ -66,7 +71,7 @@ class Docker implements DockerRuntime {
   }
 
   start = async (spec: ContainerSpec): Promise<Running> => {
-    const {api, scope, surroundings} = this.#options
+    const {scope, surroundings} = this.#options
     const {directory} = spec
     const name = this.#nameOf(directory)
     const earlier = readId(directory)
@@ -74,11 +79,26 @@ class Docker implements DockerRuntime {
     await this.#remove(name)
     if (spec.project !== undefined) await mkdir(join(directory, 'overlay'), {recursive: true})
     const labels = {...spec.labels, [scopeLabel]: scope, [keyLabel]: basename(directory), [stopSignalLabel]: spec.image.stopSignal}
-    const body = containerOf({...spec, labels}, surroundings)
-    const {Id: id} = await api.call<{Id: string}>('POST', '/containers/create', {query: {name}, body})
+    const around = await surroundings()
+    const id = await this.#run({...spec, labels}, around).catch(error => {
+      if (!(error instanceof EngineRefusal) || !/setting rlimit/.test(error.message)) throw error
+      // The engine may not give more than it has itself, which is less than was asked for: with what it has, the limit holds.
+      this.#filesMax = Math.min(this.#filesMax, spec.bounds.filesMax)
+      return this.#run({...spec, labels}, around)
+    })
+    return this.#follow(directory, id, spec.image.stopSignal)
+  }
+
+  // Creates and starts it, or leaves nothing of it.
+  async #run(spec: ContainerSpec, around: Surroundings): Promise<string> {
+    const {api} = this.#options
+    const {directory} = spec
+    const body = containerOf(spec, {...around, filesMax: this.#filesMax})
+    const {Id: id} = await api.call<{Id: string}>('POST', '/containers/create', {query: {name: this.#nameOf(directory)}, body})
     try {
       await replaceFile(noteOf(directory), `${id}\n`)
       await api.call('POST', `/containers/${id}/start`)
+      return id
     } catch (error) {
       await this.#remove(id).then(
         () => rm(noteOf(directory), {force: true}),
@@ -86,7 +106,6 @@ class Docker implements DockerRuntime {
       )
       throw error
     }
-    return this.#follow(directory, id, spec.image.stopSignal)
   }
 
   find = async (directory: string): Promise<Found> => {

@@ -1,5 +1,5 @@
-// How long an idle sync keeps the executors function busy, and how large its answer is: the bundle under the Runtime API in a process of its own.
-import {functionSizes} from '#cdk/functions.ts'
+// How long an idle sync keeps its function busy, and how large its answer is: the bundle under the Runtime API in a process of its own.
+import {exportedBy, functionSizes} from '#cdk/functions.ts'
 import {startFunction} from '#test/lambda/function.ts'
 import {startServices} from '#test/lambda/services.ts'
 import {makeTestBundles} from '#test/lambda/stage.ts'
@@ -11,7 +11,7 @@ import {cpuMsOf, round} from '../stages/figures.ts'
 /** Until the compiler has done what it does. */
 const warmCalls = 1_000
 const calls = 3_000
-/** Status line and headers as API Gateway sends them: date, content-type, content-length, apigw-requestid, ours. */
+/** Status line and headers as AWS sends them: date, content-type, content-length, apigw-requestid, ours. */
 const headerBytes = 330
 const ttlMs = 86_400_000
 
@@ -29,15 +29,17 @@ export const measureSync = async (): Promise<SyncDuration> => {
     GILLIAM_DYNAMODB_ENDPOINT: database.endpoint,
     AWS_ENDPOINT_URL: services.url,
   }
-  const memoryMib = functionSizes.executors?.memoryMib ?? 512
-  const fn = await startFunction({name: 'executors', folder: bundles.functionFolder('executors'), env, memoryMib})
+  const memoryMib = functionSizes.sync?.memoryMib ?? 512
+  const {bundle = '', handler} = exportedBy.sync ?? {}
+  const fn = await startFunction({name: 'sync', folder: bundles.functionFolder(bundle), handler, env, memoryMib})
   try {
     await database.store.executors.join(descriptor('one'), Date.now())
     const credential = await database.store.tokens.createForExecutor('one', ttlMs, Date.now())
     if (credential.outcome !== 'ok') throw new Error(`no credential: ${credential.outcome}`)
     const {token} = credential.created
-    const event = eventOf('syncExecutor', {token, params: {executor: 'one'}, body: {assignmentVersion: 1, reports: []}})
-    const call = async () => (await fn.invoke(event)) as {readonly statusCode: number; readonly body: string}
+    const event = eventOf('syncExecutor', {token, params: {executor: 'one'}, body: {assignmentVersion: 1, reports: [], quietMs: 600_000}})
+    const routeless = {...event, routeKey: '$default', pathParameters: undefined}
+    const call = async () => (await fn.invoke(routeless)) as {readonly statusCode: number; readonly body: string}
     for (let at = 0; at < warmCalls; at++) await call()
     const before = cpuMsOf(fn.pid)
     for (let at = 0; at < calls; at++) await call()

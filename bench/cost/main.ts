@@ -9,7 +9,7 @@ import {count} from './count.ts'
 import {measureSync} from './duration.ts'
 import {type Measured, type MeteredStage, startMeteredStage} from './stage.ts'
 
-const syncsPerHour = 360
+const syncsPerHour = 180
 const ticksPerHour = 60
 const formation = 'shop'
 const services = ['web', 'users', 'books', 'orders', 'mail']

@@ -45,7 +45,7 @@ export const assumed = {
   ticksPerMinute: 8,
 } as const
 
-/** How a stage is run; the first of each is as it is deployed. */
+/** How a stage is run. */
 export interface Running {
   readonly executors: number
   readonly syncSeconds: number
@@ -57,7 +57,8 @@ export interface Running {
   readonly callLog: boolean
 }
 
-export const idle: Running = {executors: 1, syncSeconds: 10, replacementsPerHour: 0, entry: 'api', callLog: true}
+/** As it is deployed. */
+export const idle: Running = {executors: 1, syncSeconds: 20, replacementsPerHour: 0, entry: 'url', callLog: false}
 export const busy: Running = {...idle, syncSeconds: 1, replacementsPerHour: 10}
 
 /** Seconds between renewals: half an hour’s credential. */
@@ -142,4 +143,4 @@ export const stageMonth = (counts: Counts, executors: number, alarmMetrics: numb
 
 /** A router or proxy that asks for changes every so many seconds and is told that there are none. */
 export const pollerMonth = (counts: Counts, pollSeconds: number): readonly Line[] =>
-  linesOf(scale(counts.poll, monthSeconds / pollSeconds), idle, syncMs(counts), counts.answerBytes)
+  linesOf(scale(counts.poll, monthSeconds / pollSeconds), {...idle, entry: 'api'}, syncMs(counts), counts.answerBytes)

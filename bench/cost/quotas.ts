@@ -1,4 +1,5 @@
 // How many executors a stage can have until a limit of AWS, or one that we set, refuses something: default quotas as data, and the arithmetic. Pure.
+import {functionSizes} from '#cdk/functions.ts'
 import {executorShards} from '#lambdas/store/schema.ts'
 import {type Counts, type Running, syncMs} from './price.ts'
 
@@ -13,17 +14,27 @@ export interface Quota {
 
 const syncsPerSecond = (_: Counts, {syncSeconds}: Running): number => 1 / syncSeconds
 
-/** Defaults of AWS as of 2025, by memory as the prices are; the first is ours. */
+/** Lambda lets a function URL answer so many requests a second for each call that is reserved. */
+const requestsPerReserved = 10
+
+/** Defaults of AWS as of 2025, by memory as the prices are; the first two are ours. */
 export const quotas: readonly Quota[] = [
   {
-    name: 'throttle of the stage',
+    name: 'the function URL, ten a second for each call reserved',
+    limit: (functionSizes.sync?.concurrency ?? 0) * requestsPerReserved,
+    unit: 'requests/s',
+    share: syncsPerSecond,
+    raise: '`concurrency` of `sync` in `cdk/functions.ts`; agents that are refused go to the API',
+  },
+  {
+    name: 'throttle of the stage, without the function URL',
     limit: 1_000,
     unit: 'requests/s',
     share: syncsPerSecond,
     raise: '`requestsPerSecondMax` in `cdk/constructs/api.ts`, up to what API Gateway allows',
   },
   {
-    name: 'API Gateway, account and region',
+    name: 'API Gateway, account and region, the same',
     limit: 10_000,
     unit: 'requests/s',
     share: syncsPerSecond,

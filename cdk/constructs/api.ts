@@ -9,7 +9,7 @@ import {Construct} from 'constructs'
 import {type Endpoint, endpoints, type FunctionName} from '#shared/endpoints.ts'
 import type {PlatformFunction} from './platform-function.ts'
 
-/** Requests a second and at once, of all callers together. Agents sync every 10 s when idle: 1,000 of them take 100 a second. */
+/** Requests a second and at once, of all callers together. Agents that sync here do so every 20 s when idle: 1,000 of them take 50 a second. */
 const requestsPerSecondMax = 1_000
 const burstMax = 2_000
 

@@ -1,7 +1,16 @@
 // One function of lambdas/ with a role of its own, which names every action it may take: nothing comes with it but writing its own log.
 import {Duration} from 'aws-cdk-lib'
 import {Policy, PolicyStatement, Role, ServicePrincipal} from 'aws-cdk-lib/aws-iam'
-import {Architecture, Code, Function as LambdaFunction, LoggingFormat, Runtime, Tracing} from 'aws-cdk-lib/aws-lambda'
+import {
+  ApplicationLogLevel,
+  Architecture,
+  Code,
+  Function as LambdaFunction,
+  LoggingFormat,
+  Runtime,
+  SystemLogLevel,
+  Tracing,
+} from 'aws-cdk-lib/aws-lambda'
 import {SqsDestination} from 'aws-cdk-lib/aws-lambda-destinations'
 import type {ILogGroup} from 'aws-cdk-lib/aws-logs'
 import {Construct} from 'constructs'
@@ -17,6 +26,8 @@ export interface PlatformFunctionProps {
   readonly stage: string
   /** Folder of its bundle. */
   readonly code: string
+  /** What the bundle exports as this function; `handler` by default. */
+  readonly handler?: string
   readonly logGroup: ILogGroup
   readonly timeoutSeconds: number
   readonly memoryMib: number
@@ -42,11 +53,14 @@ export class PlatformFunction extends Construct {
       description: `Gilliam ${stage}: ${name}`,
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
-      handler: 'index.handler',
+      handler: `index.${props.handler ?? 'handler'}`,
       code: Code.fromAsset(props.code),
       role: role.withoutPolicyUpdates(),
       logGroup,
-      loggingFormat: LoggingFormat.TEXT,
+      // No START, END and REPORT of each call. What a function writes is JSON of its own, which Lambda passes on; all of it, whatever level it reads there.
+      loggingFormat: LoggingFormat.JSON,
+      systemLogLevelV2: SystemLogLevel.WARN,
+      applicationLogLevelV2: ApplicationLogLevel.TRACE,
       tracing: Tracing.DISABLED,
       timeout: Duration.seconds(props.timeoutSeconds),
       memorySize: props.memoryMib,

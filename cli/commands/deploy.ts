@@ -2,9 +2,9 @@
 import type {Command} from 'commander'
 import type {Client} from '#shared/client.ts'
 import {closest} from '#shared/domain/closest.ts'
-import type {SlugReference} from '#shared/domain/release.ts'
+import type {ServiceDefinition, SlugReference} from '#shared/domain/release.ts'
 import {GilliamError} from '#shared/errors.ts'
-import type {Manifest} from '#shared/manifest.ts'
+import type {ImageBuild, Manifest} from '#shared/manifest.ts'
 import {defaultAuthor} from '../author.ts'
 import {CommandError} from '../exit.ts'
 import {readManifest, remember} from '../project.ts'
@@ -60,11 +60,38 @@ const packAndUpload = async (session: Session, client: Client, manifest: Manifes
   })
 }
 
+/** The services with the images that were built for them, each built once however many run it. */
+const withBuiltImages = async (session: Session, client: Client, {images, services}: Manifest): Promise<Manifest['services']> => {
+  if (Object.keys(images).length === 0) return services
+  const [{withImage}, {upload}] = await Promise.all([import('../pack/image.ts'), import('../pack/upload.ts')])
+  const {say} = session.progress
+  const {dir} = await session.project()
+  const options = {env: session.env, err: session.err, interrupted: session.interrupted}
+  const built = new Map<string, Partial<ServiceDefinition>>()
+  const build = ({dockerfile, repository}: ImageBuild): Promise<Partial<ServiceDefinition>> => {
+    say(`Building the image of ${dockerfile}.`)
+    return withImage(dir, {dockerfile, ...(repository === undefined ? {} : {repository})}, options, async ({image, archive}) => {
+      say(archive === undefined ? `Pushed ${image}.` : `Built ${image.slice(0, 19)}, ${size(archive.bytes)} when packed.`)
+      return archive === undefined ? {image} : {image, imageArchive: await upload(client, archive, session.interrupted, say)}
+    })
+  }
+  for (const image of Object.values(images)) {
+    const key = JSON.stringify(image)
+    if (!built.has(key)) built.set(key, await build(image))
+  }
+  const complete = Object.entries(services).map(([name, service]) => {
+    const image = images[name]
+    return [name, image === undefined ? service : {...service, ...built.get(JSON.stringify(image))}] as const
+  })
+  return Object.fromEntries(complete)
+}
+
 const release = async (session: Session, client: Client, manifest: Manifest, options: DeployOptions): Promise<Release> => {
   const formation = await session.formation()
   // Asked before the work, so that a stage that does not answer is told at once; made after it, so that a build that fails leaves nothing.
   const isThere = await exists(client, formation)
   const slug = await packAndUpload(session, client, manifest)
+  const services = await withBuiltImages(session, client, manifest)
   if (!isThere) await create(session, client, formation)
   const author = options.author ?? (await defaultAuthor(session.cwd))
   const made = await client.call('createRelease', {
@@ -74,7 +101,7 @@ const release = async (session: Session, client: Client, manifest: Manifest, opt
       ...(author === undefined ? {} : {author}),
       ...(slug === undefined ? {} : {slug}),
       env: manifest.env,
-      services: manifest.services as Release['services'],
+      services: services as Release['services'],
     },
   })
   session.progress.say(`Created release ${made.release} of ${formation}.`)

@@ -7,7 +7,7 @@ import {attach} from '../sessions/attach.ts'
 import {commandIn, type TerminalOptions, terminalOf, withTerminal} from '../sessions/terminal.ts'
 import {act, instanceId, type Operands, verb} from '../verb.ts'
 
-/** An agent hears of it at once, or with its next sync: on AWS within 10 s. */
+/** An agent hears of it at once, or with its next sync: on AWS within 20 s. */
 const waitMs = 45_000
 
 const exec = async (session: Session, operands: Operands, options: TerminalOptions): Promise<void> => {

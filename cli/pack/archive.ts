@@ -1,9 +1,7 @@
 // Files → a tar.gz that depends on nothing but their names, contents and executable bits: the same project gives the same sha256.
-import {createHash} from 'node:crypto'
 import {createWriteStream} from 'node:fs'
 import {readFile} from 'node:fs/promises'
 import {join} from 'node:path'
-import {Transform} from 'node:stream'
 import {pipeline} from 'node:stream/promises'
 import {createGzip} from 'node:zlib'
 import tar from 'tar-stream'
@@ -11,6 +9,7 @@ import {slugBytesMax} from '#shared/api.ts'
 import {CommandError} from '../exit.ts'
 import {size} from '../render.ts'
 import type {PackedFile} from './files.ts'
+import {createMeter} from './meter.ts'
 
 /** Unpacked size; the archive itself may have at most `slugBytesMax`. */
 export const projectBytesMax = 4 * slugBytesMax
@@ -28,20 +27,6 @@ const headerOf = (file: PackedFile): Partial<tar.Header> & {name: string} =>
   file.kind === 'link'
     ? {...fixed, name: file.path, type: 'symlink', linkname: file.target, mode: 0o777}
     : {...fixed, name: file.path, type: 'file', mode: file.executable ? 0o755 : 0o644}
-
-/** Hashes and counts what passes. */
-const createMeter = () => {
-  const hash = createHash('sha256')
-  let bytes = 0
-  const stream = new Transform({
-    transform(chunk: Buffer, _, done) {
-      hash.update(chunk)
-      bytes += chunk.length
-      done(bytes > slugBytesMax ? new CommandError('usage', tooLarge) : null, chunk)
-    },
-  })
-  return {stream, result: () => ({sha256: hash.digest('hex'), bytes})}
-}
 
 const tooLarge = `The packed project is larger than ${size(slugBytesMax)}. Name what is not needed in .gilliamignore.`
 
@@ -62,7 +47,7 @@ export const archive = async (root: string, files: readonly PackedFile[], to: st
   const total = files.reduce((sum, file) => sum + (file.kind === 'file' ? file.bytes : 0), 0)
   if (total > projectBytesMax) throw new CommandError('usage', `The project has ${size(total)}. Name what is not needed in .gilliamignore.`)
   const pack = tar.pack()
-  const meter = createMeter()
+  const meter = createMeter(tooLarge)
   const adding = addEntries(pack, root, files).catch(error => pack.destroy(error as Error))
   await pipeline(pack, createGzip({level: 6}), meter.stream, createWriteStream(to, {mode: 0o600}))
   await adding

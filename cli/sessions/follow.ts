@@ -27,7 +27,7 @@ const lookMs = 2_000
 /** An executor that could not be reached is tried again after this. */
 const againMs = 10_000
 /** As long as an agent may take to hear of it. */
-const joinMs = 20_000
+const joinMs = 30_000
 /** How finely these times are kept. */
 const stepMs = 200
 

@@ -13,7 +13,7 @@ export const joinAssignment = (
   const service =
     release !== undefined && Object.hasOwn(release.services, assigned.service) ? release.services[assigned.service] : undefined
   if (release === undefined || service === undefined) return undefined
-  const {kind, type, script, image, health, stopGraceMs, args, program, limits, readOnly, user, volume, onLost} = service
+  const {kind, type, script, image, health, stopGraceMs, imageArchive, args, program, limits, readOnly, user, volume, onLost} = service
   return {
     formation: assigned.formation,
     service: assigned.service,
@@ -23,6 +23,7 @@ export const joinAssignment = (
     ...(type === undefined ? {} : {type}),
     ...(script === undefined ? {} : {script}),
     ...(image === undefined ? {} : {image}),
+    ...(imageArchive === undefined ? {} : {imageArchive}),
     ...(args === undefined ? {} : {args}),
     ...(program === undefined ? {} : {program}),
     ...(limits === undefined ? {} : {limits}),

@@ -1,23 +1,27 @@
 // Executors: the endpoints of agents (join, sync) and of operators (list, show, drain, forget).
 import {type ApiFunction, createFunction, type Frozen} from '#lambdas/middleware.ts'
-import type {Store} from '#lambdas/store/index.ts'
+import type {Moved, Store} from '#lambdas/store/index.ts'
 import {type Executor, executorLeaseMs} from '#shared/domain/executor.ts'
 import {isSilent} from '#shared/domain/lease.ts'
-import type {OutputOf} from '#shared/endpoints.ts'
+import type {Pace} from '#shared/domain/pace.ts'
+import type {InputOf, OutputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
 import type {LogStore} from '#shared/ports.ts'
 import {executorTokenTtlMs, joinOperations} from './join.ts'
+import {instancesOn} from './left.ts'
 import type {ProofDeps} from './proof.ts'
 import type {SecretSources} from './secrets.ts'
-import {type SyncTiming, syncOperation} from './sync.ts'
+import {type SyncTerms, syncOperation} from './sync.ts'
 
 export interface ExecutorsDeps {
   readonly store: Store
   readonly log: Logger
   readonly now: () => number
   readonly logs: LogStore
-  readonly timing: SyncTiming
+  /** Until the next sync of an agent. */
+  readonly timing: Pace
+  readonly terms?: SyncTerms
   readonly secrets: SecretSources
   /** Lets EC2 machines join by their role. */
   readonly proofs: ProofDeps
@@ -36,10 +40,20 @@ const stateOf = (executor: Executor, now: number): Presented['state'] => {
 /** Only what the API shows: the store’s own fields stay inside. */
 const present = (executor: Executor, now: number): Presented => {
   const {id, host, zone, domain, network, tags, labels, runtimes, cpuMilli, memoryMib, pricePerHour, machineType} = executor
-  const {cpuMilliUsed, memoryMibUsed, instances, hostPorts, joinedAt, leaseExpiresAt} = executor
+  const {cpuMilliUsed, memoryMibUsed, instances, hostPorts, joinedAt, leaseExpiresAt, drainBy} = executor
   const size = {cpuMilli, memoryMib, pricePerHour, ...(machineType !== undefined && {machineType})}
   const descriptor = {id, host, zone, domain, network, tags, labels, runtimes, ...size}
-  return {...descriptor, state: stateOf(executor, now), cpuMilliUsed, memoryMibUsed, instances, hostPorts, joinedAt, leaseExpiresAt}
+  return {
+    ...descriptor,
+    state: stateOf(executor, now),
+    cpuMilliUsed,
+    memoryMibUsed,
+    instances,
+    hostPorts,
+    joinedAt,
+    leaseExpiresAt,
+    drainBy,
+  }
 }
 
 const noExecutor = (id: string): GilliamError => new GilliamError('not_found', `There is no executor “${id}”.`)
@@ -52,13 +66,18 @@ const find = async (store: Store, id: string): Promise<Executor> => {
   return executor
 }
 
-const drain = async (store: Store, id: string, undo: boolean, now: number): Promise<Executor> => {
-  const changed = undo ? await store.executors.undrain(id, now) : await store.executors.drain(id, now)
+/** An executor in the state that was asked for; a call by somebody. */
+const moved = (id: string, changed: Moved): Executor => {
   if (changed.outcome === 'ok') return changed.executor
   if (changed.outcome === 'missing') throw noExecutor(id)
   if (changed.outcome === 'conflict') throw tryAgain(id)
   throw new GilliamError('executor_lost', `Executor “${id}” is lost: it runs nothing. It is ready again when its agent joins.`)
 }
+
+type DrainBody = InputOf<'drainExecutor'>['body']
+
+const drain = ({executors}: Store, id: string, {undo, deadlineMs}: DrainBody, now: number): Promise<Moved> =>
+  undo ? executors.undrain(id, now) : executors.drain(id, now, deadlineMs === undefined ? undefined : now + deadlineMs)
 
 const stillAlive = ({id, leaseExpiresAt}: Executor, now: number): GilliamError =>
   new GilliamError(
@@ -75,17 +94,22 @@ const forget = async (store: Store, id: string, now: number): Promise<undefined>
   throw forgotten.outcome === 'alive' ? stillAlive(forgotten.executor, now) : tryAgain(id)
 }
 
-export const createExecutorsFunction = ({store, log, now, logs, timing, secrets, proofs}: ExecutorsDeps): ApiFunction =>
+export const createExecutorsFunction = ({store, log, now, logs, timing, terms = {}, secrets, proofs}: ExecutorsDeps): ApiFunction =>
   createFunction(
     'executors',
     {store, log, now},
     {
-      ...joinOperations(store, proofs),
-      syncExecutor: syncOperation({store, logs, timing, secrets, log, tokenTtlMs: executorTokenTtlMs}),
+      ...joinOperations(store, proofs, terms),
+      syncExecutor: syncOperation({store, logs, timing, terms, secrets, log, tokenTtlMs: executorTokenTtlMs}),
       listExecutors: async (_, call) => ({items: (await store.executors.list()).map(executor => present(executor, call.now))}),
       getExecutor: async ({params}, call) => present(await find(store, params.executor), call.now),
-      drainExecutor: async ({params, body}, call) =>
-        present(await drain(store.by(call.actor), params.executor, body.undo, call.now), call.now),
+      listExecutorInstances: async ({params}) => instancesOn(store, await find(store, params.executor)),
+      cordonExecutor: async ({params: {executor}, body}, {actor, now: at}) => {
+        const {executors} = store.by(actor)
+        return present(moved(executor, await (body.undo ? executors.uncordon(executor, at) : executors.cordon(executor, at))), at)
+      },
+      drainExecutor: async ({params: {executor}, body}, {actor, now: at}) =>
+        present(moved(executor, await drain(store.by(actor), executor, body, at)), at),
       forgetExecutor: ({params}, call) => forget(store.by(call.actor), params.executor, call.now),
     },
   )

@@ -6,6 +6,7 @@ import {priced} from '#shared/domain/machines.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {Principal} from '#shared/scopes.ts'
 import {type ProofDeps, verifyProof} from './proof.ts'
+import type {SyncTerms} from './sync.ts'
 
 /** How long the credential of an executor lasts. From its half on a sync brings the next one; an agent that was away for longer joins again. */
 export const executorTokenTtlMs = 3_600_000
@@ -24,28 +25,39 @@ const used = (admission: Admission | undefined): GilliamError =>
 const tryAgain = (id: string): GilliamError =>
   new GilliamError('conflict', `Executor “${id}” was changed by others several times in a row; try again.`)
 
+/** Whom to join, and what else of it the agent is told. */
+interface Home {
+  readonly store: Store
+  readonly syncUrl: string | undefined
+}
+
 type Joining = ExecutorDescriptor & {readonly key?: string | undefined}
 
-const join = async (store: Store, {key, ...descriptor}: Joining, now: number, admission?: Admission) => {
+const join = async ({store, syncUrl}: Home, {key, ...descriptor}: Joining, now: number, admission?: Admission) => {
   const joined = await store.executors.join(priced(descriptor), now, key, admission)
   if (joined.outcome === 'taken') throw taken(descriptor.id)
   if (joined.outcome === 'used') throw used(admission)
   if (joined.outcome === 'conflict') throw tryAgain(descriptor.id)
   const credential = await store.tokens.createForExecutor(descriptor.id, executorTokenTtlMs, now)
   if (credential.outcome !== 'ok') throw tryAgain(descriptor.id)
-  return {executor: descriptor.id, token: credential.created.token, leaseMs: executorLeaseMs}
+  const {token} = credential.created
+  return {executor: descriptor.id, token, leaseMs: executorLeaseMs, ...(syncUrl !== undefined && {syncUrl})}
 }
 
 /** A token that counts its uses has one taken. */
 const admissionOf = (principal: Principal | undefined): Admission | undefined =>
   principal?.uses === undefined ? undefined : {token: principal.hash}
 
-export const joinOperations = (store: Store, proofs: ProofDeps): Pick<Operations<'executors'>, 'joinExecutor' | 'joinByRole'> => ({
-  joinExecutor: ({body}, {actor, now, principal}) => join(store.by(actor), body, now, admissionOf(principal)),
+export const joinOperations = (
+  store: Store,
+  proofs: ProofDeps,
+  {syncUrl}: SyncTerms,
+): Pick<Operations<'executors'>, 'joinExecutor' | 'joinByRole'> => ({
+  joinExecutor: ({body}, {actor, now, principal}) => join({store: store.by(actor), syncUrl}, body, now, admissionOf(principal)),
 
   joinByRole: async ({body: {proof, ...joining}}, {actor, now}) => {
     const {id: executor, key} = joining
     const admission = await verifyProof(proofs, proof, {executor, key}, now)
-    return join(store.by({...actor, name: executor}), joining, now, admission)
+    return join({store: store.by({...actor, name: executor}), syncUrl}, joining, now, admission)
   },
 })

@@ -5,6 +5,7 @@ import type {Operation} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import type {LogLine} from '#shared/domain/assignment.ts'
 import {executorLeaseMs} from '#shared/domain/executor.ts'
+import {askAgainMs, type Pace} from '#shared/domain/pace.ts'
 import type {InputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
@@ -17,16 +18,19 @@ import {resolveSecrets, type SecretSources} from './secrets.ts'
 /** Reports written at the same time. */
 const reportsAtOnceMax = 8
 
-export interface SyncTiming {
-  /** Until the next sync, in milliseconds, while something is going on and when nothing is. */
-  readonly busyMs: number
-  readonly idleMs: number
+/** What agents are told besides what to run. */
+export interface SyncTerms {
+  /** Where else they may sync; at the API only when undefined. */
+  readonly syncUrl?: string
+  /** How long a withdrawn instance goes on serving; the agent's own default when undefined. */
+  readonly drainMs?: number
 }
 
 export interface SyncDeps {
   readonly store: Store
   readonly logs: LogStore
-  readonly timing: SyncTiming
+  readonly timing: Pace
+  readonly terms: SyncTerms
   readonly secrets: SecretSources
   readonly log: Logger
   /** How long a credential lasts; the next one is given at half of it. */
@@ -79,7 +83,7 @@ const keepLines = async (logs: LogStore, ownLines: OwnLines, executor: string, l
  * newer assignments than the version says, and then gets them again; never the other way round.
  */
 export const syncOperation = (deps: SyncDeps): Operation<'syncExecutor'> => {
-  const {store, logs, timing, secrets, log} = deps
+  const {store, logs, timing, terms, secrets, log} = deps
   const ownLines = createOwnLines(store.instances)
   const sign = createSign(store.sessions)
   return async ({params: {executor}, body}, {now, principal}) => {
@@ -87,8 +91,9 @@ export const syncOperation = (deps: SyncDeps): Operation<'syncExecutor'> => {
     await keepLines(logs, ownLines, executor, body.logs)
     await takeReports(store, executor, body.reports, now)
     const changed = assignmentVersion !== body.assignmentVersion
-    const nextSyncMs = changed || body.reports.length > 0 ? timing.busyMs : timing.idleMs
-    const answer = {assignmentVersion, nextSyncMs, leaseMs: executorLeaseMs}
+    const isNews = changed || body.reports.length > 0
+    const nextSyncMs = isNews ? timing.busyMs : body.quietMs === undefined ? timing.idleMs : askAgainMs(body.quietMs, timing)
+    const answer = {assignmentVersion, nextSyncMs, leaseMs: executorLeaseMs, ...terms}
     if (!changed) return {...answer, ...(await renewCredential(deps, executor, principal, now))}
     const {assignments: loaded, sessions} = await loadOrders({store, sign}, executor, now)
     const assignments = await resolveSecrets({store, sources: secrets, log, now}, executor, loaded)

@@ -2,7 +2,7 @@
 import {findFormation} from '#lambdas/middleware/formation.ts'
 import type {Operations} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
-import type {Executor} from '#shared/domain/executor.ts'
+import {type Executor, withMachinePorts} from '#shared/domain/executor.ts'
 import {type Instance, isPlaced} from '#shared/domain/instance.ts'
 import {isInstanceId, parseInstanceName} from '#shared/domain/names.ts'
 import {explain} from '#shared/domain/placement-explain.ts'
@@ -59,7 +59,7 @@ export const explainOperation =
   (store: Store, expressions: Expressions): Operations<'formations'>['explain'] =>
   async ({params: {formation, target}, query}, {now}) => {
     const {request, release, instance} = await find(store, formation, target, releaseNumber(query.release))
-    const executors = (await store.executors.list()).map(executor => without(executor, instance))
+    const executors = withMachinePorts((await store.executors.list()).map(executor => without(executor, instance)))
     const placed = placedOf((await store.instances.list(formation)).filter(other => other.id !== instance?.id))
     const explanation = explain({request, executors, placed, expressions, now})
     return {

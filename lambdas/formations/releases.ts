@@ -97,7 +97,8 @@ export const releaseOperations = (store: Store, blobs: Slugs['blobs']): Pick<Ope
     checkRelease(services)
     await findActive(store, params.formation)
     await checkSecrets(store, params.formation, draft)
-    await checkSlug({store, blobs}, body.slug, now)
+    const archives = Object.values(services).map(({imageArchive}) => imageArchive)
+    for (const slug of [body.slug, ...archives]) await checkSlug({store, blobs}, slug, now)
     const created = await store.by(actor).releases.create(params.formation, draft, now)
     if (created.outcome === 'ok') return created.release
     throw refusal(params.formation, created.outcome)

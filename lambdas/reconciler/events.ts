@@ -15,6 +15,9 @@ const noticed: ReadonlySet<string> = new Set(['running', 'stopping', 'stopped', 
 
 const changed = (before: Image | undefined, after: Image | undefined, name: string): boolean => before?.[name]?.S !== after?.[name]?.S
 
+/** A cordoned executor keeps what it has, like one that is ready. */
+const keeps = (image: Image | undefined): boolean => image?.state?.S === 'ready' || image?.state?.S === 'cordoned'
+
 /** What a record is about: a formation or an executor to look at, or neither. */
 export interface Subject {
   readonly formation?: string
@@ -37,7 +40,7 @@ export const subjectOf = ({dynamodb}: DynamoDBRecord): Subject => {
         ? {formation: image.formation?.S}
         : {}
     case 'executor':
-      return before !== undefined && changed(before, after, 'state') ? {executor: image.id?.S} : {}
+      return before !== undefined && changed(before, after, 'state') && !(keeps(before) && keeps(after)) ? {executor: image.id?.S} : {}
     default:
       return {}
   }

@@ -1,7 +1,7 @@
 // One formation: load, decide, commit; again when another reconciler or a user was faster.
 import {createInstancesMax, type FormationView, type Store} from '#lambdas/store/index.ts'
 import type {Instance} from '#shared/domain/instance.ts'
-import {type Creation, type Plan, reconcile, type Stop} from '#shared/domain/reconcile.ts'
+import {type Creation, type Plan, type ReconcileView, reconcile, type Stop} from '#shared/domain/reconcile.ts'
 import {type Release, runtimeOf} from '#shared/domain/release.ts'
 import type {Logger} from '#shared/log.ts'
 
@@ -109,7 +109,7 @@ const carryOut = async (deps: ReconcilerDeps, view: FormationView, plan: Plan): 
 }
 
 /** Brings one formation a step nearer to what is desired. Two at once are harmless: the formation's version lets one of them create. */
-export const reconcileFormation = async (deps: ReconcilerDeps, formation: string, draining: ReadonlySet<string>): Promise<void> => {
+export const reconcileFormation = async (deps: ReconcilerDeps, formation: string, draining: ReconcileView['draining']): Promise<void> => {
   for (let plans = 0; plans < plansMax; plans++) {
     const view = await deps.store.formations.load(formation)
     if (view === undefined) return

@@ -1,5 +1,6 @@
 // The reconciler: called with changes of the table and with the clock, turns desired scale and rollouts into instances created and stopped.
 import type {DynamoDBBatchResponse, DynamoDBRecord} from 'aws-lambda'
+import type {Executor} from '#shared/domain/executor.ts'
 import {type ReconcilerEvent, subjectOf} from './events.ts'
 import {type ReconcilerDeps, reconcileFormation} from './formation.ts'
 import {loseExecutors} from './leases.ts'
@@ -21,7 +22,7 @@ const formationsOf = async ({store}: ReconcilerDeps, record: DynamoDBRecord): Pr
 const reconcileAll = async (deps: ReconcilerDeps, formations: ReadonlySet<string>): Promise<Set<string>> => {
   const failed = new Set<string>()
   if (formations.size === 0) return failed
-  const draining = new Set(await deps.store.executors.draining())
+  const draining = new Map((await deps.store.executors.draining()).map(each => [each.id, each]))
   for (const formation of formations) {
     try {
       await reconcileFormation(deps, formation, draining)
@@ -42,6 +43,15 @@ const onRecords = async (deps: ReconcilerDeps, records: readonly DynamoDBRecord[
   return {batchItemFailures: itemIdentifier === undefined ? [] : [{itemIdentifier}]}
 }
 
+/** Formations with instances on executors that were to be empty by now. */
+const overdueFormations = async ({store, now}: ReconcilerDeps, executors: readonly Executor[]): Promise<readonly string[]> => {
+  const overdue = executors.filter(
+    ({state, drainBy, instances}) => state === 'draining' && drainBy !== undefined && drainBy <= now() && instances > 0,
+  )
+  const held = await Promise.all(overdue.map(({id}) => store.executors.assignments(id)))
+  return held.flat().flatMap(({formation, stop}) => (stop ? [] : [formation]))
+}
+
 /**
  * Makes the function. Every call is idempotent, and any number may run at once. A stream batch answers which records to try again; a tick or wake throws
  * when a formation could not be reconciled.
@@ -50,7 +60,8 @@ export const createReconcilerFunction = (deps: ReconcilerDeps): ((event: Reconci
   let everythingAt = Number.NEGATIVE_INFINITY
 
   const onTick = async (): Promise<ReadonlySet<string>> => {
-    const formations = new Set(await loseExecutors(deps, await deps.store.executors.list()))
+    const executors = await deps.store.executors.list()
+    const formations = new Set([...(await loseExecutors(deps, executors)), ...(await overdueFormations(deps, executors))])
     const everything = deps.now() - everythingAt >= (deps.everythingEveryMs ?? everythingEveryMsDefault)
     if (everything) for (const {name} of await deps.store.formations.list()) formations.add(name)
     const failed = await reconcileAll(deps, formations)

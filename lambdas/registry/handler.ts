@@ -8,4 +8,5 @@ const {env} = process
 export const handler = createRegistryFunction({
   ...compose('registry', env),
   nextPollMs: readNumber(env, 'GILLIAM_POLL_MS', 2_000, 100),
+  idlePollMs: readNumber(env, 'GILLIAM_POLL_IDLE_MS', 10_000, 100),
 })

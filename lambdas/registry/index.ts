@@ -14,9 +14,11 @@ export interface RegistryDeps {
   readonly now: () => number
   /** Until a reader of the feed should ask again, in milliseconds. */
   readonly nextPollMs: number
+  /** The same for one that has heard of nothing new for long; `nextPollMs` by default. */
+  readonly idlePollMs?: number
 }
 
-export const createRegistryFunction = ({store, log, now, nextPollMs}: RegistryDeps): ApiFunction =>
+export const createRegistryFunction = ({store, log, now, nextPollMs, idlePollMs = nextPollMs}: RegistryDeps): ApiFunction =>
   createFunction(
     'registry',
     {store, log, now},
@@ -44,6 +46,6 @@ export const createRegistryFunction = ({store, log, now, nextPollMs}: RegistryDe
         }
         return undefined
       },
-      discover: discoverOperation(store, nextPollMs),
+      discover: discoverOperation(store, {busyMs: nextPollMs, idleMs: idlePollMs}),
     },
   )

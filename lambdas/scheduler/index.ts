@@ -1,6 +1,6 @@
 // The scheduler: loads what waits and where it could go, lets the domain plan, commits the plan. Decides nothing itself; any number may run at once.
 
-import type {Executor} from '#shared/domain/executor.ts'
+import {type Executor, withMachinePorts} from '#shared/domain/executor.ts'
 import type {Instance} from '#shared/domain/instance.ts'
 import {countsNeighbours, type Plan, place} from '#shared/domain/placement.ts'
 import {type Expressions, type PlacedInstance, placedOf} from '#shared/domain/placement-rules.ts'
@@ -54,7 +54,7 @@ const makePlan = async (deps: SchedulerDeps, done: ReadonlySet<string>): Promise
   const pending = (await store.instances.pending()).filter(instance => instance.state === 'pending' && !done.has(nameOf(instance)))
   if (pending.length === 0) return undefined
   const [executors, placed] = await Promise.all([store.executors.list(), neighboursOf(deps, pending)])
-  return place({executors, pending, placed, expressions, now: now()})
+  return place({executors: withMachinePorts(executors), pending, placed, expressions, now: now()})
 }
 
 const byExecutor = ({assignments}: Plan<Instance>): {executor: Executor; instances: Instance[]}[] => {

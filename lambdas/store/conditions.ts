@@ -92,6 +92,11 @@ export const executorIs = (state: ExecutorState): Condition => ({
   names: {'#executorState': 'state'},
   values: {':executorState': state},
 })
+/** Nobody changed what is wanted of the executor since it was read. */
+export const stateChangedIs = (at: number | undefined): Condition =>
+  at === undefined
+    ? {text: 'attribute_not_exists(stateChangedAt)'}
+    : {text: 'stateChangedAt = :wasChangedAt', values: {':wasChangedAt': at}}
 /** Nothing is placed on the executor. */
 export const executorEmpty: Condition = {text: 'instances = :none', values: {':none': 0}}
 /** The executor’s credential is still the one that was read, by the hash of its secret; undefined: it has none. */

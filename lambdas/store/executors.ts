@@ -2,7 +2,18 @@
 import {type Executor, type ExecutorDescriptor, type ExecutorState, executorLeaseMs} from '#shared/domain/executor.ts'
 import {silenceMs} from '#shared/domain/lease.ts'
 import {admissionWrites, joinedWithOf} from './admission.ts'
-import {agentIs, all, credentialIs, executorEmpty, executorIs, executorNotLost, exists, leaseOver, notExists} from './conditions.ts'
+import {
+  agentIs,
+  all,
+  credentialIs,
+  executorEmpty,
+  executorIs,
+  executorNotLost,
+  exists,
+  leaseOver,
+  notExists,
+  stateChangedIs,
+} from './conditions.ts'
 import {touchDiscovery} from './discovery.ts'
 import {hashOf} from './draw.ts'
 import {domainOf, typed} from './items.ts'
@@ -10,7 +21,7 @@ import {executorPartitions, indexPartitions, keys} from './schema.ts'
 import {ordersOf} from './sessions.ts'
 import {loseInstance} from './stop.ts'
 import {type Change, type Deed, get, getMany, type Item, pause, query, type Table, transact, type Write, write} from './table.ts'
-import type {Admission, AssignedInstance, ExecutorStore} from './types.ts'
+import type {Admission, AssignedInstance, ExecutorStore, Moved} from './types.ts'
 
 const joinTriesMax = 5
 const forgetTriesMax = 5
@@ -18,13 +29,14 @@ const forgetTriesMax = 5
 const forgetAfterMs = 2 * executorLeaseMs
 
 /**
- * `drained`: an operator wants it drained; outlives its being lost. `tokenHash` and `formerTokenHash` name its credentials, `keyHash` the agent that joined,
+ * `drained`, `cordoned`: what an operator wants of it; outlives its being lost. `tokenHash` and `formerTokenHash` name its credentials, `keyHash` the agent that joined,
  * `joinedWith` the token whose use it took.
  */
 const executorOf = (item: Item, lease: Item): Executor => {
   const {hostPorts, ...fields} = domainOf<Executor & {hostPorts?: ReadonlySet<number>}>(
     item,
     'drained',
+    'cordoned',
     'stateChangedAt',
     'tokenHash',
     'formerTokenHash',
@@ -35,9 +47,15 @@ const executorOf = (item: Item, lease: Item): Executor => {
   return {...fields, leaseExpiresAt, assignmentVersion, hostPorts: [...(hostPorts ?? [])].sort((a, b) => a - b)}
 }
 
-interface Seen {
-  readonly executor: Executor
+/** What an operator wants of an executor. */
+interface Wanted {
   readonly drained: boolean
+  readonly cordoned: boolean
+}
+
+interface Seen extends Wanted {
+  readonly executor: Executor
+  readonly stateChangedAt: number | undefined
   readonly tokenHash: string | undefined
   readonly formerTokenHash: string | undefined
   readonly keyHash: string | undefined
@@ -54,12 +72,16 @@ const findBoth = async (table: Table, id: string): Promise<Seen | undefined> => 
   const [item, lease] = await Promise.all([get(table, keys.executor(id)), get(table, keys.lease(id))])
   if (item === undefined || lease === undefined) return undefined
   const {tokenHash, formerTokenHash, keyHash, joinedWith} = item as Record<string, string | undefined>
-  return {executor: executorOf(item, lease), drained: item.drained === true, tokenHash, formerTokenHash, keyHash, joinedWith}
+  const wanted = {drained: item.drained === true, cordoned: item.cordoned === true}
+  const stateChangedAt = item.stateChangedAt as number | undefined
+  return {executor: executorOf(item, lease), ...wanted, stateChangedAt, tokenHash, formerTokenHash, keyHash, joinedWith}
 }
 
 const find = async (table: Table, id: string): Promise<Executor | undefined> => (await findBoth(table, id))?.executor
 
-const deedOf = (verb: 'join' | 'drain' | 'undrain' | 'forget', id: string, from?: object, to?: object): Deed => ({
+const stateWanted = ({drained, cordoned}: Wanted): ExecutorState => (drained ? 'draining' : cordoned ? 'cordoned' : 'ready')
+
+const deedOf = (verb: 'join' | keyof typeof wishes | 'forget', id: string, from?: object, to?: object): Deed => ({
   action: `executor.${verb}`,
   what: `executor ${id}`,
   ...(from !== undefined && {from}),
@@ -86,7 +108,7 @@ const firstJoin = (descriptor: ExecutorDescriptor, joiner: Joiner, now: number):
 /** Joins again from the state it was seen in; a lost one is ready again, or draining if it was to be drained. */
 const nextJoin = (descriptor: ExecutorDescriptor, joiner: Joiner, seen: Seen, now: number): Write[] => {
   const {id} = descriptor
-  const state = seen.drained ? 'draining' : 'ready'
+  const state = stateWanted(seen)
   const {set, remove = []} = inState(id, state, {...descriptor, ...joiner, joinedAt: now})
   const gone = (['keyHash', 'joinedWith'] as const).filter(name => joiner[name] === undefined)
   const change = {set, remove: [...remove, ...gone]}
@@ -130,7 +152,7 @@ const join =
       const known = {joinedWith: seen?.joinedWith, isOwn: joiner.keyHash !== undefined && seen?.keyHash === joiner.keyHash}
       const admitted = admissionWrites(admission, known)
       const writes = seen === undefined ? firstJoin(descriptor, joiner, now) : nextJoin(descriptor, joiner, seen, now)
-      const to = {state: seen?.drained === true ? 'draining' : 'ready', host: descriptor.host}
+      const to = {state: seen === undefined ? 'ready' : stateWanted(seen), host: descriptor.host}
       const refused = await transact(table, [...admitted, ...writes], deedOf('join', id, seen && {state: seen.executor.state}, to))
       if (admitted.length > 0 && refused?.includes(0)) return {outcome: 'used'}
       const joined = refused === undefined ? await find(table, id) : undefined
@@ -139,22 +161,39 @@ const join =
     return {outcome: 'conflict'}
   }
 
-/** Moves both items of an executor from one state to another. */
-const move = async (table: Table, id: string, from: ExecutorState, to: ExecutorState, now: number) => {
-  const seen = await find(table, id)
-  if (seen === undefined) return {outcome: 'missing'} as const
-  if (seen.state === 'lost') return {outcome: 'lost'} as const
-  if (seen.state === to) return {outcome: 'ok', executor: seen} as const
-  const refused = await transact(
-    table,
-    [
-      {update: keys.executor(id), change: inState(id, to, {drained: to === 'draining', stateChangedAt: now}), when: executorIs(from)},
-      {update: keys.lease(id), change: {set: {state: to}}, when: executorNotLost},
-    ],
-    deedOf(to === 'draining' ? 'drain' : 'undrain', id, {state: from}, {state: to}),
-  )
-  return refused === undefined ? ({outcome: 'ok', executor: {...seen, state: to}} as const) : ({outcome: 'conflict'} as const)
-}
+const wishes = {
+  drain: {drained: true},
+  undrain: {drained: false},
+  cordon: {cordoned: true},
+  uncordon: {cordoned: false},
+} as const satisfies Record<string, Partial<Wanted>>
+
+/** Notes what is wanted of an executor, and brings it into the state that follows. */
+const wish =
+  (table: Table, verb: keyof typeof wishes) =>
+  async (id: string, now: number, by?: number): Promise<Moved> => {
+    const seen = await findBoth(table, id)
+    if (seen === undefined) return {outcome: 'missing'}
+    const {executor, stateChangedAt} = seen
+    if (executor.state === 'lost') return {outcome: 'lost'}
+    const wanted = {drained: seen.drained, cordoned: seen.cordoned, ...wishes[verb]}
+    const state = stateWanted(wanted)
+    const {drainBy: was, ...rest} = executor
+    const drainBy = wanted.drained ? (by ?? was) : undefined
+    if (wanted.drained === seen.drained && wanted.cordoned === seen.cordoned && drainBy === was) return {outcome: 'ok', executor}
+    const {set, remove = []} = inState(id, state, {...wanted, stateChangedAt: now, ...(drainBy !== undefined && {drainBy})})
+    const change = {set, remove: drainBy === undefined ? [...remove, 'drainBy'] : remove}
+    const to = {state, ...(drainBy !== undefined && {drainBy})}
+    const refused = await transact(
+      table,
+      [
+        {update: keys.executor(id), change, when: all(executorIs(executor.state), stateChangedIs(stateChangedAt))},
+        {update: keys.lease(id), change: {set: {state}}, when: executorNotLost},
+      ],
+      deedOf(verb, id, {state: executor.state}, to),
+    )
+    return refused === undefined ? {outcome: 'ok', executor: {...rest, ...to}} : {outcome: 'conflict'}
+  }
 
 const markLost =
   (table: Table): ExecutorStore['markLost'] =>
@@ -227,10 +266,16 @@ export const createExecutorStore = (table: Table): ExecutorStore => ({
   get: id => find(table, id),
   list: () => list(table),
   leases: leases(table),
-  draining: async () => (await query(table, indexPartitions.draining, {index: 'gsi1'})).map(item => item.id as string),
+  draining: async () =>
+    (await query(table, indexPartitions.draining, {index: 'gsi1'})).map(item => {
+      const {id, drainBy} = item as {readonly id: string; readonly drainBy?: number}
+      return {id, ...(drainBy !== undefined && {by: drainBy})}
+    }),
   renew: renew(table),
-  drain: (id, now) => move(table, id, 'ready', 'draining', now),
-  undrain: (id, now) => move(table, id, 'draining', 'ready', now),
+  drain: wish(table, 'drain'),
+  undrain: wish(table, 'undrain'),
+  cordon: wish(table, 'cordon'),
+  uncordon: wish(table, 'uncordon'),
   markLost: markLost(table),
   forget: forget(table),
   assignments: id => assignmentsOf(table, id),

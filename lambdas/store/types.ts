@@ -1,7 +1,7 @@
 // What the store offers to the functions: every question and every state change, with its outcomes. Types only; the other files of this folder do it.
 import type {InstanceReport} from '#shared/domain/assignment.ts'
 import type {CapacityMemory} from '#shared/domain/capacity.ts'
-import type {Executor, ExecutorDescriptor, ExecutorState} from '#shared/domain/executor.ts'
+import type {Draining, Executor, ExecutorDescriptor, ExecutorState} from '#shared/domain/executor.ts'
 import type {DesiredScale, Formation} from '#shared/domain/formation.ts'
 import type {Instance} from '#shared/domain/instance.ts'
 import type {FormationSnapshot, Route, RoutingTable} from '#shared/domain/registry.ts'
@@ -172,6 +172,9 @@ export interface AssignedInstance {
  */
 export type Admission = {readonly token: string} | {readonly proof: {readonly hash: string; readonly until: number}}
 
+/** An executor in the state that follows from what is wanted of it. */
+export type Moved = Ok<{readonly executor: Executor}> | Not<'missing' | 'lost' | 'conflict'>
+
 export interface ExecutorStore {
   /**
    * Joins or joins again. One that was lost gives up whatever it still held before it is ready; one that is to be drained stays so.
@@ -189,12 +192,15 @@ export interface ExecutorStore {
   readonly list: () => Promise<readonly Executor[]>
   /** When the leases of these end or ended, without those that are not there; cheap. */
   readonly leases: (ids: readonly string[]) => Promise<ReadonlyMap<string, number>>
-  /** Ids of those that drain, with one query; may lag a moment behind. */
-  readonly draining: () => Promise<readonly string[]>
+  /** Those that drain, with one query; may lag a moment behind. */
+  readonly draining: () => Promise<readonly Draining[]>
   /** The one small write of an idle sync: its lease lasts `executorLeaseMs` from now. */
   readonly renew: (id: string, now: number) => Promise<Ok<{assignmentVersion: number; state: ExecutorState}> | Not<'missing' | 'lost'>>
-  readonly drain: (id: string, now: number) => Promise<Ok<{executor: Executor}> | Not<'missing' | 'lost' | 'conflict'>>
-  readonly undrain: (id: string, now: number) => Promise<Ok<{executor: Executor}> | Not<'missing' | 'lost' | 'conflict'>>
+  /** `by`: when what is left is stopped; without it, what was said before holds. Its being cordoned is remembered meanwhile. */
+  readonly drain: (id: string, now: number, by?: number) => Promise<Moved>
+  readonly undrain: (id: string, now: number) => Promise<Moved>
+  readonly cordon: (id: string, now: number) => Promise<Moved>
+  readonly uncordon: (id: string, now: number) => Promise<Moved>
   /** Only if its lease is over by now. `conflict`: it is not, or it is lost already. From then on no reader sees its announcements. */
   readonly markLost: (id: string, now: number) => Promise<Ok | Not<'missing' | 'conflict'>>
   /**

@@ -9,8 +9,10 @@ import {
   HealthCheck,
   HoldMs,
   InstanceId,
+  InstanceName,
   Port,
   PortDefinition,
+  QuietMs,
   ReleaseNumber,
   Resources,
   RunOptions,
@@ -69,12 +71,17 @@ export const JoinProof = z
   })
   .meta({id: 'JoinProof'})
 export const JoinByRole = z.strictObject({...JoinExecutor.shape, key: AgentKey, proof: JoinProof}).meta({id: 'JoinByRole'})
-export const Joined = z.strictObject({executor: ExecutorName, token: z.string(), leaseMs: z.int()}).meta({id: 'Joined'})
+const SyncUrl = z
+  .string()
+  .max(2_048)
+  .optional()
+  .describe('another address for syncs, in place of the API’s, which takes them too: the agent uses it until it fails')
+export const Joined = z.strictObject({executor: ExecutorName, token: z.string(), leaseMs: z.int(), syncUrl: SyncUrl}).meta({id: 'Joined'})
 export const Executor = z
   .strictObject({
     ...JoinExecutor.shape,
     state: z
-      .enum(['ready', 'draining', 'drained', 'disconnected', 'lost'])
+      .enum(['ready', 'cordoned', 'draining', 'drained', 'disconnected', 'lost'])
       .describe('`disconnected`: not heard from for a lease, and not given up; `drained`: draining, and nothing is left on it'),
     cpuMilliUsed: z.int(),
     memoryMibUsed: z.int(),
@@ -82,9 +89,28 @@ export const Executor = z
     hostPorts: z.array(Port),
     joinedAt: At,
     leaseExpiresAt: At,
+    drainBy: At.optional().describe('while it drains: when what is left is stopped, replaced or not'),
   })
   .meta({id: 'Executor'})
-export const DrainExecutor = z.strictObject({undo: z.boolean().default(false)}).meta({id: 'DrainExecutor'})
+const drainMsMax = 604_800_000
+export const DrainExecutor = z
+  .strictObject({
+    undo: z.boolean().default(false),
+    deadlineMs: z.int().min(0).max(drainMsMax).optional().describe('from now: what is left then is stopped, replaced or not'),
+  })
+  .meta({id: 'DrainExecutor'})
+export const CordonExecutor = z.strictObject({undo: z.boolean().default(false)}).meta({id: 'CordonExecutor'})
+/** What is on an executor. */
+export const ExecutorInstance = z
+  .strictObject({
+    formation: FormationName,
+    name: InstanceName,
+    release: ReleaseNumber,
+    origin: z.enum(['scale', 'spawn', 'run']),
+    state: z.string(),
+    reason: z.string().optional().describe('why it is still there, while its executor drains'),
+  })
+  .meta({id: 'ExecutorInstance'})
 const Report = z.strictObject({
   formation: FormationName,
   service: ServiceName,
@@ -110,6 +136,7 @@ export const Sync = z
     reports: z.array(Report).max(reportsPerSyncMax).describe('instances whose state changed since the last sync that was answered'),
     logs: z.array(Line).max(logLinesPerSyncMax).default([]),
     holdMs: HoldMs,
+    quietMs: QuietMs,
   })
   .meta({id: 'Sync'})
 export const Assignment = z
@@ -140,6 +167,11 @@ export const Synced = z
     sessions: z.array(AssignedSession).optional().describe('asked for within the last minute; comes with assignments'),
     nextSyncMs: z.int(),
     leaseMs: z.int(),
+    syncUrl: SyncUrl,
+    drainMs: z
+      .int()
+      .optional()
+      .describe('how long an instance that is to stop goes on serving: by then, every router and proxy has heard that it is withdrawn'),
     token: z
       .string()
       .optional()

@@ -12,6 +12,12 @@ export const HoldMs = z
   .optional()
   .describe('how long the answer may be held back while it would say nothing new; a home where waiting costs money answers at once')
 
+export const QuietMs = z
+  .int()
+  .min(0)
+  .optional()
+  .describe('for how long the caller has heard of nothing new; the longer, the later it is asked to call again')
+
 export const FormationName = z
   .string()
   .refine(isName, 'a lower-case name: letters, digits and dashes, at most 40, starting with a letter')
@@ -59,8 +65,10 @@ export const Volume = z.strictObject({path: z.string().regex(/^\/[A-Za-z0-9_./-]
 export const OnLost = z
   .strictObject({action: z.enum(['replace', 'keep', 'stop']), afterMs: z.int().min(0).max(86_400_000)})
   .meta({id: 'OnLost'})
+export const Slug = z.strictObject({sha256: Sha256, bytes: z.int().min(1)})
 /** How a service is run, besides its `script` and `image`; releases and assignments say it alike. */
 export const RunOptions = {
+  imageArchive: Slug.optional().describe('the image itself, gzipped as `docker save` writes it; `image` is its id'),
   args: Args.optional(),
   program: Program.optional(),
   limits: Limits.optional(),
@@ -81,7 +89,6 @@ export const HealthCheck = z
   })
   .meta({id: 'HealthCheck'})
 export const Placement = {requirements: z.array(Expression).max(requirementsMax), rank: Expression.optional()}
-export const Slug = z.strictObject({sha256: Sha256, bytes: z.int().min(1)})
 export const Scales = z.record(ServiceName, z.int().min(0).max(desiredInstancesMax))
 const addressPortsMax = 64
 export const Address = z.strictObject({

@@ -1,6 +1,6 @@
 // Requests and responses of the service registry and the discovery feed.
 import {z} from 'zod'
-import {FormationName, HoldMs, InstanceId, InstanceName, Port, ReleaseNumber, ServiceName} from './fields.ts'
+import {FormationName, HoldMs, InstanceId, InstanceName, Port, QuietMs, ReleaseNumber, ServiceName} from './fields.ts'
 import {RouteView} from './routes.ts'
 import {Traffic} from './traffic.ts'
 
@@ -27,6 +27,7 @@ export const Discover = z
       .describe('the version held of each formation; 0 for none'),
     routes: z.int().min(0).optional().describe('the version held of the routing table; leave out when routes are of no interest'),
     holdMs: HoldMs,
+    quietMs: QuietMs,
   })
   .meta({id: 'Discover'})
 const FormationState = z.strictObject({

@@ -12,6 +12,7 @@ export interface Assignment {
   readonly type?: string
   readonly script?: string
   readonly image?: string
+  readonly imageArchive?: SlugReference
   readonly args?: readonly string[]
   readonly program?: {readonly name: string; readonly install: string}
   readonly limits?: Limits

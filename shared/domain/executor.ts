@@ -31,16 +31,44 @@ export interface ExecutorUsage {
   readonly hostPorts: readonly number[]
 }
 
-/** `draining`: keeps what it runs until replaced, gets nothing new. `lost`: its lease ended; it may come back. */
-export type ExecutorState = 'ready' | 'draining' | 'lost'
+/**
+ * `cordoned`: gets nothing new, keeps what it runs. `draining`: gets nothing new, and keeps what it runs until that is replaced. `lost`: it was given up
+ * with all it ran; it may come back.
+ */
+export type ExecutorState = 'ready' | 'cordoned' | 'draining' | 'lost'
 
 export interface Executor extends ExecutorDescriptor, ExecutorUsage {
   readonly state: ExecutorState
   readonly joinedAt: number
   readonly leaseExpiresAt: number
+  /** While it drains: when what is left is stopped, replaced or not. */
+  readonly drainBy?: number
   /** Counts changes of what is assigned to it; the agent echoes the one it has. */
   readonly assignmentVersion: number
 }
 
 /** How long after its last sync an executor counts as alive. */
 export const executorLeaseMs = 45_000
+
+/** An executor that drains, and when what is left there is stopped. */
+export interface Draining {
+  readonly id: string
+  readonly by?: number
+}
+
+/**
+ * The executors, each with the host ports that are taken on its machine: of several agents on one machine (one host of one network), only one can have a
+ * port.
+ */
+export const withMachinePorts = (executors: readonly Executor[]): readonly Executor[] => {
+  const machineOf = ({network, host}: Executor): string => `${network} ${host}`
+  const taken = new Map<string, number[]>()
+  for (const executor of executors) {
+    if (executor.hostPorts.length > 0) taken.set(machineOf(executor), [...(taken.get(machineOf(executor)) ?? []), ...executor.hostPorts])
+  }
+  if (taken.size === 0) return executors
+  return executors.map(executor => {
+    const hostPorts = taken.get(machineOf(executor))
+    return hostPorts === undefined || hostPorts.length === executor.hostPorts.length ? executor : {...executor, hostPorts}
+  })
+}

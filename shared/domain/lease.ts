@@ -4,9 +4,9 @@ import {type Executor, executorLeaseMs} from './executor.ts'
 import {type OnLost, onLostDefault} from './release.ts'
 
 /**
- * Leases that nobody looked at for longer than this were not watched: the control plane may have been away. Well below a lease less the time between two
- * syncs (held for 10 s at most) and an agent's longest pause between tries (10 s), so that an outage too short to be noticed here ends no lease. Whoever
- * runs the reconciler ticks more often than this, or nobody is ever lost.
+ * Leases that nobody looked at for longer than this were not watched: the control plane may have been away. Below a lease less the longest time between two
+ * syncs (`syncMsMax`) and between two tries (`syncRetryMsMax`), each with its jitter, so that an outage too short to be noticed here ends no lease: 45 s less
+ * 22 s and 5.5 s are 17.5 s. Whoever runs the reconciler ticks more often than this, or nobody is ever lost.
  */
 export const watchGapMsMax = 15_000
 

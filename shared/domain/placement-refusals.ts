@@ -13,7 +13,7 @@ export interface Reason {
 }
 
 /** How hard a change is. A part of an executor’s resources lies between 1 and 2: the share of its total that is missing. */
-const effort = {undrain: 0.5, resources: 1, hostPort: 2, suggested: 3, requirement: 4, runtime: 5, lost: 6} as const
+const effort = {uncordon: 0.4, undrain: 0.5, resources: 1, hostPort: 2, suggested: 3, requirement: 4, runtime: 5, lost: 6} as const
 
 /** At most three decimals, none that say nothing. */
 export const amount = (value: number): string => String(Math.round(value * 1_000) / 1_000)
@@ -31,6 +31,7 @@ const resource = (missing: number, total: number, reason: string, change: string
 export const isOpen = (executor: Executor, now: number): boolean => executor.state === 'ready' && executor.leaseExpiresAt > now
 
 const closedReason = ({state, leaseExpiresAt}: Executor, now: number): Reason | undefined => {
+  if (state === 'cordoned') return {reason: 'cordoned', change: 'uncordon it', effort: effort.uncordon}
   if (state === 'draining') return {reason: 'draining', change: 'end its draining', effort: effort.undrain}
   if (state === 'lost' || leaseExpiresAt <= now)
     return {reason: state === 'lost' ? 'lost' : 'its lease is over', change: 'bring its agent back', effort: effort.lost}

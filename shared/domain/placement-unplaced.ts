@@ -47,7 +47,7 @@ const distance = (
     note(kind)
     sum += 10 + effort
   }
-  if (state.open[at] === 0) add(0, executor.state === 'draining' ? 0.5 : 6)
+  if (state.open[at] === 0) add(0, executor.state === 'cordoned' ? 0.4 : executor.state === 'draining' ? 0.5 : 6)
   if (!offersRuntime(executor.runtimes, request.runtime)) add(1, 5)
   if (cpuMissing > 0) add(2, 1 + Math.min(1, cpuMissing / executor.cpuMilli))
   if (memoryMissing > 0) add(3, 1 + Math.min(1, memoryMissing / executor.memoryMib))

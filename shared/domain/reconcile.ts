@@ -1,16 +1,17 @@
 // Desired against actual in one formation: which instances to create and stop, and what becomes of its rollout. Pure: a view in, a plan out.
 import {backoffMs} from './backoff.ts'
+import type {Draining} from './executor.ts'
 import type {DesiredScale, Formation} from './formation.ts'
 import {endedInstanceKeptMs, type Instance, isTerminal, isWanted} from './instance.ts'
 import {decideRollout, type Rollout} from './rollout.ts'
 
-/** What is decided on. `draining` are executors whose instances are to be replaced elsewhere. */
+/** What is decided on. `draining` are executors whose instances are to be replaced elsewhere, by id. */
 export interface ReconcileView {
   readonly formation: Formation
   readonly scales: readonly DesiredScale[]
   readonly rollouts: readonly Rollout[]
   readonly instances: readonly Instance[]
-  readonly draining: ReadonlySet<string>
+  readonly draining: ReadonlyMap<string, Draining>
 }
 
 export interface Creation {
@@ -100,39 +101,67 @@ export const nextCreationAt = (instances: readonly Instance[], desired: number, 
   return Math.max(...recent) + backoffMs(rounds, crashBackoffBaseMs, crashBackoffMaxMs)
 }
 
+const earliest = (times: readonly (number | undefined)[]): {retryAt?: number} => {
+  const set = times.filter(at => at !== undefined)
+  return set.length === 0 ? {} : {retryAt: Math.min(...set)}
+}
+
 /** Why it has to make room for another one like it, when it has. */
-const leavingReason = ({executor, outdated}: Instance, draining: ReadonlySet<string>): string | undefined => {
+const leavingReason = ({executor, outdated}: Instance, draining: ReconcileView['draining']): string | undefined => {
   if (executor === undefined) return undefined
   return draining.has(executor) ? `executor ${executor} is draining` : outdated
 }
 
-/** Live instances never exceed `desired` plus one for each that is to be replaced; those are stopped when their replacements run. */
-const planGroup = (group: Group, draining: ReadonlySet<string>, now: number): GroupPlan => {
+/** When it is stopped though nothing replaces it; undefined: not for that. */
+const leaveBy = ({executor = ''}: Instance, draining: ReconcileView['draining']): number | undefined => draining.get(executor)?.by
+
+/** Stops of what was to have left a draining executor by now, and when the next is due. */
+const planDeadlines = (instances: readonly Instance[], draining: ReconcileView['draining'], now: number): Omit<GroupPlan, 'create'> => {
+  const dated = instances.flatMap(each => {
+    const by = leaveBy(each, draining)
+    return by === undefined ? [] : [{id: each.id, by, reason: `executor ${each.executor} is draining, and was to be empty by now`}]
+  })
+  const due = dated.filter(({by}) => by <= now)
+  const later = dated.filter(({by}) => by > now).map(({by}) => by)
+  return {stop: due.map(({id, reason}) => ({id, reason})), ...earliest(later)}
+}
+
+/**
+ * Live instances never exceed `desired` plus one for each that is to be replaced; those are stopped when their replacements run, or when their executor was
+ * to be empty.
+ */
+const planGroup = (group: Group, draining: ReconcileView['draining'], now: number): GroupPlan => {
   const {desired} = group
   const wanted = group.instances.filter(each => isWanted(each.state)).sort(dispensable)
   const leaving = wanted.filter(each => leavingReason(each, draining) !== undefined)
   const staying = wanted.filter(each => !leaving.includes(each))
   const running = staying.filter(each => each.state === 'running').length
   const tooMany = staying.slice(0, Math.max(0, staying.length - desired))
-  const replaced = leaving.slice(0, Math.max(0, running + leaving.length - desired))
+  const overdue = planDeadlines(leaving, draining, now)
+  const late = new Set(overdue.stop.map(({id}) => id))
+  const replaced = leaving.slice(0, Math.max(0, running + leaving.length - desired)).filter(({id}) => !late.has(id))
   const stop = [
     ...tooMany.map(each => ({id: each.id, reason: desired === 0 ? 'not wanted any more' : `scaled to ${desired}`})),
     ...replaced.map(each => ({id: each.id, reason: leavingReason(each, draining) ?? 'replaced'})),
+    ...overdue.stop,
   ]
   const missing = Math.max(0, desired - staying.length)
   const createAt = missing === 0 ? 0 : nextCreationAt(group.instances, desired, now)
-  return createAt > now ? {create: 0, stop, retryAt: createAt} : {create: missing, stop}
+  return createAt > now
+    ? {create: 0, stop, ...earliest([createAt, overdue.retryAt])}
+    : {create: missing, stop, ...earliest([overdue.retryAt])}
+}
+
+/** Nobody makes another in place of what a person spawned: it may stay on a draining executor until that was to be empty. */
+const planSpawned = ({instances, draining}: ReconcileView, now: number): GroupPlan => {
+  const spawned = instances.filter(each => each.origin === 'spawn' && isWanted(each.state))
+  return {create: 0, ...planDeadlines(spawned, draining, now)}
 }
 
 const planDestruction = ({instances}: ReconcileView): Plan => {
   const left = instances.filter(each => !isTerminal(each.state))
   const stop = left.filter(each => isWanted(each.state)).map(each => ({id: each.id, reason: 'the formation is being destroyed'}))
   return {create: [], stop, remove: left.length === 0}
-}
-
-const earliest = (times: readonly (number | undefined)[]): {retryAt?: number} => {
-  const set = times.filter(at => at !== undefined)
-  return set.length === 0 ? {} : {retryAt: Math.min(...set)}
 }
 
 /** What to do now. Carrying a plan out and planning again ends with an empty plan once the instances have followed. */
@@ -145,11 +174,12 @@ export const reconcile = (listed: ReconcileView, now: number): Plan => {
   const waiting = decision?.outcome === 'wait' ? decision.at : undefined
   if (rollout !== undefined && decision !== undefined && decision.outcome !== 'wait')
     return {create: [], stop: [], remove: false, rollout: {release: rollout.release, ...decision}}
+  const spawned = planSpawned(view, now)
   const planned = groupsOf(view).map(group => ({group, plan: planGroup(group, view.draining, now)}))
   return {
     create: planned.flatMap(({group: {release, service}, plan: {create}}) => (create > 0 ? [{release, service, count: create}] : [])),
-    stop: planned.flatMap(({plan}) => plan.stop),
+    stop: [...planned.flatMap(({plan}) => plan.stop), ...spawned.stop],
     remove: false,
-    ...earliest([waiting, ...planned.map(({plan}) => plan.retryAt)]),
+    ...earliest([waiting, spawned.retryAt, ...planned.map(({plan}) => plan.retryAt)]),
   }
 }

@@ -85,6 +85,8 @@ export interface ServiceDefinition extends PlacementRules {
   readonly script?: string
   /** A container image; needs the `docker` runtime, unless there is a `script` as well. */
   readonly image?: string
+  /** The image itself, as `docker save` writes it, in the artifact store: for one that no registry has. `image` is its id then. */
+  readonly imageArchive?: SlugReference
   /** What the image's entry point gets, instead of what the image says. */
   readonly args?: readonly string[]
   /** The program `script` needs on the executor's PATH, and how it is installed. */

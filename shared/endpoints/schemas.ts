@@ -36,6 +36,8 @@ export const endpointSchemas = {
   syncExecutor: {params: executor, request: api.Sync, response: api.Synced},
   listExecutors: {response: api.list(api.Executor)},
   getExecutor: {params: executor, response: api.Executor},
+  listExecutorInstances: {params: executor, response: api.list(api.ExecutorInstance)},
+  cordonExecutor: {params: executor, request: api.CordonExecutor, response: api.Executor},
   drainExecutor: {params: executor, request: api.DrainExecutor, response: api.Executor},
   forgetExecutor: {params: executor},
   getRegistry: {params: formation, query: api.RegistryQuery, response: api.Registry},

@@ -11,8 +11,22 @@ export type ServiceValues = FieldValues<typeof auxiliaryKeys>
 /** Says what is wrong; `key` is where, the service itself without one. */
 export type Complain = (key: string | undefined, message: string) => void
 
+/** Whether `build` names a file that an image is built from, rather than a command. */
+export const isDockerfile = (build: string): boolean =>
+  /^(?:[\w.-]+\/)*(?:(?:Dockerfile|Containerfile)(?:\.[\w-]+)?|[\w-]+\.(?:D|d)ockerfile)$/.test(build)
+
+const checkImageBuild = ({script, image}: ServiceValues, complain: Complain): void => {
+  if (script !== undefined) complain('script', 'has a `script`, and `build` names a Dockerfile, which says what is run; keep one')
+  if (image !== undefined && /@|:[^/]*$/.test(image))
+    complain('image', `is where the built image is pushed: a repository without tag and digest, not “${image}”`)
+}
+
 const checkSource = (kind: ServiceKind, values: ServiceValues, types: Types, complain: Complain): void => {
   const {type, script, image, build} = values
+  if (build !== undefined && isDockerfile(build)) {
+    checkImageBuild(values, complain)
+    return
+  }
   if (script !== undefined && image !== undefined) complain('image', 'has both `script` and `image`; keep one')
   if (build !== undefined && script === undefined) complain('build', 'has `build` but no `script`; only projects that are packed are built')
   if (script !== undefined || image !== undefined) {

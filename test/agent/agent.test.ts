@@ -12,6 +12,7 @@ describe('agent', {concurrency: 3}, () => {
         'require("node:http").createServer((q,s)=>s.end("hello")).listen(process.env.PORT, process.env.HOST, () => console.log("up"))',
     })
     here.plane.slugs.set(slug.sha256, blob)
+    here.plane.drainMs = 2_500
     await here.start()
     const wanted = assignment('a1', {slug, script: 'node server.js', ports: [{port: 80}], health: health({http: '/'})})
     here.plane.assign(wanted)

@@ -22,6 +22,9 @@ export class ControlPlane {
   /** Another agent has joined under the id. */
   taken = false
   nextSyncMs = 100
+  /** Where else syncs may go, and how long instances drain, when it says so. */
+  syncUrl: string | undefined
+  drainMs: number | undefined
   readonly joins: unknown[] = []
   syncs = 0
   readonly reports: InstanceReport[] = []
@@ -96,7 +99,7 @@ export class ControlPlane {
     if (url === '/v1/executors' || url === '/v1/join/role') {
       this.joins.push(body)
       this.#token = `executor-token-${++this.#tokens}`
-      return send(201, {executor: (body as {id: string}).id, token: this.#token, leaseMs: 45_000})
+      return send(201, {executor: (body as {id: string}).id, token: this.#token, leaseMs: 45_000, syncUrl: this.syncUrl})
     }
     if (request.headers.authorization !== `Bearer ${this.#token}`)
       return send(401, {type: '', title: '', status: 401, code: 'unauthenticated', detail: 'no such token'})
@@ -120,6 +123,8 @@ export class ControlPlane {
       ...(assignmentVersion === this.#version ? {} : {assignments: this.#assignments}),
       nextSyncMs: this.nextSyncMs,
       leaseMs: 45_000,
+      syncUrl: this.syncUrl,
+      drainMs: this.drainMs,
     }
   }
 

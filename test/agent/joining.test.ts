@@ -14,7 +14,7 @@ import {ControlPlane} from './control-plane.ts'
 import {machine, temporaryFolder} from './fixtures.ts'
 import {until} from './wait.ts'
 
-const idle = {assignmentVersion: 1, reports: [], logs: [], holdMs: 0}
+const idle = {assignmentVersion: 1, reports: [], logs: [], holdMs: 0, quietMs: 0}
 
 const start = async (t: TestContext) => {
   const plane = await ControlPlane.start()
@@ -30,6 +30,7 @@ const start = async (t: TestContext) => {
       credentialFile: file,
       keyFile: join(home, 'key'),
       ...(how === undefined ? {} : {join: how}),
+      now: () => 0,
       onJoined: () => undefined,
       onTaken: () => undefined,
       onLost: () => undefined,

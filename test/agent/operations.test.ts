@@ -42,8 +42,9 @@ test('stop: an announced instance drains first, one never announced does not', (
   assert.deepEqual(kinds(view([announced], [stop]), 0), ['withdraw'])
   assert.deepEqual(kinds(view([up()], [stop]), 0), ['terminate'])
   const draining = instance.draining(announced, {state: 'stopped'}, 0)
-  assert.deepEqual(decide(view([draining], [stop]), 100).wakeAt, instance.drainMs)
-  assert.deepEqual(kinds(view([draining], [stop]), instance.drainMs), ['terminate'])
+  assert.deepEqual(decide(view([draining], [stop]), 100).wakeAt, instance.drainMsDefault)
+  assert.deepEqual(kinds(view([draining], [stop]), instance.drainMsDefault), ['terminate'])
+  assert.equal(decide(view([instance.draining(announced, {state: 'stopped'}, 0, 15_000)], [stop]), 100).wakeAt, 15_000)
 })
 
 test('what is not assigned is terminated without draining, and killed after its grace', () => {

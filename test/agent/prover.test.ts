@@ -18,7 +18,7 @@ import {temporaryFolder} from './fixtures.ts'
 
 const id = 'i-0123456789abcdef0'
 const main = fileURLToPath(new URL('../../agent/main.ts', import.meta.url))
-const idle = {assignmentVersion: 1, reports: [], logs: [], holdMs: 0}
+const idle = {assignmentVersion: 1, reports: [], logs: [], holdMs: 0, quietMs: 0}
 
 const listen = async (t: TestContext, server: ReturnType<typeof createServer>, where: string | 0): Promise<void> => {
   await new Promise<void>(resolve => (where === 0 ? server.listen(0, '127.0.0.1', resolve) : server.listen(where, resolve)))
@@ -67,6 +67,7 @@ const connectionOf = (t: TestContext, api: string, home: string, prover: string)
     credentialFile: join(home, 'credential.json'),
     keyFile: join(home, 'key'),
     join: {prove: () => askProver(prover)},
+    now: () => 0,
     onJoined: () => told.push('joined'),
     onTaken: () => told.push('taken'),
     onLost: () => told.push('lost'),

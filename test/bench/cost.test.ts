@@ -7,16 +7,17 @@ import {type Counts, executorMonth, idle, total} from '#bench/cost/price.ts'
 import {monthSeconds, prices, pricesAsOf} from '#bench/cost/prices.ts'
 import {quotas} from '#bench/cost/quotas.ts'
 import {type MeteredStage, startMeteredStage} from '#bench/cost/stage.ts'
-import {executorTable, leverTable, pollerTable, quotaTable, stageLinesTable, stageTable} from '#bench/cost/tables.ts'
+import {executorTable, goal, leverTable, pollerTable, pollSecondsIdle, quotaTable, stageLinesTable, stageTable} from '#bench/cost/tables.ts'
 import {alarmsOf} from '#cdk/alarm-list.ts'
 import {functionNames} from '#cdk/bundles.ts'
+import {syncMsMax} from '#shared/domain/pace.ts'
 
 const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 const counts = JSON.parse(read('bench/cost/counts.json')) as Counts
 
 /** Metrics that alarms of the smallest stage look at. */
 const alarmMetrics = (): number => {
-  const functions = Object.fromEntries(functionNames.map(name => [name, name]))
+  const functions = Object.fromEntries([...functionNames, 'sync'].map(name => [name, name]))
   const alarms = alarmsOf({apiId: 'api', functions, table: 'table', deadLetters: {stream: 's', timers: 't'}})
   const countOf = ({metric}: (typeof alarms)[number]): number => {
     const {mathExpression} = metric.toMetricConfig()
@@ -42,16 +43,24 @@ describe('docs/cost.md', () => {
 
   it('reckons the throttle that the templates set', () => {
     const [, limit] = /requestsPerSecondMax = ([\d_]+)/.exec(read('cdk/constructs/api.ts')) ?? []
-    assert.equal(Number(limit?.replaceAll('_', '')), quotas[0]?.limit)
+    assert.equal(Number(limit?.replaceAll('_', '')), quotas.find(({name}) => name.startsWith('throttle of the stage'))?.limit)
+  })
+
+  it('reckons how often idle agents, routers and proxies ask as the functions have it', () => {
+    const defaultOf = (path: string, variable: string): number =>
+      Number(new RegExp(`'${variable}', ([\\d_]+)`).exec(read(path))?.[1]?.replaceAll('_', ''))
+    assert.equal(defaultOf('lambdas/executors/handler.ts', 'GILLIAM_SYNC_IDLE_MS'), idle.syncSeconds * 1_000)
+    assert.equal(idle.syncSeconds * 1_000, syncMsMax, 'agents take it')
+    assert.equal(defaultOf('lambdas/registry/handler.ts', 'GILLIAM_POLL_IDLE_MS'), pollSecondsIdle * 1_000)
   })
 })
 
 describe('what an executor costs', () => {
   it('is its calls times their prices: by hand for requests, writes and reads', () => {
     const one = {...counts, renewal: {apiCalls: 0, invocations: 0, readUnits: 0, writeUnits: 0}}
-    const lines = new Map(executorMonth(one, idle).map(({what, dollars}) => [what, dollars]))
-    const syncs = monthSeconds / 10 / 1e6
-    assert.equal(syncs, 0.2628)
+    const lines = new Map(executorMonth(one, {...idle, entry: 'api'}).map(({what, dollars}) => [what, dollars]))
+    const syncs = monthSeconds / 20 / 1e6
+    assert.equal(syncs, 0.1314)
     const by = (what: string, dollars: number): void => assert.ok(Math.abs((lines.get(what) ?? 0) - dollars) < 1e-9, what)
     by('API Gateway', syncs * prices.apiMillionRequests)
     by('Lambda, requests', syncs * prices.lambdaMillionRequests)
@@ -62,8 +71,12 @@ describe('what an executor costs', () => {
   it('grows as often as it syncs, and shrinks without API Gateway', () => {
     const each = (change: object): number => total(executorMonth(counts, {...idle, ...change}))
     assert.ok(each({syncSeconds: 1}) > 8 * each({}))
-    assert.ok(each({entry: 'url'}) < each({}) - 0.25)
-    assert.ok(each({callLog: false}) < each({}))
+    assert.ok(each({entry: 'api'}) > each({}) + 0.125)
+    assert.ok(each({callLog: true}) > each({}))
+  })
+
+  it('is within the goal', () => {
+    assert.ok(total(executorMonth(counts, idle)) <= goal)
   })
 })
 

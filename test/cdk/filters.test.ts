@@ -33,7 +33,7 @@ const recordOf = (before: Image | undefined, after: Image | undefined): DynamoDB
 
 const states: Partial<Record<ItemType, readonly string[]>> = {
   instance: ['pending', 'assigned', 'starting', 'running', 'stopping', 'stopped', 'failed', 'lost'],
-  executor: ['ready', 'draining', 'lost'],
+  executor: ['ready', 'cordoned', 'draining', 'lost'],
   formation: ['active', 'destroying'],
   rollout: ['starting', 'finished', 'failed'],
 }
@@ -101,6 +101,7 @@ describe('cdk: event filters', () => {
     // Instances are removed when they have long ended; executors are forgotten when they are lost, and of those that are lost their instances tell.
     const known = [
       'executor: ready → -',
+      'executor: cordoned → -',
       'executor: draining → -',
       'executor: draining → lost',
       'executor: lost → -',

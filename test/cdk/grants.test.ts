@@ -83,11 +83,20 @@ describe('cdk: what functions may do with the table', () => {
     await Promise.all([database.stop(), issuer.stop()])
   })
 
+  let syncers: readonly string[] = ['executors', 'sync']
+  /** Syncs are taken by two functions, with roles of their own. */
+  const nextSyncer = (): string => {
+    const [first = 'executors', ...rest] = syncers
+    syncers = [...rest, first]
+    return first
+  }
+
   /** Calls an endpoint; it must succeed. Answers the body. */
   // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever came back
   const call = async (name: EndpointName, options: EventOptions = {}): Promise<any> => {
     const fn: FunctionName = endpoints[name].function
-    const answer = await (functions[fn] as Functions).api[fn](eventOf(name, {token: admin, ...options}), new AbortController().signal)
+    const by = name === 'syncExecutor' ? nextSyncer() : fn
+    const answer = await (functions[by] as Functions).api[fn](eventOf(name, {token: admin, ...options}), new AbortController().signal)
     assert.ok((answer.statusCode ?? 0) < 300, `${name}: ${answer.body} ${[...restricted.refused].join('; ')}`)
     called.add(name)
     return answer.body === undefined ? undefined : JSON.parse(answer.body)
@@ -219,6 +228,8 @@ describe('cdk: what functions may do with the table', () => {
   it('is enough to drain, lose and forget executors', async () => {
     const {token} = await call('joinExecutor', {body: descriptor('e2')})
     await call('drainExecutor', {params: {executor: 'e1'}, body: {undo: false}})
+    await call('cordonExecutor', {params: {executor: 'e1'}, body: {undo: false}})
+    await call('listExecutorInstances', {params: {executor: 'e1'}})
     const termination = {AutoScalingGroupName: '', LifecycleHookName: '', LifecycleActionToken: '', EC2InstanceId: 'e1'}
     const capacity = {store: restricted.storeOf('capacity'), log, now: () => clock.now, release: async () => undefined}
     await drainMachine(capacity, termination)
@@ -259,9 +270,10 @@ describe('cdk: what functions may do with the table', () => {
     clock.now += executorTokenTtlMs / 2
     const syncAs = (credential: string) =>
       call('syncExecutor', {token: credential, params: {executor: id}, body: {assignmentVersion: 1, reports: []}})
-    const {token: lost} = await syncAs(token)
-    const {token: next} = await syncAs(token)
-    assert.ok(lost && next)
+    let next = ''
+    // Answers may be lost: by either function, twice.
+    for (let times = 0; times < 4; times++) next = (await syncAs(token)).token
+    assert.ok(next)
     const {items} = await call('listTokens')
     const credential = items.find(({executor}: {executor?: string}) => executor === id)
     await call('revokeToken', {params: {token: credential.id}})

@@ -35,6 +35,7 @@ describe('cdk: options', () => {
       [{logDays: '31'}, /must be one of 1, 3/],
       [{certificate: 'mine'}, /certificate/],
       [{alarmEmail: 'nobody'}, /alarmEmail/],
+      [{reserve: 'false', syncUrl: 'true'}, /-c syncUrl=true: needs reserve=true/],
       [{table: 'gilliam-restored'}, /goes together with tableStream/],
     ] as const)
       assert.throws(() => read(context), message)

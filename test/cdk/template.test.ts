@@ -121,10 +121,12 @@ describe('cdk: templates', () => {
   describe('functions', () => {
     it('are one per folder of lambdas/ with a handler, on Node 24 and arm64', () => {
       const functions = propertiesOf('AWS::Lambda::Function')
-      assert.equal(functions.length, functionNames.length)
+      assert.equal(functions.length, functionNames.length + 1, 'and one for syncs')
       for (const {Runtime, Architectures, Timeout, MemorySize, LoggingConfig} of functions) {
         assert.deepEqual([Runtime, Architectures], ['nodejs24.x', ['arm64']])
         assert.ok(Timeout <= 60 && MemorySize >= 256 && LoggingConfig.LogGroup)
+        const {LogFormat, SystemLogLevel, ApplicationLogLevel} = LoggingConfig
+        assert.deepEqual([LogFormat, SystemLogLevel, ApplicationLogLevel], ['JSON', 'WARN', 'TRACE'], 'no line for each call but our own')
       }
       assert.equal(propertiesOf('AWS::Lambda::Function', small).length, functionNames.length - 1, 'capacity is for machines of its own')
     })
@@ -134,13 +136,33 @@ describe('cdk: templates', () => {
       assert.equal(new Set(roles).size, roles.length)
     })
 
-    it('reserve one scheduler and five reconcilers, unless told not to', () => {
+    it('reserve one scheduler, five reconcilers and a hundred syncs, unless told not to', () => {
       const reserved = (of: Synthesised) =>
         propertiesOf('AWS::Lambda::Function', of).flatMap(({Description, ReservedConcurrentExecutions: count}) =>
           count === undefined ? [] : [`${/: (\w+)$/.exec(Description)?.[1]} ${count}`],
         )
-      assert.deepEqual(reserved(full).sort(), ['reconciler 5', 'scheduler 1'])
+      assert.deepEqual(reserved(full).sort(), ['reconciler 5', 'scheduler 1', 'sync 100'])
       assert.deepEqual(reserved(small), [])
+    })
+
+    it('have one URL, for syncs, which is told to agents; none where nothing would throttle it', () => {
+      const {AuthType, Cors, InvokeMode, TargetFunctionArn} = only('AWS::Lambda::Url').Properties
+      assert.deepEqual([AuthType, Cors, InvokeMode], ['NONE', undefined, 'BUFFERED'])
+      const [target] = TargetFunctionArn['Fn::GetAtt']
+      const {Handler, ReservedConcurrentExecutions, Environment} = full.resources[target]?.Properties ?? {}
+      assert.deepEqual([Handler, ReservedConcurrentExecutions], ['index.syncs', 100])
+      assert.equal(Environment.Variables.GILLIAM_SYNC_URL, undefined)
+      const everybody = propertiesOf('AWS::Lambda::Permission').filter(({Principal}) => Principal === '*')
+      for (const {FunctionName, FunctionUrlAuthType, InvokedViaFunctionUrl} of everybody) {
+        assert.deepEqual(FunctionName['Fn::GetAtt'][0], target)
+        assert.ok(FunctionUrlAuthType === 'NONE' || InvokedViaFunctionUrl === true, 'by the URL only')
+      }
+      const told = propertiesOf('AWS::Lambda::Function').filter(({Environment: env}) => env.Variables.GILLIAM_SYNC_URL !== undefined)
+      assert.deepEqual(
+        told.map(({Description}) => Description),
+        ['Gilliam prod: executors'],
+      )
+      assert.deepEqual(ofType(small.resources, 'AWS::Lambda::Url'), [])
     })
 
     it('hear of the stream through filters, with a place for what fails', () => {

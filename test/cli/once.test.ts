@@ -8,7 +8,10 @@ const line = (text: string) => ({service: 'web', id: 'a', at: 1, stream: 'stdout
 
 test('every line is shown as often as it was written, however its two comings are mixed', () => {
   const ways = fc.array(fc.constantFrom('x', 'y', 'z'), {maxLength: 12}).chain(texts => {
-    const comings = texts.flatMap(text => [{text, way: 'live' as const}, {text, way: 'kept' as const}])
+    const comings = texts.flatMap(text => [
+      {text, way: 'live' as const},
+      {text, way: 'kept' as const},
+    ])
     return fc.record({texts: fc.constant(texts), comings: fc.shuffledSubarray(comings, {minLength: comings.length})})
   })
   fc.assert(

@@ -66,19 +66,34 @@ describe('gilliam', () => {
     let left = 2
     plane.answers.listExecutors = () => ({items: [executor({joinedAt: Date.now() - 3_000})]})
     plane.answers.drainExecutor = call => executor({state: call.body.undo ? 'ready' : 'draining', instances: left})
-    plane.answers.getExecutor = () => executor({state: 'draining', instances: --left})
+    plane.answers.getExecutor = () => executor({state: --left > 0 ? 'draining' : 'drained', instances: left, drainBy: Date.now() - 1})
+    const still = {formation: 'crm', name: 'users.u1', release: 1, origin: 'spawn' as const, state: 'running', reason: 'it was spawned'}
+    plane.answers.listExecutorInstances = () => ({items: [still]})
     assert.match(
       (await run('executors')).stdout,
       /\nlocal {2}ready {2}127\.0\.0\.1 {2}default {2}process {11}5 {2}0\.5\/4 {2}640\/8192Mi {2}ssd {3}3s\n$/,
     )
     const drained = await run('executor', 'drain', 'local')
     assert.equal(drained.code, 0)
-    assert.match(drained.stderr, /instances left: 2[\s\S]*local is draining; instances on it: 0\.\n$/)
+    assert.match(
+      drained.stderr,
+      /^The deadline has passed; what is left is stopped: users\.u1\.\nlocal drains: 1 on it\n {2}users\.u1 of crm: it was spawned\nlocal is drained; instances on it: 0\.\n$/,
+    )
     assert.equal((await run('executor', 'drain', 'local', '--undo')).code, 0)
     assert.deepEqual(
       plane.of('drainExecutor').map(call => call.body.undo),
       [false, true],
     )
+    assert.equal((await run('executor', 'drain', 'local', '--deadline', '10m', '--no-wait')).code, 0)
+    assert.equal(plane.of('drainExecutor').at(-1)?.body.deadlineMs, 600_000)
+    assert.equal((await run('executor', 'drain', 'local', '--deadline', '10')).code, 2)
+    assert.equal((await run('executor', 'drain', 'local', '--deadline', '10m', '--undo')).code, 2)
+  })
+
+  it('executor cordon and uncordon', async () => {
+    plane.answers.cordonExecutor = call => executor({state: call.body.undo ? 'ready' : 'cordoned', instances: 3})
+    assert.equal((await run('executor', 'cordon', 'local')).stderr, 'local is cordoned; instances on it: 3.\n')
+    assert.equal((await run('executor', 'uncordon', 'local')).stderr, 'local is ready; instances on it: 3.\n')
   })
 
   it('executor rm: forgets one that is lost; one that is alive ends it with 5 and what to do', async () => {

@@ -36,6 +36,10 @@ export const engineMissing = (): string | false => {
     : `${lacking.map(([program]) => program).join(', ')} not installed (Debian: apt-get install ${lacking.map(each => each[1]).join(' ')})`
 }
 
+/** Why a test that starts this program can not run here; false when it can. */
+export const programMissing = (program: string, debianPackage: string): string | false =>
+  pathOf(program) === undefined ? `${program} not installed (Debian: apt-get install ${debianPackage})` : false
+
 const programs = [
   'sh',
   'basename',

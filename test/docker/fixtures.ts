@@ -33,7 +33,7 @@ export const runtimeOn = (engine: Pick<Engine, 'socketPath'>): Runtimes => {
     const runtime = createDockerRuntime({
       api: new EngineApi(engine.socketPath),
       scope: 'test.here',
-      surroundings: {...surroundings, ...change},
+      surroundings: async () => ({...surroundings, ...change}),
       onError: (error, what) => errors.push(`${what}: ${(error as Error).message}`),
     })
     made.push(runtime)

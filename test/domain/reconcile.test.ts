@@ -10,7 +10,7 @@ const now = 1_800_000_000_000
 const formation = {name: 'crm', state: 'active', createdAt: now, latestRelease: 2, version: 7} as const
 const services = ['users', 'orders']
 const executors = ['calm', 'leaving-a', 'leaving-b']
-const draining: ReadonlySet<string> = new Set(['leaving-a', 'leaving-b'])
+const draining: ReconcileView['draining'] = new Map(['leaving-a', 'leaving-b'].map(id => [id, {id}]))
 
 const instance = (id: string, state: InstanceState, more: Partial<Instance> = {}): Instance => {
   const placed = state !== 'pending' && {executor: 'calm', assignedAt: now}

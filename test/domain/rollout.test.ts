@@ -98,7 +98,7 @@ describe('rollouts', () => {
   it('are carried out before anything else is planned', () => {
     const formation = {name: 'crm', state: 'active', createdAt: start, latestRelease: 2, version: 1} as const
     const scales = [{formation: 'crm', release: 1, service: 'users', desired: 1}]
-    const view = {formation, scales, rollouts: [rollout], instances: serving, draining: new Set<string>()}
+    const view = {formation, scales, rollouts: [rollout], instances: serving, draining: new Map()}
     assert.deepEqual(reconcile(view, start + servingAfterMs), {
       create: [],
       stop: [],
@@ -111,7 +111,7 @@ describe('rollouts', () => {
   it('wait for what their release is scaled to by now, and start what an interrupted start left out', () => {
     const formation = {name: 'crm', state: 'active', createdAt: start, latestRelease: 2, version: 1} as const
     const asked = {...rollout, scale: {users: 5}}
-    const view = {formation, scales: [], rollouts: [asked], instances: serving, draining: new Set<string>()}
+    const view = {formation, scales: [], rollouts: [asked], instances: serving, draining: new Map()}
     const running = serving.filter(each => each.service === 'users').length
     assert.deepEqual(reconcile(view, start + servingAfterMs).create, [{release: 2, service: 'users', count: 5 - running}])
     const scales = [{formation: 'crm', release: 2, service: 'users', desired: running}]

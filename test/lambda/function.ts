@@ -17,6 +17,8 @@ export interface FunctionOptions {
   readonly name: string
   /** Has `index.mjs`. */
   readonly folder: string
+  /** What it exports as this function; `handler` by default. */
+  readonly handler?: string
   /** What its template sets, and nothing of ours. */
   readonly env: Readonly<Record<string, string>>
   readonly memoryMib: number
@@ -35,11 +37,11 @@ export interface RunningFunction {
 }
 
 /** What Lambda sets itself: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html */
-const reservedEnv = ({name, folder, memoryMib}: FunctionOptions, address: string): Record<string, string> => ({
+const reservedEnv = ({name, folder, handler = 'handler', memoryMib}: FunctionOptions, address: string): Record<string, string> => ({
   PATH: process.env.PATH ?? '',
   LANG: 'en_US.UTF-8',
   TZ: ':UTC',
-  _HANDLER: 'index.handler',
+  _HANDLER: `index.${handler}`,
   LAMBDA_TASK_ROOT: folder,
   AWS_LAMBDA_RUNTIME_API: address,
   AWS_LAMBDA_FUNCTION_NAME: name,
@@ -52,8 +54,10 @@ const reservedEnv = ({name, folder, memoryMib}: FunctionOptions, address: string
   AWS_SESSION_TOKEN: 'session',
 })
 
-const programOf = (): string[] =>
-  existsSync(officialClient) ? [officialClient, 'index.handler'] : ['--disable-warning=ExperimentalWarning', minimalClient, 'index.handler']
+const programOf = ({handler = 'handler'}: FunctionOptions): string[] => [
+  ...(existsSync(officialClient) ? [officialClient] : ['--disable-warning=ExperimentalWarning', minimalClient]),
+  `index.${handler}`,
+]
 
 const memoryOf = ({pid}: ChildProcess) => {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
@@ -71,7 +75,7 @@ export const startFunction = async (options: FunctionOptions): Promise<RunningFu
   })
   const startedAt = performance.now()
   let log = ''
-  child = spawn(process.execPath, programOf(), {
+  child = spawn(process.execPath, programOf(options), {
     cwd: options.folder,
     env: {...reservedEnv(options, api.address), ...options.env},
     stdio: ['ignore', 'pipe', 'pipe'],

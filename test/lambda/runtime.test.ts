@@ -68,7 +68,7 @@ describe(`functions on the Lambda Runtime Interface, driven by ${clientName}`, (
   })
 
   it('start, every one of them, with the environment that the template gives it', () => {
-    assert.deepEqual([...stage.functions.keys()].sort(), [...functionNames])
+    assert.deepEqual([...stage.functions.keys()].sort(), [...functionNames, 'sync'].sort())
   })
 
   it('make the first tokens when CloudFormation asks, and answer it', async () => {
@@ -129,6 +129,22 @@ describe(`functions on the Lambda Runtime Interface, driven by ${clientName}`, (
     const feed = createClient({api: stage.api, token: token('discovery')})
     const {formations} = await feed.call('discover', {body: {formations: {crm: 0}, routes: 0}})
     assert.equal(formations.crm?.endpoints.length, 2)
+  })
+
+  it('are synced with by their URL, which takes syncs and nothing else', async () => {
+    const before = stage.syncUrl.calls()
+    await until('another sync', () => Promise.resolve(stage.syncUrl.calls() > before))
+    assert.ok(before > 1, 'so did the agent while it deployed')
+    const [executor] = (await client.call('listExecutors')).items
+    assert.ok((executor?.leaseExpiresAt ?? 0) > Date.now())
+    for (const [path, status] of [
+      ['v1/executors', 404],
+      ['v1/health', 404],
+      ['v1/executors/i-0123456789abcdef0/sync', 401],
+    ] as const) {
+      const answer = await fetch(`${stage.syncUrl.url}${path}`, {method: 'POST', headers: {authorization: `Bearer ${token('admin')}`}})
+      assert.deepEqual([path, answer.status], [path, status])
+    }
   })
 
   it('keep what instances write, and give it out page by page', async () => {

@@ -7,7 +7,7 @@ import {join} from 'node:path'
 import {DynamoDBStreamsClient} from '@aws-sdk/client-dynamodb-streams'
 import type {APIGatewayProxyStructuredResultV2, DynamoDBRecord, SQSBatchResponse} from 'aws-lambda'
 import {type Bundles, functionNames, makeBundles} from '#cdk/bundles.ts'
-import {functionSizes} from '#cdk/functions.ts'
+import {exportedBy, functionSizes} from '#cdk/functions.ts'
 import {streamFilters} from '#cdk/stream-filters.ts'
 import {startEventSources} from '#local/event-sources.ts'
 import {type GatewayFunction, startGateway} from '#local/gateway.ts'
@@ -19,6 +19,7 @@ import {matches} from '#test/cdk/patterns.ts'
 import {ofType, synthesise} from '#test/cdk/stage.ts'
 import {startDatabase, type TestDatabase} from '#test/store/database.ts'
 import {type RunningFunction, startFunction} from './function.ts'
+import {startFunctionUrl} from './function-url.ts'
 import {type Services, startServices} from './services.ts'
 
 const queueArn = 'arn:aws:sqs:eu-west-1:111122223333:wakes'
@@ -88,6 +89,7 @@ const startFunctions = async (
   database: TestDatabase,
   services: Services,
   bundles: Bundles,
+  syncUrl: string,
 ): Promise<ReadonlyMap<string, RunningFunction>> => {
   const variables = variablesByFunction()
   const values: Readonly<Record<string, string>> = {
@@ -99,16 +101,20 @@ const startFunctions = async (
     GILLIAM_TOKEN_PATH: '/gilliam-tokens/test',
     GILLIAM_SECRET_KEY: 'key',
     GILLIAM_MACHINE_GROUP: 'machines',
+    GILLIAM_SYNC_URL: syncUrl,
   }
   const envOf = (name: string): Record<string, string> => ({
     ...Object.fromEntries((variables.get(name) ?? []).map(variable => [variable, values[variable] ?? ''])),
+    // Instances drain for little longer.
+    GILLIAM_POLL_IDLE_MS: '100',
     GILLIAM_DYNAMODB_ENDPOINT: database.endpoint,
     AWS_ENDPOINT_URL: services.url,
   })
   const functions = new Map<string, RunningFunction>()
-  for (const name of functionNames) {
+  for (const name of [...functionNames, 'sync']) {
     const memoryMib = functionSizes[name]?.memoryMib ?? 0
-    functions.set(name, await startFunction({name, folder: bundles.functionFolder(name), env: envOf(name), memoryMib}))
+    const {bundle, handler} = exportedBy[name] ?? {bundle: name, handler: 'handler'}
+    functions.set(name, await startFunction({name, folder: bundles.functionFolder(bundle), handler, env: envOf(name), memoryMib}))
   }
   return functions
 }
@@ -157,7 +163,8 @@ const startStream = async (database: TestDatabase, of: Find, counts: ReturnType<
 /** Starts the stage. Its API listens on a port of 127.0.0.1. */
 export const startLambdaStage = async () => {
   const [database, services, bundles] = await Promise.all([startDatabase(), startServices(), makeTestBundles()])
-  const functions = await startFunctions(database, services, bundles)
+  const syncUrl = await startFunctionUrl(event => of('sync').invoke(event))
+  const functions = await startFunctions(database, services, bundles, syncUrl.url)
   const of: Find = name => functions.get(name) as RunningFunction
   const counts = createCounts()
   const gateway = await startApi(of)
@@ -169,8 +176,10 @@ export const startLambdaStage = async () => {
     services,
     functions,
     counts,
+    syncUrl,
     stop: async () => {
       await gateway.close()
+      await syncUrl.stop()
       await queue.stop()
       await stream.stop()
       await Promise.all([...functions.values()].map(each => each.stop()))

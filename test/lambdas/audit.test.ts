@@ -68,6 +68,8 @@ const changes: readonly (readonly [EndpointName, (platform: Platform) => Promise
   ],
   ['resetTraffic', async () => ({params: {...params, service: 'web'}}), {formation, from: {weights: {1: 90, 2: 10}, matches: []}}],
   ['joinExecutor', async () => ({body: descriptor('one')}), {what: 'executor one', to: {state: 'ready', host: '127.0.0.1'}}],
+  ['cordonExecutor', async () => ({params: {executor: 'one'}, body: {}}), {from: {state: 'ready'}, to: {state: 'cordoned'}}],
+  ['cordonExecutor', async () => ({params: {executor: 'one'}, body: {undo: true}}), {from: {state: 'cordoned'}, to: {state: 'ready'}}],
   ['drainExecutor', async () => ({params: {executor: 'one'}, body: {}}), {from: {state: 'ready'}, to: {state: 'draining'}}],
   [
     'forgetExecutor',

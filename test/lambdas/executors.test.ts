@@ -1,10 +1,13 @@
 // Executors through their function: join, sync, reports, drain.
 import assert from 'node:assert/strict'
 import {after, before, beforeEach, describe, it} from 'node:test'
+import {createExecutorsFunction} from '#lambdas/executors/index.ts'
 import {executorTokenTtlMs} from '#lambdas/executors/join.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import {executorLeaseMs} from '#shared/domain/executor.ts'
+import {createLogger} from '#shared/log.ts'
 import {descriptor, pendingInstance, reportOf, serviceDefinition} from '#test/store/samples.ts'
+import {eventOf} from './event.ts'
 import {type Platform, startPlatform} from './platform.ts'
 
 describe('executors function', () => {
@@ -145,6 +148,40 @@ describe('executors function', () => {
     assert.deepEqual(writes, ['renew'])
   })
 
+  it('is asked for less often the longer nothing was new, and at once when something is', async () => {
+    const one = await join()
+    const {assignmentVersion} = (await sync(one)).body
+    const nextSyncMs = async (quietMs: number, version = assignmentVersion) => {
+      const body = {assignmentVersion: version, reports: [], quietMs}
+      return (await call('syncExecutor', {token: one.token, params: {executor: one.executor}, body})).body.nextSyncMs
+    }
+    assert.deepEqual([await nextSyncMs(0), await nextSyncMs(20_000), await nextSyncMs(3_600_000)], [1_000, 5_000, 10_000])
+    assert.equal(await nextSyncMs(3_600_000, 0), 1_000)
+  })
+
+  it('hear of another address for syncs and of how long to drain, where there is such', async () => {
+    const terms = {syncUrl: 'https://sync.test/', drainMs: 15_000}
+    const {store, clock, logs, sts} = platform
+    const log = createLogger('test', {level: 'silent'})
+    const timing = {busyMs: 1_000, idleMs: 10_000}
+    const fn = createExecutorsFunction({
+      store,
+      log,
+      now: () => clock.now,
+      logs,
+      timing,
+      terms,
+      secrets: {stage: 'test'},
+      proofs: sts.proofs,
+    })
+    const answerOf = async (...event: Parameters<typeof eventOf>) => JSON.parse((await fn(eventOf(...event))).body ?? '')
+    const joined = await answerOf('joinExecutor', {token: platform.admin, body: descriptor('told')})
+    assert.deepEqual([joined.syncUrl, joined.drainMs], [terms.syncUrl, undefined])
+    const body = {assignmentVersion: 0, reports: []}
+    const synced = await answerOf('syncExecutor', {token: joined.token, params: {executor: 'told'}, body})
+    assert.deepEqual([synced.syncUrl, synced.drainMs], [terms.syncUrl, terms.drainMs])
+  })
+
   it('tells what to run, joined with the release', async () => {
     const one = await join()
     const id = await assign(one.executor)
@@ -267,5 +304,20 @@ describe('executors function', () => {
     assert.equal((await call('drainExecutor', {params})).body.state, 'drained', 'nothing is on it')
     assert.equal((await call('drainExecutor', {params, body: {undo: true}})).body.state, 'ready')
     assert.equal((await call('drainExecutor', {params: {executor: 'nobody'}})).body.code, 'not_found')
+  })
+
+  it('cordons, and remembers that while it drains; the last deadline said holds', async () => {
+    const params = {executor: (await join()).executor}
+    const cordon = async (undo: boolean) => (await call('cordonExecutor', {params, body: {undo}})).body.state
+    const drain = async (body: object) => (await call('drainExecutor', {params, body})).body
+    assert.equal(await cordon(false), 'cordoned')
+    assert.deepEqual(
+      [(await drain({deadlineMs: 1_000})).drainBy, (await drain({})).drainBy],
+      [platform.clock.now + 1_000, platform.clock.now + 1_000],
+    )
+    assert.equal((await drain({deadlineMs: 5_000})).drainBy, platform.clock.now + 5_000)
+    assert.deepEqual([(await drain({undo: true})).state, (await drain({undo: true})).drainBy], ['cordoned', undefined])
+    assert.equal(await cordon(true), 'ready')
+    assert.equal((await call('cordonExecutor', {params: {executor: 'nobody'}})).body.code, 'not_found')
   })
 })

@@ -77,6 +77,9 @@ describe('formations function', () => {
     assert.deepEqual((await call('createRelease', {params, body})).body.slug, {sha256, bytes: 10})
     assert.equal((await call('createArtifact', {body: {sha256, bytes: 10}})).body.stored, true)
     assert.equal((await call('createRelease', {params, body: {...body, slug: {sha256, bytes: 11}}})).body.code, 'invalid_request')
+    const withImage = (imageArchive: {sha256: string; bytes: number}) => ({services: {web: {...serviceDefinition(), imageArchive}}})
+    assert.equal((await call('createRelease', {params, body: withImage({sha256: 'e'.repeat(64), bytes: 10})})).body.code, 'slug_missing')
+    assert.equal((await call('createRelease', {params, body: withImage({sha256, bytes: 10})})).status, 201)
   })
 
   it('names every expression that does not compile, with the place', async () => {

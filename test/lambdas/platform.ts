@@ -89,7 +89,7 @@ export const startPlatform = async (change: (store: Store) => Store = store => s
       timing: {busyMs: 1_000, idleMs: 10_000},
       secrets: {stage: 'test', box, outside},
     }),
-    registry: createRegistryFunction({...deps, nextPollMs: 500}),
+    registry: createRegistryFunction({...deps, nextPollMs: 500, idlePollMs: 2_000}),
     routing: createRoutingFunction(deps),
     artifacts: createArtifactsFunction({...deps, blobs}),
     logs: createLogsFunction({...deps, logs}),

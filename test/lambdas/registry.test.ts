@@ -89,6 +89,17 @@ describe('registry function', () => {
     assert.equal((await call('getRegistry', {token, params: {formation: 'nowhere'}})).body.code, 'not_found')
   })
 
+  it('has its readers ask less often the longer nothing was new to them', async () => {
+    const reader = await platform.tokenOf('discovery')
+    const nextPollMs = async (body: object) => (await call('discover', {token: reader, body})).body.nextPollMs
+    const quiet = {formations: {nowhere: 0}}
+    assert.deepEqual([await nextPollMs(quiet), await nextPollMs({...quiet, quietMs: 1_000})], [500, 500])
+    assert.deepEqual([await nextPollMs({...quiet, quietMs: 4_000}), await nextPollMs({...quiet, quietMs: 60_000})], [1_000, 2_000])
+    await call('createFormation', {body: {name: 'loud'}})
+    await call('announce', {token, params: {formation: 'loud', name: 'users.one'}, body: {host: '10.0.0.9', port: 1}})
+    assert.equal(await nextPollMs({formations: {loud: 0}, quietMs: 60_000}), 500, 'that was news')
+  })
+
   it('feeds router and proxy with what changed, and nothing else', async () => {
     const reader = await platform.tokenOf('discovery')
     const discover = async (body: object) => (await call('discover', {token: reader, body})).body

@@ -33,7 +33,7 @@ const defaults = {
 
 describe('a manifest', () => {
   it('fills in defaults', () => {
-    assert.deepEqual(parse('processes: {a: {script: x}}'), {env: {}, services: {a: defaults}, builds: [], routes: []})
+    assert.deepEqual(parse('processes: {a: {script: x}}'), {env: {}, services: {a: defaults}, builds: [], images: {}, routes: []})
   })
 
   it('refuses variables that only the platform sets, and no others', () => {

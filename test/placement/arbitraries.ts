@@ -54,7 +54,7 @@ const executor = (id: string): fc.Arbitrary<Executor> =>
       instances: fc.nat(2),
       hostPorts: fc.subarray([80, 443]),
       pricePerHour: fc.constantFrom(0, 1.5),
-      state: fc.constantFrom<Executor['state'][]>('ready', 'ready', 'ready', 'draining', 'lost'),
+      state: fc.constantFrom<Executor['state'][]>('ready', 'ready', 'ready', 'cordoned', 'draining', 'lost'),
       leaseExpiresAt: fc.constantFrom(now + 1, now + 1, now + 1, now),
     })
     .map(more => executorOf(id, more))

@@ -49,6 +49,7 @@ test('each refusal says why and what would change it', () => {
     reasons: ['host port 7180 is in use'],
     change: 'free host port 7180',
   })
+  assert.deepEqual(refusal({state: 'cordoned'}), {reasons: ['cordoned'], change: 'uncordon it'})
   assert.deepEqual(refusal({state: 'draining'}), {reasons: ['draining'], change: 'end its draining'})
   assert.deepEqual(refusal({state: 'lost'}), {reasons: ['lost'], change: 'bring its agent back'})
   assert.deepEqual(refusal({leaseExpiresAt: now}), {reasons: ['its lease is over'], change: 'bring its agent back'})

@@ -101,7 +101,14 @@ describe('platform: one-off work', () => {
   })
 
   it('exec: signals go to the command', async () => {
-    const trapped = talk(['exec', ...inWork, name, 'sh', '-c', 'trap "echo interrupted; exit 5" INT; echo ready; while :; do sleep 0.1; done'])
+    const trapped = talk([
+      'exec',
+      ...inWork,
+      name,
+      'sh',
+      '-c',
+      'trap "echo interrupted; exit 5" INT; echo ready; while :; do sleep 0.1; done',
+    ])
     await saying('it to begin', trapped, /ready/)
     trapped.child.kill('SIGINT')
     assert.equal(await trapped.ended, 5)
@@ -126,7 +133,9 @@ describe('platform: one-off work', () => {
     const ran = all.find(each => each.origin === 'run')
     assert.ok(ran)
     const end = await until('its end to be known', async () => {
-      const [now] = (await stage.items<Listed & {name: string; exitCode: number; restarts: number}>(['ps', '-a', ...inWork])).filter(each => each.name === ran.name)
+      const [now] = (await stage.items<Listed & {name: string; exitCode: number; restarts: number}>(['ps', '-a', ...inWork])).filter(
+        each => each.name === ran.name,
+      )
       return now?.state === 'failed' && now
     })
     assert.deepEqual([end.exitCode, end.restarts, end.reason], [3, 0, 'exit code 3'])

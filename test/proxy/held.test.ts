@@ -43,14 +43,14 @@ const crm = (version: number, ...ids: string[]): Discovered['formations'] => ({
   crm: {version, endpoints: ids.map(id => ({service: 'users', id, host: '127.0.0.1', ports: {'80': 1}}))},
 })
 
-const start = async (t: Closer) => {
+const start = async (t: Closer, now = Date.now) => {
   const feed = new HeldFeed()
   const logged: string[] = []
   const discovery = new Discovery({
     directory: new Directory({compile: compilePattern, withRoutes: false}),
     discover: feed.discover,
     log: createLogger('proxy', {destination: {write: line => void logged.push(line)}}),
-    now: Date.now,
+    now,
     random: () => 0.5,
   })
   await discovery.start()
@@ -117,6 +117,28 @@ test('a control plane that fails a held poll is out of reach until it answers on
   again.answer({formations: {}, nextPollMs: 10})
   await until(async () => (await feed.next()).asked.holdMs === idleHoldMs, 'held again')
   assert.equal(logged.length, 2, 'gone and back')
+})
+
+test('each poll says for how long nothing was new, and a change begins that anew', async t => {
+  let now = 1_000_000
+  const {feed, discovery, first} = await start(t, () => now)
+  const next = async () => {
+    const poll = await feed.next()
+    return {quietMs: poll.asked.quietMs, answer: (discovered: object) => poll.answer({formations: {}, ...discovered, nextPollMs: 10})}
+  }
+  assert.equal(first.asked.quietMs, 0)
+  now += 7_000
+  ;(await next()).answer({})
+  now += 20_000
+  const found = discovery.find('crm')
+  await until(() => feed.calls.at(-1)?.asked.formations.crm === 0, 'asked for')
+  const asking = await next()
+  assert.equal(asking.quietMs, 27_000)
+  asking.answer({formations: crm(1, 'a')})
+  await found
+  now += 3_000
+  ;(await next()).answer({})
+  assert.equal(feed.calls.at(-1)?.asked.quietMs, 3_000)
 })
 
 test('stopping ends a held poll', async t => {

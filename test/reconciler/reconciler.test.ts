@@ -5,7 +5,7 @@ import type {DynamoDBRecord} from 'aws-lambda'
 import {executorLeaseMs} from '#shared/domain/executor.ts'
 import {watchGapMsMax} from '#shared/domain/lease.ts'
 import {rolloutPatienceMs, servingAfterMs} from '#shared/domain/rollout.ts'
-import {reportOf} from '#test/store/samples.ts'
+import {pendingInstance, reportOf} from '#test/store/samples.ts'
 import {readStream} from '#test/store/stream.ts'
 import {startWorld, type World} from './world.ts'
 
@@ -136,6 +136,38 @@ describe('the reconciler', () => {
       left.map(each => `${each.executor} ${each.state}`),
       ['second running', 'second running'],
     )
+  })
+
+  it('stops what is left on a draining executor at its deadline, spawned ones too, and not before', async () => {
+    const {store, clock} = world
+    const reconcile = world.reconciler()
+    await world.formation('crm')
+    await world.executor('only')
+    await store.scales.set('crm', 1, {web: 1}, clock.now)
+    await reconcile({wake: 'crm'})
+    await store.instances.spawn(pendingInstance('crm', 'web', 'by-hand', {origin: 'spawn'}, clock.now))
+    await world.assign()
+    await world.sync('only')
+    const stream = await readStream(world)
+    await store.executors.drain('only', clock.now)
+    await reconcile({Records: await stream.next()})
+    assert.deepEqual(await states('crm'), ['1 pending', '1 running', '1 running'], 'nowhere to go: it stays')
+    stream.stop()
+    await store.executors.drain('only', clock.now, clock.now + 20_000)
+    await reconcile({wake: 'crm'})
+    assert.deepEqual(world.wakes.at(-1), {formation: 'crm', at: clock.now + 20_000})
+    const ticks = world.reconciler({everythingEveryMs: 1e9})
+    await ticks({tick: true})
+    clock.now += 19_999
+    await ticks({tick: true})
+    assert.deepEqual(await states('crm'), ['1 pending', '1 running', '1 running'])
+    clock.now += 1
+    await ticks({tick: true})
+    assert.deepEqual(await states('crm'), ['1 pending', '1 stopping', '1 stopping'])
+    const reasons = (await store.instances.list('crm')).map(each => each.reason)
+    assert.equal(reasons.filter(reason => reason === 'executor only is draining, and was to be empty by now').length, 2)
+    await world.sync('only')
+    assert.equal((await store.executors.get('only'))?.instances, 0)
   })
 
   it('gives up an executor whose lease is over, once it has watched for a whole lease', async () => {

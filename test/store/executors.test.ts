@@ -78,6 +78,23 @@ describe('executors', () => {
     assert.equal(await executors.get('nobody'), undefined)
   })
 
+  it('are cordoned: they keep what they have and get nothing new', async () => {
+    const {store} = database
+    const [instance] = await busy('cordoned', 1)
+    const executor = await store.executors.get('cordoned')
+    assert.ok(executor !== undefined && instance !== undefined)
+    assert.equal((await store.executors.cordon('cordoned', now)).outcome, 'ok')
+    const more = pendingInstance('of-cordoned', 'web', 'more', {}, now)
+    await store.instances.spawn(more)
+    assert.deepEqual((await store.instances.assign(executor, [more], now)).refused, [more])
+    assert.deepEqual(await store.executors.draining(), [])
+    await joined('cordoned', now + 1)
+    assert.equal((await store.executors.get('cordoned'))?.state, 'cordoned', 'joining again does not undo it')
+    assert.equal((await store.instances.get('of-cordoned', instance.id))?.state, 'running')
+    assert.equal((await store.executors.uncordon('cordoned', now)).outcome, 'ok')
+    assert.equal((await store.instances.assign(executor, [more], now)).assigned.length, 1)
+  })
+
   it('drain and undrain, which syncs and assignments see', async () => {
     const {store} = database
     const executor = await joined('drained')
@@ -86,7 +103,7 @@ describe('executors', () => {
     assert.equal((await store.executors.drain('drained', now)).outcome, 'ok')
     const renewed = await store.executors.renew('drained', now)
     assert.ok(renewed.outcome === 'ok' && renewed.state === 'draining')
-    assert.deepEqual(await store.executors.draining(), ['drained'])
+    assert.deepEqual(await store.executors.draining(), [{id: 'drained'}])
     await store.formations.create('for-drained', now)
     const instance = pendingInstance('for-drained', 'web', 'one', {}, now)
     await store.instances.spawn(instance)
@@ -97,7 +114,7 @@ describe('executors', () => {
     assert.deepEqual(await store.executors.draining(), [])
     await joined('drained', later + 2)
     assert.equal((await store.executors.get('drained'))?.state, 'draining', 'nor does being lost in between')
-    assert.deepEqual(await store.executors.draining(), ['drained'])
+    assert.deepEqual(await store.executors.draining(), [{id: 'drained'}])
     assert.equal((await store.executors.undrain('drained', now)).outcome, 'ok')
     assert.deepEqual(await store.executors.draining(), [])
     assert.equal((await store.instances.assign(executor, [instance], now)).assigned.length, 1)

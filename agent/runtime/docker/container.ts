@@ -43,6 +43,8 @@ export interface Surroundings {
   readonly cores: number
   /** Whether the engine has an init to run as process 1. */
   readonly hasInit: boolean
+  /** Limits of open files from here on are left to the engine's own, which is lower. */
+  readonly filesMax?: number
   /** Whether the kernel lays file systems over each other where the agent's home is. */
   readonly hasOverlay: boolean
 }
@@ -110,14 +112,14 @@ const portsOf = (ports: ContainerSpec['ports'], hostAddress: string) => {
   }
 }
 
-const boundsOf = ({cpuMilli, memoryMib, pidsMax, filesMax}: ContainerSpec['bounds'], cores: number) => {
+const boundsOf = ({cpuMilli, memoryMib, pidsMax, filesMax}: ContainerSpec['bounds'], {cores, filesMax: ownMax}: Surroundings) => {
   const memoryBytes = Math.max(memoryMib, memoryMibMin) * 1_048_576
   return {
     ...(cpuMilli === 0 ? {} : {NanoCpus: Math.min(Math.max(cpuMilli, cpuMilliMin), cores * 1_000) * 1_000_000}),
     // As much with swap as without: there is none.
     ...(memoryMib === 0 ? {} : {Memory: memoryBytes, MemorySwap: memoryBytes}),
     PidsLimit: pidsMax,
-    Ulimits: [{Name: 'nofile', Soft: filesMax, Hard: filesMax}],
+    Ulimits: ownMax !== undefined && filesMax >= ownMax ? [] : [{Name: 'nofile', Soft: filesMax, Hard: filesMax}],
   }
 }
 
@@ -143,7 +145,7 @@ export const containerOf = (spec: ContainerSpec, around: Surroundings): Record<s
     // The agent asks for health itself.
     Healthcheck: {Test: ['NONE']},
     HostConfig: {
-      ...boundsOf(spec.bounds, around.cores),
+      ...boundsOf(spec.bounds, around),
       Init: around.hasInit,
       NetworkMode: around.network,
       PortBindings: published,

@@ -1,0 +1,101 @@
+// Makes what an agent needs to run instances as containers, beside processes where it is told to run both. Starts nothing and reads no environment.
+import {join} from 'node:path'
+import type {Assignment} from '#shared/domain/assignment.ts'
+import type {RuntimeName} from '#shared/domain/release.ts'
+import type {Logger} from '#shared/log.ts'
+import type {Home} from '../compose.ts'
+import {EngineApi} from '../runtime/docker/api.ts'
+import {Images} from '../runtime/docker/images.ts'
+import {type Around, lookAround} from '../runtime/docker/surroundings.ts'
+import {createDockerRuntime, type DockerRuntime} from '../runtime/docker.ts'
+import {ContainerLauncher, sourceOf} from './launcher.ts'
+import type {ContainerSettings} from './settings.ts'
+
+export interface ContainerOptions {
+  readonly settings: ContainerSettings
+  /** What the executor runs instances by. */
+  readonly runtimes: readonly RuntimeName[]
+  /** The agent's home. */
+  readonly home: string
+  readonly stage: string
+  readonly executor: string
+  /** Where the executor's instances are reached. */
+  readonly host: string
+  /** The agent's own `UID:GID`. */
+  readonly owner: string
+  /** Instances as processes: they live side by side, and share boot and clock. */
+  readonly processes: Home
+  readonly log: Logger
+}
+
+/** Asks once, and again after a failure. */
+const remembered = (ask: () => Promise<Around>): (() => Promise<Around>) => {
+  let asked: Promise<Around> | undefined
+  return () => {
+    asked ??= ask().catch(error => {
+      asked = undefined
+      throw error
+    })
+    return asked
+  }
+}
+
+/** An instance's runtime is what its folder says, and for a new one what its assignment says. */
+const besides = (processes: Home, docker: DockerRuntime): Home['runtime'] => ({
+  find: directory => (docker.knows(directory) ? docker : processes.runtime).find(directory),
+  forget: async directory => {
+    await processes.runtime.forget?.(directory)
+    if (docker.knows(directory)) await docker.forget(directory)
+  },
+})
+
+/** Router and proxy of a stage: they reach instances at the addresses that the machine has. */
+const platformFormation = 'gilliam'
+
+export const containersOn = (options: ContainerOptions): Home & {readonly docker: DockerRuntime} => {
+  const {settings, runtimes, home, stage, executor, host, owner, processes, log} = options
+  const {socketPath, network, stackImage, credentials} = settings
+  const api = new EngineApi(socketPath)
+  const onError = (error: unknown, what: string) => log.warn({err: error}, what)
+  const around = remembered(() => lookAround({api, host, network, owner}))
+  const docker = createDockerRuntime({api, scope: `${stage}.${executor}`, surroundings: around, onError})
+  const images = new Images({api, path: join(home, 'images.json'), onError, ...(credentials === undefined ? {} : {credentials})})
+  const takes = (assignment: Assignment): boolean => {
+    if (!runtimes.includes('process')) return true
+    return sourceOf(assignment, stackImage) !== undefined && !(assignment.formation === platformFormation && assignment.image === undefined)
+  }
+  return {
+    ...processes,
+    docker,
+    runtime: besides(processes, docker),
+    launcher: parts => {
+      const containers = new ContainerLauncher({
+        ...parts,
+        runtime: docker,
+        images,
+        around,
+        ...(stackImage === undefined ? {} : {stackImage}),
+      })
+      const others = processes.launcher(parts)
+      return {
+        launch: async (record, signal, onProgress) => {
+          if (takes(record.assignment)) return containers.launch(record, signal, onProgress)
+          // Its last start may have been a container, under other settings.
+          const directory = parts.directoryOf(record.key)
+          const left = docker.knows(directory) ? await docker.forget(directory).catch((error: Error) => error) : undefined
+          if (left !== undefined) return {outcome: 'failed', reason: left.message, retry: true}
+          return others.launch(record, signal, onProgress)
+        },
+        exec: async (record, order) => {
+          if (docker.knows(parts.directoryOf(record.key)) || others.exec === undefined)
+            throw new Error('this executor can not run commands in containers')
+          return others.exec(record, order)
+        },
+      }
+    },
+    tidy: async known => {
+      const strays = await docker.endStrays(key => known.has(key))
+      if (strays.length > 0) log.warn({instances: strays}, 'removed containers of instances that are not known any more')
+    },
+  }
+}

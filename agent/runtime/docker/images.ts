@@ -1,0 +1,177 @@
+// The images of an executor: which one a release's name means here, pulled once for all that wait for it, the same for all instances of the release. Owns
+// the file that remembers it; removes nothing (collect.ts).
+import {readFileSync} from 'node:fs'
+import {Gate} from '../../gate.ts'
+import {replaceFile} from '../../state.ts'
+import {type EngineApi, EngineRefusal} from './api.ts'
+import type {Image} from './container.ts'
+import {readRegistryAuth} from './credentials.ts'
+import {ImageRefused, type Progress, pull, pullMsMax} from './pull.ts'
+import {type ImageReference, parseReference} from './reference.ts'
+
+/** Pulls at once: more only share the same line. */
+const pullsMax = 3
+/** Releases whose images are remembered. */
+const resolvedMax = 1_000
+
+interface Inspected {
+  readonly Id: string
+  readonly RepoDigests?: readonly string[] | null
+  readonly Config?: {readonly User?: string; readonly StopSignal?: string} | null
+}
+
+/** What a name meant when a release first ran here. */
+interface Resolved {
+  readonly id: string
+  /** `name@sha256:…`: brings the same one again when it is gone. */
+  readonly pinned?: string
+}
+
+interface Waiting {
+  readonly done: Promise<void>
+  readonly listeners: Set<(progress: Progress) => void>
+  readonly abort: AbortController
+}
+
+export interface ImagesOptions {
+  readonly api: EngineApi
+  /** Remembers what names meant. */
+  readonly path: string
+  /** A file in the form of Docker's config.json. */
+  readonly credentials?: string
+  readonly onError: (error: unknown, what: string) => void
+}
+
+export interface Wanted {
+  /** The name as the manifest has it. */
+  readonly image: string
+  /** `<formation>/<release>`. */
+  readonly release: string
+  readonly signal: AbortSignal
+  readonly onProgress: (text: string) => void
+}
+
+const loadResolved = (path: string): [string, Resolved][] => {
+  try {
+    const value: unknown = JSON.parse(readFileSync(path, 'utf8'))
+    return typeof value === 'object' && value !== null ? (Object.entries(value) as [string, Resolved][]) : []
+  } catch {
+    // None yet, or damaged: names are looked up again.
+    return []
+  }
+}
+
+export class Images {
+  readonly #options: ImagesOptions
+  readonly #resolved: Map<string, Resolved>
+  readonly #pulls = new Map<string, Waiting>()
+  readonly #gate = new Gate(pullsMax)
+
+  constructor(options: ImagesOptions) {
+    this.#options = options
+    this.#resolved = new Map(loadResolved(options.path))
+  }
+
+  /**
+   * The image, on this machine. The first instance of a release asks the registry what the name means now, and all others of it get the same; when
+   * the registry can not be asked, what the name meant here before is taken. Throws {@link ImageRefused}.
+   */
+  async get(wanted: Wanted): Promise<Image> {
+    const {image, release} = wanted
+    const reference = parseReference(image)
+    if (reference === undefined) throw new ImageRefused(`“${image}” is no name of an image`, false)
+    const key = `${release} ${image}`
+    const known = this.#resolved.get(key)
+    const here = (known && (await this.#inspect(known.id))) ?? (reference.digest && (await this.#inspect(image)))
+    const found = here || (await this.#fetch(wanted, known?.pinned === undefined ? reference : (parseReference(known.pinned) ?? reference)))
+    if (known?.id !== found.Id) await this.#remember(key, found, reference)
+    return {id: found.Id, user: found.Config?.User ?? '', stopSignal: found.Config?.StopSignal || 'SIGTERM'}
+  }
+
+  /** What names of this release mean here, and of all releases that `isKept`; the rest is forgotten. */
+  async keep(isKept: (release: string) => boolean): Promise<ReadonlySet<string>> {
+    for (const key of [...this.#resolved.keys()]) if (!isKept(key.split(' ')[0] ?? '')) this.#resolved.delete(key)
+    await this.#save()
+    return new Set([...this.#resolved.values()].map(({id}) => id))
+  }
+
+  /** A pull is under way: what it brings has no use yet that could be seen. */
+  get isPulling(): boolean {
+    return this.#pulls.size > 0
+  }
+
+  async #fetch(wanted: Wanted, reference: ImageReference): Promise<Inspected> {
+    const {image} = wanted
+    const name = reference.digest === undefined ? `${reference.name}:${reference.tag}` : `${reference.name}@${reference.digest}`
+    try {
+      await this.#pulled(name, reference, wanted)
+    } catch (error) {
+      const before = wanted.signal.aborted ? undefined : await this.#inspect(name)
+      if (before === undefined) throw error
+      this.#options.onError(error, `${image}: taking what it meant here before`)
+      return before
+    }
+    const found = await this.#inspect(name)
+    if (found === undefined) throw new ImageRefused(`the image ${image} was pulled and is not there`, true)
+    return found
+  }
+
+  async #pulled(name: string, reference: ImageReference, {image, signal, onProgress}: Wanted): Promise<void> {
+    const waiting = this.#pulls.get(name) ?? this.#begin(name, reference, image)
+    const listener = (progress: Progress) => onProgress(String(progress))
+    waiting.listeners.add(listener)
+    const leave = Promise.withResolvers<never>()
+    const abort = () => leave.reject(signal.reason)
+    signal.addEventListener('abort', abort, {once: true})
+    try {
+      signal.throwIfAborted()
+      await Promise.race([waiting.done, leave.promise])
+    } finally {
+      signal.removeEventListener('abort', abort)
+      waiting.listeners.delete(listener)
+      // Nobody waits for it any more.
+      if (waiting.listeners.size === 0) waiting.abort.abort(new Error('called off'))
+    }
+  }
+
+  #begin(name: string, reference: ImageReference, image: string): Waiting {
+    const {api, credentials} = this.#options
+    const abort = new AbortController()
+    const listeners = new Set<(progress: Progress) => void>()
+    const signal = AbortSignal.any([abort.signal, AbortSignal.timeout(pullMsMax)])
+    const done = this.#gate
+      .pass(async () => {
+        const auth = credentials === undefined ? undefined : await readRegistryAuth(credentials, reference.registry)
+        const onProgress = (progress: Progress) => {
+          for (const listener of listeners) listener(progress)
+        }
+        await pull({api, reference, image, signal, onProgress, ...(auth === undefined ? {} : {auth})})
+      })
+      .finally(() => this.#pulls.delete(name))
+    done.catch(() => undefined)
+    const waiting = {done, listeners, abort}
+    this.#pulls.set(name, waiting)
+    return waiting
+  }
+
+  async #inspect(image: string): Promise<Inspected | undefined> {
+    try {
+      return await this.#options.api.call<Inspected>('GET', `/images/${image}/json`)
+    } catch (error) {
+      if (error instanceof EngineRefusal && error.status === 404) return undefined
+      throw error
+    }
+  }
+
+  async #remember(key: string, {Id, RepoDigests}: Inspected, {name}: ImageReference): Promise<void> {
+    const digest = RepoDigests?.find(each => each.startsWith(`${name}@`))?.slice(name.length + 1)
+    this.#resolved.set(key, {id: Id, ...(digest === undefined ? {} : {pinned: `${name}@${digest}`})})
+    for (const old of [...this.#resolved.keys()].slice(0, Math.max(0, this.#resolved.size - resolvedMax))) this.#resolved.delete(old)
+    await this.#save()
+  }
+
+  async #save(): Promise<void> {
+    const {path, onError} = this.#options
+    await replaceFile(path, JSON.stringify(Object.fromEntries(this.#resolved))).catch(error => onError(error, `${path} can not be written`))
+  }
+}
