@@ -14,7 +14,7 @@ import {Ports} from './ports.ts'
 import {proveRole} from './proof.ts'
 import {askProver} from './prover.ts'
 import type {Finder} from './runtime/runtime.ts'
-import {Sessions} from './sessions/sessions.ts'
+import {Sessions, type SessionsOptions} from './sessions/sessions.ts'
 import type {Layout, Settings} from './settings.ts'
 import {Slugs} from './slugs/slugs.ts'
 
@@ -68,6 +68,23 @@ const joiningOf = (settings: Settings, world: World): Joining | undefined => {
   return how !== undefined && 'prover' in how ? {prove: () => askProver(how.prover)} : how
 }
 
+interface SessionParts extends Pick<SessionsOptions, 'directoryOf' | 'logs' | 'log'> {
+  /** There once all parts are. */
+  readonly agent: () => Agent
+}
+
+const createSessions = ({agent, ...parts}: SessionParts): Sessions =>
+  new Sessions({
+    ...parts,
+    records: () => agent().records,
+    exec: (record, order) => {
+      const {exec} = agent()
+      if (exec === undefined) throw new Error('this executor can not run commands in instances')
+      return exec(record, order)
+    },
+    giveUp: (key, reason) => agent().giveUp(key, reason),
+  })
+
 /** Makes the parts; `onUrgent` is called when something should be reported at once. */
 export const createParts = (settings: Settings, layout: Layout, world: World, onUrgent: () => void): Parts => {
   const {descriptor, environment, api} = settings
@@ -100,17 +117,7 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
   })
   const locate = (sha256: string, signal: AbortSignal): Promise<string> => connection.locate(sha256, signal)
   const slugs = new Slugs({directory: layout.slugs, locate})
-  const sessions: Sessions = new Sessions({
-    records: () => agent.records,
-    directoryOf,
-    exec: (record, order) => {
-      if (agent.exec === undefined) throw new Error('this executor can not run commands in instances')
-      return agent.exec(record, order)
-    },
-    logs,
-    giveUp: (key, reason) => agent.giveUp(key, reason),
-    log,
-  })
+  const sessions = createSessions({agent: () => agent, directoryOf, logs, log})
   const forget = async (key: string): Promise<void> => {
     await runtime.forget?.(directoryOf(key))
     await emptyFolder(directoryOf(key))

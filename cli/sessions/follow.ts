@@ -2,6 +2,7 @@
 import type {Client} from '#shared/client.ts'
 import {isPlaced} from '#shared/domain/instance.ts'
 import type {OutputOf} from '#shared/endpoints.ts'
+import {GilliamError} from '#shared/errors.ts'
 import {readJson} from '#shared/sessions/frames.ts'
 import type {Peer} from '#shared/sessions/peer.ts'
 import {neutralise} from '../safe.ts'
@@ -65,13 +66,14 @@ class Live {
       this.#join(client, executor)
         .catch((error: Error) => {
           this.#failedAt.set(executor, this.#session.now())
-          this.#tell(error.message)
+          this.tell(error.message)
         })
         .finally(() => this.#joining.delete(executor))
     }
   }
 
-  #tell(why: string): void {
+  /** Says once why lines do not come live. */
+  tell(why: string): void {
     if (this.#told || this.#end.signal.aborted) return
     this.#told = true
     this.#session.err(`gilliam: lines do not come live (${neutralise(why)}): what is kept is read every second\n`)
@@ -96,7 +98,7 @@ class Live {
       this.#peers.delete(executor)
       if (why === '') return
       this.#failedAt.set(executor, this.#session.now())
-      this.#tell(why)
+      this.tell(why)
     })
   }
 
@@ -139,7 +141,11 @@ export const follow = async (session: Session, following: Following): Promise<ne
     for (;;) {
       if (session.now() - lookAt >= lookMs) {
         lookAt = session.now()
-        executors = await executorsOf(client, following)
+        executors = await executorsOf(client, following).catch((error: unknown) => {
+          if (!(error instanceof GilliamError)) throw error
+          live.tell(error.message)
+          return new Set<string>()
+        })
         live.attend(client, executors)
       }
       const everyMs = live.covers(executors) && executors.size > 0 ? liveReadMs : readMs

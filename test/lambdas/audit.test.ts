@@ -42,6 +42,11 @@ const changes: readonly (readonly [EndpointName, (platform: Platform) => Promise
     async () => ({params, body: {release: 2}}),
     {formation, what: 'release 2', from: {releases: [1]}, to: {release: 2, scale: {web: 3}}},
   ],
+  [
+    'runService',
+    async () => ({params, body: {service: 'web', command: ['true'], detach: true}}),
+    {formation, action: 'instance.run', to: {release: 2, requirements: [], command: ['true']}},
+  ],
   ['spawnInstance', async () => ({params, body: {service: 'web'}}), {formation, to: {release: 2, requirements: []}}],
   [
     'stopInstance',
@@ -68,6 +73,21 @@ const changes: readonly (readonly [EndpointName, (platform: Platform) => Promise
   ],
   ['resetTraffic', async () => ({params: {...params, service: 'web'}}), {formation, from: {weights: {1: 90, 2: 10}, matches: []}}],
   ['joinExecutor', async () => ({body: descriptor('one')}), {what: 'executor one', to: {state: 'ready', host: '127.0.0.1'}}],
+  [
+    'execInstance',
+    async ({store, clock}) => {
+      const [executor] = await store.executors.list()
+      const instance = (await store.instances.pending()).find(({service}) => service === 'web')
+      assert.ok(executor && instance)
+      await store.instances.assign(executor, [instance], clock.now)
+      const {id} = instance
+      const report = {formation, service: 'web', id, state: 'running', announced: false, restarts: 0} as const
+      await store.instances.report('one', report, clock.now)
+      return {params: {formation, instance: id}, body: {command: ['ls', '-l']}}
+    },
+    {formation, action: 'session.exec'},
+  ],
+  ['followLogs', async () => ({params, body: {executor: 'one', service: 'web'}}), {formation, what: 'service web'}],
   ['cordonExecutor', async () => ({params: {executor: 'one'}, body: {}}), {from: {state: 'ready'}, to: {state: 'cordoned'}}],
   ['cordonExecutor', async () => ({params: {executor: 'one'}, body: {undo: true}}), {from: {state: 'cordoned'}, to: {state: 'ready'}}],
   ['drainExecutor', async () => ({params: {executor: 'one'}, body: {}}), {from: {state: 'ready'}, to: {state: 'draining'}}],

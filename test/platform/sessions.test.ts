@@ -125,10 +125,10 @@ describe('platform: one-off work', () => {
   })
 
   it('run: an instance of its own runs it once; its output is in the logs too', async () => {
-    const script = 'read word; echo "$word $COLOUR ${PORT-no port}"; exit 3'
+    const script = 'read word; echo "$word $COLOUR $PORT."; exit 3'
     const told = talk(['run', ...inWork, 'web', '--', 'sh', '-c', script], Buffer.from('hello\n'))
     assert.equal(await told.ended, 3)
-    assert.equal(told.out(), 'hello green no port\n')
+    assert.equal(told.out(), 'hello green .\n')
     const all = await stage.items<Listed & {origin: string; exitCode: number; restarts: number}>(['ps', '-a', ...inWork])
     const ran = all.find(each => each.origin === 'run')
     assert.ok(ran)
@@ -141,7 +141,7 @@ describe('platform: one-off work', () => {
     assert.deepEqual([end.exitCode, end.restarts, end.reason], [3, 0, 'exit code 3'])
     await until('its line to be kept', async () => {
       const {stdout} = await stage.must(['logs', '--formation', 'work', '--instance', ran.name])
-      return stdout.includes('hello green no port')
+      return stdout.includes('hello green .')
     })
     const {stdout} = await stage.must(['audit'])
     assert.match(stdout, /instance\.run +work instance web/)

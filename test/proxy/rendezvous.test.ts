@@ -56,6 +56,7 @@ const refusal = (url: string, authorization?: string): Promise<{status: number; 
       let text = ''
       response.setEncoding('utf8').on('data', chunk => (text += chunk))
       response.on('end', () => resolve({status: response.statusCode ?? 0, code: JSON.parse(text).code}))
+      response.on('error', reject)
     })
   })
 
@@ -122,11 +123,18 @@ test('a side that does not speak in bytes, before its time, or in too large mess
   assert.equal(await large.agent.closed, closeCodes.gone)
 })
 
-test('a side that nobody comes to meet, and more sessions than there may be, are refused', async t => {
-  const {url, ticket, raw, relay} = await start(t, {sessionsMax: 2, waitMs: 500})
-  const [a, b] = [await raw('a', 'client'), await raw('b', 'agent')]
-  assert.deepEqual(await refusal(url, `Bearer ${await ticket('c', 'client')}`), {status: 503, code: 'unavailable'})
-  assert.deepEqual(await Promise.all([a.closed, b.closed]), [closeCodes.over, closeCodes.over])
+test('more sessions than there may be are refused; a session that is there takes its other side', async t => {
+  const {url, ticket, raw, relay} = await start(t, {sessionsMax: 1})
+  const client = await raw('a', 'client')
+  assert.deepEqual(await refusal(url, `Bearer ${await ticket('b', 'client')}`), {status: 503, code: 'unavailable'})
+  const agent = await raw('a', 'agent')
+  await Promise.all([client.joined, agent.joined])
+  assert.equal(relay.size(), 1)
+})
+
+test('a side that nobody comes to meet does not wait for ever', async t => {
+  const {raw, relay} = await start(t, {waitMs: 100})
+  assert.equal(await (await raw('a', 'client')).closed, closeCodes.over)
   assert.equal(relay.size(), 0)
 })
 
