@@ -10,9 +10,12 @@ import {type ExecutorEnvironment, environmentOf} from './environment.ts'
 import {Gate} from './gate.ts'
 import {type InstanceRecord, keyOf} from './instance.ts'
 import type {Ports} from './ports.ts'
+
 import {isOnPath} from './programs.ts'
+import {giveTree, type Owner} from './runtime/owner.ts'
 import type {Bounds, Execution, Finder, Running, Runtime} from './runtime/runtime.ts'
 import {lineOf} from './runtime/terminal.ts'
+
 import {copyTree} from './slugs/copy.ts'
 import type {Slugs} from './slugs/slugs.ts'
 
@@ -56,6 +59,8 @@ export interface LauncherOptions {
   readonly runtime: Runtime
   readonly slugs: Slugs
   readonly ports: Ports
+  /** Whose the instances' files are; undefined for the agent's own. */
+  readonly owner?: Owner
   /** Resolves when the next agent will know the instance and its ports if this one dies. */
   readonly remember: (key: string, ports: Readonly<Record<string, number>>) => Promise<void>
   readonly attend: Attend
@@ -92,11 +97,11 @@ export class Launcher implements Launching {
   }
 
   async #start(record: InstanceRecord, command: string, source: string | undefined, signal: AbortSignal): Promise<Launch> {
-    const {directoryOf, runtime, ports, remember} = this.#options
+    const {directoryOf, runtime, ports, remember, owner} = this.#options
     const {key, assignment} = record
     const directory = directoryOf(key)
     signal.throwIfAborted()
-    await prepare(directory, source)
+    await prepare(directory, source, owner)
     const allocation = await ports.allocate(key, assignment.ports, record.ports)
     if ('refused' in allocation) return {outcome: 'failed', reason: allocation.refused, retry: true}
     await remember(key, allocation.ports)
@@ -146,13 +151,14 @@ export const clear = async (directory: string, runtime: Finder): Promise<void> =
 export const boundsOf = ({resources, limits = limitsDefault}: Assignment): Bounds => ({...resources, ...limits})
 
 /** Makes the instance's folder with its own copy of the slug in `run/`, unless an earlier start did: what it wrote there stays over restarts. */
-export const prepare = async (directory: string, source: string | undefined): Promise<void> => {
+export const prepare = async (directory: string, source: string | undefined, owner?: Owner): Promise<void> => {
   const run = join(directory, 'run')
-  if (existsSync(run)) return
+  if (existsSync(run)) return owner === undefined ? undefined : giveTree(run, owner)
   const next = `${run}.next`
   await rm(next, {recursive: true, force: true})
   await mkdir(next, {recursive: true, mode: 0o700})
   if (source !== undefined) await copyTree(source, next)
+  if (owner !== undefined) await giveTree(next, owner)
   await rename(next, run)
 }
 

@@ -7,7 +7,7 @@ import type {Home} from './compose.ts'
 import {processesHere} from './processes.ts'
 import {answerProof} from './prover.ts'
 import {runAgent} from './run.ts'
-import {readSettings} from './settings.ts'
+import {readSettings, withLabels} from './settings.ts'
 
 const fail = (error: unknown): never => {
   process.stderr.write(`gilliam agent: ${error instanceof Error ? error.message : error}\n`)
@@ -30,24 +30,23 @@ if (process.argv[2] === 'prove') {
 const settings = await readSettings(process.env, process.execPath).catch(fail)
 const log = createLogger('agent', {level: settings.logLevel})
 
-const homeHere = async (): Promise<Home> => {
-  const processes = processesHere()
+/** What instances run by, and what of their bounds holds for processes. */
+const homeHere = async (): Promise<{home: Home; limits: string}> => {
+  const {enforced, ...processes} = processesHere(settings, log)
+  const limits = enforced.join(' ')
   const {runtimes, containers, home, environment} = settings
-  if (!runtimes.includes('docker')) return processes
+  if (!runtimes.includes('docker')) return {home: processes, limits}
   // Most agents have no containers.
   const {containersOn} = await import('./containers/compose.ts')
   const owner = `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`
-  return containersOn({...environment, settings: containers, runtimes, home, owner, processes, log})
+  return {home: await containersOn({...environment, settings: containers, runtimes, home, owner, processes, log}), limits}
 }
 
-const home = await homeHere()
-const world = {
-  ...home,
-  log,
-  wallClock: Date.now,
-  random: Math.random,
+const start = async () => {
+  const {home, limits} = await homeHere()
+  return runAgent(withLabels(settings, {limits}), {...home, log, wallClock: Date.now, random: Math.random})
 }
-const {leave, suspend} = await runAgent(settings, world).catch(fail)
+const {leave, suspend} = await start().catch(fail)
 log.info({executor: settings.descriptor.id, pid: process.pid}, 'agent runs')
 
 const end = (signal: string, how: () => Promise<void>): void => {

@@ -1,5 +1,5 @@
 // An agent's life: home, lock, adoption, syncing, leaving. Reads no environment; main.ts does.
-import {mkdirSync, renameSync} from 'node:fs'
+import {chmodSync, mkdirSync, renameSync} from 'node:fs'
 import type {Agent} from './agent.ts'
 import {cleanUp} from './cleanup.ts'
 import {createParts, type Parts, type World} from './compose.ts'
@@ -24,9 +24,11 @@ export interface RunningAgent {
   readonly suspend: () => Promise<void>
 }
 
-const makeHome = (home: string, layout: Layout): void => {
+/** Private to the agent; instances of another user find the way to their own folder through it, and nothing else. */
+const makeHome = (home: string, layout: Layout, isShared: boolean): void => {
   try {
     for (const folder of [home, layout.slugs, layout.instances]) mkdirSync(folder, {recursive: true, mode: 0o700})
+    if (isShared) for (const folder of [home, layout.instances]) chmodSync(folder, 0o711)
   } catch (error) {
     throw new Error(`GILLIAM_AGENT_HOME can not be used: ${(error as Error).message}`, {cause: error})
   }
@@ -72,7 +74,7 @@ const startTimers = ({agent, spool, logs, slugs}: Parts, layout: Layout, sync: S
 /** Starts an agent: adopts what its predecessor left, then syncs until told to leave. Throws an error of one line when it can not. */
 export const runAgent = async (settings: Settings, world: World): Promise<RunningAgent> => {
   const layout = layoutOf(settings.home)
-  makeHome(settings.home, layout)
+  makeHome(settings.home, layout, settings.owner !== undefined)
   const unlock = takeLock(layout.lock)
   let sync: Sync | undefined
   const parts = createParts(settings, layout, world, () => sync?.poke())

@@ -8,6 +8,8 @@ import type {RuntimeName} from '#shared/domain/release.ts'
 import {type ContainerSettings, offeredRuntimes, readContainerSettings, readRuntimes} from './containers/settings.ts'
 import type {ExecutorEnvironment} from './environment.ts'
 import {type PortRange, parsePortRange} from './ports.ts'
+import {type Limit, limitNames} from './runtime/cgroup.ts'
+import type {Owner} from './runtime/owner.ts'
 
 export interface Settings {
   readonly home: string
@@ -20,6 +22,10 @@ export interface Settings {
   readonly runtimes: readonly RuntimeName[]
   readonly containers: ContainerSettings
   readonly portRange: PortRange
+  /** What instances are held to, where this machine can. */
+  readonly limits: ReadonlySet<Limit>
+  /** Whom instances run as; undefined for as the agent. */
+  readonly owner?: Owner
   readonly busyMs: number
   readonly logLevel: string
 }
@@ -69,6 +75,24 @@ const readJoin = (env: Environment): Settings['join'] => {
   return tokenFile === '' ? undefined : {tokenFile}
 }
 
+const isLimit = (name: string): name is Limit => (limitNames as readonly string[]).includes(name)
+
+const readLimits = (env: Environment): ReadonlySet<Limit> => {
+  const names = read(env, 'GILLIAM_LIMITS', 'memory,pids,files').split(',')
+  const limits = names.map(name => name.trim()).filter(isLimit)
+  if (limits.length === names.length) return new Set(limits)
+  throw new Error(`GILLIAM_LIMITS may name ${limitNames.join(', ')}, with commas between, not “${names.join(',')}”`)
+}
+
+const readOwner = (env: Environment): {owner?: Owner} => {
+  const text = read(env, 'GILLIAM_RUN_AS')
+  if (text === '') return {}
+  const [, uid, gid] = /^(\d{1,9}):(\d{1,9})$/.exec(text) ?? []
+  if (uid === undefined || Number(uid) === 0)
+    throw new Error(`GILLIAM_RUN_AS must be UID:GID, in numbers, of a user that is not root, not “${text}”`)
+  return {owner: {uid: Number(uid), gid: Number(gid)}}
+}
+
 /** Reads the settings. `nodePath` is the program the agent runs on: instances find the same one first. Rejects with an error that names the variable. */
 export const readSettings = async (env: Environment, nodePath: string): Promise<Settings> => {
   const host = read(env, 'GILLIAM_EXECUTOR_HOST', '127.0.0.1')
@@ -97,9 +121,17 @@ export const readSettings = async (env: Environment, nodePath: string): Promise<
     runtimes,
     containers,
     portRange: parsePortRange(read(env, 'GILLIAM_PORT_RANGE', '20000-29999')),
+    limits: readLimits(env),
+    ...readOwner(env),
     busyMs: readNumber(env, 'GILLIAM_SYNC_BUSY_MS', 1_000, 10),
     logLevel: read(env, 'GILLIAM_LOG_LEVEL', 'info'),
   }
+}
+
+/** The settings, with labels of the executor that the agent itself knows; they win over those that are set. */
+export const withLabels = (settings: Settings, labels: Readonly<Record<string, string>>): Settings => {
+  const {descriptor} = settings
+  return {...settings, descriptor: {...descriptor, labels: {...descriptor.labels, ...labels}}}
 }
 
 /** The places of things in an agent's home. */

@@ -24,7 +24,9 @@ const isNotThere: Text = {S: [{exists: false}]}
 export const streamFilters: Readonly<Record<'scheduler' | 'reconciler', readonly StreamFilter[]>> = {
   scheduler: [
     // Something waits.
-    {eventName: ['INSERT'], dynamodb: {NewImage: {type: is('instance'), state: is('pending')}}},
+    {eventName: ['INSERT'], dynamodb: {NewImage: {type: is('instance'), state: is('pending'), held: isNotThere}}},
+    // What it waited for runs.
+    {dynamodb: {NewImage: {type: is('instance'), state: is('pending'), held: isNotThere}, OldImage: {held: isThere}}},
     // Something that was placed has ended: there is room. Its executor's usage changes too, but filters can not compare numbers.
     {
       dynamodb: {

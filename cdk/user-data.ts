@@ -1,5 +1,6 @@
 // What an EC2 machine does when it starts: installs Node and the agent, says who it is, joins by its role. A shell script, written for Amazon Linux 2023.
 import type {Variable} from '#shared/config.ts'
+import {agentUnit} from '#shared/host/unit.ts'
 
 export interface UserData {
   readonly stage: string
@@ -18,26 +19,15 @@ const proverSocket = '/run/gilliam-prove.sock'
 /** EC2's metadata service, by either protocol. */
 const metadata = '169.254.169.254 fd00:ec2::254'
 
-/** The unit lets instances live when the agent is restarted: the next one adopts them. */
-const agentUnit = [
-  '[Unit]',
-  'Description=Gilliam agent',
-  'After=network-online.target gilliam-prove.socket',
-  'Wants=network-online.target gilliam-prove.socket',
-  'StartLimitIntervalSec=0',
-  '[Service]',
-  'User=gilliam',
-  `EnvironmentFile=${environmentFile}`,
-  `ExecStart=/usr/bin/node-24 ${program}`,
-  'Restart=always',
-  'RestartSec=2',
-  'KillMode=process',
-  'LimitNOFILE=65536',
+const unit = agentUnit({
+  user: 'gilliam',
+  node: '/usr/bin/node-24',
+  program,
+  environmentFile,
+  wants: ['gilliam-prove.socket'],
   // Instances run below this unit: the machine's own credentials are not for them, so that the agent has to ask for its proofs.
-  `IPAddressDeny=${metadata}`,
-  '[Install]',
-  'WantedBy=multi-user.target',
-]
+  service: [`IPAddressDeny=${metadata}`],
+})
 
 /** Only the agent's user may ask; each question is a process of its own. */
 const proverSocketUnit = [
@@ -75,7 +65,7 @@ const proverUnit = [
 ]
 
 const units: Readonly<Record<string, readonly string[]>> = {
-  'gilliam-agent.service': agentUnit,
+  'gilliam-agent.service': unit,
   'gilliam-prove.socket': proverSocketUnit,
   'gilliam-prove@.service': proverUnit,
 }

@@ -1,5 +1,6 @@
 // The whole command line, put together. Owns the order of commands in the help; each command is in a file of its own.
 import {Command} from 'commander'
+import {addAgent} from './commands/agent.ts'
 import {addAudit} from './commands/audit.ts'
 import {addCreate} from './commands/create.ts'
 import {addDeploy} from './commands/deploy.ts'
@@ -57,6 +58,7 @@ const commands = [
   addResolve,
   addExecutors,
   addExecutor,
+  addAgent,
   addRegistry,
   addDestroy,
   addStages,

@@ -16,6 +16,11 @@ export interface World {
   readonly env: Environment & {readonly XDG_CONFIG_HOME?: string}
   readonly cwd: string
   readonly version: string
+  /** The folder that this program is installed in. */
+  readonly root: string
+  /** The Node that runs it, and as whom. */
+  readonly execPath: string
+  readonly uid: number | undefined
   readonly now: () => number
   readonly out: (text: string) => void
   readonly err: (text: string) => void

@@ -78,7 +78,14 @@ export const createFunctions = (options: FunctionOptions): Functions => {
       artifacts: local(createArtifactsFunction({...deps('artifacts'), blobs})),
       logs: local(createLogsFunction({...deps('logs'), logs})),
       access: local(
-        createAccessFunction({...deps('access'), stage, version, openapi: {...createOpenapi({version})}, box, loopbackIssuers}),
+        createAccessFunction({
+          ...deps('access'),
+          stage,
+          version,
+          openapi: {...createOpenapi({version})},
+          box,
+          issuers: {reach: loopbackIssuers ? 'machine' : 'private'},
+        }),
       ),
     },
     scheduler: {name: 'scheduler', types: schedulerItemTypes, handle: scheduler},

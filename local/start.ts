@@ -112,6 +112,8 @@ export const startAgent = async (
       GILLIAM_EXECUTOR: executor,
       GILLIAM_EXECUTOR_ATTRIBUTES: env.GILLIAM_EXECUTOR_ATTRIBUTES,
       GILLIAM_AGENT_HOME: own.home,
+      // What services reserve need not hold on a machine that one works on.
+      GILLIAM_LIMITS: env.GILLIAM_LIMITS ?? 'pids,files',
       GILLIAM_JOIN_TOKEN_FILE: paths.joinToken,
       GILLIAM_PORT_RANGE: `${first}-${first + share - 1}`,
     },

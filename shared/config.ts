@@ -30,6 +30,9 @@ export const variables = {
   GILLIAM_FARGATE: 'JSON, for the agent of a Fargate executor: cluster, subnets, securityGroups, executionRole, logGroup and more',
   GILLIAM_RELAY: 'WebSocket URL of the relay of one-off work and live logs; by default one that a proxy of the stage announces',
   GILLIAM_PORT_RANGE: 'Host ports an agent gives to instances: `FIRST-LAST`; 20000-29999 by default',
+  GILLIAM_LIMITS:
+    'What an agent holds processes to, with commas between: `memory`, `pids`, `files`, `cpu` (a quota; without it CPU is a share); `memory,pids,files` by default',
+  GILLIAM_RUN_AS: 'Whom an agent that is root runs processes as: `UID:GID`; as itself by default',
   GILLIAM_SNAPSHOT: 'File in which router or proxy keeps its last good table',
   GILLIAM_WORKERS: 'How many processes of a router or proxy take requests; by default 1, and 2 for a router with more than one processor',
   GILLIAM_RELOAD_DRAIN_MS: 'How long a worker that a reload replaced may finish what it has in flight, in milliseconds; 600000 by default',

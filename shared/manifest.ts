@@ -5,6 +5,7 @@ import {CreateRelease} from './api.ts'
 import {closest} from './domain/closest.ts'
 import {isServiceName} from './domain/names.ts'
 import type {ServiceDefinition, ServiceKind} from './domain/release.ts'
+import {cycleIn, requiresOf} from './domain/requires.ts'
 import {checkRank, checkRequirement, type ExpressionCheck} from './expressions.ts'
 import {freeKeyPrefix, manifestKeys} from './manifest/keys.ts'
 import {collect, type FieldValues, readFields} from './manifest/reading.ts'
@@ -130,6 +131,15 @@ const checkRequires = (root: Value, services: Services, report: Report): void =>
   }
 }
 
+const checkCycles = (root: Value, services: Services, report: Report): void => {
+  const cycle = cycleIn(requiresOf(services))
+  const [first] = cycle ?? []
+  const service = first === undefined ? undefined : services[first]
+  if (cycle === undefined || first === undefined || service === undefined) return
+  const at = placeOf(root, [sectionOf[service.kind], first, 'requires', service.requires.indexOf(cycle[1] ?? '')])
+  report(at, `${service.kind} “${first}”: requires goes in a circle: ${cycle.join(' → ')}; none could start first`)
+}
+
 const nameRule = 'a name has lower-case letters, digits and dashes, at most 40, and starts with a letter or one underscore'
 
 /** The sections, with processes that do not say how they are run as the project's files tell. */
@@ -209,6 +219,7 @@ export const parseManifest = (text: string, byDefault?: RunByDefault, types: Typ
   const sections = completed(read, byDefault)
   const services = servicesOf(root, sections, types, reading.problem)
   checkRequires(root, services, reading.problem)
+  checkCycles(root, services, reading.problem)
   if (checkLimits(root, sections.env ?? {}, services, reading.problem)) {
     for (const [name, service] of Object.entries(services)) checkExpressions(root, name, service, reading.problem)
   }

@@ -8,6 +8,7 @@ import {EngineApi} from '../runtime/docker/api.ts'
 import {Images} from '../runtime/docker/images.ts'
 import {type Around, lookAround} from '../runtime/docker/surroundings.ts'
 import {createDockerRuntime, type DockerRuntime} from '../runtime/docker.ts'
+import {archiveFetcher} from '../slugs/archive.ts'
 import {ContainerLauncher, sourceOf} from './launcher.ts'
 import type {ContainerSettings} from './settings.ts'
 
@@ -59,7 +60,6 @@ export const containersOn = (options: ContainerOptions): Home & {readonly docker
   const onError = (error: unknown, what: string) => log.warn({err: error}, what)
   const around = remembered(() => lookAround({api, host, network, owner}))
   const docker = createDockerRuntime({api, scope: `${stage}.${executor}`, surroundings: around, onError})
-  const images = new Images({api, path: join(home, 'images.json'), onError, ...(credentials === undefined ? {} : {credentials})})
   const takes = (assignment: Assignment): boolean => {
     if (!runtimes.includes('process')) return true
     return sourceOf(assignment, stackImage) !== undefined && !(assignment.formation === platformFormation && assignment.image === undefined)
@@ -69,6 +69,13 @@ export const containersOn = (options: ContainerOptions): Home & {readonly docker
     docker,
     runtime: besides(processes, docker),
     launcher: parts => {
+      const images = new Images({
+        api,
+        path: join(home, 'images.json'),
+        onError,
+        fetchArchive: archiveFetcher({directory: join(home, 'archives'), locate: parts.locate}),
+        ...(credentials === undefined ? {} : {credentials}),
+      })
       const containers = new ContainerLauncher({
         ...parts,
         runtime: docker,

@@ -108,7 +108,12 @@ export class ContainerLauncher implements Launching {
     }
   }
 
-  async #image(image: string, {formation, release}: Assignment, signal: AbortSignal, onProgress: (text: string) => void): Promise<Image> {
+  async #image(
+    image: string,
+    {formation, release, imageArchive}: Assignment,
+    signal: AbortSignal,
+    onProgress: (text: string) => void,
+  ): Promise<Image> {
     let [latest, told] = ['', '']
     const tell = setInterval(() => {
       if (latest !== told) onProgress(latest)
@@ -118,7 +123,13 @@ export class ContainerLauncher implements Launching {
       latest = text
     }
     try {
-      return await this.#options.images.get({image, release: `${formation}/${release}`, signal, onProgress: onPull})
+      return await this.#options.images.get({
+        image,
+        release: `${formation}/${release}`,
+        signal,
+        onProgress: onPull,
+        ...(imageArchive === undefined ? {} : {archive: imageArchive}),
+      })
     } finally {
       clearInterval(tell)
     }

@@ -1,10 +1,14 @@
-// Reads what Linux tells of processes (proc(5)): who is alive, since when, in which group. Sends no signals.
-import {readdirSync, readFileSync} from 'node:fs'
+// Reads what Linux tells of processes (proc(5)): who is alive, since when, in which group; and signals them.
+import {readdirSync, readFileSync, readlinkSync} from 'node:fs'
+import {join, sep} from 'node:path'
 
 export interface ProcessStat {
   /** `Z` and `X` are over and only wait to be collected. */
   readonly state: string
   readonly processGroup: number
+  readonly session: number
+  /** 0 without a terminal. */
+  readonly terminal: number
   /** Clock ticks since boot at which it started; with the pid and boot id it names one process for ever. */
   readonly startTicks: string
 }
@@ -13,10 +17,17 @@ export interface ProcessStat {
 export const parseStat = (line: string): (ProcessStat & {readonly pid: number}) | undefined => {
   const pid = Number.parseInt(line, 10)
   const fields = line.slice(line.lastIndexOf(')') + 2).split(' ')
-  const [state, , processGroup] = fields
+  const [state, , processGroup, session, terminal] = fields
   const startTicks = fields[19]
   if (!(pid > 0) || state === undefined || startTicks === undefined) return undefined
-  return {pid, state, processGroup: Number(processGroup), startTicks: startTicks.trim()}
+  return {
+    pid,
+    state,
+    processGroup: Number(processGroup),
+    session: Number(session),
+    terminal: Number(terminal),
+    startTicks: startTicks.trim(),
+  }
 }
 
 const readText = (path: string): string | undefined => {
@@ -66,12 +77,57 @@ export interface Identity {
   readonly startTicks: string
 }
 
-/** Live processes whose environment has all of `marks` (`NAME=value`), in whatever group they are; other users' can not be seen. */
-export const processesWith = (marks: readonly string[]): readonly Identity[] =>
+/** The live process with this number. */
+export const identityOf = (pid: number): Identity | undefined => {
+  const stat = statOf(pid)
+  return stat === undefined || isOver(stat) ? undefined : {pid, startTicks: stat.startTicks}
+}
+
+export const sessionOf = (pid: number): number | undefined => statOf(pid)?.session
+
+const signalsIgnored = new Set(['ESRCH', 'EPERM'])
+
+/** To a process, or a group when `pid` is negative. What is gone, or became another user, can not be signalled. */
+export const signalTo = (pid: number, signal: NodeJS.Signals): void => {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    if (!signalsIgnored.has((error as NodeJS.ErrnoException).code ?? '')) throw error
+  }
+}
+
+const readLink = (path: string): string | undefined => {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return undefined
+  }
+}
+
+/** How the processes of an instance are known when they have left its process group. */
+export interface Marks {
+  /** `NAME=value`: all of them are in its environment. */
+  readonly environment: readonly string[]
+  /** Its own folder: who runs in it, or writes to its log files, without a terminal. */
+  readonly directory?: string
+}
+
+const livesIn = (pid: number, directory: string): boolean => {
+  const isInside = readLink(`/proc/${pid}/cwd`)?.startsWith(join(directory, sep)) ?? false
+  const writes = [1, 2].some(fd => readLink(`/proc/${pid}/fd/${fd}`)?.startsWith(join(directory, sep)))
+  // Somebody who looks around in the folder has a terminal.
+  return (isInside || writes) && statOf(pid)?.terminal === 0
+}
+
+const isMarked = (pid: number, {environment, directory}: Marks): boolean => {
+  const its = readText(`/proc/${pid}/environ`)?.split('\0')
+  const isKnown = its !== undefined && environment.every(mark => its.includes(mark))
+  return isKnown || (directory !== undefined && livesIn(pid, directory))
+}
+
+/** Live processes with these marks, in whatever group they are; other users' can not be seen. */
+export const processesWith = (marks: Marks): readonly Identity[] =>
   readdirSync('/proc').flatMap(name => {
     const pid = Number(name)
-    const environment = Number.isInteger(pid) ? readText(`/proc/${pid}/environ`)?.split('\0') : undefined
-    if (environment === undefined || !marks.every(mark => environment.includes(mark))) return []
-    const stat = statOf(pid)
-    return stat === undefined || isOver(stat) ? [] : [{pid, startTicks: stat.startTicks}]
+    return Number.isInteger(pid) && pid !== process.pid && isMarked(pid, marks) ? (identityOf(pid) ?? []) : []
   })

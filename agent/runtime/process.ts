@@ -1,226 +1,142 @@
-// Runs instances as processes: each in a session and process group of its own, under a small shell that outlives the agent and notes how it ended.
-//
-// `<directory>/control/pid.<n>` belongs to start n: whoever creates it first (O_EXCL) decides whether that start ever runs, the shell by writing who it
-// is, or a later agent by making it a link to `revoked`. So an agent that died at any moment leaves either a process that can be found or one that can not begin.
-import {spawn} from 'node:child_process'
-import {
-  closeSync,
-  type FSWatcher,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  symlinkSync,
-  unlinkSync,
-  watch,
-} from 'node:fs'
+// Runs instances as processes: each in a session and process group of its own, in a cgroup where this agent may make them, as a user of their own where one is
+// configured, under a small shell that outlives the agent and notes how it ended.
+import {type ChildProcess, spawn} from 'node:child_process'
+import {closeSync, openSync, readFileSync} from 'node:fs'
 import {basename, join} from 'node:path'
-import {setTimeout as sleep} from 'node:timers/promises'
 import type {Exit} from '../instance.ts'
+import type {Cgroup, Limit} from './cgroup.ts'
+import {type Cgroups, openCgroup} from './cgroups.ts'
+import {cgroupsOf, claimStart, lastStart, nextStart, noteCgroups, openExitNote, readExit, type Start} from './claims.ts'
+import {adoptedEnd, Followed, marksOf, settleCgroup} from './followed.ts'
 import {attachedCommand, attachedTo, execProcess} from './exec.ts'
-import {type Identity, isAlive, isGroupAlive, parseStat, processesWith, readBootId, statOf} from './proc.ts'
-import type {Attached, Found, Running, Runtime, StartSpec} from './runtime.ts'
-import {codeOf, signalTo} from './signals.ts'
+import type {Owner} from './owner.ts'
+import {isAlive, parseStat, processesWith, readBootId, signalTo, statOf} from './proc.ts'
+import type {Found, Running, Runtime, StartSpec} from './runtime.ts'
+import {codeOf} from './signals.ts'
 
-// $1 control folder, $2 number of this start, $3 the command. The traps let the shell outlive signals to the group; a caught signal is back at its
-// default in the command. All but the command is built in, so nothing is looked up on the instance's PATH.
-const shim = `set -C
-{ read -r stat < /proc/$$/stat; read -r boot < /proc/sys/kernel/random/boot_id; echo "$boot $stat" > "$1/pid.$2"; } 2>/dev/null || exit 125
-set +C
+// $1 the command, $2 how many files it may have open. Begins with its agent's word on 3, which is not given before it is in its cgroup and known to later
+// agents; notes on 4 how it ended. The traps let the shell outlive signals to the group; a caught signal is back at its default in the command. All but the
+// command is built in, so nothing is looked up on the instance's PATH.
+const shim = `read -r word <&3 || exit 125
+exec 3<&-
+[ -z "$2" ] || ulimit -n "$2" 2>/dev/null || :
 trap : HUP INT QUIT TERM USR1 USR2
-/bin/sh -c "$3"
+/bin/sh -c "$1" 4>&-
 code=$?
-echo "$code" > "$1/exit.$2"
+echo "$code" >&4
 exit "$code"`
 
-const revoked = 'revoked'
-/** An adopted process without a note of its end is looked for this often. */
-const livenessPollMs = 500
-const groupPollMs = 20
-/** How long to wait for a shell that has claimed its start to say who it is. */
-const claimWaitMs = 1_000
-/** How long killed processes may take to vanish before a start is over anyway: one stuck in the kernel can not be ended by anybody. */
-const vanishWaitMs = 5_000
-
-const controlOf = (directory: string): string => join(directory, 'control')
-
-const startsIn = (control: string): number[] =>
-  readdirSync(control)
-    .map(name => (name.startsWith('pid.') ? Number(name.slice(4)) : 0))
-    .filter(start => Number.isInteger(start) && start > 0)
-    .sort((a, b) => b - a)
-
-/** What the environment of the instance in this folder says of it (environment.ts): a daemon leaves its group, but keeps its environment. */
-const marksOf = (directory: string): string[] => {
-  const [formation, service, id] = basename(directory).split('.')
-  return [`GILLIAM_INSTANCE=${id}`, `GILLIAM_SERVICE=${service}`, `GILLIAM_FORMATION=${formation}`]
+export interface ProcessRuntimeOptions {
+  /** Without them an instance's memory, CPU and processes have no bounds. */
+  readonly cgroups?: Cgroups
+  readonly limits?: ReadonlySet<Limit>
+  /** Undefined: as the agent itself. */
+  readonly owner?: Owner
+  /** Processes of an instance stay that nobody can end. */
+  readonly onStuck?: (key: string) => void
 }
 
-const readNote = (path: string): string | undefined => {
-  try {
-    if (lstatSync(path).isSymbolicLink()) return readlinkSync(path)
-    const text = readFileSync(path, 'latin1')
-    // A line without its end is still being written.
-    return text.endsWith('\n') ? text.trim() : undefined
-  } catch {
-    return undefined
-  }
-}
+/** `isAttached`: it gets pipes instead of files. */
+type ShellSpec = Pick<StartSpec, 'directory' | 'command' | 'environment'> & {readonly isAttached: boolean}
 
-const readExit = (control: string, start: number): Exit | undefined => {
-  const text = readNote(join(control, `exit.${start}`))
-  if (text === undefined) return undefined
-  return /^[0-9]{1,3}$/.test(text) ? {code: Number(text)} : {}
-}
-
-/** Follows one start to its end. */
-class Followed implements Running {
-  readonly ended: Promise<Exit>
-  readonly #pid: number
-  readonly #marks: readonly string[]
-  #asked = false
-
-  readonly attached?: Attached
-
-  constructor(pid: number, directory: string, shellEnded: Promise<Exit>, attached?: Attached) {
-    this.#pid = pid
-    if (attached !== undefined) this.attached = attached
-    this.#marks = marksOf(directory)
-    this.ended = shellEnded.then(exit => this.#sweep(exit))
-  }
-
-  terminate(): void {
-    this.#asked = true
-    signalTo(-this.#pid, 'SIGTERM')
-  }
-
-  signal(signal: NodeJS.Signals): void {
-    signalTo(-this.#pid, signal)
-  }
-
-  kill(): void {
-    signalTo(-this.#pid, 'SIGKILL')
-    for (const {pid} of this.#daemons()) signalTo(pid, 'SIGKILL')
-  }
-
-  #daemons(): readonly Identity[] {
-    return processesWith(this.#marks).filter(({pid}) => statOf(pid)?.processGroup !== this.#pid)
-  }
-
-  // What the command left behind: may end in its own time when a stop was asked for (until kill() is called), must not stay otherwise.
-  async #sweep(exit: Exit): Promise<Exit> {
-    const signal = this.#asked ? 'SIGTERM' : 'SIGKILL'
-    if (!this.#asked) signalTo(-this.#pid, signal)
-    const waitsMax = this.#asked ? Number.POSITIVE_INFINITY : vanishWaitMs / groupPollMs
-    let waits = 0
-    for (; waits < waitsMax && isGroupAlive(this.#pid); waits++) await sleep(groupPollMs)
-    for (let daemons = this.#daemons(); daemons.length > 0 && waits < waitsMax; daemons = this.#daemons()) {
-      for (const {pid} of daemons) signalTo(pid, signal)
-      for (; waits < waitsMax && daemons.some(each => isAlive(each.pid, each.startTicks)); waits++) await sleep(groupPollMs)
-    }
-    return exit
-  }
-}
-
-/** Resolves when the shell of a start, not our child, has noted its end or is gone. */
-const adoptedEnd = (control: string, start: number, {pid, startTicks}: Identity): Promise<Exit> =>
-  new Promise(resolve => {
-    let watcher: FSWatcher | undefined
-    const look = () => {
-      const alive = isAlive(pid, startTicks)
-      const exit = readExit(control, start)
-      if (alive && exit === undefined) return
-      clearInterval(timer)
-      watcher?.close()
-      resolve(exit ?? {})
-    }
-    const timer = setInterval(look, livenessPollMs)
-    try {
-      watcher = watch(control, look)
-      watcher.on('error', () => watcher?.close())
-    } catch {
-      // No watches left on this machine: the poll alone finds out.
-    }
-    look()
-  })
-
-const startProcess = (spec: StartSpec): Promise<Running> => {
-  const control = controlOf(spec.directory)
-  mkdirSync(control, {recursive: true})
-  const last = startsIn(control)[0] ?? 0
-  for (const name of readdirSync(control)) if (name !== `pid.${last}`) unlinkSync(join(control, name))
-  const out = openSync(join(spec.directory, 'out.log'), 'a', 0o600)
-  const err = openSync(join(spec.directory, 'err.log'), 'a', 0o600)
-  const {attached} = spec
-  const attaching = attached === undefined ? undefined : attachedCommand(attached.argv, spec.environment, attached.terminal)
-  return new Promise<Running>((resolve, reject) => {
-    const child = spawn('/bin/sh', ['-c', shim, 'gilliam', control, String(last + 1), attaching?.line ?? spec.command], {
+/** The shell of a start, waiting for the word. Rejects when there can be none. */
+const spawnShell = (spec: ShellSpec, start: Start, filesMax: string, owner: Owner | undefined): Promise<ChildProcess> => {
+  const files = [openSync(join(spec.directory, 'out.log'), 'a', 0o600), openSync(join(spec.directory, 'err.log'), 'a', 0o600)]
+  const [out, err] = files
+  const note = openExitNote(start)
+  return new Promise<ChildProcess>((resolve, reject) => {
+    const child = spawn('/bin/sh', ['-c', shim, 'gilliam', spec.command, filesMax], {
       cwd: join(spec.directory, 'run'),
-      env: attaching?.environment ?? spec.environment,
+      env: spec.environment,
       detached: true,
-      stdio: attaching === undefined ? ['ignore', out, err] : 'pipe',
+      stdio: spec.isAttached ? ['pipe', 'pipe', 'pipe', 'pipe', note] : ['ignore', out, err, 'pipe', note],
+      ...owner,
     })
-    const shellEnded = new Promise<Exit>(end =>
-      child.once('exit', (code, signal) => end(readExit(control, last + 1) ?? (code === null ? {code: codeOf(signal)} : {code}))),
-    )
     child.once('error', reject)
-    child.once('spawn', () => {
-      const near = attaching === undefined ? undefined : attachedTo(child, attaching)
-      resolve(new Followed(child.pid as number, spec.directory, shellEnded, near))
-    })
-    child.unref()
+    child.once('spawn', () => resolve(child))
   }).finally(() => {
-    closeSync(out)
-    closeSync(err)
+    for (const file of [...files, note]) closeSync(file)
   })
 }
 
-const claimed = async (path: string): Promise<string | undefined> => {
-  for (let waited = 0; waited < claimWaitMs; waited += groupPollMs) {
-    const note = readNote(path)
-    if (note !== undefined) return note
-    await sleep(groupPollMs)
-  }
-  return undefined
-}
+const endOf = (child: ChildProcess, start: Start): Promise<Exit> =>
+  new Promise(resolve =>
+    child.once('exit', (code, signal) => resolve(readExit(start) ?? (code === null ? {code: codeOf(signal)} : {code}))),
+  )
 
-// A link whose target says it: there at once or not at all, and on a full disk as well. An empty claim would hide the start before it.
-const revoke = (control: string, start: number): void => {
+/** Puts a waiting shell where it belongs, makes it known, and lets it begin. Throws when that can not be; then it never does. */
+const begin = (child: ChildProcess, start: Start, group: Cgroup | undefined): void => {
+  const word = child.stdio[3] as NonNullable<ChildProcess['stdin']>
+  // A shell that has gone meanwhile is told of by its end.
+  word.on('error', () => undefined)
   try {
-    symlinkSync(revoked, join(control, `pid.${start}`))
+    const pid = child.pid as number
+    group?.add(pid)
+    if (group !== undefined) noteCgroups(start, group.directories)
+    const who = `${readBootId()} ${readFileSync(`/proc/${pid}/stat`, 'latin1').trim()}`
+    if (!claimStart(start, who)) throw new Error('another agent looks after this instance')
+    word.end('go\n')
   } catch (error) {
-    // It was claimed a moment ago.
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    word.destroy()
+    throw error
   }
 }
 
-const findProcess = async (directory: string): Promise<Found> => {
-  const control = controlOf(directory)
-  mkdirSync(control, {recursive: true})
-  // An agent that died may have launched one more shell that has not got here yet.
-  revoke(control, (startsIn(control)[0] ?? 0) + 1)
-  for (const start of startsIn(control)) {
-    const note = await claimed(join(control, `pid.${start}`))
-    if (note !== revoked) return note === undefined ? {state: 'absent'} : findStart(directory, start, note)
+const startProcess = async (spec: StartSpec, options: ProcessRuntimeOptions): Promise<Running> => {
+  const {cgroups, limits, owner, onStuck} = options
+  const key = basename(spec.directory)
+  const start = nextStart(spec.directory)
+  const group = cgroups?.create(`${key}.${start.number}`, spec.bounds)
+  const filesMax = limits?.has('files') === false ? '' : String(spec.bounds.filesMax)
+  const stuck = () => onStuck?.(key)
+  try {
+    const {directory, attached} = spec
+    const prepared = attached && attachedCommand(attached.argv, spec.environment, attached.terminal)
+    const shell = prepared === undefined ? spec : {environment: prepared.environment, command: prepared.line}
+    const child = await spawnShell({...shell, directory, isAttached: prepared !== undefined}, start, filesMax, owner)
+    const shellEnded = endOf(child, start)
+    begin(child, start, group)
+    child.unref()
+    const near = prepared === undefined ? {} : {attached: attachedTo(child, prepared)}
+    const given = {pid: child.pid as number, directory, shellEnded, onStuck: stuck, ...near}
+    return new Followed(group === undefined ? given : {...given, group})
+  } catch (error) {
+    void group?.remove()
+    throw error
   }
-  return {state: 'absent'}
 }
 
-const findStart = (directory: string, start: number, note: string): Found => {
-  const control = controlOf(directory)
-  const [boot = '', ...line] = note.split(' ')
+const findStart = async (directory: string, start: Start & {claim: string}, onStuck: () => void): Promise<Found> => {
+  const [boot = '', ...line] = start.claim.split(' ')
   const stat = parseStat(line.join(' '))
   if (stat === undefined || boot !== readBootId()) return {state: 'absent'}
-  if (!isAlive(stat.pid, stat.startTicks)) {
-    // Nobody else can have got this number as a process group while members of ours lived.
-    if (statOf(stat.pid) === undefined) signalTo(-stat.pid, 'SIGKILL')
-    for (const {pid} of processesWith(marksOf(directory))) signalTo(pid, 'SIGKILL')
-    return {state: 'ended', exit: readExit(control, start) ?? {}}
+  const group = openCgroup(cgroupsOf(start))
+  if (isAlive(stat.pid, stat.startTicks)) {
+    const given = {pid: stat.pid, directory, shellEnded: adoptedEnd(start, stat), onStuck}
+    return {state: 'running', running: new Followed(group === undefined ? given : {...given, group})}
   }
-  return {state: 'running', running: new Followed(stat.pid, directory, adoptedEnd(control, start, stat))}
+  // Nobody else can have got this number as a process group while members of ours lived.
+  if (statOf(stat.pid) === undefined) signalTo(-stat.pid, 'SIGKILL')
+  const exit = readExit(start) ?? {}
+  if (group === undefined) {
+    for (const {pid} of processesWith(marksOf(directory))) signalTo(pid, 'SIGKILL')
+    return {state: 'ended', exit}
+  }
+  group.kill()
+  return {state: 'ended', exit: await settleCgroup(group, exit, onStuck)}
 }
 
 /** The process runtime of this machine (Linux). */
-export const createProcessRuntime = (): Runtime => ({start: startProcess, find: findProcess, exec: execProcess})
+export const createProcessRuntime = (options: ProcessRuntimeOptions = {}): Runtime => ({
+  start: spec => startProcess(spec, options),
+  find: async directory => {
+    const start = await lastStart(directory)
+    if (start === undefined) return {state: 'absent'}
+    return findStart(directory, start, () => options.onStuck?.(basename(directory)))
+  },
+  exec: async spec => {
+    const start = await lastStart(spec.directory)
+    const group = start === undefined ? undefined : openCgroup(cgroupsOf(start))
+    return execProcess(spec, pid => group?.add(pid), options.owner)
+  },
+})

@@ -1,47 +1,13 @@
 // The executor's slugs: each downloaded once, verified against its SHA-256, unpacked, and kept while it is used and the disk budget allows.
-import {createHash} from 'node:crypto'
-import {createWriteStream, existsSync} from 'node:fs'
+import {existsSync} from 'node:fs'
 import {mkdir, readdir, rename, rm, stat, utimes} from 'node:fs/promises'
 import {join} from 'node:path'
-import {Transform} from 'node:stream'
-import {pipeline} from 'node:stream/promises'
 import type {SlugReference} from '#shared/domain/release.ts'
-import {transfer} from '#shared/exchange.ts'
+import {download, type Locate} from './download.ts'
 import {unpack} from './unpack.ts'
 
 /** Unpacked bytes of unused slugs that stay for the next release or rollback. */
 export const unusedBytesMax = 2 * 1_073_741_824
-const downloadIdleMs = 30_000
-
-/** Asks the control plane where a slug can be fetched. */
-export type Locate = (sha256: string, signal: AbortSignal) => Promise<string>
-
-const measured = (limitBytes: number): {readonly stream: Transform; readonly sha256: () => string} => {
-  const hash = createHash('sha256')
-  let bytes = 0
-  const stream = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      bytes += chunk.length
-      hash.update(chunk)
-      if (bytes > limitBytes) done(new Error(`more than the ${limitBytes} bytes it should have`))
-      else done(null, chunk)
-    },
-  })
-  return {stream, sha256: () => hash.digest('hex')}
-}
-
-const download = async (url: string, {sha256, bytes}: SlugReference, file: string, signal: AbortSignal): Promise<void> => {
-  const answer = await transfer(url, {method: 'GET', idleMs: downloadIdleMs, signal})
-  if (answer.statusCode !== 200) {
-    answer.destroy()
-    throw new Error(`the download answered ${answer.statusCode}`)
-  }
-  const check = measured(bytes)
-  await pipeline(answer, check.stream, createWriteStream(file, {mode: 0o600}), {signal})
-  const got = check.sha256()
-  if (got !== sha256) throw new Error(`its content is not what it should be (SHA-256 ${got})`)
-}
-
 export class Slugs {
   readonly #directory: string
   readonly #locate: Locate

@@ -6,6 +6,7 @@ import type {Logger} from '#shared/log.ts'
 import type {SecretBox} from '#shared/ports.ts'
 import {auditOperations} from './audit.ts'
 import {exchangeOperation} from './exchange.ts'
+import type {FetchOptions} from './fetch.ts'
 import {createIssuers} from './issuers.ts'
 import {secretOperations} from './secrets.ts'
 import {tokenOperations} from './tokens.ts'
@@ -19,8 +20,8 @@ export interface AccessDeps {
   readonly log: Logger
   readonly now: () => number
   readonly stage: string
-  /** Lets issuers of id tokens on this machine speak plain HTTP; for tests and trials. */
-  readonly loopbackIssuers?: boolean
+  /** Where issuers of id tokens may be, and how they are asked; on the internet by default. */
+  readonly issuers?: FetchOptions
   /** Of the software. */
   readonly version: string
   /** Made by shared/openapi.ts where the function is composed or built. */
@@ -29,8 +30,17 @@ export interface AccessDeps {
   readonly box?: SecretBox
 }
 
-export const createAccessFunction = ({store, log, now, stage, version, openapi, box, loopbackIssuers = false}: AccessDeps): ApiFunction => {
-  const issuers = createIssuers({now, loopbackHttp: loopbackIssuers})
+export const createAccessFunction = ({
+  store,
+  log,
+  now,
+  stage,
+  version,
+  openapi,
+  box,
+  issuers: fetching = {reach: 'public'},
+}: AccessDeps): ApiFunction => {
+  const issuers = createIssuers({now, fetching})
   return createFunction(
     'access',
     {store, log, now},

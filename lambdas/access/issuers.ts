@@ -2,20 +2,20 @@
 // much of it; nothing but trusted issuers ever gets here.
 import {createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey} from 'jose'
 import {GilliamError} from '#shared/errors.ts'
+import {type FetchOptions, fetchObject} from './fetch.ts'
+import {checkHost} from './reach.ts'
 
 /** How long keys are used without asking again. */
 export const keysKeptMs = 3_600_000
 /** Between two askings of one issuer, whatever id tokens claim to be signed with. */
 export const keysCooldownMs = 30_000
-const documentBytesMax = 262_144
-const fetchTimeoutMs = 5_000
 const issuersMax = 200
 const keysMax = 100
 
 export interface IssuerOptions {
   readonly now: () => number
-  /** Lets issuers on this very machine speak plain HTTP; for tests and trials. */
-  readonly loopbackHttp?: boolean
+  /** How they are asked. One that may be on this very machine may speak plain HTTP there. */
+  readonly fetching: FetchOptions
 }
 
 export interface Issuers {
@@ -32,33 +32,11 @@ interface Known {
 
 const isLoopback = (url: URL): boolean => url.protocol === 'http:' && ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname)
 
-const limited = async (body: AsyncIterable<Uint8Array>): Promise<string> => {
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of body) {
-    bytes += chunk.length
-    if (bytes > documentBytesMax) throw new Error(`more than ${documentBytesMax} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString()
-}
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
-
-/** A JSON object at exactly this URL: redirects are not followed. */
-const fetchObject = async (url: URL): Promise<Record<string, unknown>> => {
-  const answer = await fetch(url, {redirect: 'error', signal: AbortSignal.timeout(fetchTimeoutMs), headers: {accept: 'application/json'}})
-  if (answer.status !== 200 || answer.body === null) throw new Error(`answered ${answer.status}`)
-  const value: unknown = JSON.parse(await limited(answer.body))
-  if (!isRecord(value)) throw new Error('no JSON object')
-  return value
-}
-
 /** OpenID Connect Discovery 1.0 §4: the document lies below the issuer and says its name. */
-const discover = async (issuer: string, secure: (text: unknown) => URL): Promise<JWTVerifyGetKey> => {
-  const document = await fetchObject(secure(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`))
+const discover = async (issuer: string, secure: (text: unknown) => URL, fetching: FetchOptions): Promise<JWTVerifyGetKey> => {
+  const document = await fetchObject(secure(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`), fetching)
   if (document.issuer !== issuer) throw new Error(`its document is of issuer “${String(document.issuer).slice(0, 200)}”`)
-  const {keys} = await fetchObject(secure(document.jwks_uri))
+  const {keys} = await fetchObject(secure(document.jwks_uri), fetching)
   if (!Array.isArray(keys) || keys.length > keysMax) throw new Error(`not a list of at most ${keysMax} keys`)
   return createLocalJWKSet({keys} as JSONWebKeySet)
 }
@@ -68,18 +46,19 @@ const reasonOf = (error: unknown): string => {
   return error.cause instanceof Error ? error.cause.message : error.message
 }
 
-export const createIssuers = ({now, loopbackHttp = false}: IssuerOptions): Issuers => {
+export const createIssuers = ({now, fetching}: IssuerOptions): Issuers => {
   const known = new Map<string, Known>()
 
   const secure = (text: unknown): URL => {
     const url = typeof text === 'string' ? URL.parse(text) : null
     if (url === null || url.username !== '' || url.password !== '') throw new Error('no URL')
-    if (url.protocol !== 'https:' && !(loopbackHttp && isLoopback(url))) throw new Error('not an https URL')
+    if (url.protocol !== 'https:' && !(fetching.reach === 'machine' && isLoopback(url))) throw new Error('not an https URL')
+    checkHost(url, fetching.reach)
     return url
   }
 
   const ask = (issuer: string): Promise<JWTVerifyGetKey> => {
-    const keys = discover(issuer, secure).catch(error => {
+    const keys = discover(issuer, secure, fetching).catch(error => {
       throw new GilliamError('unavailable', `The keys of issuer ${issuer} can not be fetched: ${reasonOf(error)}.`)
     })
     known.delete(issuer)

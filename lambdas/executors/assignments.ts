@@ -3,13 +3,21 @@ import type {Sign} from '#lambdas/middleware/tickets.ts'
 import type {AssignedInstance, Store} from '#lambdas/store/index.ts'
 import type {AssignedRun, AssignedSession, Assignment} from '#shared/domain/assignment.ts'
 import type {Release} from '#shared/domain/release.ts'
+
 import type {RunOrder, SessionLine} from '#shared/domain/session.ts'
+import {type Injection, injectionsOf} from './injections.ts'
+
+/** An assignment whose environment is not whole yet. */
+export interface JoinedAssignment extends Assignment {
+  /** By variable; what the service says itself wins. */
+  readonly injections: Readonly<Record<string, Injection>>
+}
 
 /** The assignment with what its release says of the service; undefined when the release or the service is gone, and with it the instance. */
 export const joinAssignment = (
   assigned: Omit<AssignedInstance, 'run'> & {readonly run?: AssignedRun},
   release: Release | undefined,
-): Assignment | undefined => {
+): JoinedAssignment | undefined => {
   const service =
     release !== undefined && Object.hasOwn(release.services, assigned.service) ? release.services[assigned.service] : undefined
   if (release === undefined || service === undefined) return undefined
@@ -40,6 +48,7 @@ export const joinAssignment = (
     stopGraceMs,
     ...(assigned.run === undefined ? {} : {run: assigned.run}),
     stop: assigned.stop,
+    injections: injectionsOf(release, assigned.given),
   }
 }
 
@@ -57,7 +66,7 @@ const withTicket = async ({command, line}: RunOrder, sign: Sign, now: number): P
 
 /** What an executor is told. */
 export interface Orders {
-  readonly assignments: Assignment[]
+  readonly assignments: JoinedAssignment[]
   readonly sessions: AssignedSession[]
 }
 

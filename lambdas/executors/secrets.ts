@@ -4,6 +4,8 @@ import type {Assignment} from '#shared/domain/assignment.ts'
 import {parseReference, type SecretReference} from '#shared/domain/secret.ts'
 import type {Logger} from '#shared/log.ts'
 import type {OutsideSecrets, SecretBox} from '#shared/ports.ts'
+import type {JoinedAssignment} from './assignments.ts'
+import {injected, partsOf} from './injections.ts'
 
 export interface SecretSources {
   readonly stage: string
@@ -71,34 +73,57 @@ const fail = async (
   return (await store.instances.report(executor, report, now)).outcome === 'ok'
 }
 
-const resolveOne = async (
-  deps: ResolveDeps,
-  executor: string,
-  assignment: Assignment,
+/** Values by variable, and what is missing of them. */
+const valuesOf = async (
+  formation: string,
+  env: Readonly<Record<string, string>>,
   lookUp: ReturnType<typeof createLookUp>,
-): Promise<Assignment | undefined> => {
-  const env: Record<string, string> = {}
+): Promise<{readonly values: Record<string, string>; readonly missing: readonly string[]}> => {
+  const values: Record<string, string> = {}
   const missing: string[] = []
-  for (const [variable, value] of Object.entries(assignment.env)) {
+  for (const [variable, value] of Object.entries(env)) {
     const reference = parseReference(value)
     const found =
       reference === undefined
         ? {value}
         : reference === 'malformed'
           ? {missing: `${variable} is malformed`}
-          : await lookUp(assignment.formation, reference)
-    if ('value' in found) env[variable] = found.value
+          : await lookUp(formation, reference)
+    if ('value' in found) values[variable] = found.value
     else missing.push(found.missing)
   }
+  return {values, missing}
+}
+
+const resolveOne = async (
+  deps: ResolveDeps,
+  executor: string,
+  {injections, ...assignment}: JoinedAssignment,
+  lookUp: ReturnType<typeof createLookUp>,
+): Promise<Assignment | undefined> => {
+  const own = await valuesOf(assignment.formation, assignment.env, lookUp)
+  const env: Record<string, string> = {}
+  const missing = [...own.missing]
+  for (const [variable, injection] of Object.entries(injections)) {
+    if (Object.hasOwn(assignment.env, variable)) continue
+    const parts = Object.fromEntries(partsOf(injection).map(name => [name, injection.env[name] ?? '']))
+    const found = await valuesOf(assignment.formation, parts, lookUp)
+    missing.push(...found.missing)
+    env[variable] = injected(injection, found.values)
+  }
   if (missing.length > 0 && !assignment.stop && (await fail(deps, executor, assignment, missing.join(', ')))) return undefined
-  return {...assignment, env}
+  return {...assignment, env: {...env, ...own.values}}
 }
 
 /**
  * The assignments with values. Throws GilliamError unavailable when a value can not be told now: the agent keeps what it has and asks again. What is to stop
  * needs no values and gets none.
  */
-export const resolveSecrets = async (deps: ResolveDeps, executor: string, assignments: readonly Assignment[]): Promise<Assignment[]> => {
+export const resolveSecrets = async (
+  deps: ResolveDeps,
+  executor: string,
+  assignments: readonly JoinedAssignment[],
+): Promise<Assignment[]> => {
   const lookUp = createLookUp(deps)
   const resolved: Assignment[] = []
   for (const assignment of assignments) {

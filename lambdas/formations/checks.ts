@@ -1,6 +1,7 @@
 // What must hold of a release beyond its schema: expressions that compile, services and ports that exist. Pure; returns every fault.
 
 import type {PlacementRules, PortDefinition, ServiceDefinition} from '#shared/domain/release.ts'
+import {cycleIn, requiresOf} from '#shared/domain/requires.ts'
 import {usesOf} from '#shared/domain/secret.ts'
 import {type FieldError, GilliamError} from '#shared/errors.ts'
 import {checkRank, checkRequirement, type ExpressionCheck} from '#shared/expressions.ts'
@@ -56,12 +57,18 @@ const serviceFaults = (name: string, service: ServiceDefinition, names: Readonly
   ]
 }
 
+const cycleFaults = (services: Readonly<Record<string, ServiceDefinition>>): FieldError[] => {
+  const cycle = cycleIn(requiresOf(services))
+  if (cycle === undefined || cycle.length <= 2) return []
+  return [{path: `services.${cycle[0]}.requires`, message: `goes in a circle: ${cycle.join(' → ')}; none could start first`}]
+}
+
 /** Throws invalid_expression or invalid_request with every fault of the services. */
 export const checkRelease = (services: Readonly<Record<string, ServiceDefinition>>): void => {
   const entries = Object.entries(services)
   throwExpressionFaults(entries.flatMap(([name, service]) => expressionFaults(service, `services.${name}.`)))
   const names = new Set(Object.keys(services))
-  const errors = entries.flatMap(([name, service]) => serviceFaults(name, service, names))
+  const errors = [...entries.flatMap(([name, service]) => serviceFaults(name, service, names)), ...cycleFaults(services)]
   const [first] = errors
   if (first !== undefined) throw new GilliamError('invalid_request', `${first.path}: ${first.message}`, errors)
 }

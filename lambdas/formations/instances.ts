@@ -4,7 +4,10 @@ import type {Operations} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import {endedInstanceKeptMs, type Instance} from '#shared/domain/instance.ts'
 import {type PortDefinition, type Release, requirementsMax, runtimeOf} from '#shared/domain/release.ts'
+
+import {meet, needsOf} from '#shared/domain/requires.ts'
 import type {RunOrder} from '#shared/domain/session.ts'
+
 import type {InputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
 import {checkExpressions, checkPorts} from './checks.ts'
@@ -30,6 +33,15 @@ export const mergePorts = (own: readonly PortDefinition[], asked: readonly PortD
 const limit = (what: string, count: number, max: number): void => {
   if (count > max)
     throw new GilliamError('limit_reached', `With the service’s own there would be ${count} ${what}; at most ${max} are allowed.`)
+}
+
+/** Where the services are that it requires, as far as they run: what is spawned waits for nobody. */
+const givenTo = async (store: Store, release: Release, service: string): Promise<Pick<Instance, 'needs' | 'given'>> => {
+  const needs = needsOf(release, service)
+  const view = needs === undefined ? undefined : await store.formations.load(release.formation)
+  if (needs === undefined || view === undefined) return {}
+  const parts = Object.entries(needs).map(([one, need]) => meet(view, release.release, {[one]: need}, 0))
+  return {needs, given: Object.assign({}, ...parts.map(part => (part.met ? part.given : {})))}
 }
 
 /** The pending instance that a spawn asks for, without its id. */
@@ -76,7 +88,8 @@ export const findInstance = async (store: Store, formation: string, id: string):
 export const place = async (store: Store, randomId: () => string, formation: string, body: SpawnBody, now: number): Promise<Instance> => {
   checkExpressions(body)
   checkPorts(body.ports)
-  const draft = spawned(await findRelease(store, formation, body.release), body, now)
+  const release = await findRelease(store, formation, body.release)
+  const draft = {...spawned(release, body, now), ...(await givenTo(store, release, body.service))}
   if (body.executor !== undefined && (await store.executors.get(body.executor)) === undefined)
     throw new GilliamError('not_found', `There is no executor “${body.executor}”.`)
   for (let tries = 1; tries <= idTriesMax; tries++) {

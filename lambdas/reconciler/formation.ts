@@ -1,8 +1,9 @@
 // One formation: load, decide, commit; again when another reconciler or a user was faster.
 import {createInstancesMax, type FormationView, type Store} from '#lambdas/store/index.ts'
 import type {Instance} from '#shared/domain/instance.ts'
-import {type Creation, type Plan, type ReconcileView, reconcile, type Stop} from '#shared/domain/reconcile.ts'
+import {type Creation, type Freed, type Plan, type ReconcileView, reconcile, type Stop} from '#shared/domain/reconcile.ts'
 import {type Release, runtimeOf} from '#shared/domain/release.ts'
+import {meet, type Neighbours, needsOf, waitingReason} from '#shared/domain/requires.ts'
 import type {Logger} from '#shared/log.ts'
 
 export interface ReconcilerDeps {
@@ -17,12 +18,27 @@ export interface ReconcilerDeps {
   readonly everythingEveryMs?: number
 }
 
+interface Fresh {
+  readonly id: string
+  /** Which one of those that are made together. */
+  readonly turn: number
+  readonly now: number
+}
+
 /** Plans made before the rest is left to the next event: each lost race is one. */
 const plansMax = 20
-const stopsAtOnceMax = 8
+const writesAtOnceMax = 8
 const retryAfterMs = 1_000
 
-const newInstance = (release: Release, service: string, id: string, now: number): Instance | undefined => {
+/** What it requires, and where that is; or that it waits for it. */
+const requiring = (release: Release, service: string, view: Neighbours, turn: number): Partial<Instance> => {
+  const needs = needsOf(release, service)
+  if (needs === undefined) return {}
+  const found = meet(view, release.release, needs, turn)
+  return found.met ? {needs, given: found.given} : {needs, held: found.waitsFor.join(', '), reason: waitingReason(found.waitsFor)}
+}
+
+const newInstance = (release: Release, service: string, {id, turn, now}: Fresh, view: Neighbours): Instance | undefined => {
   const definition = release.services[service]
   if (definition === undefined) return undefined
   return {
@@ -37,6 +53,7 @@ const newInstance = (release: Release, service: string, id: string, now: number)
     requirements: definition.requirements,
     ...(definition.rank !== undefined && {rank: definition.rank}),
     ports: definition.ports,
+    ...requiring(release, service, view, turn),
     ...(definition.onLost !== undefined && {onLost: definition.onLost}),
     restarts: 0,
     createdAt: now,
@@ -44,14 +61,15 @@ const newInstance = (release: Release, service: string, id: string, now: number)
   }
 }
 
-const newInstances = async (deps: ReconcilerDeps, formation: string, creations: readonly Creation[]): Promise<Instance[]> => {
+const newInstances = async (deps: ReconcilerDeps, view: FormationView, creations: readonly Creation[]): Promise<Instance[]> => {
+  const {name: formation} = view.formation
   const numbers = [...new Set(creations.map(each => each.release))]
   const found = await Promise.all(numbers.map(number => deps.store.releases.get(formation, number)))
   const releases = new Map(found.flatMap(release => (release === undefined ? [] : [[release.release, release]])))
   const now = deps.now()
   return creations.flatMap(({release: number, service, count}) => {
     const release = releases.get(number)
-    const made = Array.from({length: count}, () => release && newInstance(release, service, deps.randomId(), now))
+    const made = Array.from({length: count}, (_, turn) => release && newInstance(release, service, {id: deps.randomId(), turn, now}, view))
     if (made[0] === undefined) deps.log.warn({formation, release: number, service}, 'scale names a service that its release does not have')
     return made.filter(each => each !== undefined)
   })
@@ -75,7 +93,7 @@ const endRollout = async (
 
 const create = async (deps: ReconcilerDeps, view: FormationView, plan: Plan): Promise<Progress> => {
   const {name} = view.formation
-  const instances = await newInstances(deps, name, plan.create)
+  const instances = await newInstances(deps, view, plan.create)
   let {version} = view.formation
   for (let at = 0; at < instances.length; at += createInstancesMax) {
     const some = instances.slice(at, at + createInstancesMax)
@@ -85,6 +103,11 @@ const create = async (deps: ReconcilerDeps, view: FormationView, plan: Plan): Pr
     deps.log.info({formation: name, instances: some.map(each => `${each.service}.${each.id}`)}, 'instances created')
   }
   return 'done'
+}
+
+const free = async ({store, now, log}: ReconcilerDeps, formation: string, {id, given}: Freed): Promise<void> => {
+  const {outcome} = await store.instances.free(formation, id, given, now())
+  log.info({formation, instance: id, outcome}, 'what it waited for runs')
 }
 
 const stop = async ({store, now, log}: ReconcilerDeps, formation: string, {id, reason}: Stop): Promise<void> => {
@@ -97,8 +120,11 @@ const carryOut = async (deps: ReconcilerDeps, view: FormationView, plan: Plan): 
   const {name} = view.formation
   if (plan.rollout !== undefined) return endRollout(deps, name, plan.rollout)
   const created = await create(deps, view, plan)
-  for (let at = 0; at < plan.stop.length; at += stopsAtOnceMax) {
-    await Promise.all(plan.stop.slice(at, at + stopsAtOnceMax).map(each => stop(deps, name, each)))
+  for (let at = 0; at < plan.stop.length; at += writesAtOnceMax) {
+    await Promise.all(plan.stop.slice(at, at + writesAtOnceMax).map(each => stop(deps, name, each)))
+  }
+  for (let at = 0; at < plan.free.length; at += writesAtOnceMax) {
+    await Promise.all(plan.free.slice(at, at + writesAtOnceMax).map(each => free(deps, name, each)))
   }
   if (plan.remove) {
     const removed = await store.formations.remove(name)

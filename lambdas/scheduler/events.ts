@@ -14,8 +14,10 @@ const text = (image: Image, attribute: string): string | undefined => image?.[at
 
 const number = (image: Image, attribute: string): number => Number(image?.[attribute]?.N ?? 0)
 
-/** Became pending just now; a pending one whose reason was written is no news. */
-const isNewlyPending = (before: Image, after: Image): boolean => text(after, 'state') === 'pending' && text(before, 'state') !== 'pending'
+const isPlaceable = (image: Image): boolean => text(image, 'state') === 'pending' && text(image, 'held') === undefined
+
+/** Became pending just now, or needs to wait no longer; a pending one whose reason was written is no news. */
+const isNewlyPending = (before: Image, after: Image): boolean => isPlaceable(after) && !isPlaceable(before)
 
 /** States that free what the instance held. On AWS this stands for its executor's usage: filters of the stream can not compare numbers. */
 const ended: ReadonlySet<string> = new Set(['stopped', 'failed', 'lost'])

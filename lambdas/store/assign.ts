@@ -12,9 +12,9 @@ import type {AssignedInstance, AssignResult, InstanceStore} from './types.ts'
 const instancesPerTransactionMax = 20
 
 const assignedInstance = (instance: Instance, executor: string): AssignedInstance => {
-  const {formation, service, id, release, resources, ports, run, onLost} = instance
-  const own = {...(run !== undefined && {run}), ...(onLost !== undefined && {onLost})}
-  return {executor, formation, service, id, release, resources, ports, ...own, stop: false}
+  const {formation, service, id, release, resources, ports, run, onLost, given} = instance
+  const more = {...(run !== undefined && {run}), ...(onLost !== undefined && {onLost}), ...(given !== undefined && {given})}
+  return {executor, formation, service, id, release, resources, ports, ...more, stop: false}
 }
 
 const assignWrites = (instance: Instance, executor: string, now: number): Write[] => [

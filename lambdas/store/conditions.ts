@@ -52,6 +52,8 @@ export const instanceUnassigned: Condition = {
   names: {'#instanceState': 'state'},
   values: {':pending': 'pending'},
 }
+/** It waits for what it requires. */
+export const instanceHeld: Condition = {text: 'attribute_exists(held)'}
 /** The instance is still in the state in which it was read, on the same executor. */
 export const instanceStill = (state: InstanceState, executor: string): Condition => ({
   text: '#instanceState = :wasState AND executor = :wasExecutor',

@@ -1,8 +1,8 @@
 // Instances: added by reconciler and spawn, listed, refused, forgotten. Assigning, reporting and ending are in files of their own.
 import {type Instance, isTerminal} from '#shared/domain/instance.ts'
 import {assign} from './assign.ts'
-import {all, formationActive, formationAtVersion, instanceServing, instanceUnassigned, notExists} from './conditions.ts'
-import {instanceOf, pendingItem} from './items.ts'
+import {all, formationActive, formationAtVersion, instanceHeld, instanceServing, instanceUnassigned, notExists} from './conditions.ts'
+import {instanceOf, pendingItem, waitingKeys} from './items.ts'
 import {takeReport} from './report.ts'
 import {whyNotActive} from './scales.ts'
 import {keys, pendingPartitions} from './schema.ts'
@@ -60,6 +60,14 @@ export const createInstanceStore = (table: Table): InstanceStore => ({
   outdate: async (formation, id, outdated, now) => {
     const update = {update: keys.instance(formation, id), change: {set: {outdated, updatedAt: now}}}
     return {outcome: (await write(table, {...update, when: instanceServing})) === undefined ? 'conflict' : 'ok'}
+  },
+
+  free: async (formation, id, given, now) => {
+    const item = await get(table, keys.instance(formation, id))
+    if (item === undefined) return {outcome: 'conflict'}
+    const change = {set: {given, updatedAt: now, ...waitingKeys(instanceOf(item))}, remove: ['held', 'reason']}
+    const done = await write(table, {update: keys.instance(formation, id), change, when: all(instanceUnassigned, instanceHeld)})
+    return {outcome: done === undefined ? 'conflict' : 'ok'}
   },
 
   list: async (formation, {endedSince = Number.POSITIVE_INFINITY} = {}) => {

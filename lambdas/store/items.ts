@@ -30,11 +30,16 @@ export const formationItem = (formation: Formation): Item => ({
   gsi1sk: formation.name,
 })
 
-/** A pending instance, listed in the sparse index until it is assigned or stopped. */
+/** Lists an instance in the sparse index of those that are to be placed. */
+export const waitingKeys = ({formation, id, createdAt}: Pick<Instance, 'formation' | 'id' | 'createdAt'>) => ({
+  gsi1pk: indexPartitions.pending(id),
+  gsi1sk: `${sortable(createdAt)}#${formation}#${id}`,
+})
+
+/** A pending instance, listed until it is assigned or stopped; one that is held is not, until it is freed. */
 export const pendingItem = (instance: Instance): Item => ({
   ...typed('instance', keys.instance(instance.formation, instance.id), instance),
-  gsi1pk: indexPartitions.pending(instance.id),
-  gsi1sk: `${sortable(instance.createdAt)}#${instance.formation}#${instance.id}`,
+  ...(instance.held === undefined && waitingKeys(instance)),
 })
 
 /** `body` travels as text: JSON has numbers and depths that DynamoDB refuses. */

@@ -124,6 +124,8 @@ export interface InstanceStore {
    * fit beside what it has by now, and each is still pending.
    */
   readonly assign: (executor: Executor, instances: readonly Instance[], now: number) => Promise<AssignResult>
+  /** What a held instance waited for runs, at the addresses `given`: it may be placed. `conflict`: it is not held, or not any more. */
+  readonly free: (formation: string, id: string, given: NonNullable<Instance['given']>, now: number) => Promise<Not<'ok' | 'conflict'>>
   /** Writes why a pending instance is not placed. Call it only when the reason changed. */
   readonly refuse: (formation: string, id: string, reason: string, now: number) => Promise<Ok | Not<'conflict'>>
   /** pending → stopped; placed → stopping, withdrawn at once, and its executor told. Stopping one that is stopping is `ok`. */
@@ -161,6 +163,8 @@ export interface AssignedInstance {
   readonly resources: Resources
   readonly ports: readonly PortDefinition[]
   readonly run?: RunOrder
+  /** Where the services are that it requires. */
+  readonly given?: Instance['given']
   readonly onLost?: OnLost
   /** Its instance is `stopping`. */
   readonly stop: boolean

@@ -1,5 +1,7 @@
 // One running copy of a service: its states and how they may follow each other. Pure data.
 import type {OnLost, PlacementRules, PortDefinition, Resources, RuntimeName} from './release.ts'
+
+import type {Needs} from './requires.ts'
 import type {RunOrder} from './session.ts'
 
 /** Which state may follow which. Everything that changes an instance's state asks this table. */
@@ -57,6 +59,12 @@ export interface Instance extends PlacementRules {
   readonly run?: RunOrder
   /** The service's ports, with what `spawn -p` added or fixed. */
   readonly ports: readonly PortDefinition[]
+  /** What it needs of the services it requires. */
+  readonly needs?: Needs
+  /** Where they were when it was made, for those it needs the address of. */
+  readonly given?: Readonly<Record<string, InstanceAddress>>
+  /** Pending, and not to be placed before these services run. */
+  readonly held?: string
   /** What becomes of it when its executor is not heard from; `onLostDefault` when absent. */
   readonly onLost?: OnLost
   /** Written once, by the scheduler. */

@@ -2,7 +2,8 @@
 import {backoffMs} from './backoff.ts'
 import type {Draining} from './executor.ts'
 import type {DesiredScale, Formation} from './formation.ts'
-import {endedInstanceKeptMs, type Instance, isTerminal, isWanted} from './instance.ts'
+import {endedInstanceKeptMs, type Instance, type InstanceAddress, isTerminal, isWanted} from './instance.ts'
+import {meet, movedReason} from './requires.ts'
 import {decideRollout, type Rollout} from './rollout.ts'
 
 /** What is decided on. `draining` are executors whose instances are to be replaced elsewhere, by id. */
@@ -25,9 +26,16 @@ export interface Stop {
   readonly reason: string
 }
 
+/** What an instance waited for runs by now: it can be placed, and told where that is. */
+export interface Freed {
+  readonly id: string
+  readonly given: Readonly<Record<string, InstanceAddress>>
+}
+
 export interface Plan {
   readonly create: readonly Creation[]
   readonly stop: readonly Stop[]
+  readonly free: readonly Freed[]
   /** The rollout under way serves, or never will. Carry this out first, then plan anew. */
   readonly rollout?: {readonly release: number} & ({readonly outcome: 'finish'} | {readonly outcome: 'fail'; readonly reason: string})
   /** Nothing runs any more in a formation that is being destroyed: remove it. */
@@ -107,9 +115,10 @@ const earliest = (times: readonly (number | undefined)[]): {retryAt?: number} =>
 }
 
 /** Why it has to make room for another one like it, when it has. */
-const leavingReason = ({executor, outdated}: Instance, draining: ReconcileView['draining']): string | undefined => {
+const leavingReason = (instance: Instance, view: ReconcileView): string | undefined => {
+  const {executor, outdated} = instance
   if (executor === undefined) return undefined
-  return draining.has(executor) ? `executor ${executor} is draining` : outdated
+  return view.draining.has(executor) ? `executor ${executor} is draining` : (outdated ?? movedReason(view, instance))
 }
 
 /** When it is stopped though nothing replaces it; undefined: not for that. */
@@ -130,19 +139,20 @@ const planDeadlines = (instances: readonly Instance[], draining: ReconcileView['
  * Live instances never exceed `desired` plus one for each that is to be replaced; those are stopped when their replacements run, or when their executor was
  * to be empty.
  */
-const planGroup = (group: Group, draining: ReconcileView['draining'], now: number): GroupPlan => {
+const planGroup = (group: Group, view: ReconcileView, now: number): GroupPlan => {
   const {desired} = group
   const wanted = group.instances.filter(each => isWanted(each.state)).sort(dispensable)
-  const leaving = wanted.filter(each => leavingReason(each, draining) !== undefined)
-  const staying = wanted.filter(each => !leaving.includes(each))
+  const reasons = new Map(wanted.map(each => [each.id, leavingReason(each, view)]))
+  const leaving = wanted.filter(each => reasons.get(each.id) !== undefined)
+  const staying = wanted.filter(each => reasons.get(each.id) === undefined)
   const running = staying.filter(each => each.state === 'running').length
   const tooMany = staying.slice(0, Math.max(0, staying.length - desired))
-  const overdue = planDeadlines(leaving, draining, now)
+  const overdue = planDeadlines(leaving, view.draining, now)
   const late = new Set(overdue.stop.map(({id}) => id))
   const replaced = leaving.slice(0, Math.max(0, running + leaving.length - desired)).filter(({id}) => !late.has(id))
   const stop = [
     ...tooMany.map(each => ({id: each.id, reason: desired === 0 ? 'not wanted any more' : `scaled to ${desired}`})),
-    ...replaced.map(each => ({id: each.id, reason: leavingReason(each, draining) ?? 'replaced'})),
+    ...replaced.map(each => ({id: each.id, reason: reasons.get(each.id) ?? 'replaced'})),
     ...overdue.stop,
   ]
   const missing = Math.max(0, desired - staying.length)
@@ -158,10 +168,18 @@ const planSpawned = ({instances, draining}: ReconcileView, now: number): GroupPl
   return {create: 0, ...planDeadlines(spawned, draining, now)}
 }
 
+/** Instances that waited for others, which run by now. */
+const freedOf = (view: ReconcileView): Freed[] =>
+  view.instances.flatMap(({id, state, held, needs = {}, release}, turn) => {
+    if (held === undefined || state !== 'pending') return []
+    const found = meet(view, release, needs, turn)
+    return found.met ? [{id, given: found.given}] : []
+  })
+
 const planDestruction = ({instances}: ReconcileView): Plan => {
   const left = instances.filter(each => !isTerminal(each.state))
   const stop = left.filter(each => isWanted(each.state)).map(each => ({id: each.id, reason: 'the formation is being destroyed'}))
-  return {create: [], stop, remove: left.length === 0}
+  return {create: [], stop, free: [], remove: left.length === 0}
 }
 
 /** What to do now. Carrying a plan out and planning again ends with an empty plan once the instances have followed. */
@@ -173,12 +191,13 @@ export const reconcile = (listed: ReconcileView, now: number): Plan => {
   const decision = rollout === undefined ? undefined : decideRollout(asScaled(rollout, scales), view.instances, now)
   const waiting = decision?.outcome === 'wait' ? decision.at : undefined
   if (rollout !== undefined && decision !== undefined && decision.outcome !== 'wait')
-    return {create: [], stop: [], remove: false, rollout: {release: rollout.release, ...decision}}
+    return {create: [], stop: [], free: [], remove: false, rollout: {release: rollout.release, ...decision}}
   const spawned = planSpawned(view, now)
-  const planned = groupsOf(view).map(group => ({group, plan: planGroup(group, view.draining, now)}))
+  const planned = groupsOf(view).map(group => ({group, plan: planGroup(group, view, now)}))
   return {
     create: planned.flatMap(({group: {release, service}, plan: {create}}) => (create > 0 ? [{release, service, count: create}] : [])),
     stop: [...planned.flatMap(({plan}) => plan.stop), ...spawned.stop],
+    free: freedOf(view),
     remove: false,
     ...earliest([waiting, spawned.retryAt, ...planned.map(({plan}) => plan.retryAt)]),
   }

@@ -1,6 +1,6 @@
 // References to secrets in an environment: `secret://db-password` instead of the value. Owns their form, and which services of a release use which. Pure.
 import {isName} from './names.ts'
-import type {Release} from './release.ts'
+import type {Release, ServiceDefinition} from './release.ts'
 
 /**
  * Where a value is kept: `secret` by the platform, `ssm` in a parameter and `secretsmanager` in a secret of AWS. Names are the formation's own: two
@@ -48,11 +48,19 @@ export const usesOf = ({env, services}: Pick<Release, 'env' | 'services'>): Use[
   ...Object.entries(services).flatMap(([name, service]) => usesIn(service.env, `services.${name}.env`, name)),
 ]
 
-/** Services of a release that get a secret of the platform. */
+/** Services of a release that get a secret of the platform, themselves or in what another one tells them. */
 export const servicesUsing = (release: Pick<Release, 'env' | 'services'>, secret: string): string[] => {
   const uses = usesOf(release).filter(
     ({reference}) => reference !== 'malformed' && reference.store === 'secret' && reference.name === secret,
   )
   if (uses.some(({service}) => service === undefined)) return Object.keys(release.services)
-  return [...new Set(uses.flatMap(({service}) => service ?? []))]
+  const own = new Set(uses.flatMap(({service}) => service ?? []))
+  const told = Object.entries(release.services).filter(([, {requires}]) =>
+    requires.some(one => own.has(one) && tells(release.services[one], uses)),
+  )
+  return [...new Set([...own, ...told.map(([name]) => name)])]
 }
+
+/** Whether what the service injects into others holds the value of one of these variables. */
+const tells = (service: ServiceDefinition | undefined, uses: readonly Use[]): boolean =>
+  Object.values(service?.injects ?? {}).some(template => uses.some(({path}) => template.includes(`{${path.split('.').at(-1)}}`)))

@@ -1,6 +1,6 @@
 // The agent when things go wrong around it: killed, told to leave, rebooted, without a control plane, refused. Nothing is lost, nothing doubled.
 import assert from 'node:assert/strict'
-import {existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs'
+import {existsSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
 import {describe, it} from 'node:test'
 import {assignment, health, httpScript, machine, processesOf} from './fixtures.ts'
 import {until} from './wait.ts'
@@ -105,7 +105,9 @@ describe('agent faults', {concurrency: 3}, () => {
       .filter(name => name.startsWith('pid.'))
       .sort()
       .at(-1)}`
-    writeFileSync(note, readFileSync(note, 'utf8').replace(/^\S+/, 'another'))
+    const claim = readlinkSync(note)
+    rmSync(note)
+    symlinkSync(claim.replace(/^\S+/, 'another'), note)
     await here.start()
     await until(() => ports().length === 2)
     assert.equal(new Set(ports()).size, 1)

@@ -38,8 +38,9 @@ const startHere = async (t: TestContext) => {
     GILLIAM_JOIN_TOKEN_FILE: join(home, 'join'),
     PATH: process.env.PATH,
   }
-  const agent = await runAgent(await readSettings(environment, process.execPath), {
-    ...processesHere(),
+  const settings = await readSettings(environment, process.execPath)
+  const agent = await runAgent(settings, {
+    ...processesHere(settings, log),
     log,
     wallClock: Date.now,
     random: Math.random,

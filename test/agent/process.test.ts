@@ -1,9 +1,9 @@
 // The process runtime: the contract of all runtimes, and what is its own: the claim of a start, process numbers used again, another boot.
 import assert from 'node:assert/strict'
-import {existsSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs'
+import {existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {type TestContext, test} from 'node:test'
-import {isAlive, parseStat, readBootId, statOf} from '#agent/runtime/proc.ts'
+import {identityOf, isAlive, parseStat, readBootId, statOf} from '#agent/runtime/proc.ts'
 import {createProcessRuntime} from '#agent/runtime/process.ts'
 import {processesOf, temporaryFolder} from './fixtures.ts'
 import {bounds, runtimeContract} from './runtime-contract.ts'
@@ -17,25 +17,39 @@ const claim = (directory: string, start: number, note: string): void => {
 }
 
 test('an agent that looks while a start of its predecessor is under way finds it, or makes sure that it never runs', async t => {
+  const seen = new Set<string>()
   for (let n = 0; n < 20; n++) {
     const directory = temporaryFolder(t)
     mkdirSync(join(directory, 'run'))
     const starting = createProcessRuntime().start({directory, command: 'touch ran; sleep 1000', environment: {}, bounds})
+    const settled = starting.catch((error: Error) => error.message)
+    if (n % 2 === 1) await until(() => readdirSync(join(directory, 'control')).includes('pid.1'))
     const found = await createProcessRuntime().find(directory)
-    const running = await starting
-    if (found.state === 'absent') {
-      await running.ended
+    seen.add(found.state)
+    const running = await settled
+    if (typeof running === 'string') {
+      assert.equal(running, 'another agent looks after this instance')
+      assert.equal(found.state, 'absent')
       assert.equal(existsSync(join(directory, 'run', 'ran')), false)
-    } else assert.equal(found.state, 'running')
+      continue
+    }
+    assert.equal(found.state, 'running')
     running.kill()
     await running.ended
   }
+  assert.deepEqual([...seen].sort(), ['absent', 'running'])
 })
 
 const startDaemon = async (t: TestContext, id: string, command: string) => {
   const directory = join(temporaryFolder(t), `crm.users.${id}`)
   mkdirSync(join(directory, 'run'), {recursive: true})
-  const environment = {PATH: process.env.PATH ?? '', GILLIAM_FORMATION: 'crm', GILLIAM_SERVICE: 'users', GILLIAM_INSTANCE: id}
+  const environment = {
+    PATH: process.env.PATH ?? '',
+    GILLIAM_FORMATION: 'crm',
+    GILLIAM_SERVICE: 'users',
+    GILLIAM_INSTANCE: id,
+    HOME: join(directory, 'run'),
+  }
   return {directory, running: await createProcessRuntime().start({directory, command, environment, bounds})}
 }
 
@@ -87,8 +101,30 @@ test('what was started before the machine was is not there any more', async t =>
 
 test('a process’s name may hold anything', () => {
   const parsed = parseStat('42 (a) b (c) S 1 41 40 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 777 1 1')
-  assert.deepEqual(parsed, {pid: 42, state: 'S', processGroup: 41, startTicks: '777'})
+  assert.deepEqual(parsed, {pid: 42, state: 'S', processGroup: 41, session: 40, terminal: 0, startTicks: '777'})
   assert.equal(parseStat(''), undefined)
   assert.equal(isAlive(process.pid, statOf(process.pid)?.startTicks ?? ''), true)
   assert.equal(isAlive(process.pid, '1'), false)
+})
+
+test('a daemon that left its group and forgot its environment is known by its folder, or by its log file', async t => {
+  for (const [id, command] of [
+    ['folder', 'env -i setsid sleep 1000 >/dev/null 2>&1 & echo $! > daemon'],
+    ['logs', 'cd /; env -i setsid sleep 1000 & echo $! > "$OLDPWD/daemon"'],
+  ] as const) {
+    const {directory, running} = await startDaemon(t, id, `${command}; while ! test -e "$HOME/go"; do sleep 0.01; done`)
+    const daemon = join(directory, 'run', 'daemon')
+    await until(
+      () => existsSync(daemon) && statOf(Number(readFileSync(daemon, 'utf8')))?.processGroup === Number(readFileSync(daemon, 'utf8')),
+    )
+    writeFileSync(join(directory, 'run', 'go'), '')
+    assert.deepEqual(await running.ended, {code: 0})
+    assert.equal(identityOf(Number(readFileSync(daemon, 'utf8'))), undefined)
+  }
+})
+
+test('a process may open as many files as it may', async t => {
+  const {directory, running} = await startDaemon(t, 'files', 'ulimit -n; ulimit -Hn')
+  assert.deepEqual(await running.ended, {code: 0})
+  assert.equal(readFileSync(join(directory, 'out.log'), 'utf8'), `${bounds.filesMax}\n`.repeat(2))
 })

@@ -3,18 +3,22 @@ import assert from 'node:assert/strict'
 import {randomUUID} from 'node:crypto'
 import {existsSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
-import {type TestContext, test} from 'node:test'
+import {after, type TestContext, test} from 'node:test'
 import {processesWith} from '#agent/runtime/proc.ts'
 import type {Found, Running, Runtime} from '#agent/runtime/runtime.ts'
 import {temporaryFolder} from './fixtures.ts'
 import {until} from './wait.ts'
 
 /** The folder of an instance that no other test has. */
-const folderFor = (t: TestContext): string => {
+export const folderFor = (t: TestContext): string => {
   const directory = join(temporaryFolder(t), `crm.users.${randomUUID()}`)
   mkdirSync(join(directory, 'run'), {recursive: true})
   return directory
 }
+
+// What runs instances keeps no event loop alive: an agent has its own reasons to.
+const awake = setInterval(() => undefined, 60_000)
+after(() => clearInterval(awake))
 
 /** Ample for all of them. */
 export const bounds = {cpuMilli: 100, memoryMib: 64, pidsMax: 256, filesMax: 1_024}
@@ -73,10 +77,10 @@ export const runtimeContract = (name: string, create: () => Pick<Runtime, 'start
     const mark = `LEFT_BEHIND=${process.pid}.${name.length}`
     const running = await start(t, directory, `env ${mark} sleep 1000 & while [ ! -e go ]; do sleep 0.02; done; exit 0`)
     // Whatever it runs in, this machine's kernel has it.
-    await until(() => processesWith([mark]).length === 1)
+    await until(() => processesWith({environment: [mark]}).length === 1)
     writeFileSync(join(directory, 'run/go'), '')
     assert.deepEqual(await running.ended, {code: 0})
-    await until(() => processesWith([mark]).length === 0)
+    await until(() => processesWith({environment: [mark]}).length === 0)
   })
 
   test(`${name}: another agent finds what runs, and hears of its end with the exit code`, async t => {

@@ -17,6 +17,7 @@ interface Image {
   readonly state?: string
   readonly executor?: string
   readonly outdated?: string
+  readonly held?: string
 }
 
 const imageOf = (image: Image) => ({
@@ -54,7 +55,8 @@ const types: readonly ItemType[] = [
 const imagesOf = (type: ItemType): readonly Image[] =>
   (states[type] ?? [undefined]).flatMap((state): Image[] => {
     const image = {type, ...(state !== undefined && {state})}
-    if (type !== 'instance' || state === 'pending') return [image]
+    if (type === 'instance' && state === 'pending') return [image, {...image, held: '_cache'}]
+    if (type !== 'instance') return [image]
     return [image, {...image, executor: 'e1'}, {...image, executor: 'e1', outdated: 'a secret'}]
   })
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import {before, describe, it} from 'node:test'
 import {readText} from '#test/tidy/source.ts'
-import {everything, ofType, type Resources, synthesise} from './stage.ts'
+import {everything, ofType, type Resources, resourcesOf} from './stage.ts'
 
 interface Statement {
   readonly Effect: string
@@ -57,8 +57,8 @@ const statements = (resources: Resources): Statement[] =>
 describe('cdk: roles', () => {
   let resources: Resources
 
-  before(() => {
-    resources = synthesise(everything).resources
+  before(async () => {
+    resources = await resourcesOf(everything)
   })
 
   /** Actions that AWS does not let anybody bind to a resource. */

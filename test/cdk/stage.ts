@@ -1,16 +1,20 @@
-// A stage synthesised for tests: the stacks that cdk/app.ts deploys, with the flags of cdk.json and an empty folder in place of each bundle.
-import {copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
-import {tmpdir} from 'node:os'
+// The resources of a stage, for tests: synthesised once for each set of options and each state of the sources, whatever number of files and runs ask.
+import {createHash} from 'node:crypto'
+import {closeSync, globSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync} from 'node:fs'
+import {tmpdir, userInfo} from 'node:os'
 import {join} from 'node:path'
+import {setTimeout as sleep} from 'node:timers/promises'
 import {fileURLToPath} from 'node:url'
-import {App} from 'aws-cdk-lib'
-import {Template} from 'aws-cdk-lib/assertions'
-import {type Bundles, functionNames} from '#cdk/bundles.ts'
-import {readStageOptions} from '#cdk/options.ts'
-import {addStage} from '#cdk/stage.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const {context} = JSON.parse(readFileSync(join(root, 'cdk.json'), 'utf8')) as {context: Record<string, unknown>}
+/** Everything that templates are made of. */
+const sources = ['cdk/**/*.ts', 'shared/**/*.ts', 'lambdas/store/*.ts', 'lambdas/*/handler.ts', 'test/cdk/synth.ts']
+const otherSources = ['cdk.json', 'Dockerfile', 'package-lock.json']
+/** What nobody asked for in this time is removed. */
+const keptMs = 86_400_000
+/** Longest that one who waits for another's synthesis waits; far longer than it takes. */
+const waitMsMax = 150_000
+const lookMs = 100
 
 export interface Resource {
   readonly Type: string
@@ -22,38 +26,88 @@ export interface Resource {
 
 export type Resources = Readonly<Record<string, Resource>>
 
-export interface Synthesised {
-  readonly state: Template
-  readonly platform: Template
-  /** Resources of both stacks. */
-  readonly resources: Resources
+type Options = Readonly<Record<string, string>>
+
+const keyOf = (options: Options): string => {
+  const hash = createHash('sha256').update(JSON.stringify([process.version, Object.entries(options).sort()]))
+  for (const file of [...globSync(sources, {cwd: root}).sort(), ...otherSources])
+    hash.update(`\0${file}\0`).update(readFileSync(join(root, file)))
+  return hash.digest('hex').slice(0, 32)
 }
 
-const stubs = (): {folder: string; bundles: Bundles} => {
-  const folder = mkdtempSync(join(tmpdir(), 'gilliam-cdk-'))
-  for (const name of [...functionNames, 'programs']) mkdirSync(join(folder, name))
-  for (const name of functionNames) writeFileSync(join(folder, name, 'index.mjs'), '')
-  for (const program of ['agent', 'proxy']) writeFileSync(join(folder, 'programs', `${program}.mjs`), '')
-  copyFileSync(join(root, 'Dockerfile'), join(folder, 'programs', 'Dockerfile'))
-  return {folder, bundles: {functionFolder: name => join(folder, name), programFolder: join(folder, 'programs')}}
+/** A folder that nobody else writes to. */
+const cacheFolder = (): string => {
+  const {uid} = userInfo()
+  const folder = join(tmpdir(), `gilliam-synth-${uid}`)
+  mkdirSync(folder, {recursive: true, mode: 0o700})
+  const {uid: owner, mode} = statSync(folder)
+  if (owner !== uid || (mode & 0o022) !== 0) throw new Error(`${folder} is not ours alone: remove it`)
+  return folder
 }
 
-/** Synthesises a stage; throws when the built-in validator or a rule pack of cdk-nag finds something that is not acknowledged. */
-export const synthesise = (options: Readonly<Record<string, string>> = {}): Synthesised => {
-  const {folder, bundles} = stubs()
+const readKept = (file: string): Resources | undefined => {
   try {
-    const app = new App({context: {...context, 'aws:cdk:bundling-stacks': []}, outdir: join(folder, 'out')})
-    const stage = addStage(app, {
-      options: readStageOptions(name => options[name]),
-      functions: functionNames,
-      bundles,
-      imageFolder: bundles.programFolder,
-    })
-    app.synth()
-    const [state, platform] = [Template.fromStack(stage.state), Template.fromStack(stage.platform)]
-    return {state, platform, resources: {...state.toJSON().Resources, ...platform.toJSON().Resources} as Resources}
+    return JSON.parse(readFileSync(file, 'utf8')) as Resources
+  } catch {
+    return undefined
+  }
+}
+
+/** True for one of those who want it at the same time; that one takes the lock away again. A lock whose holder has ended is taken over. */
+const isMine = (lock: string): boolean => {
+  try {
+    const file = openSync(lock, 'wx')
+    writeFileSync(file, String(process.pid))
+    closeSync(file)
+    return true
+  } catch {
+    const holder = Number(readKeptText(lock))
+    try {
+      if (holder > 0) process.kill(holder, 0)
+    } catch {
+      rmSync(lock, {force: true})
+    }
+    return false
+  }
+}
+
+const readKeptText = (file: string): string => {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+const removeOld = (folder: string): void => {
+  for (const name of readdirSync(folder)) {
+    const file = join(folder, name)
+    const touchedAt = statSync(file, {throwIfNoEntry: false})?.mtimeMs ?? 0
+    if (Date.now() - touchedAt > keptMs) rmSync(file, {force: true})
+  }
+}
+
+/** Resources of both stacks of a stage. Throws when the built-in validator or a rule pack of cdk-nag finds something that is not acknowledged. */
+export const resourcesOf = async (options: Options): Promise<Resources> => {
+  const folder = cacheFolder()
+  const file = join(folder, `${keyOf(options)}.json`)
+  const lock = `${file}.lock`
+  for (const until = Date.now() + waitMsMax; ; ) {
+    const kept = readKept(file)
+    if (kept !== undefined) return kept
+    if (isMine(lock)) break
+    if (Date.now() > until) throw new Error(`another process holds ${lock} for more than ${waitMsMax / 1_000} s`)
+    await sleep(lookMs)
+  }
+  try {
+    const {synthesise} = await import('./synth.ts')
+    const resources = synthesise(options)
+    writeFileSync(`${file}.${process.pid}`, JSON.stringify(resources))
+    renameSync(`${file}.${process.pid}`, file)
+    removeOld(folder)
+    return resources
   } finally {
-    rmSync(folder, {recursive: true, force: true})
+    rmSync(lock, {force: true})
   }
 }
 

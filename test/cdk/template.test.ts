@@ -8,10 +8,17 @@ import {fileURLToPath} from 'node:url'
 import {functionNames} from '#cdk/bundles.ts'
 import {type Endpoint, endpoints} from '#shared/endpoints.ts'
 import {readText} from '#test/tidy/source.ts'
-import {everything, ofType, type Resource, type Resources, type Synthesised, smallest, synthesise} from './stage.ts'
+import {everything, ofType, type Resource, type Resources, resourcesOf, smallest} from './stage.ts'
 
 /** Endpoints that need no token. Another one here is a decision, not an accident. */
-const publicEndpoints = ['GET /v1/health', 'GET /v1/login', 'GET /v1/openapi.json', 'GET /v1/relay/keys', 'POST /v1/join/role', 'POST /v1/tokens/exchange']
+const publicEndpoints = [
+  'GET /v1/health',
+  'GET /v1/login',
+  'GET /v1/openapi.json',
+  'GET /v1/relay/keys',
+  'POST /v1/join/role',
+  'POST /v1/tokens/exchange',
+]
 
 const all: readonly Endpoint[] = Object.values(endpoints)
 
@@ -30,25 +37,25 @@ const lines = (resources: Resources): string =>
     .join('')
 
 describe('cdk: templates', () => {
-  let full: Synthesised
-  let small: Synthesised
+  let full: Resources
+  let small: Resources
 
-  before(() => {
-    full = synthesise(everything)
-    small = synthesise(smallest)
+  before(async () => {
+    full = await resourcesOf(everything)
+    small = await resourcesOf(smallest)
   })
 
   const only = (type: string, of = full): Resource => {
-    const found = ofType(of.resources, type)
+    const found = ofType(of, type)
     assert.equal(found.length, 1, type)
     return found[0]?.[1] as Resource
   }
-  const propertiesOf = (type: string, of = full) => ofType(of.resources, type).map(([, {Properties}]) => Properties)
+  const propertiesOf = (type: string, of = full) => ofType(of, type).map(([, {Properties}]) => Properties)
 
   for (const name of ['everything', 'smallest'] as const)
     it(`are those of golden/${name}.txt`, t => {
       const file = fileURLToPath(new URL(`golden/${name}.txt`, import.meta.url))
-      t.assert.fileSnapshot(lines((name === 'everything' ? full : small).resources), file, {serializers: [(text: string) => text]})
+      t.assert.fileSnapshot(lines(name === 'everything' ? full : small), file, {serializers: [(text: string) => text]})
     })
 
   describe('state', () => {
@@ -77,15 +84,15 @@ describe('cdk: templates', () => {
     })
 
     it('keeps logs for as long as asked, and after the stack is gone', () => {
-      const groups = ofType(full.resources, 'AWS::Logs::LogGroup')
+      const groups = ofType(full, 'AWS::Logs::LogGroup')
       assert.ok(groups.length > functionNames.length)
       for (const [id, {Properties, DeletionPolicy}] of groups)
         assert.deepEqual([Properties.RetentionInDays, DeletionPolicy], [30, 'Retain'], id)
     })
 
-    it('takes a restored table in place of its own', () => {
+    it('takes a restored table in place of its own', async () => {
       const streamArn = 'arn:aws:dynamodb:eu-west-1:111122223333:table/restored/stream/2026-01-01T00:00:00.000'
-      const {resources} = synthesise({...smallest, table: 'restored', tableStream: streamArn})
+      const resources = await resourcesOf({...smallest, table: 'restored', tableStream: streamArn})
       assert.deepEqual(ofType(resources, 'AWS::DynamoDB::Table'), [])
       const sources = ofType(resources, 'AWS::Lambda::EventSourceMapping').map(([, {Properties}]) => Properties.EventSourceArn)
       assert.equal(sources.filter(source => source === streamArn).length, 2)
@@ -137,7 +144,7 @@ describe('cdk: templates', () => {
     })
 
     it('reserve one scheduler, five reconcilers and a hundred syncs, unless told not to', () => {
-      const reserved = (of: Synthesised) =>
+      const reserved = (of: Resources) =>
         propertiesOf('AWS::Lambda::Function', of).flatMap(({Description, ReservedConcurrentExecutions: count}) =>
           count === undefined ? [] : [`${/: (\w+)$/.exec(Description)?.[1]} ${count}`],
         )
@@ -149,7 +156,7 @@ describe('cdk: templates', () => {
       const {AuthType, Cors, InvokeMode, TargetFunctionArn} = only('AWS::Lambda::Url').Properties
       assert.deepEqual([AuthType, Cors, InvokeMode], ['NONE', undefined, 'BUFFERED'])
       const [target] = TargetFunctionArn['Fn::GetAtt']
-      const {Handler, ReservedConcurrentExecutions, Environment} = full.resources[target]?.Properties ?? {}
+      const {Handler, ReservedConcurrentExecutions, Environment} = full[target]?.Properties ?? {}
       assert.deepEqual([Handler, ReservedConcurrentExecutions], ['index.syncs', 100])
       assert.equal(Environment.Variables.GILLIAM_SYNC_URL, undefined)
       const everybody = propertiesOf('AWS::Lambda::Permission').filter(({Principal}) => Principal === '*')
@@ -162,7 +169,7 @@ describe('cdk: templates', () => {
         told.map(({Description}) => Description),
         ['Gilliam prod: executors'],
       )
-      assert.deepEqual(ofType(small.resources, 'AWS::Lambda::Url'), [])
+      assert.deepEqual(ofType(small, 'AWS::Lambda::Url'), [])
     })
 
     it('hear of the stream through filters, with a place for what fails', () => {
@@ -177,7 +184,7 @@ describe('cdk: templates', () => {
     })
 
     it('lose no event of a queue or a schedule without a trace', () => {
-      const queues = ofType(full.resources, 'AWS::SQS::Queue')
+      const queues = ofType(full, 'AWS::SQS::Queue')
       const isDead = (id: string) => id.includes('DeadLetters')
       for (const [id, {Properties}] of queues) {
         assert.equal(Properties.SqsManagedSseEnabled, true, id)
@@ -209,9 +216,9 @@ describe('cdk: templates', () => {
     })
 
     it('join by their role, which is the only one that may, and hold no secret', () => {
-      const rolesOf = (of: Synthesised) =>
+      const rolesOf = (of: Resources) =>
         propertiesOf('AWS::Lambda::Function', of).flatMap(({Environment}) => Environment.Variables.GILLIAM_JOIN_ROLES ?? [])
-      const [role] = ofType(full.resources, 'AWS::IAM::Role').find(([, {Properties}]) =>
+      const [role] = ofType(full, 'AWS::IAM::Role').find(([, {Properties}]) =>
         JSON.stringify(Properties.AssumeRolePolicyDocument).includes('ec2.amazonaws.com'),
       ) ?? ['none']
       assert.deepEqual(rolesOf(full), [{'Fn::Join': ['', [{Ref: 'AWS::AccountId'}, '/', {Ref: role}]]}])
@@ -229,7 +236,7 @@ describe('cdk: templates', () => {
     })
 
     it('are reached by router, proxy and each other, on the ports of instances; by users only the load balancer', () => {
-      const open = ofType(full.resources, 'AWS::EC2::SecurityGroup').flatMap(([id, {Properties}]) =>
+      const open = ofType(full, 'AWS::EC2::SecurityGroup').flatMap(([id, {Properties}]) =>
         (Properties.SecurityGroupIngress ?? []).map(
           ({CidrIp, FromPort}: {CidrIp: string; FromPort: number}) => `${id.replace(/[0-9A-F]{8}$/, '')} ${CidrIp} ${FromPort}`,
         ),
@@ -249,7 +256,7 @@ describe('cdk: templates', () => {
         'AWS::AutoScaling::AutoScalingGroup',
         'AWS::ElasticLoadBalancingV2::LoadBalancer',
       ])
-        assert.deepEqual(ofType(small.resources, type), [], type)
+        assert.deepEqual(ofType(small, type), [], type)
     })
   })
 })

@@ -102,7 +102,7 @@ describe('reconcile', () => {
           instances = applied(instances, plan, at).map(each => followed(each, at))
           at = plan.retryAt ?? at
         }
-        assert.deepEqual(reconcile({...start, instances}, at), {create: [], stop: [], remove: false})
+        assert.deepEqual(reconcile({...start, instances}, at), {create: [], stop: [], free: [], remove: false})
         for (const release of [1, 2]) {
           for (const service of services) {
             const wanted = wantedOf(instances, release, service)

@@ -102,6 +102,7 @@ describe('rollouts', () => {
     assert.deepEqual(reconcile(view, start + servingAfterMs), {
       create: [],
       stop: [],
+      free: [],
       remove: false,
       rollout: {release: 2, outcome: 'finish'},
     })

@@ -16,7 +16,7 @@ import {createLogger} from '#shared/log.ts'
 import {startLoop} from '#shared/loop.ts'
 import {createOpenapi} from '#shared/openapi.ts'
 import {matches} from '#test/cdk/patterns.ts'
-import {ofType, synthesise} from '#test/cdk/stage.ts'
+import {everything, ofType, resourcesOf} from '#test/cdk/stage.ts'
 import {startDatabase, type TestDatabase} from '#test/store/database.ts'
 import {type RunningFunction, startFunction} from './function.ts'
 import {startFunctionUrl} from './function-url.ts'
@@ -26,8 +26,8 @@ const queueArn = 'arn:aws:sqs:eu-west-1:111122223333:wakes'
 const queuePollMs = 100
 
 /** Names of the variables that a stage's templates give each function. */
-const variablesByFunction = (): ReadonlyMap<string, readonly string[]> => {
-  const {resources} = synthesise({executors: '1', router: 'false', proxy: 'false', dashboard: 'false'})
+const variablesByFunction = async (): Promise<ReadonlyMap<string, readonly string[]>> => {
+  const resources = await resourcesOf(everything)
   return new Map(
     ofType(resources, 'AWS::Lambda::Function').map(([, {Properties}]) => [
       /: (\w+)$/.exec(Properties.Description)?.[1] ?? '',
@@ -91,7 +91,7 @@ const startFunctions = async (
   bundles: Bundles,
   syncUrl: string,
 ): Promise<ReadonlyMap<string, RunningFunction>> => {
-  const variables = variablesByFunction()
+  const variables = await variablesByFunction()
   const values: Readonly<Record<string, string>> = {
     GILLIAM_STAGE: 'test',
     GILLIAM_TABLE: database.table,

@@ -2,6 +2,7 @@
 import {randomUUID} from 'node:crypto'
 import {once} from 'node:events'
 import {createServer, type IncomingMessage, type ServerResponse} from 'node:http'
+import {createServer as createTlsServer} from 'node:https'
 import type {AddressInfo} from 'node:net'
 import {type CryptoKey, exportJWK, generateKeyPair, type JWTPayload, SignJWT} from 'jose'
 
@@ -43,7 +44,14 @@ const device = (url: string) => ({
 
 const jwkOf = async ({kid, alg, publicKey}: Key) => ({...(await exportJWK(publicKey)), kid, alg, use: 'sig'})
 
-export const startIssuer = async () => {
+export interface IssuerOptions {
+  /** Speaks HTTPS with this, instead of HTTP. */
+  readonly tls?: {readonly key: string; readonly cert: string}
+  /** What it is called; its address by default. */
+  readonly name?: string
+}
+
+export const startIssuer = async ({tls, name = '127.0.0.1'}: IssuerOptions = {}) => {
   let key = await makeKey('RS256')
   const published: Key[] = [key]
   const asked: string[] = []
@@ -78,9 +86,10 @@ export const startIssuer = async () => {
     response.writeHead(404).end()
   }
 
-  const server = createServer((request, response) => void serve(request, response)).listen(0, '127.0.0.1')
+  const listener = (request: IncomingMessage, response: ServerResponse): void => void serve(request, response)
+  const server = (tls === undefined ? createServer(listener) : createTlsServer(tls, listener)).listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const url = `${tls === undefined ? 'http' : 'https'}://${name}:${(server.address() as AddressInfo).port}`
   return {
     url,
     asked,

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import {mkdtempSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import type {FetchOptions} from '#lambdas/access/fetch.ts'
 import {createAccessFunction} from '#lambdas/access/index.ts'
 import {createArtifactsFunction} from '#lambdas/artifacts/index.ts'
 import {createExecutorsFunction} from '#lambdas/executors/index.ts'
@@ -70,8 +71,10 @@ const memorySecrets = (): OutsideSecrets & {readonly values: Map<string, string>
   return memory
 }
 
+const asItIs = (store: Store): Store => store
+
 /** Starts the database and makes every function over it. `clock.now` is the time they see. */
-export const startPlatform = async (change: (store: Store) => Store = store => store, level = 'warn') => {
+export const startPlatform = async (change = asItIs, level = 'warn', issuers: FetchOptions = {reach: 'machine'}) => {
   const database = await startDatabase()
   const store = change(database.store)
   const clock = {now: 1_750_000_000_000}
@@ -96,7 +99,7 @@ export const startPlatform = async (change: (store: Store) => Store = store => s
     access: createAccessFunction({
       ...deps,
       stage: 'test',
-      loopbackIssuers: true,
+      issuers,
       box,
       version: '0.0.0',
       openapi: createOpenapi({version: '0.0.0'}),

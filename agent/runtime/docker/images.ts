@@ -1,11 +1,13 @@
 // The images of an executor: which one a release's name means here, pulled once for all that wait for it, the same for all instances of the release. Owns
 // the file that remembers it; removes nothing (collect.ts).
 import {readFileSync} from 'node:fs'
+import type {SlugReference} from '#shared/domain/release.ts'
 import {Gate} from '../../gate.ts'
 import {replaceFile} from '../../state.ts'
 import {type EngineApi, EngineRefusal} from './api.ts'
 import type {Image} from './container.ts'
 import {readRegistryAuth} from './credentials.ts'
+import {type FetchArchive, load} from './load.ts'
 import {ImageRefused, type Progress, pull, pullMsMax} from './pull.ts'
 import {type ImageReference, parseReference} from './reference.ts'
 
@@ -27,9 +29,12 @@ interface Resolved {
   readonly pinned?: string
 }
 
+/** Brings an image here, telling how far it is. */
+type Bring = (signal: AbortSignal, onProgress: (text: string) => void) => Promise<void>
+
 interface Waiting {
   readonly done: Promise<void>
-  readonly listeners: Set<(progress: Progress) => void>
+  readonly listeners: Set<(progress: string) => void>
   readonly abort: AbortController
 }
 
@@ -40,16 +45,22 @@ export interface ImagesOptions {
   /** A file in the form of Docker's config.json. */
   readonly credentials?: string
   readonly onError: (error: unknown, what: string) => void
+  /** Brings what no registry has. */
+  readonly fetchArchive: FetchArchive
 }
 
 export interface Wanted {
   /** The name as the manifest has it. */
   readonly image: string
+  /** Where it is when no registry has it; `image` is its id then. */
+  readonly archive?: SlugReference
   /** `<formation>/<release>`. */
   readonly release: string
   readonly signal: AbortSignal
   readonly onProgress: (text: string) => void
 }
+
+const imageOf = ({Id, Config}: Inspected): Image => ({id: Id, user: Config?.User ?? '', stopSignal: Config?.StopSignal || 'SIGTERM'})
 
 const loadResolved = (path: string): [string, Resolved][] => {
   try {
@@ -77,7 +88,8 @@ export class Images {
    * the registry can not be asked, what the name meant here before is taken. Throws {@link ImageRefused}.
    */
   async get(wanted: Wanted): Promise<Image> {
-    const {image, release} = wanted
+    const {image, release, archive} = wanted
+    if (archive !== undefined) return this.#archived(wanted, archive)
     const reference = parseReference(image)
     if (reference === undefined) throw new ImageRefused(`“${image}” is no name of an image`, false)
     const key = `${release} ${image}`
@@ -85,7 +97,25 @@ export class Images {
     const here = (known && (await this.#inspect(known.id))) ?? (reference.digest && (await this.#inspect(image)))
     const found = here || (await this.#fetch(wanted, known?.pinned === undefined ? reference : (parseReference(known.pinned) ?? reference)))
     if (known?.id !== found.Id) await this.#remember(key, found, reference)
-    return {id: found.Id, user: found.Config?.User ?? '', stopSignal: found.Config?.StopSignal || 'SIGTERM'}
+    return imageOf(found)
+  }
+
+  // The id says all of it: there is nothing to look up, and nobody else can give it another meaning.
+  async #archived(wanted: Wanted, archive: SlugReference): Promise<Image> {
+    const {image, release} = wanted
+    const {api, fetchArchive} = this.#options
+    if (!/^sha256:[0-9a-f]{64}$/.test(image))
+      throw new ImageRefused(`“${image}” is no id of an image, which one from an archive needs`, false)
+    if ((await this.#inspect(image)) === undefined) {
+      const run = (signal: AbortSignal, onProgress: (text: string) => void) => load({api, fetch: fetchArchive, archive, signal, onProgress})
+      await this.#shared(image, run, wanted)
+    }
+    const found = await this.#inspect(image)
+    if (found === undefined)
+      throw new ImageRefused(`the archive ${archive.sha256.slice(0, 12)} does not hold the image ${image.slice(0, 19)}`, false)
+    const key = `${release} ${image}`
+    if (this.#resolved.get(key)?.id !== found.Id) await this.#remember(key, found)
+    return imageOf(found)
   }
 
   /** What names of this release mean here, and of all releases that `isKept`; the rest is forgotten. */
@@ -104,7 +134,7 @@ export class Images {
     const {image} = wanted
     const name = reference.digest === undefined ? `${reference.name}:${reference.tag}` : `${reference.name}@${reference.digest}`
     try {
-      await this.#pulled(name, reference, wanted)
+      await this.#shared(name, (signal, onProgress) => this.#pull(reference, image, signal, onProgress), wanted)
     } catch (error) {
       const before = wanted.signal.aborted ? undefined : await this.#inspect(name)
       if (before === undefined) throw error
@@ -116,9 +146,10 @@ export class Images {
     return found
   }
 
-  async #pulled(name: string, reference: ImageReference, {image, signal, onProgress}: Wanted): Promise<void> {
-    const waiting = this.#pulls.get(name) ?? this.#begin(name, reference, image)
-    const listener = (progress: Progress) => onProgress(String(progress))
+  /** Brings what `name` stands for by `run`, once for all that want it meanwhile. */
+  async #shared(name: string, run: Bring, {signal, onProgress}: Wanted): Promise<void> {
+    const waiting = this.#pulls.get(name) ?? this.#begin(name, run)
+    const listener = (progress: string) => onProgress(progress)
     waiting.listeners.add(listener)
     const leave = Promise.withResolvers<never>()
     const abort = () => leave.reject(signal.reason)
@@ -134,24 +165,25 @@ export class Images {
     }
   }
 
-  #begin(name: string, reference: ImageReference, image: string): Waiting {
-    const {api, credentials} = this.#options
+  #begin(name: string, run: Bring): Waiting {
     const abort = new AbortController()
-    const listeners = new Set<(progress: Progress) => void>()
+    const listeners = new Set<(progress: string) => void>()
     const signal = AbortSignal.any([abort.signal, AbortSignal.timeout(pullMsMax)])
-    const done = this.#gate
-      .pass(async () => {
-        const auth = credentials === undefined ? undefined : await readRegistryAuth(credentials, reference.registry)
-        const onProgress = (progress: Progress) => {
-          for (const listener of listeners) listener(progress)
-        }
-        await pull({api, reference, image, signal, onProgress, ...(auth === undefined ? {} : {auth})})
-      })
-      .finally(() => this.#pulls.delete(name))
+    const onProgress = (progress: string) => {
+      for (const listener of listeners) listener(progress)
+    }
+    const done = this.#gate.pass(() => run(signal, onProgress)).finally(() => this.#pulls.delete(name))
     done.catch(() => undefined)
     const waiting = {done, listeners, abort}
     this.#pulls.set(name, waiting)
     return waiting
+  }
+
+  async #pull(reference: ImageReference, image: string, signal: AbortSignal, onProgress: (text: string) => void): Promise<void> {
+    const {api, credentials} = this.#options
+    const auth = credentials === undefined ? undefined : await readRegistryAuth(credentials, reference.registry)
+    const tell = (progress: Progress) => onProgress(String(progress))
+    await pull({api, reference, image, signal, onProgress: tell, ...(auth === undefined ? {} : {auth})})
   }
 
   async #inspect(image: string): Promise<Inspected | undefined> {
@@ -163,7 +195,8 @@ export class Images {
     }
   }
 
-  async #remember(key: string, {Id, RepoDigests}: Inspected, {name}: ImageReference): Promise<void> {
+  async #remember(key: string, {Id, RepoDigests}: Inspected, reference?: ImageReference): Promise<void> {
+    const name = reference?.name ?? ''
     const digest = RepoDigests?.find(each => each.startsWith(`${name}@`))?.slice(name.length + 1)
     this.#resolved.set(key, {id: Id, ...(digest === undefined ? {} : {pinned: `${name}@${digest}`})})
     for (const old of [...this.#resolved.keys()].slice(0, Math.max(0, this.#resolved.size - resolvedMax))) this.#resolved.delete(old)

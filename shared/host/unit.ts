@@ -1,0 +1,59 @@
+// The systemd unit of an agent, for every way of installing one: `gilliam agent install`, and the machines of cdk/user-data.ts. Pure text.
+
+export interface AgentUnit {
+  readonly user: string
+  /** Absolute paths. */
+  readonly node: string
+  readonly program: string
+  readonly environmentFile: string
+  /** Units that must be up before, besides the network. */
+  readonly wants?: readonly string[]
+  /** More lines of `[Service]`. */
+  readonly service?: readonly string[]
+}
+
+export const unitName = 'gilliam-agent.service'
+
+/** Holds without harm to what the agent starts: these settings are inherited by instances, which share its view of the machine. */
+const hardening = [
+  'NoNewPrivileges=yes',
+  'RestrictSUIDSGID=yes',
+  'LockPersonality=yes',
+  'ProtectKernelModules=yes',
+  'ProtectClock=yes',
+  'ProtectSystem=full',
+  'UMask=0077',
+]
+
+/** Version 2 of cgroups starts no process in a cgroup that passes controllers on: the agent passes them on, so they are taken back when it has stopped. */
+const takeBack = `-+/bin/sh -c 'echo "-cpu -memory -pids" > /sys/fs/cgroup/system.slice/%n/cgroup.subtree_control'`
+
+/**
+ * The lines of the unit (systemd.unit(5), systemd.service(5)). `KillMode=process` lets instances live when the agent is restarted: the next one adopts them.
+ * `Delegate=yes` lets it make their cgroups. No limit of tasks or start-ups of its own: instances have theirs, and the agent is to come back always.
+ */
+export const agentUnit = ({user, node, program, environmentFile, wants = [], service = []}: AgentUnit): string[] => {
+  const units = ['network-online.target', ...wants].join(' ')
+  return [
+    '[Unit]',
+    'Description=Gilliam agent',
+    `After=${units}`,
+    `Wants=${units}`,
+    'StartLimitIntervalSec=0',
+    '[Service]',
+    `User=${user}`,
+    `EnvironmentFile=${environmentFile}`,
+    `ExecStart=${node} ${program}`,
+    `ExecStopPost=${takeBack}`,
+    'Restart=always',
+    'RestartSec=2',
+    'KillMode=process',
+    'Delegate=yes',
+    'TasksMax=infinity',
+    'LimitNOFILE=1048576',
+    ...hardening,
+    ...service,
+    '[Install]',
+    'WantedBy=multi-user.target',
+  ]
+}
