@@ -33,6 +33,7 @@ export const attachedCommand = (
 /** The near end of a child's pipes. */
 export const attachedTo = (child: ChildProcess, {isTerminal, note}: Pick<AttachedCommand, 'isTerminal' | 'note'>): Attached => {
   const stdin = child.stdin as Writable
+  let resized: Promise<void> = Promise.resolve()
   // It may end without reading.
   stdin.on('error', () => undefined)
   return {
@@ -42,7 +43,9 @@ export const attachedTo = (child: ChildProcess, {isTerminal, note}: Pick<Attache
     isTerminal,
     ...(note !== undefined && {note}),
     resize: terminal => {
-      if (isTerminal && child.pid !== undefined) resizeBelow(child.pid, terminal)
+      const {pid} = child
+      // One after the other: the last one counts.
+      if (isTerminal && pid !== undefined) resized = resized.then(() => resizeBelow(pid, terminal))
     },
   }
 }

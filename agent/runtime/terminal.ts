@@ -62,8 +62,9 @@ const terminalBelow = (pid: number): number | undefined => {
 }
 
 /** Sets the size of the terminal below a process; the kernel sends SIGWINCH. Nothing happens when there is none (yet). */
-export const resizeBelow = (pid: number, {columns, rows}: Terminal): void => {
+export const resizeBelow = async (pid: number, {columns, rows}: Terminal): Promise<void> => {
   const terminal = terminalBelow(pid)
   if (terminal === undefined) return
-  execFile('stty', ['-F', `/dev/pts/${terminal}`, 'rows', String(rows), 'cols', String(columns)], () => undefined)
+  const words = ['-F', `/dev/pts/${terminal}`, 'rows', String(rows), 'cols', String(columns)]
+  await new Promise<void>(resolve => execFile('stty', words, () => resolve()))
 }

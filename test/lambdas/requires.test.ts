@@ -22,7 +22,9 @@ describe('requires', () => {
   }
   const told = async (service: string): Promise<Assignment['env'] | undefined> => {
     for (const {id} of await world.store.executors.list()) {
-      const found = ((await loadOrders({store: world.store, sign: async () => undefined}, id, 0)).assignments).find(each => each.service === service)
+      const found = (await loadOrders({store: world.store, sign: async () => undefined}, id, 0)).assignments.find(
+        each => each.service === service,
+      )
       if (found !== undefined) return Object.fromEntries(Object.entries(found.injections).map(([name, one]) => [name, injected(one, {})]))
     }
     return undefined
