@@ -12,6 +12,8 @@ export interface ExecutorEnvironment {
   readonly host: string
   /** URL of the forward proxy; instances get none when undefined. */
   readonly proxy?: string
+  /** The interface that containers of this machine are behind: a proxy of the loopback listens there as well. */
+  readonly bridge?: string
   readonly path: string
   readonly lang: string
 }
@@ -50,6 +52,7 @@ export const environmentOf = (
   ...proxyVariables(executor.proxy),
   ...Object.fromEntries(Object.entries(assignment.env).filter(([name]) => !isReservedVariable(name))),
   ...portVariables(given.ports, given.first),
+  ...(executor.bridge === undefined ? {} : {GILLIAM_PROXY_BRIDGE: executor.bridge}),
   GILLIAM_STAGE: executor.stage,
   GILLIAM_API: executor.api,
   GILLIAM_EXECUTOR: executor.executor,

@@ -1,7 +1,11 @@
 // The agent's composition root: reads the environment, starts, and obeys signals. SIGTERM and SIGINT leave instances running; SIGUSR2 stops them first.
-// `prove` is another program: it answers one question of an agent that is kept from its machine's metadata, on the socket that it has for its input and output.
+// `doctor` looks at the host instead. `prove` is another program: it answers one question of an agent that is kept from its machine's metadata, on the socket that it has for its input and output.
+import {readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {read, required} from '#shared/config.ts'
+import {describeFindings, examine, parseEnvironment} from '#shared/host/doctor.ts'
+import {hostSettings} from '#shared/host/doctor-settings.ts'
+import {places} from '#shared/host/install.ts'
 import {createLogger} from '#shared/log.ts'
 import type {Home} from './compose.ts'
 import {processesHere} from './processes.ts'
@@ -27,6 +31,16 @@ if (process.argv[2] === 'prove') {
   process.exit(0)
 }
 
+if (process.argv[2] === 'doctor') {
+  // Where only the agent is installed.
+  const installed = await readFile(places.environment, 'utf8').then(parseEnvironment, () => ({}))
+  const findings = await Promise.resolve()
+    .then(() => examine(hostSettings({...installed, ...process.env}, Date.now)))
+    .catch(fail)
+  process.stdout.write(process.argv[3] === '--json' ? `${JSON.stringify({items: findings})}\n` : describeFindings(findings))
+  process.exit(findings.some(({state}) => state === 'fail') ? 1 : 0)
+}
+
 const settings = await readSettings(process.env, process.execPath).catch(fail)
 const log = createLogger('agent', {level: settings.logLevel})
 
@@ -39,7 +53,9 @@ const homeHere = async (): Promise<{home: Home; limits: string}> => {
   // Most agents have no containers.
   const {containersOn} = await import('./containers/compose.ts')
   const owner = `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`
-  return {home: await containersOn({...environment, settings: containers, runtimes, home, owner, processes, log}), limits}
+  const {limits: held} = settings
+  const options = {...environment, settings: containers, runtimes, home, owner, limits: held, wallClock: Date.now, processes, log}
+  return {home: containersOn(options), limits}
 }
 
 const start = async () => {

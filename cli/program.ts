@@ -5,6 +5,7 @@ import {addAudit} from './commands/audit.ts'
 import {addCreate} from './commands/create.ts'
 import {addDeploy} from './commands/deploy.ts'
 import {addDestroy} from './commands/destroy.ts'
+import {addDoctor} from './commands/doctor.ts'
 import {addEnv} from './commands/env.ts'
 import {addExec} from './commands/exec.ts'
 import {addExecutor} from './commands/executor.ts'
@@ -59,6 +60,7 @@ const commands = [
   addExecutors,
   addExecutor,
   addAgent,
+  addDoctor,
   addRegistry,
   addDestroy,
   addStages,

@@ -41,6 +41,16 @@ const inherited = (env: Environment): Record<string, string | undefined> => ({
   GILLIAM_LOG_LEVEL: env.GILLIAM_LOG_LEVEL,
 })
 
+/** What agents are told of containers. */
+const containerVariables = (env: Environment): Record<string, string | undefined> => ({
+  GILLIAM_RUNTIMES: env.GILLIAM_RUNTIMES,
+  GILLIAM_DOCKER_SOCKET: env.GILLIAM_DOCKER_SOCKET,
+  GILLIAM_DOCKER_NETWORK: env.GILLIAM_DOCKER_NETWORK,
+  GILLIAM_STACK_IMAGE: env.GILLIAM_STACK_IMAGE,
+  GILLIAM_REGISTRY_CREDENTIALS: env.GILLIAM_REGISTRY_CREDENTIALS,
+  GILLIAM_IMAGE_BYTES_MAX: env.GILLIAM_IMAGE_BYTES_MAX,
+})
+
 const databaseVariables = (env: Environment): Record<string, string | undefined> =>
   Object.fromEntries(
     Object.entries(env).filter(([name]) => name === 'GILLIAM_DYNAMODB_ENDPOINT' || name === 'GILLIAM_TABLE' || name.startsWith('AWS_')),
@@ -105,6 +115,7 @@ export const startAgent = async (
     args: [...nodeFlags, bundleOf('agent'), own.home],
     env: {
       ...inherited(env),
+      ...containerVariables(env),
       GILLIAM_STAGE: options.stage,
       GILLIAM_API: urlOf(options.apiPort),
       GILLIAM_SYNC_BUSY_MS: env.GILLIAM_SYNC_BUSY_MS ?? '100',

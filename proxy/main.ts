@@ -1,6 +1,8 @@
 // Starts the router, the proxy or a relay: `main.ts router`, `main.ts proxy`, `main.ts relay`. The composition root: reads the environment, handles signals, and is primary or worker.
+import {networkInterfaces} from 'node:os'
 import type {Environment} from '#shared/config.ts'
 import {createLogger} from '#shared/log.ts'
+import {startBridge} from './bridge.ts'
 import {limitsDefault} from './limits.ts'
 import {readRelaySettings, readSettings, type Settings} from './settings.ts'
 import type {ToPrimary, ToWorker} from './workers/messages.ts'
@@ -11,8 +13,11 @@ const workerArgument = 'worker'
 /** Workers have no use for the credential of the control plane. */
 const withoutToken = ({GILLIAM_TOKEN: _, GILLIAM_TOKEN_FILE: __, ...env}: Environment): Environment => env
 
+/** What listens elsewhere, containers reach there. */
+const isLoopback = (host: string): boolean => host === 'localhost' || host.startsWith('127.')
+
 const lead = async (settings: Settings, env: Environment): Promise<void> => {
-  const {role, logLevel: level, host, port, adminPort, workers} = settings
+  const {role, logLevel: level, host, port, adminPort, workers, bridge} = settings
   const log = createLogger(role, {level})
   const [{startPrimary}, {createDiscover, createFetchKeys}, {shutdown}] = await Promise.all([
     import('./workers/primary.ts'),
@@ -38,6 +43,7 @@ const lead = async (settings: Settings, env: Environment): Promise<void> => {
   process.once('SIGINT', end)
   process.on('SIGHUP', () => void starting.then(primary => primary.reload()))
   await starting
+  if (bridge !== undefined && isLoopback(host)) startBridge({name: bridge, target: {host, port}, interfaces: networkInterfaces, log})
   log.info({address: host, port, admin: adminPort, workers}, `${role} listens`)
 }
 

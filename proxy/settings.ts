@@ -24,6 +24,8 @@ export interface Settings {
   readonly outside: OutsidePolicy
   readonly accessLog: AccessLogMode
   readonly tracesSampledShare: number
+  /** Interface on whose address a proxy listens too, for containers. */
+  readonly bridge: string | undefined
   readonly snapshotFile: string | undefined
   readonly zone: string | undefined
   readonly logLevel: string
@@ -78,6 +80,7 @@ export const readSettings = (role: string | undefined, env: Environment): Settin
     outside: oneOf<OutsidePolicy>(env, 'GILLIAM_PROXY_OUTSIDE', ['allow', 'forbid'], 'allow'),
     accessLog: oneOf<AccessLogMode>(env, 'GILLIAM_ACCESS_LOG', accessLogModes, 'sample'),
     tracesSampledShare: readShare(env, 'GILLIAM_TRACES_SAMPLED', 1),
+    bridge: role === 'proxy' ? read(env, 'GILLIAM_PROXY_BRIDGE') || undefined : undefined,
     snapshotFile: read(env, 'GILLIAM_SNAPSHOT') || undefined,
     zone: read(env, 'GILLIAM_ZONE') || undefined,
     logLevel: read(env, 'GILLIAM_LOG_LEVEL', 'info'),

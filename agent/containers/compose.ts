@@ -4,7 +4,9 @@ import type {Assignment} from '#shared/domain/assignment.ts'
 import type {RuntimeName} from '#shared/domain/release.ts'
 import type {Logger} from '#shared/log.ts'
 import type {Home} from '../compose.ts'
+import type {Limit} from '../runtime/cgroup.ts'
 import {EngineApi} from '../runtime/docker/api.ts'
+import {collectImages} from '../runtime/docker/collect.ts'
 import {Images} from '../runtime/docker/images.ts'
 import {type Around, lookAround} from '../runtime/docker/surroundings.ts'
 import {createDockerRuntime, type DockerRuntime} from '../runtime/docker.ts'
@@ -24,6 +26,10 @@ export interface ContainerOptions {
   readonly host: string
   /** The agent's own `UID:GID`. */
   readonly owner: string
+  /** Which bounds of instances hold. */
+  readonly limits: ReadonlySet<Limit>
+  /** Milliseconds since the epoch. */
+  readonly wallClock: () => number
   /** Instances as processes: they live side by side, and share boot and clock. */
   readonly processes: Home
   readonly log: Logger
@@ -54,12 +60,14 @@ const besides = (processes: Home, docker: DockerRuntime): Home['runtime'] => ({
 const platformFormation = 'gilliam'
 
 export const containersOn = (options: ContainerOptions): Home & {readonly docker: DockerRuntime} => {
-  const {settings, runtimes, home, stage, executor, host, owner, processes, log} = options
+  const {settings, runtimes, home, stage, executor, host, owner, limits, wallClock, processes, log} = options
   const {socketPath, network, stackImage, credentials} = settings
   const api = new EngineApi(socketPath)
   const onError = (error: unknown, what: string) => log.warn({err: error}, what)
-  const around = remembered(() => lookAround({api, host, network, owner}))
+  const around = remembered(() => lookAround({api, host, network, owner, limits}))
   const docker = createDockerRuntime({api, scope: `${stage}.${executor}`, surroundings: around, onError})
+  // Fetching what no registry has takes parts that only the launcher is given.
+  let images: Images | undefined
   const takes = (assignment: Assignment): boolean => {
     if (!runtimes.includes('process')) return true
     return sourceOf(assignment, stackImage) !== undefined && !(assignment.formation === platformFormation && assignment.image === undefined)
@@ -69,21 +77,24 @@ export const containersOn = (options: ContainerOptions): Home & {readonly docker
     docker,
     runtime: besides(processes, docker),
     launcher: parts => {
-      const images = new Images({
+      const held = new Images({
         api,
         path: join(home, 'images.json'),
+        now: wallClock,
         onError,
         fetchArchive: archiveFetcher({directory: join(home, 'archives'), locate: parts.locate}),
         ...(credentials === undefined ? {} : {credentials}),
       })
+      images = held
       const containers = new ContainerLauncher({
         ...parts,
         runtime: docker,
-        images,
+        images: held,
         around,
         ...(stackImage === undefined ? {} : {stackImage}),
       })
-      const others = processes.launcher(parts)
+      const bridge = network === 'bridge' ? 'docker0' : network
+      const others = processes.launcher({...parts, environment: {...parts.environment, bridge}})
       return {
         launch: async (record, signal, onProgress) => {
           if (takes(record.assignment)) return containers.launch(record, signal, onProgress)
@@ -103,6 +114,11 @@ export const containersOn = (options: ContainerOptions): Home & {readonly docker
     tidy: async known => {
       const strays = await docker.endStrays(key => known.has(key))
       if (strays.length > 0) log.warn({instances: strays}, 'removed containers of instances that are not known any more')
+      if (images === undefined) return
+      const releases = new Set([...known.values()].map(({assignment: {formation, release}}) => `${formation}/${release}`))
+      const bytesMax = settings.imageBytesMax
+      const removed = await collectImages({api, images, isKept: release => releases.has(release), bytesMax, now: wallClock()})
+      if (removed.length > 0) log.info({images: removed}, 'removed images that nobody uses')
     },
   }
 }

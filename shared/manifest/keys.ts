@@ -32,6 +32,14 @@ export const resourceKeys = {
   },
 } as const
 
+export const limitKeys = {
+  pids: {about: 'processes and threads of one instance', read: wholeNumber},
+  files: {about: 'open files of one process', read: wholeNumber},
+} as const
+
+/** Who a container runs as. */
+const userPattern = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,31})?$/
+
 const shared = {
   script: {about: 'shell command that runs one instance, in the unpacked project', read: text},
   image: {about: 'container image, instead of a script', read: text},
@@ -44,6 +52,13 @@ const shared = {
   scale: {about: 'instances at the first deploy', read: wholeNumber},
   health: {about: 'how an instance shows that it serves', read: group(healthKeys)},
   resources: {about: 'what one instance reserves', read: group(resourceKeys)},
+  limits: {about: 'the most one instance may take besides', read: group(limitKeys)},
+  args: {about: 'what the image’s entry point gets, instead of what the image says', read: list(text)},
+  user: {
+    about: 'who a container runs as, instead of what the image says',
+    read: textThat(given => userPattern.test(given), 'a user: `UID`, `UID:GID`, or names the image knows'),
+  },
+  read_only: {about: '`true`: a container can write to `/tmp`, `/run` and its volume only', read: flag},
   requirements: {about: 'expressions that must all hold on an executor', read: list(text)},
   rank: {about: 'expression; the executor with the highest value is taken', read: text},
   requires: {

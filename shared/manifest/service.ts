@@ -5,6 +5,7 @@ import type {Types} from '../types/builtin.ts'
 import {applyType, needsType} from '../types/resolve.ts'
 import type {auxiliaryKeys, healthKeys} from './keys.ts'
 import type {FieldValues} from './reading.ts'
+import {runOptionsOf} from './run-options.ts'
 
 export type ServiceValues = FieldValues<typeof auxiliaryKeys>
 
@@ -125,6 +126,7 @@ export const serviceOf = (
     ...(rank === undefined ? {} : {rank}),
     requires: values.requires ?? [],
     ...(values.on_lost === undefined ? {} : {onLost: values.on_lost}),
+    ...runOptionsOf(values, values.build !== undefined && isDockerfile(values.build), complain),
     stopGraceMs: values.stop_grace ?? stopGraceMsDefault,
   }
   return withType(name, definition, values, types, complain)

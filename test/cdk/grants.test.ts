@@ -283,12 +283,12 @@ describe('cdk: what functions may do with the table', () => {
   it('is enough for one-off work and live lines', async () => {
     const name = {formation: 'gilliam'}
     await call('createFormation', {body: {name: name.formation}})
-    await call('announce', {params: {...name, name: 'proxy.one'}, body: {host: '127.0.0.1', ports: {9001: 9001}}})
     await call('createRelease', {params: name, body: {services: {web: serviceDefinition()}}})
     const {token} = await call('joinExecutor', {body: descriptor('e3')})
     await call('spawnInstance', {params: name, body: {service: 'web'}})
     await rounds('e3', token)
     const [{id}] = (await call('listInstances', {params: name})).items
+    await call('announce', {params: {...name, name: 'proxy.one'}, body: {host: '127.0.0.1', ports: {9001: 9001}}})
     await call('execInstance', {params: {...name, instance: id}, body: {command: ['true']}})
     await call('followLogs', {params: name, body: {executor: 'e3'}})
     await call('runService', {params: name, body: {service: 'web', command: ['true']}})

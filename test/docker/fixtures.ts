@@ -14,6 +14,7 @@ const surroundings: Surroundings = {
   network: 'none',
   owner: '0:0',
   cores: 1,
+  limits: new Set(['cpu', 'memory', 'pids', 'files']),
   hasInit: true,
   hasOverlay: true,
 }

@@ -104,9 +104,16 @@ export class Stage {
   #ports: readonly number[] = []
   #started: Started | undefined
 
-  constructor() {
+  /** `settings`: variables for bootstrap and CLI. */
+  constructor(settings: Readonly<Record<string, string>> = {}) {
     const {PATH = '', LANG = 'C.UTF-8'} = process.env
-    this.#env = {PATH: `${root}node_modules/.bin:${PATH}`, LANG, HOME: this.folder, XDG_CONFIG_HOME: join(this.folder, 'config')}
+    this.#env = {
+      ...settings,
+      PATH: `${root}node_modules/.bin:${PATH}`,
+      LANG,
+      HOME: this.folder,
+      XDG_CONFIG_HOME: join(this.folder, 'config'),
+    }
   }
 
   /** What the last bootstrap printed. */

@@ -1,4 +1,5 @@
 // A container's definition for the engine (ContainerCreate), made of what an instance is to be. Pure; every safe default is here.
+import type {Limit} from '../cgroup.ts'
 import type {StartSpec} from '../runtime.ts'
 
 /** What an image says of how it is run (ImageInspect). */
@@ -43,6 +44,8 @@ export interface Surroundings {
   readonly cores: number
   /** Whether the engine has an init to run as process 1. */
   readonly hasInit: boolean
+  /** Which bounds hold; CPU time is a share in any case. */
+  readonly limits: ReadonlySet<Limit>
   /** Limits of open files from here on are left to the engine's own, which is lower. */
   readonly filesMax?: number
   /** Whether the kernel lays file systems over each other where the agent's home is. */
@@ -57,6 +60,9 @@ const rootCapabilities = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'KILL', 'SETGID', '
 /** Smallest limits an engine takes. */
 const memoryMibMin = 6
 const cpuMilliMin = 10
+/** The kernel's weights (cgroups, `cpu.shares`). */
+const sharesPerCore = 1_024
+const sharesMin = 2
 const scratchMib = 64
 /** What the engine itself keeps of output; it is in the instance's own log files as well. */
 const logFileBytesMax = 4 * 1_048_576
@@ -112,14 +118,15 @@ const portsOf = (ports: ContainerSpec['ports'], hostAddress: string) => {
   }
 }
 
-const boundsOf = ({cpuMilli, memoryMib, pidsMax, filesMax}: ContainerSpec['bounds'], {cores, filesMax: ownMax}: Surroundings) => {
+const boundsOf = ({cpuMilli, memoryMib, pidsMax, filesMax}: ContainerSpec['bounds'], {cores, limits, filesMax: ownMax}: Surroundings) => {
   const memoryBytes = Math.max(memoryMib, memoryMibMin) * 1_048_576
   return {
-    ...(cpuMilli === 0 ? {} : {NanoCpus: Math.min(Math.max(cpuMilli, cpuMilliMin), cores * 1_000) * 1_000_000}),
+    CpuShares: Math.max(Math.round((cpuMilli * sharesPerCore) / 1_000), sharesMin),
+    ...(cpuMilli === 0 || !limits.has('cpu') ? {} : {NanoCpus: Math.min(Math.max(cpuMilli, cpuMilliMin), cores * 1_000) * 1_000_000}),
     // As much with swap as without: there is none.
-    ...(memoryMib === 0 ? {} : {Memory: memoryBytes, MemorySwap: memoryBytes}),
-    PidsLimit: pidsMax,
-    Ulimits: ownMax !== undefined && filesMax >= ownMax ? [] : [{Name: 'nofile', Soft: filesMax, Hard: filesMax}],
+    ...(memoryMib === 0 || !limits.has('memory') ? {} : {Memory: memoryBytes, MemorySwap: memoryBytes}),
+    ...(limits.has('pids') ? {PidsLimit: pidsMax} : {}),
+    Ulimits: !limits.has('files') || (ownMax !== undefined && filesMax >= ownMax) ? [] : [{Name: 'nofile', Soft: filesMax, Hard: filesMax}],
   }
 }
 

@@ -27,6 +27,8 @@ interface Resolved {
   readonly id: string
   /** `name@sha256:…`: brings the same one again when it is gone. */
   readonly pinned?: string
+  /** When instances of the release were last seen here, in milliseconds since the epoch. */
+  readonly usedAt: number
 }
 
 /** Brings an image here, telling how far it is. */
@@ -44,6 +46,8 @@ export interface ImagesOptions {
   readonly path: string
   /** A file in the form of Docker's config.json. */
   readonly credentials?: string
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
   readonly onError: (error: unknown, what: string) => void
   /** Brings what no registry has. */
   readonly fetchArchive: FetchArchive
@@ -118,16 +122,25 @@ export class Images {
     return imageOf(found)
   }
 
-  /** What names of this release mean here, and of all releases that `isKept`; the rest is forgotten. */
-  async keep(isKept: (release: string) => boolean): Promise<ReadonlySet<string>> {
-    for (const key of [...this.#resolved.keys()]) if (!isKept(key.split(' ')[0] ?? '')) this.#resolved.delete(key)
-    await this.#save()
-    return new Set([...this.#resolved.values()].map(({id}) => id))
+  /** All images that names have meant here, by id: whether a release that `isKept` needs them, and when one last did. */
+  seen(isKept: (release: string) => boolean, now: number): ReadonlyMap<string, {readonly isKept: boolean; readonly usedAt: number}> {
+    const images = new Map<string, {isKept: boolean; usedAt: number}>()
+    for (const [key, resolved] of this.#resolved) {
+      const kept = isKept(key.split(' ')[0] ?? '')
+      if (kept) this.#resolved.set(key, {...resolved, usedAt: now})
+      const before = images.get(resolved.id)
+      images.set(resolved.id, {
+        isKept: kept || before?.isKept === true,
+        usedAt: Math.max(kept ? now : resolved.usedAt, before?.usedAt ?? 0),
+      })
+    }
+    return images
   }
 
-  /** A pull is under way: what it brings has no use yet that could be seen. */
-  get isPulling(): boolean {
-    return this.#pulls.size > 0
+  /** These images are gone. */
+  async forget(ids: ReadonlySet<string>): Promise<void> {
+    for (const [key, {id}] of [...this.#resolved]) if (ids.has(id)) this.#resolved.delete(key)
+    await this.#save()
   }
 
   async #fetch(wanted: Wanted, reference: ImageReference): Promise<Inspected> {
@@ -198,7 +211,7 @@ export class Images {
   async #remember(key: string, {Id, RepoDigests}: Inspected, reference?: ImageReference): Promise<void> {
     const name = reference?.name ?? ''
     const digest = RepoDigests?.find(each => each.startsWith(`${name}@`))?.slice(name.length + 1)
-    this.#resolved.set(key, {id: Id, ...(digest === undefined ? {} : {pinned: `${name}@${digest}`})})
+    this.#resolved.set(key, {id: Id, usedAt: this.#options.now(), ...(digest === undefined ? {} : {pinned: `${name}@${digest}`})})
     for (const old of [...this.#resolved.keys()].slice(0, Math.max(0, this.#resolved.size - resolvedMax))) this.#resolved.delete(old)
     await this.#save()
   }

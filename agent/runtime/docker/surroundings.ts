@@ -1,5 +1,6 @@
 // What the engine's machine is like: its network, made when it is not there, cores and file systems. Asked once per agent, and again after something went wrong.
 import {lookup} from 'node:dns/promises'
+import type {Limit} from '../cgroup.ts'
 import {type EngineApi, EngineRefusal} from './api.ts'
 import type {Surroundings} from './container.ts'
 
@@ -53,14 +54,16 @@ export interface AroundOptions {
   readonly network: string
   /** The agent's own `UID:GID`. */
   readonly owner: string
+  /** Which bounds of instances hold. */
+  readonly limits: ReadonlySet<Limit>
 }
 
 /** Asks the engine. */
-export const lookAround = async ({api, host, network, owner}: AroundOptions): Promise<Around> => {
+export const lookAround = async ({api, host, network, owner, limits}: AroundOptions): Promise<Around> => {
   const [{NCPU, Driver, InitBinary}, {gateway}, {address}] = await Promise.all([
     api.call<Info>('GET', '/info'),
     ensureNetwork(api, network),
     lookup(host),
   ])
-  return {hostAddress: address, network, owner, cores: NCPU, hasInit: InitBinary !== '', hasOverlay: Driver === 'overlay2', gateway}
+  return {hostAddress: address, network, owner, limits, cores: NCPU, hasInit: InitBinary !== '', hasOverlay: Driver === 'overlay2', gateway}
 }
