@@ -37,6 +37,10 @@ export interface Home {
 }
 
 export interface World extends Home {
+  /** Signs proofs where no machine's metadata says with what. */
+  readonly prove?: (key: string) => Promise<JoinProof>
+  /** Another agent serves this executor from now on. By default all that runs here is stopped; where instances are not the agent's own, it has to leave them. */
+  readonly onTaken?: () => void
   readonly log: Logger
   /** Milliseconds since the epoch, for log lines and for what is signed. */
   readonly wallClock: () => number
@@ -64,7 +68,7 @@ const prover =
 /** How it joins: proofs are signed here, or by who may read the machine's metadata in place of this agent. */
 const joiningOf = (settings: Settings, world: World): Joining | undefined => {
   const {join: how} = settings
-  if (how === 'role') return {prove: prover(settings, world)}
+  if (how === 'role') return {prove: world.prove ?? prover(settings, world)}
   return how !== undefined && 'prover' in how ? {prove: () => askProver(how.prover)} : how
 }
 
@@ -106,8 +110,9 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
       agent.forgetVersion()
     },
     onTaken: () => {
-      log.error({executor: descriptor.id}, 'another agent serves this executor: what runs here is stopped')
-      agent.assign([], 0)
+      log.error({executor: descriptor.id}, 'another agent serves this executor')
+      if (world.onTaken === undefined) agent.assign([], 0)
+      else world.onTaken()
     },
     onLost: () => {
       log.warn({executor: descriptor.id}, 'this executor was lost: what runs here was given up, and is stopped')

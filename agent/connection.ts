@@ -8,6 +8,7 @@ import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
 import type {CallOf, OutputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {JoinProof} from '#shared/join-proof.ts'
+import type {Notice} from './notices.ts'
 import {replaceFile} from './state.ts'
 import {isOfTheWay, SyncRoute, syncRouteTimeoutMs} from './sync-route.ts'
 
@@ -19,6 +20,8 @@ export interface SyncRequest {
   readonly logs: readonly LogLine[]
   /** How long the control plane may hold back an answer that would say nothing new. */
   readonly holdMs: number
+  /** The machine is to go. */
+  readonly leaving?: Notice | undefined
   /** For how long nothing was new. */
   readonly quietMs: number
 }
@@ -114,8 +117,15 @@ export class Connection {
   /** One outbound call; a join before it when there is no credential. Throws when it was not answered, having dropped a credential that was refused. */
   async sync(request: SyncRequest, options: {timeoutMs?: number; signal?: AbortSignal} = {}): Promise<SyncAnswer> {
     const client = this.#client ?? (await this.#join())
-    const {assignmentVersion, reports, logs, holdMs, quietMs} = request
-    const body = {assignmentVersion, reports: [...reports], logs: [...logs], quietMs, ...(holdMs > 0 ? {holdMs} : {})}
+    const {assignmentVersion, reports, logs, holdMs, quietMs, leaving} = request
+    const body = {
+      assignmentVersion,
+      reports: [...reports],
+      logs: [...logs],
+      quietMs,
+      ...(holdMs > 0 && {holdMs}),
+      ...(leaving !== undefined && {leaving}),
+    }
     const call = {params: {executor: this.#options.descriptor.id}, body}
     try {
       const answer = await this.#send(client, call, options)

@@ -7,6 +7,7 @@ import {startLoop} from '#shared/loop.ts'
 import type {Agent} from './agent.ts'
 import type {Connection} from './connection.ts'
 import type {Spool} from './logs/spool.ts'
+import type {Notice} from './notices.ts'
 import type {Sessions} from './sessions/sessions.ts'
 
 const reportsPerCallMax = 200
@@ -28,6 +29,8 @@ export interface SyncOptions {
   readonly sessions: Pick<Sessions, 'take'>
   /** Reads what instances wrote since. */
   readonly look: () => void
+  /** That the machine is to go, if it is. */
+  readonly notice: () => Notice | undefined
   /** Wait between calls while more is waiting to be told. */
   readonly busyMs: number
   readonly now: () => number
@@ -77,7 +80,7 @@ interface Course {
 }
 
 const call = async (
-  {agent, connection, spool, sessions, look, busyMs, now, log}: SyncOptions,
+  {agent, connection, spool, sessions, look, notice, busyMs, now, log}: SyncOptions,
   {hold, quietMs, onNews}: Course,
 ): Promise<number> => {
   look()
@@ -87,7 +90,7 @@ const call = async (
   const held = hold(isIdle)
   try {
     const {assignmentVersion} = agent
-    const request = {assignmentVersion, reports, logs: batch.lines, holdMs: isIdle ? idleHoldMs : 0, quietMs}
+    const request = {assignmentVersion, reports, logs: batch.lines, holdMs: isIdle ? idleHoldMs : 0, quietMs, leaving: notice()}
     const sentAt = now()
     const answer = await connection.sync(request, {signal: held.signal})
     // Only then is it known to be up to date: what was given up is not in the new assignments, and must not start before.

@@ -142,7 +142,7 @@ export const tableAccess: Readonly<Record<string, Access>> = {
     index: ['formations', 'draining'],
   },
   setup: {token: ['put']},
-  capacity: {capacity: ['get', 'put'], executor: ['get', 'query', 'update'], formation: ['query'], index: ['pending']},
+  capacity: {audit: ['put'], capacity: ['get', 'put'], executor: ['get', 'query', 'update'], formation: ['query'], index: ['pending']},
 }
 
 /** One statement of a role: actions on leading keys, of the table or of its index. */

@@ -16,6 +16,7 @@ import {addInit} from './commands/init.ts'
 import {addLogin} from './commands/login.ts'
 import {addLogs} from './commands/logs.ts'
 import {addPs} from './commands/ps.ts'
+import {addRebalance} from './commands/rebalance.ts'
 import {addRegistry} from './commands/registry.ts'
 import {addRelease} from './commands/release.ts'
 import {addReleases} from './commands/releases.ts'
@@ -59,6 +60,7 @@ const commands = [
   addResolve,
   addExecutors,
   addExecutor,
+  addRebalance,
   addAgent,
   addDoctor,
   addRegistry,

@@ -44,7 +44,7 @@ const portsOf = (role: string, hostPort: number): ServiceDefinition['ports'] => 
   ...(role === 'proxy' ? [{port: relayPort}] : []),
 ]
 
-const definitionOf = (role: string, hostPort: number, paths: StagePaths): ServiceDefinition => ({
+const definitionOf = (role: string, hostPort: number, {listen}: StageSettings, paths: StagePaths): ServiceDefinition => ({
   kind: 'process',
   script: scriptOf(role, paths),
   ports: portsOf(role, hostPort),
@@ -52,8 +52,11 @@ const definitionOf = (role: string, hostPort: number, paths: StagePaths): Servic
   scale: 1,
   health,
   resources,
-  requirements: [],
+  // Their token and their last table are files of this machine.
+  requirements: [`executor.host == ${JSON.stringify(listen)}`],
   requires: [],
+  // Its port is this machine's: nobody could take its place elsewhere, and it must serve on, or again, while the control plane is away.
+  onLost: {action: 'keep', afterMs: 0},
   stopGraceMs: stopGraceMsDefault,
 })
 
@@ -82,8 +85,8 @@ const ensureRelease = async (client: Client, settings: StageSettings, paths: Sta
   const params = {formation: platformFormation}
   const latest = await client.call('getRelease', {params: {...params, release: 'latest'}}).catch(missing)
   const wanted = {
-    router: definitionOf('router', settings.routerPort, paths),
-    proxy: definitionOf('proxy', settings.proxyPort, paths),
+    router: definitionOf('router', settings.routerPort, settings, paths),
+    proxy: definitionOf('proxy', settings.proxyPort, settings, paths),
   }
   const isCurrent = latest?.slug?.sha256 === slug.sha256 && dataPlaneServices.every(name => isSame(latest.services[name], wanted[name]))
   if (latest !== undefined && isCurrent) return latest
@@ -99,7 +102,9 @@ const ensureRelease = async (client: Client, settings: StageSettings, paths: Sta
 }
 
 const isSame = (held: Release['services'][string] | undefined, wanted: ServiceDefinition): boolean =>
-  held !== undefined && held.script === wanted.script && isDeepStrictEqual(held.ports, wanted.ports)
+  held !== undefined &&
+  held.script === wanted.script &&
+  isDeepStrictEqual([held.ports, held.requirements], [wanted.ports, wanted.requirements])
 
 const scaleTo = (client: Client, release: number, desired: number) =>
   client.call('setScale', {params: {formation: platformFormation}, body: {release, services: {router: desired, proxy: desired}}})

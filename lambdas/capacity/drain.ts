@@ -12,7 +12,7 @@ export interface Termination {
 }
 
 export interface DrainDeps {
-  readonly store: {readonly executors: Pick<Store['executors'], 'get' | 'drain'>}
+  readonly store: {readonly executors: Pick<Store['executors'], 'get' | 'drain'>; readonly capacity: Pick<Store['capacity'], 'noteEnd'>}
   readonly log: Logger
   readonly now: () => number
   /** Lets the machine end. */
@@ -36,6 +36,7 @@ export const drainMachine = async (deps: DrainDeps, termination: Termination, si
     log.info({executor, outcome, instances}, 'machine drains')
     return 'waiting'
   }
+  await store.capacity.noteEnd(executor, {instances, late: isLate})
   await release(termination)
   log[isLate ? 'warn' : 'info']({executor, outcome, instances}, 'machine may end')
   return 'released'

@@ -40,7 +40,11 @@ const carryOut = async (deps: ScaleDeps, step: CapacityStep): Promise<void> => {
   if (step.kind === 'grow') await machines.setDesired(step.desired)
   else if (step.kind === 'drain') await store.executors.drain(step.machine, now())
   else if (step.kind === 'keep') await store.executors.undrain(step.machine, now())
-  else if (await isStillEmpty(deps, step.machine)) await machines.end(step.machine, step.replace)
+  else if (await isStillEmpty(deps, step.machine)) {
+    // Before: one too many in the audit is better than one too few.
+    await store.capacity.noteEnd(step.machine, {instances: 0, replace: step.replace})
+    await machines.end(step.machine, step.replace)
+  }
   log.info(step, 'capacity')
 }
 

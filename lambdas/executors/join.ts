@@ -5,7 +5,7 @@ import {type ExecutorDescriptor, executorLeaseMs} from '#shared/domain/executor.
 import {priced} from '#shared/domain/machines.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {Principal} from '#shared/scopes.ts'
-import {type ProofDeps, verifyProof} from './proof.ts'
+import {isBound, type ProofDeps, verifyProof} from './proof.ts'
 import type {SyncTerms} from './sync.ts'
 
 /** How long the credential of an executor lasts. From its half on a sync brings the next one; an agent that was away for longer joins again. */
@@ -53,7 +53,14 @@ export const joinOperations = (
   proofs: ProofDeps,
   {syncUrl}: SyncTerms,
 ): Pick<Operations<'executors'>, 'joinExecutor' | 'joinByRole'> => ({
-  joinExecutor: ({body}, {actor, now, principal}) => join({store: store.by(actor), syncUrl}, body, now, admissionOf(principal)),
+  joinExecutor: ({body}, {actor, now, principal}) => {
+    if (isBound(proofs.roles, body.id))
+      throw new GilliamError(
+        'forbidden',
+        `Executor “${body.id}” joins by its role (GILLIAM_JOIN=role) and in no other way; give this one another id.`,
+      )
+    return join({store: store.by(actor), syncUrl}, body, now, admissionOf(principal))
+  },
 
   joinByRole: async ({body: {proof, ...joining}}, {actor, now}) => {
     const {id: executor, key} = joining

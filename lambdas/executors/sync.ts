@@ -4,7 +4,7 @@ import {createSign} from '#lambdas/middleware/tickets.ts'
 import type {Operation} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import type {LogLine} from '#shared/domain/assignment.ts'
-import {executorLeaseMs} from '#shared/domain/executor.ts'
+import {executorLeaseMs, type Leaving} from '#shared/domain/executor.ts'
 import {askAgainMs, type Pace} from '#shared/domain/pace.ts'
 import type {InputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
@@ -49,9 +49,9 @@ const takeReports = async (store: Pick<Store, 'instances'>, executor: string, re
   }
 }
 
-const renew = async (store: Pick<Store, 'executors'>, executor: string, now: number): Promise<number> => {
+const renew = async (store: Pick<Store, 'executors'>, executor: string, now: number): Promise<{version: number; isDraining: boolean}> => {
   const renewed = await store.executors.renew(executor, now)
-  if (renewed.outcome === 'ok') return renewed.assignmentVersion
+  if (renewed.outcome === 'ok') return {version: renewed.assignmentVersion, isDraining: renewed.state === 'draining'}
   if (renewed.outcome === 'missing') throw new GilliamError('not_found', `There is no executor “${executor}”; join first.`)
   throw new GilliamError('executor_lost', `The lease of executor “${executor}” ended; join again.`)
 }
@@ -78,6 +78,12 @@ const keepLines = async (logs: LogStore, ownLines: OwnLines, executor: string, l
   if (own.length > 0) await logs.append(own)
 }
 
+const leavingOf = ({leaving}: InputOf<'syncExecutor'>['body']): Leaving | undefined => {
+  if (leaving === undefined) return undefined
+  const {at, reason} = leaving
+  return at === undefined ? {reason} : {at, reason}
+}
+
 /**
  * Lines are kept before reports, so that whoever sees an instance fail finds its last words. The version is read before the assignments: an agent may get
  * newer assignments than the version says, and then gets them again; never the other way round.
@@ -86,8 +92,10 @@ export const syncOperation = (deps: SyncDeps): Operation<'syncExecutor'> => {
   const {store, logs, timing, terms, secrets, log} = deps
   const ownLines = createOwnLines(store.instances)
   const sign = createSign(store.sessions)
-  return async ({params: {executor}, body}, {now, principal}) => {
-    const assignmentVersion = await renew(store, executor, now)
+  return async ({params: {executor}, body}, {now, principal, actor}) => {
+    const {version: assignmentVersion, isDraining} = await renew(store, executor, now)
+    // Told again and again while it holds; who lost a race is told the next time.
+    if (body.leaving !== undefined || isDraining) await store.by(actor).executors.leave(executor, now, leavingOf(body))
     await keepLines(logs, ownLines, executor, body.logs)
     await takeReports(store, executor, body.reports, now)
     const changed = assignmentVersion !== body.assignmentVersion

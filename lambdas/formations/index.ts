@@ -7,6 +7,7 @@ import type {BlobStore} from '#shared/ports.ts'
 import {explainOperation} from './explain.ts'
 import {formationOperations} from './formations.ts'
 import {instanceOperations} from './instances.ts'
+import {rebalanceOperation} from './rebalance.ts'
 import {releaseOperations} from './releases.ts'
 import {scaleOperations} from './scale.ts'
 import {sessionOperations} from './sessions.ts'
@@ -34,6 +35,7 @@ export const createFormationsFunction = ({store, log, now, randomId, expressions
       ...scaleOperations(store),
       ...instanceOperations(store, randomId),
       ...sessionOperations({store, randomId, relay}),
+      rebalance: rebalanceOperation(store, expressions),
       explain: explainOperation(store, expressions),
     },
   )

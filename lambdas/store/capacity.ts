@@ -3,7 +3,7 @@ import {type CapacityMemory, nothingRemembered} from '#shared/domain/capacity.ts
 import {formationAtVersion as atVersion, notExists} from './conditions.ts'
 import {domainOf, typed} from './items.ts'
 import {keys} from './schema.ts'
-import {get, type Table, write} from './table.ts'
+import {get, type Table, transact, write} from './table.ts'
 import type {CapacityStore} from './types.ts'
 
 export const createCapacityStore = (table: Table): CapacityStore => ({
@@ -18,5 +18,9 @@ export const createCapacityStore = (table: Table): CapacityStore => ({
     const put = typed('capacity', keys.capacity(group), {...memory, version: version + 1})
     const saved = await write(table, {put, when: version === 0 ? notExists : atVersion(version)})
     return saved === undefined ? {outcome: 'conflict'} : {outcome: 'ok'}
+  },
+
+  noteEnd: async (machine, to) => {
+    if (table.noting !== undefined) await transact(table, [], {action: 'machine.end', what: `machine ${machine}`, to})
   },
 })

@@ -66,6 +66,7 @@ export const instanceServing: Condition = {
   names: {'#instanceState': 'state'},
   values: {':assigned': 'assigned', ':starting': 'starting', ':running': 'running'},
 }
+export const notOutdated: Condition = {text: 'attribute_not_exists(outdated)'}
 /** Nobody announced or withdrew it since it was read. */
 export const announcedIs = (announced: boolean): Condition => ({
   text: announced ? 'announced = :wasAnnounced' : 'attribute_not_exists(announced) OR announced = :wasAnnounced',

@@ -1,7 +1,7 @@
 // What the store offers to the functions: every question and every state change, with its outcomes. Types only; the other files of this folder do it.
 import type {InstanceReport} from '#shared/domain/assignment.ts'
 import type {CapacityMemory} from '#shared/domain/capacity.ts'
-import type {Draining, Executor, ExecutorDescriptor, ExecutorState} from '#shared/domain/executor.ts'
+import type {Draining, Executor, ExecutorDescriptor, ExecutorState, Leaving} from '#shared/domain/executor.ts'
 import type {DesiredScale, Formation} from '#shared/domain/formation.ts'
 import type {Instance} from '#shared/domain/instance.ts'
 import type {FormationSnapshot, Route, RoutingTable} from '#shared/domain/registry.ts'
@@ -137,6 +137,8 @@ export interface InstanceStore {
   ) => Promise<Ok<{instance: Instance}> | Not<'missing' | 'ended' | 'conflict'>>
   /** A placed instance is to be replaced by one like it, as if its executor drained: `reason` says why. `conflict`: it is not placed, or ends. */
   readonly outdate: (formation: string, id: string, reason: string, now: number) => Promise<Not<'ok' | 'conflict'>>
+  /** The same on somebody's behalf, because it would be better off elsewhere; only if nothing else is to replace it already. */
+  readonly shift: (formation: string, id: string, reason: string, now: number) => Promise<Not<'ok' | 'conflict'>>
   /** Takes an agent's report: state, address, announcement. An end frees what the instance held. */
   readonly report: (executor: string, report: InstanceReport, now: number) => Promise<ReportOutcome>
   /**
@@ -172,9 +174,11 @@ export interface AssignedInstance {
 
 /**
  * What an executor joins with, taken in the same step: a use of a join token that counts them, by its hash (the same agent joins again without another), or a
- * proof that is good once, remembered until it is good for nothing.
+ * proof that is good once, remembered until it is good for nothing. `owns`: who can prove this may have the executor from the agent before.
  */
-export type Admission = {readonly token: string} | {readonly proof: {readonly hash: string; readonly until: number}}
+export type Admission =
+  | {readonly token: string}
+  | {readonly proof: {readonly hash: string; readonly until: number; readonly owns?: boolean}}
 
 /** An executor in the state that follows from what is wanted of it. */
 export type Moved = Ok<{readonly executor: Executor}> | Not<'missing' | 'lost' | 'conflict'>
@@ -182,7 +186,8 @@ export type Moved = Ok<{readonly executor: Executor}> | Not<'missing' | 'lost' |
 export interface ExecutorStore {
   /**
    * Joins or joins again. One that was lost gives up whatever it still held before it is ready; one that is to be drained stays so.
-   * Its descriptor is replaced. `taken`: it joined with another `key` and is not lost; one that joined without a key can be joined by anybody.
+   * Its descriptor is replaced. `taken`: it joined with another `key` and is not lost; one that joined without a key can be joined by anybody. A proof that
+   * owns it takes it over, but never back: an agent that it was taken from stays out until it is lost.
    * `used`: what it joins with has no uses left, was revoked, or was taken before.
    */
   readonly join: (
@@ -202,6 +207,8 @@ export interface ExecutorStore {
   readonly renew: (id: string, now: number) => Promise<Ok<{assignmentVersion: number; state: ExecutorState}> | Not<'missing' | 'lost'>>
   /** `by`: when what is left is stopped; without it, what was said before holds. Its being cordoned is remembered meanwhile. */
   readonly drain: (id: string, now: number, by?: number) => Promise<Moved>
+  /** Its agent says that its machine is to go: it is drained, by then; or, without a word, that it stays: then what it said before is over. */
+  readonly leave: (id: string, now: number, leaving: Leaving | undefined) => Promise<Moved>
   readonly undrain: (id: string, now: number) => Promise<Moved>
   readonly cordon: (id: string, now: number) => Promise<Moved>
   readonly uncordon: (id: string, now: number) => Promise<Moved>
@@ -300,6 +307,11 @@ export interface CapacityStore {
   readonly load: (group: string) => Promise<{readonly memory: CapacityMemory; readonly version: number}>
   /** `conflict`: somebody else has decided since. */
   readonly save: (group: string, version: number, memory: CapacityMemory) => Promise<Ok | Not<'conflict'>>
+  /** Notes in the audit that a machine is about to be ended; nothing when the store acts for nobody. */
+  readonly noteEnd: (
+    machine: string,
+    why: {readonly instances: number; readonly late?: boolean; readonly replace?: boolean},
+  ) => Promise<void>
 }
 
 export interface Store {

@@ -25,6 +25,7 @@ export const logLinesPerSyncMax = 2_000
 export const reportsPerSyncMax = 500
 const labelsMax = 64
 
+const Leaving = z.strictObject({at: At.optional().describe('when it goes'), reason: z.string().max(256)}).meta({id: 'Leaving'})
 export const JoinExecutor = z
   .strictObject({
     id: ExecutorName,
@@ -89,6 +90,7 @@ export const Executor = z
     hostPorts: z.array(Port),
     joinedAt: At,
     leaseExpiresAt: At,
+    leaving: Leaving.optional().describe('what its agent was told: its machine is to go'),
     drainBy: At.optional().describe('while it drains: when what is left is stopped, replaced or not'),
   })
   .meta({id: 'Executor'})
@@ -137,6 +139,7 @@ export const Sync = z
     logs: z.array(Line).max(logLinesPerSyncMax).default([]),
     holdMs: HoldMs,
     quietMs: QuietMs,
+    leaving: Leaving.optional().describe('its machine is to go: it is drained until it says so no more'),
   })
   .meta({id: 'Sync'})
 export const Assignment = z
@@ -152,6 +155,7 @@ export const Assignment = z
     ...RunOptions,
     slug: Slug.optional(),
     env: Env,
+    secretEnv: z.array(z.string()).optional().describe('names of variables whose values are secrets'),
     ports: z.array(PortDefinition),
     health: HealthCheck.optional(),
     resources: Resources,

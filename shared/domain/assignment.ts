@@ -23,6 +23,8 @@ export interface Assignment {
   readonly slug?: SlugReference
   /** Release and service environment, merged; without what the agent adds. */
   readonly env: Readonly<Record<string, string>>
+  /** Names of variables whose values are secrets: they are not to be shown, nor put where others can read them. */
+  readonly secretEnv?: readonly string[]
   readonly ports: readonly PortDefinition[]
   readonly health?: HealthCheck
   readonly resources: Resources

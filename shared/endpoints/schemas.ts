@@ -20,6 +20,7 @@ export const endpointSchemas = {
   changeEnv: {params: formation, request: api.ChangeEnv, response: api.Release},
   getScale: {params: formation, response: api.list(api.Scale)},
   setScale: {params: formation, request: api.SetScale, response: api.list(api.Scale)},
+  rebalance: {params: formation, request: api.Rebalance, response: api.Rebalanced},
   createRollout: {params: formation, request: api.CreateRollout, response: api.Rollout},
   getRollout: {params: {...formation, release: api.ReleaseParameter}, response: api.Rollout},
   listInstances: {params: formation, query: api.InstancesQuery, response: api.list(api.Instance)},

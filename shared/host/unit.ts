@@ -25,6 +25,9 @@ const hardening = [
   'UMask=0077',
 ]
 
+/** An agent that starts a hundred instances at once would keep some 5 MiB of young heap for good. */
+const heapFlags = '--max-semi-space-size=1'
+
 /** Version 2 of cgroups starts no process in a cgroup that passes controllers on: the agent passes them on, so they are taken back when it has stopped. */
 const takeBack = `-+/bin/sh -c 'echo "-cpu -memory -pids" > /sys/fs/cgroup/system.slice/%n/cgroup.subtree_control'`
 
@@ -43,7 +46,7 @@ export const agentUnit = ({user, node, program, environmentFile, wants = [], ser
     '[Service]',
     `User=${user}`,
     `EnvironmentFile=${environmentFile}`,
-    `ExecStart=${node} ${program}`,
+    `ExecStart=${node} ${heapFlags} ${program}`,
     `ExecStopPost=${takeBack}`,
     'Restart=always',
     'RestartSec=2',

@@ -1,12 +1,13 @@
 // What the agent's tests share: assignments, an agent as a process of its own, slugs, and looking at processes.
 import {type ChildProcess, spawn} from 'node:child_process'
 import {createHash} from 'node:crypto'
-import {mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {globSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import type {TestContext} from 'node:test'
 import {gzipSync} from 'node:zlib'
 import {pack} from 'tar-stream'
+import {openCgroup} from '#agent/runtime/cgroups.ts'
 import type {Assignment} from '#shared/domain/assignment.ts'
 import type {SlugReference} from '#shared/domain/release.ts'
 import {ControlPlane} from './control-plane.ts'
@@ -88,6 +89,15 @@ const killInstances = (home: string): void => {
   }
 }
 
+/** Agents that were killed left these. */
+const removeCgroups = async (home: string): Promise<void> => {
+  for (const note of globSync('instances/*/control/cgroup.*', {cwd: home})) {
+    const group = openCgroup(readFileSync(join(home, note), 'utf8').trim().split('\n'))
+    group?.kill()
+    await group?.remove()
+  }
+}
+
 export interface Machine {
   readonly plane: ControlPlane
   readonly home: string
@@ -106,6 +116,7 @@ export const machine = async (t: TestContext): Promise<Machine> => {
   t.after(async () => {
     await end('SIGKILL')
     killInstances(home)
+    await removeCgroups(home)
     await plane.close()
   })
   const home = temporaryFolder(t)

@@ -229,9 +229,11 @@ describe('cdk: what functions may do with the table', () => {
     const {token} = await call('joinExecutor', {body: descriptor('e2')})
     await call('drainExecutor', {params: {executor: 'e1'}, body: {undo: false}})
     await call('cordonExecutor', {params: {executor: 'e1'}, body: {undo: false}})
+    await call('rebalance', {params: crm, body: {plan: false}})
     await call('listExecutorInstances', {params: {executor: 'e1'}})
     const termination = {AutoScalingGroupName: '', LifecycleHookName: '', LifecycleActionToken: '', EC2InstanceId: 'e1'}
-    const capacity = {store: restricted.storeOf('capacity'), log, now: () => clock.now, release: async () => undefined}
+    const actor = {name: 'capacity', requestId: 'r1', now: clock.now}
+    const capacity = {store: restricted.storeOf('capacity').by(actor), log, now: () => clock.now, release: async () => undefined}
     await drainMachine(capacity, termination)
     await drainMachine(capacity, {...termination, EC2InstanceId: 'e2'})
     await call('spawnInstance', {params: crm, body: {service: 'web', release: 2, requirements: ['executor.zone == "nowhere"']}})

@@ -1,8 +1,10 @@
 // Logging in for real: a control plane, an issuer, and the CLI between them. By device for people, by id token for CI; and what trusts look like.
 import assert from 'node:assert/strict'
-import {readFileSync, statSync} from 'node:fs'
+import {execFileSync, spawnSync} from 'node:child_process'
+import {existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs'
 import {createServer} from 'node:http'
 import type {AddressInfo} from 'node:net'
+import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {after, before, beforeEach, describe, it} from 'node:test'
 import {parse} from 'yaml'
@@ -164,6 +166,47 @@ describe('examples/ci/github.yml', () => {
   it('asks for an id token and for nothing to write', () => {
     assert.deepEqual(workflow.permissions, {'id-token': 'write', contents: 'read'})
     assert.doesNotMatch(JSON.stringify(workflow), /secrets\./)
+  })
+
+  const step = workflow.jobs.deploy.steps.find(({name}: {name: string}) => name === 'Get Gilliam')
+  const get = (variables: Record<string, string>) => {
+    const folder = mkdtempSync(join(tmpdir(), 'gilliam-ci-'))
+    try {
+      mkdirSync(join(folder, 'bin'))
+      writeFileSync(join(folder, 'bin', 'npm'), '#!/bin/sh\ntest "$1" = ci && test -f package.json\n', {mode: 0o755})
+      const env = {PATH: `${folder}/bin:${process.env.PATH}`, RUNNER_TEMP: folder, GITHUB_PATH: join(folder, 'path'), ...variables}
+      // As GitHub starts bash.
+      const {status, stderr, stdout} = spawnSync('bash', ['-eo', 'pipefail', '-c', step.run], {env, encoding: 'utf8', cwd: folder})
+      const path = status === 0 ? readFileSync(join(folder, 'path'), 'utf8').trim() : ''
+      return {status, said: stdout + stderr, hasCli: path !== '' && existsSync(join(path, 'gilliam'))}
+    } finally {
+      rmSync(folder, {recursive: true, force: true})
+    }
+  }
+
+  it('takes the CLI from where the variables say, at that commit, and says which is missing', () => {
+    const source = mkdtempSync(join(tmpdir(), 'gilliam-source-'))
+    const git = (...args: string[]) =>
+      execFileSync('git', ['-C', source, '-c', 'user.name=t', '-c', 'user.email=t@example.com', ...args], {encoding: 'utf8'}).trim()
+    try {
+      mkdirSync(join(source, 'cli'))
+      for (const file of ['package.json', 'cli/gilliam']) writeFileSync(join(source, file), '')
+      git('init', '-q')
+      git('add', '.')
+      git('commit', '-qm', 'One')
+      const set = {GILLIAM_API: 'https://api', GILLIAM_SOURCE: source, GILLIAM_COMMIT: git('rev-parse', 'HEAD')}
+      const done = get(set)
+      assert.deepEqual([done.status, done.hasCli], [0, true], done.said)
+      for (const name of Object.keys(set)) {
+        const {status, said} = get({...set, [name]: ''})
+        assert.notEqual(status, 0)
+        assert.match(said, new RegExp(`set the variable ${name} of this repository`))
+      }
+      assert.match(get({...set, GILLIAM_COMMIT: 'main'}).said, /not a whole commit: main/)
+      assert.notEqual(get({...set, GILLIAM_COMMIT: '0'.repeat(40)}).status, 0)
+    } finally {
+      rmSync(source, {recursive: true, force: true})
+    }
   })
 
   it('uses commands and options that exist', async () => {

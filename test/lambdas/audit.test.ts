@@ -4,7 +4,7 @@ import {after, before, describe, it} from 'node:test'
 import {auditKeptMs} from '#lambdas/store/index.ts'
 import {executorLeaseMs} from '#shared/domain/executor.ts'
 import {type Endpoint, type EndpointName, endpoints, type OutputOf} from '#shared/endpoints.ts'
-import {descriptor, serviceDefinition} from '#test/store/samples.ts'
+import {descriptor, pendingInstance, reportOf, serviceDefinition} from '#test/store/samples.ts'
 import type {EventOptions} from './event.ts'
 import {type Platform, startPlatform} from './platform.ts'
 
@@ -74,16 +74,26 @@ const changes: readonly (readonly [EndpointName, (platform: Platform) => Promise
   ['resetTraffic', async () => ({params: {...params, service: 'web'}}), {formation, from: {weights: {1: 90, 2: 10}, matches: []}}],
   ['joinExecutor', async () => ({body: descriptor('one')}), {what: 'executor one', to: {state: 'ready', host: '127.0.0.1'}}],
   [
-    'execInstance',
+    'rebalance',
     async ({store, clock}) => {
-      const [executor] = await store.executors.list()
-      const instance = (await store.instances.pending()).find(({service}) => service === 'web')
-      assert.ok(executor && instance)
-      await store.instances.assign(executor, [instance], clock.now)
-      const {id} = instance
-      const report = {formation, service: 'web', id, state: 'running', announced: false, restarts: 0} as const
-      await store.instances.report('one', report, clock.now)
-      return {params: {formation, instance: id}, body: {command: ['ls', '-l']}}
+      await store.executors.join(descriptor('idle'), clock.now)
+      const crowd = ['a', 'b'].map(id => pendingInstance(formation, 'web', id, {}, clock.now))
+      for (const each of crowd) await store.instances.spawn(each)
+      const one = await store.executors.get('one')
+      assert.ok(one !== undefined)
+      assert.equal((await store.instances.assign(one, crowd, clock.now)).assigned.length, 2)
+      for (const {id} of crowd) await store.instances.report('one', reportOf(formation, 'web', id, 'running', false), clock.now)
+      const rollout = await store.rollouts.underWay(formation)
+      if (rollout !== undefined) await store.rollouts.finish(formation, rollout.release, clock.now)
+      return {params, body: {}}
+    },
+    {formation, what: 'instance a', to: {reason: 'rebalanced: idle suits it better than one'}},
+  ],
+  [
+    'execInstance',
+    async ({store}) => {
+      const running = (await store.instances.list(formation)).find(({state}) => state === 'running')
+      return {params: {formation, instance: running?.id ?? ''}, body: {command: ['ls', '-l']}}
     },
     {formation, action: 'session.exec'},
   ],

@@ -18,7 +18,7 @@ import {fakeGroup, groupName} from './auto-scaling.ts'
 
 const log = createLogger('test', {level: 'silent'})
 const minute = 60_000
-const schedule = {'detail-type': 'Scheduled Event', detail: {}} as CapacityEvent
+const schedule = {'detail-type': 'Scheduled Event', id: 'tick', detail: {}} as CapacityEvent
 const {emptyMs, joinMs} = capacityRulesDefault
 
 describe('capacity of a stage on EC2', () => {
@@ -96,6 +96,15 @@ describe('capacity of a stage on EC2', () => {
     assert.equal((await database.store.executors.get(machine))?.state, 'draining')
     assert.deepEqual(await capacity(terminating(machine)), done)
     assert.deepEqual(group.called(), [`ended ${machine}`])
+    const {items} = await database.store.audit.list({limit: 100}, clock.now)
+    assert.deepEqual(
+      items.toReversed().map(({who, action, what, to}) => [who.name, action, what, to]),
+      [
+        ['capacity', 'executor.drain', `executor ${machine}`, {state: 'draining'}],
+        ['capacity', 'machine.end', `machine ${machine}`, {instances: 0, replace: false}],
+        ['capacity', 'machine.end', `machine ${machine}`, {instances: 0, late: false}],
+      ],
+    )
     assert.deepEqual(await pass(5), [])
     assert.deepEqual([group.desired, group.machines.length], [1, 1])
   })
