@@ -1,7 +1,7 @@
 // Moves bytes between a client and a command: input, output, size and signals one way, output and the end the other. Owns when a command's output is over.
 import type {Readable} from 'node:stream'
 import {setTimeout as sleep} from 'node:timers/promises'
-import {type Ended, type Frame, readSignal, readSize, sessionProtocol} from '#shared/sessions/frames.ts'
+import {type Ended, type Frame, type Hello, readSignal, readSize, sessionProtocol} from '#shared/sessions/frames.ts'
 import type {Closed, Peer} from '#shared/sessions/peer.ts'
 import type {Exit} from '../instance.ts'
 import type {Attached} from '../runtime/runtime.ts'
@@ -60,7 +60,8 @@ const whyOf = ({code, oom}: Exit): {reason?: string} => {
 /** Serves a client until the command has ended and all it wrote is sent, or the client is gone, which is then answered. */
 export const serve = async (peer: Peer, work: Work): Promise<'ended' | Closed> => {
   const {isTerminal, note, stdout, stderr} = work
-  peer.sendJson('hello', {protocol: sessionProtocol, tty: isTerminal, ...(note !== undefined && {note})})
+  const hello: Hello = {protocol: sessionProtocol, tty: isTerminal, ...(note !== undefined && {note})}
+  peer.sendJson('hello', hello)
   peer.listen(frame => take(work, peer, frame))
   const done = (async (): Promise<'ended'> => {
     await Promise.all([pass(work, peer, 'stdout', stdout), ...(stderr === undefined ? [] : [pass(work, peer, 'stderr', stderr)])])

@@ -37,7 +37,7 @@ export const payloadBytesMax = 65_536
 /** Standard input that the client may send before the agent says that some was taken, in bytes. */
 export const stdinWindowBytes = 262_144
 
-interface Hello {
+export interface Hello {
   readonly protocol: number
   /** Of the agent: whether the command has a terminal, and what there is to say of that. */
   readonly tty?: boolean
