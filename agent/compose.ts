@@ -133,7 +133,8 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
     bootId,
     directoryOf,
     runtime,
-    launcher: remember => launcher({directoryOf, environment, slugs, ports, remember, locate, attend: sessions.attend}),
+    launcher: remember =>
+      launcher({directoryOf, volumes: layout.volumes, environment, slugs, ports, remember, locate, attend: sessions.attend}),
     monitors: new Monitors({host: descriptor.host, random}),
     ports,
     logs,

@@ -55,6 +55,8 @@ export type Attend = (record: InstanceRecord, signal: AbortSignal) => Promise<At
 export interface LauncherOptions {
   /** The folder of an instance. */
   readonly directoryOf: (key: string) => string
+  /** The folder of volumes. */
+  readonly volumes: string
   readonly environment: ExecutorEnvironment
   readonly runtime: Runtime
   readonly slugs: Slugs
@@ -97,22 +99,24 @@ export class Launcher implements Launching {
   }
 
   async #start(record: InstanceRecord, command: string, source: string | undefined, signal: AbortSignal): Promise<Launch> {
-    const {directoryOf, runtime, ports, remember, owner} = this.#options
+    const {directoryOf, runtime, ports, remember} = this.#options
     const {key, assignment} = record
     const directory = directoryOf(key)
     signal.throwIfAborted()
-    await prepare(directory, source, owner)
+    await prepare(directory, source, this.#options.owner)
     const allocation = await ports.allocate(key, assignment.ports, record.ports)
     if ('refused' in allocation) return {outcome: 'failed', reason: allocation.refused, retry: true}
     await remember(key, allocation.ports)
     await clear(directory, runtime)
     if (signal.aborted) return {outcome: 'cancelled'}
     const {run} = assignment
+    const volume = await this.#volume(assignment)
     const running = await runtime.start({
       directory,
       command,
-      environment: this.#environmentOf(assignment, allocation.ports),
+      environment: this.#environmentOf(assignment, allocation.ports, volume?.directory),
       bounds: boundsOf(assignment),
+      ...(volume !== undefined && {volume}),
       ...(run?.attached && {attached: {argv: run.command, ...(run.line?.terminal && {terminal: run.line.terminal})}}),
     })
     return {outcome: 'started', running}
@@ -122,13 +126,20 @@ export class Launcher implements Launching {
   async exec({key, assignment, ports}: InstanceRecord, order: ExecOrder): Promise<Execution> {
     const {directoryOf, runtime} = this.#options
     if (runtime.exec === undefined) throw new Error('this executor can not run commands in instances')
-    return runtime.exec({...order, directory: directoryOf(key), environment: this.#environmentOf(assignment, ports)})
+    const volume = await this.#volume(assignment)
+    return runtime.exec({...order, directory: directoryOf(key), environment: this.#environmentOf(assignment, ports, volume?.directory)})
   }
 
-  #environmentOf(assignment: Assignment, ports: Readonly<Record<string, number>>): Record<string, string> {
+  /** A command of its own gets none: it would be a second writer. */
+  async #volume(assignment: Assignment): ReturnType<typeof makeVolume> {
+    const {volumes, owner} = this.#options
+    return assignment.run === undefined ? makeVolume(volumes, assignment, owner) : undefined
+  }
+
+  #environmentOf(assignment: Assignment, ports: Readonly<Record<string, number>>, volume?: string): Record<string, string> {
     const {directoryOf, environment} = this.#options
     const home = join(directoryOf(keyOf(assignment)), 'run')
-    return environmentOf(assignment, environment, {ports, first: assignment.ports[0]?.port, home})
+    return environmentOf(assignment, environment, {ports, first: assignment.ports[0]?.port, home, volume})
   }
 }
 
@@ -145,6 +156,19 @@ export const clear = async (directory: string, runtime: Finder): Promise<void> =
   if (found.state !== 'running') return
   found.running.kill()
   await found.running.ended
+}
+
+/** The folder of its volume, made when it is not there. Nothing here ever removes one. */
+export const makeVolume = async (
+  volumes: string,
+  {formation, service, volume}: Assignment,
+  owner?: Owner,
+): Promise<{readonly directory: string; readonly path: string} | undefined> => {
+  if (volume === undefined) return undefined
+  const directory = join(volumes, `${formation}.${service}.${volume.id}`)
+  await mkdir(directory, {recursive: true, mode: 0o700})
+  if (owner !== undefined) await giveTree(directory, owner)
+  return {directory, path: volume.path}
 }
 
 /** What an instance may take of its executor. */

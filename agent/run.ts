@@ -30,7 +30,7 @@ export interface RunningAgent {
 /** Private to the agent; instances of another user find the way to their own folder through it, and nothing else. */
 const makeHome = (home: string, layout: Layout, isShared: boolean): void => {
   try {
-    for (const folder of [home, layout.slugs, layout.instances]) mkdirSync(folder, {recursive: true, mode: 0o700})
+    for (const folder of [home, layout.slugs, layout.instances, layout.volumes]) mkdirSync(folder, {recursive: true, mode: 0o700})
     if (isShared) for (const folder of [home, layout.instances]) chmodSync(folder, 0o711)
   } catch (error) {
     throw new Error(`GILLIAM_AGENT_HOME can not be used: ${(error as Error).message}`, {cause: error})

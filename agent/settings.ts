@@ -151,6 +151,7 @@ export const layoutOf = (home: string) => ({
   state: join(home, 'state.json'),
   slugs: join(home, 'slugs'),
   instances: join(home, 'instances'),
+  volumes: join(home, 'volumes'),
 })
 
 export type Layout = ReturnType<typeof layoutOf>

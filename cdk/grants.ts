@@ -125,7 +125,7 @@ export const tableAccess: Readonly<Record<string, Access>> = {
     index: ['tokens', 'audit'],
   },
   scheduler: {
-    formation: ['query', 'update'],
+    formation: ['query', 'put', 'update'],
     executor: ['query', 'update'],
     assignment: ['put'],
     index: ['pending'],

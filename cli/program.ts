@@ -33,6 +33,7 @@ import {addStop} from './commands/stop.ts'
 import {addToken} from './commands/token.ts'
 import {addTraffic} from './commands/traffic.ts'
 import {addTrust} from './commands/trust.ts'
+import {addVolumes} from './commands/volumes.ts'
 import type {World} from './session.ts'
 import {usageMessage} from './usage.ts'
 
@@ -53,6 +54,7 @@ const commands = [
   addExec,
   addPs,
   addStop,
+  addVolumes,
   addExplain,
   addLogs,
   addRoute,

@@ -39,3 +39,4 @@ export {ServiceTraffic, SetTraffic} from './api/traffic.ts'
 export {CreateTrust, ExchangeToken, Login, Trust, TrustName} from './api/trusts.ts'
 
 export const requestBodyBytesMax = 1_048_576
+export {Volume} from './api/volumes.ts'

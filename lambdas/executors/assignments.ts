@@ -37,7 +37,7 @@ export const joinAssignment = (
     ...(limits === undefined ? {} : {limits}),
     ...(readOnly === undefined ? {} : {readOnly}),
     ...(user === undefined ? {} : {user}),
-    ...(volume === undefined ? {} : {volume}),
+    ...(volume === undefined || assigned.volume === undefined ? {} : {volume: {...volume, id: assigned.volume}}),
     ...(onLost === undefined ? {} : {onLost}),
     ...(release.slug === undefined || service.bare === true ? {} : {slug: release.slug}),
     env: {...release.env, ...service.env},

@@ -11,6 +11,7 @@ import {rebalanceOperation} from './rebalance.ts'
 import {releaseOperations} from './releases.ts'
 import {scaleOperations} from './scale.ts'
 import {sessionOperations} from './sessions.ts'
+import {volumeOperations} from './volumes.ts'
 
 export interface FormationsDeps {
   readonly store: Store
@@ -35,6 +36,7 @@ export const createFormationsFunction = ({store, log, now, randomId, expressions
       ...scaleOperations(store),
       ...instanceOperations(store, randomId),
       ...sessionOperations({store, randomId, relay}),
+      ...volumeOperations(store),
       rebalance: rebalanceOperation(store, expressions),
       explain: explainOperation(store, expressions),
     },

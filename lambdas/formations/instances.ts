@@ -49,6 +49,8 @@ const spawned = (release: Release, body: SpawnBody, now: number): Omit<Instance,
   checkServices(release, [body.service], '')
   const service = serviceOf(release, body.service)
   if (service === undefined) throw new Error('checked above')
+  if (service.volume !== undefined && body.run === undefined)
+    throw new GilliamError('invalid_request', `“${body.service}” has a volume, which is of one instance at a time; scale it instead.`)
   const only = body.executor === undefined ? [] : [`executor.id == ${JSON.stringify(body.executor)}`]
   const requirements = [...service.requirements, ...body.requirements, ...only]
   const rank = body.rank ?? service.rank

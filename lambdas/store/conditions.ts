@@ -52,6 +52,15 @@ export const instanceUnassigned: Condition = {
   names: {'#instanceState': 'state'},
   values: {':pending': 'pending'},
 }
+/** The volume is there, on this executor, and no instance has it. */
+export const volumeFree = (id: string, executor: string): Condition => ({
+  text: 'id = :volume AND executor = :onExecutor AND attribute_not_exists(holder)',
+  values: {':volume': id, ':onExecutor': executor},
+})
+/** No instance has it. */
+export const volumeUnheld: Condition = {text: 'attribute_not_exists(holder)'}
+/** That instance has it. */
+export const volumeHeldBy = (instance: string): Condition => ({text: 'holder = :holder', values: {':holder': instance}})
 /** It waits for what it requires. */
 export const instanceHeld: Condition = {text: 'attribute_exists(held)'}
 /** The instance is still in the state in which it was read, on the same executor. */

@@ -18,6 +18,7 @@ import {createTokenStore} from './tokens.ts'
 import {createTrafficStore} from './traffic.ts'
 import {createTrustStore} from './trusts.ts'
 import type {Store} from './types.ts'
+import {createVolumeStore} from './volumes.ts'
 import {createWatchStore} from './watch.ts'
 
 export {auditKeptMs} from './audit.ts'
@@ -50,6 +51,7 @@ const storeOver = (table: Table): Store => {
     secrets: createSecretStore(table),
     artifacts: createArtifactStore(table),
     idempotency: createIdempotencyStore(table),
+    volumes: createVolumeStore(table),
     watch: createWatchStore(table),
     capacity: createCapacityStore(table),
     audit: createAuditStore(table),

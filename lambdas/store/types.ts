@@ -9,6 +9,7 @@ import type {OnLost, PortDefinition, Release, Resources} from '#shared/domain/re
 import type {Rollout} from '#shared/domain/rollout.ts'
 import type {RunOrder, SessionOrder} from '#shared/domain/session.ts'
 import type {Traffic} from '#shared/domain/traffic.ts'
+import type {Volume} from '#shared/domain/volume.ts'
 import type {RelayKey, SigningKey} from '#shared/sessions/tickets.ts'
 import type {Actor, ArtifactStore, AuditStore, IdempotencyStore, SecretStore, TokenStore, TrustStore} from './access-types.ts'
 
@@ -28,6 +29,7 @@ export interface FormationView {
   readonly rollouts: readonly Rollout[]
   /** All that have not ended, and those that ended not long ago. */
   readonly instances: readonly Instance[]
+  readonly volumes: readonly Volume[]
 }
 
 export interface FormationStore {
@@ -167,6 +169,8 @@ export interface AssignedInstance {
   readonly run?: RunOrder
   /** Where the services are that it requires. */
   readonly given?: Instance['given']
+  /** The id of its volume. */
+  readonly volume?: string
   readonly onLost?: OnLost
   /** Its instance is `stopping`. */
   readonly stop: boolean
@@ -297,6 +301,13 @@ export interface RouteStore {
   readonly table: (heldVersion: number) => Promise<RoutingTable | undefined>
 }
 
+export interface VolumeStore {
+  /** Of one formation, whether that still exists or not. */
+  readonly list: (formation: string) => Promise<readonly Volume[]>
+  /** Gives it up: the next instance begins with another one. Its data stays where it is. `held`: an instance has it. */
+  readonly release: (formation: string, service: string) => Promise<Not<'ok' | 'missing' | 'held'>>
+}
+
 export interface WatchStore {
   /** Notes that leases were looked at; answers since when that has happened with no gap over `maxGapMs`. */
   readonly tick: (now: number, maxGapMs: number) => Promise<number>
@@ -332,6 +343,7 @@ export interface Store {
   readonly secrets: SecretStore
   readonly artifacts: ArtifactStore
   readonly idempotency: IdempotencyStore
+  readonly volumes: VolumeStore
   readonly watch: WatchStore
   readonly capacity: CapacityStore
   readonly audit: AuditStore

@@ -18,6 +18,7 @@ import {
   RunOptions,
   ServiceName,
   Slug,
+  Volume,
 } from './fields.ts'
 import {AssignedRun, AssignedSession} from './sessions.ts'
 
@@ -153,6 +154,7 @@ export const Assignment = z
     script: z.string().optional(),
     image: z.string().optional(),
     ...RunOptions,
+    volume: Volume.extend({id: InstanceId}).meta({id: 'AssignedVolume'}).optional(),
     slug: Slug.optional(),
     env: Env,
     secretEnv: z.array(z.string()).optional().describe('names of variables whose values are secrets'),

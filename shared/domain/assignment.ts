@@ -18,7 +18,8 @@ export interface Assignment {
   readonly limits?: Limits
   readonly readOnly?: boolean
   readonly user?: string
-  readonly volume?: VolumeDefinition
+  /** `id` names it on the executor that has it. */
+  readonly volume?: VolumeDefinition & {readonly id: string}
   readonly onLost?: OnLost
   readonly slug?: SlugReference
   /** Release and service environment, merged; without what the agent adds. */

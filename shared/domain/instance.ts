@@ -63,6 +63,8 @@ export interface Instance extends PlacementRules {
   readonly needs?: Needs
   /** Where they were when it was made, for those it needs the address of. */
   readonly given?: Readonly<Record<string, InstanceAddress>>
+  /** It has storage that outlives it: which, and on which executor, once there is one. */
+  readonly volume?: {readonly id?: string; readonly executor?: string}
   /** Pending, and not to be placed before these services run. */
   readonly held?: string
   /** What becomes of it when its executor is not heard from; `onLostDefault` when absent. */

@@ -93,7 +93,8 @@ const oneOfEach = (instances: readonly Instance[]): readonly Instance[] => {
 export const planRebalance = (view: RebalanceView): readonly Shift[] => {
   const shifts: Shift[] = []
   const done = new Set<string>()
-  const free = (each: Instance): boolean => isSettled(each) && view.isFree(each) && !done.has(each.id)
+  // What has a volume would only come back to it.
+  const free = (each: Instance): boolean => isSettled(each) && each.volume === undefined && view.isFree(each) && !done.has(each.id)
   let situation: Situation = view
   for (let found = true; found && shifts.length < shiftsMax; ) {
     found = false

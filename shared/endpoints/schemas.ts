@@ -67,6 +67,8 @@ export const endpointSchemas = {
   listTrusts: {response: api.list(api.Trust)},
   deleteTrust: {params: {trust: api.TrustName}},
   exchangeToken: {request: api.ExchangeToken, response: api.Token},
+  listVolumes: {params: formation, response: api.list(api.Volume)},
+  releaseVolume: {params: service},
   getLogin: {response: api.Login},
   getAudit: {query: api.AuditQuery, response: api.AuditPage},
   execInstance: {params: {...formation, instance: api.InstanceId}, request: api.ExecInstance, response: api.SessionTicket},

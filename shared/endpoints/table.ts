@@ -13,6 +13,7 @@ import {scaleEndpoints} from './scale.ts'
 import {secretsEndpoints} from './secrets.ts'
 import {sessionsEndpoints} from './sessions.ts'
 import {trustsEndpoints} from './trusts.ts'
+import {volumesEndpoints} from './volumes.ts'
 
 export const endpointTable = {
   ...formationsEndpoints,
@@ -28,6 +29,7 @@ export const endpointTable = {
   ...secretsEndpoints,
   ...trustsEndpoints,
   ...sessionsEndpoints,
+  ...volumesEndpoints,
 } as const satisfies Record<string, EndpointFacts>
 
 export type EndpointName = keyof typeof endpointTable

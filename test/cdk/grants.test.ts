@@ -298,6 +298,25 @@ describe('cdk: what functions may do with the table', () => {
     assert.equal((await call('getRelayKeys', {token: undefined})).keys.length, 1)
   })
 
+  it('is enough to keep a volume and to give it up', async () => {
+    const {token: joinToken} = await call('createToken', {body: {name: 'disks', scope: 'join', uses: 1}})
+    const {token} = await call('joinExecutor', {token: joinToken, body: descriptor('e5')})
+    const kept = {formation: 'kept'}
+    await call('createFormation', {body: {name: 'kept'}})
+    await call('createRelease', {
+      params: kept,
+      body: {services: {db: serviceDefinition({volume: {path: '/data'}, requirements: ['executor.id == "e5"']})}},
+    })
+    await call('setScale', {params: kept, body: {services: {db: 1}}})
+    await rounds('e5', token)
+    assert.equal((await call('listVolumes', {params: kept})).items[0].executor, 'e5')
+    await call('setScale', {params: kept, body: {services: {db: 0}}})
+    await rounds('e5', token)
+    await call('releaseVolume', {params: {...kept, service: 'db'}})
+    await call('destroyFormation', {params: kept})
+    await rounds('e5', token)
+  })
+
   it('was tried by every endpoint', () => {
     assert.deepEqual(
       (Object.keys(endpoints) as EndpointName[]).filter(name => !called.has(name)),
