@@ -14,6 +14,7 @@ import {addExplain} from './commands/explain.ts'
 import {addFormations} from './commands/formations.ts'
 import {addInit} from './commands/init.ts'
 import {addLogin} from './commands/login.ts'
+import {addLogout} from './commands/logout.ts'
 import {addLogs} from './commands/logs.ts'
 import {addPs} from './commands/ps.ts'
 import {addRebalance} from './commands/rebalance.ts'
@@ -69,6 +70,7 @@ const commands = [
   addDestroy,
   addStages,
   addLogin,
+  addLogout,
   addToken,
   addTrust,
   addAudit,
