@@ -84,6 +84,7 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
     descriptor,
     credentialFile: layout.credential,
     keyFile: join(dirname(layout.credential), 'key'),
+    wallClock,
     ...(joining === undefined ? {} : {join: joining}),
     now,
     onJoined: () => {

@@ -31,6 +31,8 @@ export interface SyncAnswer {
   /** Everything this executor should run; absent when the version sent is current. */
   readonly assignments?: readonly Assignment[]
   readonly nextSyncMs: number
+  /** The reports were not taken: others of this number were, and they are to be sent again. */
+  readonly sequence?: number | undefined
   /** How long an instance that is to stop goes on serving; the agent's own default when undefined. */
   readonly drainMs?: number | undefined
   /** Where else syncs may go, as the API says; the address itself does not repeat it. */
@@ -50,6 +52,8 @@ export interface ConnectionOptions {
   readonly keyFile: string
   /** Undefined when the agent relies on the credential it has. */
   readonly join?: Joining
+  /** Milliseconds since the epoch: calls are numbered by it, or upwards when it goes back. */
+  readonly wallClock: () => number
   /** Milliseconds of a clock that does not jump. */
   readonly now: () => number
   readonly onJoined: () => void
@@ -100,6 +104,7 @@ export class Connection {
   #byWay: {readonly url: string; readonly client: Client} | undefined
   #token = ''
   #joining: Promise<Client> | undefined
+  #sequence = 0
 
   constructor(options: ConnectionOptions) {
     this.#options = options
@@ -115,18 +120,21 @@ export class Connection {
   /** One outbound call; a join before it when there is no credential. Throws when it was not answered, having dropped a credential that was refused. */
   async sync(request: SyncRequest, options: {timeoutMs?: number; signal?: AbortSignal} = {}): Promise<SyncAnswer> {
     const client = this.#client ?? (await this.#join())
+    this.#sequence = Math.max(this.#sequence + 1, this.#options.wallClock())
     const {assignmentVersion, reports, logs, holdMs, quietMs, leaving} = request
     const body = {
       assignmentVersion,
       reports: [...reports],
       logs: [...logs],
       quietMs,
+      sequence: this.#sequence,
       ...(holdMs > 0 && {holdMs}),
       ...(leaving !== undefined && {leaving}),
     }
     const call = {params: {executor: this.#options.descriptor.id}, body}
     try {
       const answer = await this.#send(client, call, options)
+      this.#sequence = Math.max(this.#sequence, answer.sequence ?? 0)
       if (answer.token !== undefined) await this.#take(answer.token)
       return answer
     } catch (error) {

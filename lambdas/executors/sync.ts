@@ -37,14 +37,26 @@ export interface SyncDeps {
 
 type Reports = InputOf<'syncExecutor'>['body']['reports']
 
-/** Throws conflict when a report could not be written: the agent repeats them all, and those that were written are `unchanged` then. */
-const takeReports = async (store: Pick<Store, 'instances'>, executor: string, reports: Reports, now: number): Promise<void> => {
+/**
+ * Throws conflict when a report could not be written: the agent repeats them all, and those that were written are `unchanged` then. Answers the newest
+ * sequence that was in the way of a report, if one was: a call that was long on its way does not undo what a later one told.
+ */
+const takeReports = async (
+  store: Pick<Store, 'instances'>,
+  executor: string,
+  reports: Reports,
+  now: number,
+  sequence: number | undefined,
+): Promise<{sequence?: number}> => {
+  let newest = -1
   for (let first = 0; first < reports.length; first += reportsAtOnceMax) {
     const batch = reports.slice(first, first + reportsAtOnceMax)
-    const outcomes = await Promise.all(batch.map(report => store.instances.report(executor, report, now)))
+    const outcomes = await Promise.all(batch.map(report => store.instances.report(executor, report, now, sequence)))
     if (outcomes.some(({outcome}) => outcome === 'conflict'))
       throw new GilliamError('conflict', 'Some reports could not be written; send them again.')
+    for (const each of outcomes) if (each.outcome === 'stale') newest = Math.max(newest, each.sequence)
   }
+  return newest < 0 ? {} : {sequence: newest}
 }
 
 const renew = async (store: Pick<Store, 'executors'>, executor: string, now: number): Promise<{version: number; isDraining: boolean}> => {
@@ -94,11 +106,11 @@ export const syncOperation = (deps: SyncDeps): Operation<'syncExecutor'> => {
     // Told again and again while it holds; who lost a race is told the next time.
     if (body.leaving !== undefined || isDraining) await store.by(actor).executors.leave(executor, now, leavingOf(body))
     await keepLines(logs, ownLines, executor, body.logs)
-    await takeReports(store, executor, body.reports, now)
+    const taken = await takeReports(store, executor, body.reports, now, body.sequence)
     const changed = assignmentVersion !== body.assignmentVersion
     const isNews = changed || body.reports.length > 0
     const nextSyncMs = isNews ? timing.busyMs : body.quietMs === undefined ? timing.idleMs : askAgainMs(body.quietMs, timing)
-    const answer = {assignmentVersion, nextSyncMs, leaseMs: executorLeaseMs, ...terms}
+    const answer = {assignmentVersion, nextSyncMs, leaseMs: executorLeaseMs, ...terms, ...taken}
     if (!changed) return {...answer, ...(await renewCredential(deps, executor, principal, now))}
     const loaded = await loadAssignments(store, executor)
     const assignments = await resolveSecrets({store, sources: secrets, log, now}, executor, loaded)

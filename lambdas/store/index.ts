@@ -56,5 +56,6 @@ const storeOver = (table: Table): Store => {
   }
 }
 
-/** Every question and state change over one table. Make `client` with `createClient`, which leaves out what is undefined. */
-export const createStore = ({client, table}: {client: Table['client']; table: string}): Store => storeOver({client, name: table})
+/** Every question and state change over one table. Make `client` with `createClient`, which leaves out what is undefined. `wait`: see Table. */
+export const createStore = ({client, table, wait}: {client: Table['client']; table: string; wait?: Table['wait']}): Store =>
+  storeOver({client, name: table, ...(wait !== undefined && {wait})})

@@ -104,6 +104,8 @@ export type ReportOutcome =
   | Ok<{instance: Instance}>
   /** `unchanged`: known already. `ignored`: may not follow the present state. `fenced`: not (any more) an instance of this executor. */
   | Not<'unchanged' | 'ignored' | 'fenced' | 'conflict'>
+  /** A report of a later sync, or of this one, was taken before: of number `sequence`. */
+  | {readonly outcome: 'stale'; readonly sequence: number}
 
 export interface InstanceStore {
   /** Those that have not ended, and with `endedSince` also those that ended at or after it; oldest first. */
@@ -139,8 +141,8 @@ export interface InstanceStore {
   readonly outdate: (formation: string, id: string, reason: string, now: number) => Promise<Not<'ok' | 'conflict'>>
   /** The same on somebody's behalf, because it would be better off elsewhere; only if nothing else is to replace it already. */
   readonly shift: (formation: string, id: string, reason: string, now: number) => Promise<Not<'ok' | 'conflict'>>
-  /** Takes an agent's report: state, address, announcement. An end frees what the instance held. */
-  readonly report: (executor: string, report: InstanceReport, now: number) => Promise<ReportOutcome>
+  /** Takes an agent's report: state, address, announcement. An end frees what the instance held. With `sequence`, unless a later one was taken. */
+  readonly report: (executor: string, report: InstanceReport, now: number, sequence?: number) => Promise<ReportOutcome>
   /**
    * Gives up a placed instance whose executor is lost, and frees what it held; with `lease`, whose executor's lease still ends then, as it was seen
    * (readers of the registry are told in the same step).

@@ -138,6 +138,7 @@ export const Sync = z
     reports: z.array(Report).max(reportsPerSyncMax).describe('instances whose state changed since the last sync that was answered'),
     logs: z.array(Line).max(logLinesPerSyncMax).default([]),
     holdMs: HoldMs,
+    sequence: z.int().min(0).optional().describe('higher in every sync of an agent: reports that arrive after newer ones are not taken'),
     quietMs: QuietMs,
     leaving: Leaving.optional().describe('its machine is to go: it is drained until it says so no more'),
   })
@@ -170,6 +171,10 @@ export const Synced = z
     assignments: z.array(Assignment).optional().describe('everything the executor should run; absent when the agent’s version is current'),
     nextSyncMs: z.int(),
     leaseMs: z.int(),
+    sequence: z
+      .int()
+      .optional()
+      .describe('reports were not taken, for newer ones are known up to this: they are to be sent again, with a higher one'),
     syncUrl: SyncUrl,
     drainMs: z
       .int()
