@@ -2,10 +2,8 @@
 import assert from 'node:assert/strict'
 import {after, before, beforeEach, describe, it} from 'node:test'
 import {signProof} from '#agent/proof.ts'
-import {createAsking, refusedKeptMax, refusedProofs} from '#lambdas/executors/asking.ts'
 import {executorTokenTtlMs} from '#lambdas/executors/join.ts'
 import {credentialOverlapMs} from '#lambdas/store/index.ts'
-import {GilliamError} from '#shared/errors.ts'
 import {type JoinProof, proofSkewMsMax} from '#shared/join-proof.ts'
 import {descriptor} from '#test/store/samples.ts'
 import {type Platform, startPlatform} from './platform.ts'
@@ -197,57 +195,11 @@ describe('joining by a role', () => {
     assert.equal((await join(id, proof)).body.code, 'rate_limited', 'whatever was taken since')
   })
 
-  it('asks AWS about so many proofs that come to nothing, and is told of more when time has passed', async () => {
-    platform.clock.now += 600_000
-    const bad = async (at: number) => join(machineId(), signed(machineId(), {at: platform.clock.now - at * 1_000}))
-    const good = async () => {
-      const id = machineId()
-      return join(id, signed(id, {at: platform.clock.now - 200_000}))
-    }
-    for (let times = 0; times < refusedProofs.burst; times++) assert.equal((await bad(times)).status, 401, String(times))
-    const {status, headers, body} = await good()
-    const everySeconds = refusedProofs.perMs / refusedProofs.requests / 1_000
-    assert.deepEqual([status, headers['retry-after'], body.code], [429, String(everySeconds), 'rate_limited'])
-    assert.equal(platform.sts.asked.length, refusedProofs.burst)
-    platform.clock.now += everySeconds * 1_000
-    for (let times = 0; times < 3; times++) assert.equal((await good()).status, 201, 'those that are taken give it back')
-    assert.equal((await bad(-1)).status, 401)
-    assert.equal((await bad(-2)).status, 429)
-  })
-
   it('lets nobody join by a role where no role was named', async () => {
     platform.sts.roles.length = 0
     const id = machineId()
     assert.match(await refusal(id, signed(id)), /lets no EC2 machines join/)
     assert.deepEqual(platform.sts.asked, [])
-  })
-})
-
-describe('asking AWS', () => {
-  const now = 1_750_000_000_000
-  const refuse = (code: 'unauthenticated' | 'unavailable') => () => Promise.reject(new GilliamError(code, 'no'))
-
-  it('is not held back by proofs that are taken', async () => {
-    const {within} = createAsking()
-    for (let times = 0; times < 2 * refusedProofs.burst; times++) assert.equal(await within(`k${times}`, now, async () => times), times)
-    const together = Array.from({length: refusedProofs.burst}, (_, at) => within(`t${at}`, now, async () => at))
-    assert.equal((await Promise.all(together)).length, refusedProofs.burst)
-  })
-
-  it('remembers what was refused, not what AWS said nothing about, and only so much of it', async () => {
-    const {within} = createAsking()
-    let at = now
-    const codeOf = (key: string, code: 'unauthenticated' | 'unavailable') => {
-      at += refusedProofs.perMs
-      return within(key, at, refuse(code)).catch(({code: answered}: GilliamError) => answered)
-    }
-    assert.equal(await codeOf('down', 'unavailable'), 'unavailable')
-    assert.equal(await codeOf('down', 'unauthenticated'), 'unauthenticated')
-    assert.equal(await codeOf('down', 'unauthenticated'), 'rate_limited')
-    for (let times = 1; times < refusedKeptMax; times++) assert.equal(await codeOf(`k${times}`, 'unauthenticated'), 'unauthenticated')
-    assert.equal(await codeOf('down', 'unauthenticated'), 'rate_limited')
-    assert.equal(await codeOf('one more', 'unauthenticated'), 'unauthenticated')
-    assert.equal(await codeOf('down', 'unauthenticated'), 'unauthenticated', 'it has made room')
   })
 })
 
