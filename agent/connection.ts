@@ -3,7 +3,7 @@ import {randomBytes} from 'node:crypto'
 import {readFileSync} from 'node:fs'
 import {readFile} from 'node:fs/promises'
 import {type Client, createClient} from '#shared/client.ts'
-import type {Assignment, InstanceReport, LogLine} from '#shared/domain/assignment.ts'
+import type {AssignedSession, Assignment, InstanceReport, LogLine} from '#shared/domain/assignment.ts'
 import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
 import type {CallOf, OutputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
@@ -30,6 +30,8 @@ export interface SyncAnswer {
   readonly assignmentVersion: number
   /** Everything this executor should run; absent when the version sent is current. */
   readonly assignments?: readonly Assignment[]
+  /** Who waits for this executor at a relay. */
+  readonly sessions?: readonly AssignedSession[] | undefined
   readonly nextSyncMs: number
   /** The reports were not taken: others of this number were, and they are to be sent again. */
   readonly sequence?: number | undefined

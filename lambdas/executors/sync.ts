@@ -1,4 +1,6 @@
 // An agent's heartbeat: one small write when nothing happened; else its logs and reports in, its assignments out.
+
+import {createSign} from '#lambdas/middleware/tickets.ts'
 import type {Operation} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import type {LogLine} from '#shared/domain/assignment.ts'
@@ -9,7 +11,7 @@ import {GilliamError} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
 import type {LogStore} from '#shared/ports.ts'
 import type {Principal} from '#shared/scopes.ts'
-import {loadAssignments} from './assignments.ts'
+import {loadOrders} from './assignments.ts'
 import {createOwnLines, type OwnLines} from './ownership.ts'
 import {resolveSecrets, type SecretSources} from './secrets.ts'
 
@@ -101,6 +103,7 @@ const leavingOf = ({leaving}: InputOf<'syncExecutor'>['body']): Leaving | undefi
 export const syncOperation = (deps: SyncDeps): Operation<'syncExecutor'> => {
   const {store, logs, timing, terms, secrets, log} = deps
   const ownLines = createOwnLines(store.instances)
+  const sign = createSign(store.sessions)
   return async ({params: {executor}, body}, {now, principal, actor}) => {
     const {version: assignmentVersion, isDraining} = await renew(store, executor, now)
     // Told again and again while it holds; who lost a race is told the next time.
@@ -112,8 +115,8 @@ export const syncOperation = (deps: SyncDeps): Operation<'syncExecutor'> => {
     const nextSyncMs = isNews ? timing.busyMs : body.quietMs === undefined ? timing.idleMs : askAgainMs(body.quietMs, timing)
     const answer = {assignmentVersion, nextSyncMs, leaseMs: executorLeaseMs, ...terms, ...taken}
     if (!changed) return {...answer, ...(await renewCredential(deps, executor, principal, now))}
-    const loaded = await loadAssignments(store, executor)
+    const {assignments: loaded, sessions} = await loadOrders({store, sign}, executor, now)
     const assignments = await resolveSecrets({store, sources: secrets, log, now}, executor, loaded)
-    return {...answer, assignments, ...(await renewCredential(deps, executor, principal, now))}
+    return {...answer, assignments, ...(sessions.length > 0 && {sessions}), ...(await renewCredential(deps, executor, principal, now))}
   }
 }

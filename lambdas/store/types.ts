@@ -7,8 +7,10 @@ import type {Instance} from '#shared/domain/instance.ts'
 import type {FormationSnapshot, Route, RoutingTable} from '#shared/domain/registry.ts'
 import type {OnLost, PortDefinition, Release, Resources} from '#shared/domain/release.ts'
 import type {Rollout} from '#shared/domain/rollout.ts'
+import type {RunOrder, SessionOrder} from '#shared/domain/session.ts'
 import type {Traffic} from '#shared/domain/traffic.ts'
 import type {Volume} from '#shared/domain/volume.ts'
+import type {RelayKey, SigningKey} from '#shared/sessions/tickets.ts'
 import type {Actor, ArtifactStore, AuditStore, IdempotencyStore, SecretStore, TokenStore, TrustStore} from './access-types.ts'
 
 export type * from './access-types.ts'
@@ -166,6 +168,7 @@ export interface AssignedInstance {
   readonly release: number
   readonly resources: Resources
   readonly ports: readonly PortDefinition[]
+  readonly run?: RunOrder
   /** Where the services are that it requires. */
   readonly given?: Instance['given']
   /** The id of its volume. */
@@ -227,6 +230,21 @@ export interface ExecutorStore {
   ) => Promise<Ok | Not<'missing' | 'conflict'> | {readonly outcome: 'alive'; readonly executor: Executor}>
   /** Everything it should run or stop, of all formations. */
   readonly assignments: (id: string) => Promise<readonly AssignedInstance[]>
+  /** The same, and the sessions it is asked for, with one query. */
+  readonly orders: (
+    id: string,
+    now: number,
+  ) => Promise<{readonly assignments: readonly AssignedInstance[]; readonly sessions: readonly SessionOrder[]}>
+}
+
+export interface SessionStore {
+  /** Has an executor's agent told with its next sync. `full`: it has `ordersPerExecutorMax` of the last minute. `lost`: nobody would hear. */
+  readonly order: (executor: string, order: SessionOrder, now: number) => Promise<Not<'ok' | 'full' | 'lost'>>
+  /** What tickets are signed with; undefined when no session was ever asked for. */
+  readonly signingKey: () => Promise<SigningKey | undefined>
+  readonly publicKeys: () => Promise<readonly RelayKey[]>
+  /** Keeps a first key, and answers the one that is kept. */
+  readonly keepKey: (key: SigningKey) => Promise<SigningKey>
 }
 
 /** One live entry of the registry. */
@@ -318,6 +336,7 @@ export interface Store {
   readonly rollouts: RolloutStore
   readonly instances: InstanceStore
   readonly executors: ExecutorStore
+  readonly sessions: SessionStore
   readonly registry: RegistryStore
   readonly traffic: TrafficStore
   readonly routes: RouteStore

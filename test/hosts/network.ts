@@ -29,7 +29,8 @@ const run = (program: string, ...args: readonly string[]): string =>
 export const hostsMissing = (): string | false => {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'network namespaces want root on Linux'
   const lacking = ['ip', 'iptables', 'nsenter', 'ping', 'python3'].filter(program => !isInstalled(program))
-  if (lacking.length > 0) return `${lacking.join(', ')} not installed (Debian: apt-get install iproute2 iptables iputils-ping python3 util-linux)`
+  if (lacking.length > 0)
+    return `${lacking.join(', ')} not installed (Debian: apt-get install iproute2 iptables iputils-ping python3 util-linux)`
   const probe = `gprobe${process.pid}`
   try {
     run('ip', 'netns', 'add', probe)
