@@ -31,7 +31,10 @@ export const errorCodes = {
   unavailable: {status: 503, means: 'The control plane can not reach its database right now; try again.'},
 
   no_route: {status: 404, means: 'Router: no route has this domain and path.'},
-  rate_limited: {status: 429, means: 'More requests than the route, or the token, lets through; `Retry-After` says when to try again.'},
+  rate_limited: {
+    status: 429,
+    means: 'More requests than the route or the token lets through, or too many refused proofs; `Retry-After` says when to try again.',
+  },
   no_such_host: {status: 404, means: 'Proxy: not a service address and not a host it can reach.'},
   target_invalid: {status: 502, means: 'Router: the route’s variables do not make a valid service address.'},
   host_forbidden: {status: 403, means: 'Proxy: policy forbids hosts outside the platform.'},
