@@ -49,7 +49,7 @@ describe('a simulation of hosts and control plane', () => {
   })
 })
 
-/** Those that are found soon; the others take thousands of steps more (docs/simulation.md). */
+/** Those that are found soon; how long the others take, and which is not found, is in docs/simulation.md. */
 const soon = ['assignsTwice', 'createsFromOldViews', 'ignoresDesired', 'forgetsToFree'] as const satisfies readonly MutantName[]
 
 describe('a simulation of a platform with a fault planted in it', () => {
