@@ -14,6 +14,7 @@ import {Ports} from './ports.ts'
 import {proveRole} from './proof.ts'
 import {askProver} from './prover.ts'
 import type {Finder} from './runtime/runtime.ts'
+import {Sessions, type SessionsOptions} from './sessions/sessions.ts'
 import type {Layout, Settings} from './settings.ts'
 import {Slugs} from './slugs/slugs.ts'
 
@@ -52,6 +53,7 @@ export interface Parts {
   readonly spool: Spool
   readonly logs: Logs
   readonly slugs: Slugs
+  readonly sessions: Sessions
 }
 
 const createLogs = ({log, wallClock}: World, spool: Spool): Logs =>
@@ -70,6 +72,23 @@ const joiningOf = (settings: Settings, world: World): Joining | undefined => {
   return how !== undefined && 'prover' in how ? {prove: () => askProver(how.prover)} : how
 }
 
+interface SessionParts extends Pick<SessionsOptions, 'directoryOf' | 'logs' | 'log'> {
+  /** There once all parts are. */
+  readonly agent: () => Agent
+}
+
+const createSessions = ({agent, ...parts}: SessionParts): Sessions =>
+  new Sessions({
+    ...parts,
+    records: () => agent().records,
+    exec: (record, order) => {
+      const {exec} = agent()
+      if (exec === undefined) throw new Error('this executor can not run commands in instances')
+      return exec(record, order)
+    },
+    giveUp: (key, reason) => agent().giveUp(key, reason),
+  })
+
 /** Makes the parts; `onUrgent` is called when something should be reported at once. */
 export const createParts = (settings: Settings, layout: Layout, world: World, onUrgent: () => void): Parts => {
   const {descriptor, environment, api} = settings
@@ -84,6 +103,7 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
     descriptor,
     credentialFile: layout.credential,
     keyFile: join(dirname(layout.credential), 'key'),
+    wallClock,
     ...(joining === undefined ? {} : {join: joining}),
     now,
     onJoined: () => {
@@ -103,17 +123,19 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
   })
   const locate = (sha256: string, signal: AbortSignal): Promise<string> => connection.locate(sha256, signal)
   const slugs = new Slugs({directory: layout.slugs, locate})
+  const sessions = createSessions({agent: () => agent, directoryOf, logs, log})
   const forget = async (key: string): Promise<void> => {
     await runtime.forget?.(directoryOf(key))
     await emptyFolder(directoryOf(key))
   }
-  const agent = new Agent({
+  const agent: Agent = new Agent({
     host: descriptor.host,
     statePath: layout.state,
     bootId,
     directoryOf,
     runtime,
-    launcher: remember => launcher({directoryOf, volumes: layout.volumes, environment, slugs, ports, remember, locate}),
+    launcher: remember =>
+      launcher({directoryOf, volumes: layout.volumes, environment, slugs, ports, remember, locate, attend: sessions.attend}),
     monitors: new Monitors({host: descriptor.host, random}),
     ports,
     logs,
@@ -122,5 +144,5 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
     onUrgent,
     onForgotten: key => void forget(key).catch(error => log.warn({err: error, instance: key}, 'what is left of it can not be removed')),
   })
-  return {agent, connection, spool, logs, slugs}
+  return {agent, connection, spool, logs, slugs, sessions}
 }

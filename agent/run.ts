@@ -91,7 +91,7 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
   const unlock = takeLock(layout.lock)
   let sync: Sync | undefined
   const parts = createParts(settings, layout, world, () => sync?.poke())
-  const {agent, connection, spool, logs} = parts
+  const {agent, connection, spool, logs, sessions} = parts
   if (!connection.hasCredential && settings.join === undefined) {
     unlock()
     throw new Error('this executor has not joined yet: GILLIAM_JOIN_TOKEN_FILE must name a file with a join token, or GILLIAM_JOIN be role')
@@ -99,12 +99,24 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
   await takeOver(parts, layout, world)
   const {log, now, random} = world
   const notices = startNotices(settings, world, () => sync?.poke())
-  const calls = {agent, connection, spool, look: () => logs.look(), notice: notices.current, busyMs: settings.busyMs, now, random, log}
+  const calls = {
+    agent,
+    connection,
+    spool,
+    sessions,
+    look: () => logs.look(),
+    notice: notices.current,
+    busyMs: settings.busyMs,
+    now,
+    random,
+    log,
+  }
   const syncing = startSync(calls)
   sync = syncing
   const stopTimers = startTimers(parts, layout, syncing, world)
   const leave = async (): Promise<void> => {
     stopTimers()
+    sessions.close()
     notices.stop()
     await syncing.stop()
     await agent.close()

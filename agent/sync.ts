@@ -8,6 +8,7 @@ import type {Agent} from './agent.ts'
 import type {Connection} from './connection.ts'
 import type {Spool} from './logs/spool.ts'
 import type {Notice} from './notices.ts'
+import type {Sessions} from './sessions/sessions.ts'
 
 const reportsPerCallMax = 200
 const logLinesPerCallMax = 1_000
@@ -25,6 +26,7 @@ export interface SyncOptions {
   readonly agent: Agent
   readonly connection: Connection
   readonly spool: Spool
+  readonly sessions: Pick<Sessions, 'take'>
   /** Reads what instances wrote since. */
   readonly look: () => void
   /** That the machine is to go, if it is. */
@@ -78,7 +80,7 @@ interface Course {
 }
 
 const call = async (
-  {agent, connection, spool, look, notice, busyMs, now, log}: SyncOptions,
+  {agent, connection, spool, sessions, look, notice, busyMs, now, log}: SyncOptions,
   {hold, quietMs, onNews}: Course,
 ): Promise<number> => {
   look()
@@ -92,10 +94,11 @@ const call = async (
     const sentAt = now()
     const answer = await connection.sync(request, {signal: held.signal})
     // Only then is it known to be up to date: what was given up is not in the new assignments, and must not start before.
-    agent.acknowledge(reports)
+    if (answer.sequence === undefined) agent.acknowledge(reports)
     if (answer.drainMs !== undefined) agent.setDrain(answer.drainMs)
     if (reports.length > 0 || answer.assignments !== undefined) onNews()
     if (answer.assignments !== undefined) agent.assign(answer.assignments, answer.assignmentVersion)
+    if (answer.sessions !== undefined) sessions.take(answer.sessions)
     agent.heard(sentAt)
     const nextSyncMs = within(answer.nextSyncMs, busyMs)
     return spool.isEmpty ? nextSyncMs : Math.min(nextSyncMs, busyMs)

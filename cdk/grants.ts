@@ -19,6 +19,8 @@ const partitions = {
   audit: 'AUDIT#*',
   trusts: keys.trust(any).pk,
   secrets: keys.secret(any, any).pk,
+  relaySigning: keys.relayKey('signing').pk,
+  relayPublic: keys.relayKey('public').pk,
 } as const
 
 /** Partitions of the sparse index; they are queried and nothing else. */
@@ -60,9 +62,11 @@ export const tableAccess: Readonly<Record<string, Access>> = {
     ...request,
     formation: ['get', 'query', 'put', 'update', 'delete', 'check'],
     release: ['get', 'query', 'put'],
-    discovery: ['update', 'delete'],
-    assignment: ['update'],
+    discovery: ['query', 'update', 'delete'],
+    assignment: ['query', 'put', 'update'],
     executor: ['getMany', 'query', 'update'],
+    relaySigning: ['get', 'put'],
+    relayPublic: ['put'],
     artifact: ['get', 'put'],
     routes: ['get', 'query', 'update', 'delete'],
     secrets: ['query'],
@@ -77,6 +81,7 @@ export const tableAccess: Readonly<Record<string, Access>> = {
     discovery: ['put', 'update', 'delete'],
     executor: ['get', 'query', 'put', 'update', 'delete'],
     token: ['get', 'put', 'update', 'delete'],
+    relaySigning: ['get'],
     secrets: ['get'],
     audit: ['put'],
   },
@@ -88,6 +93,7 @@ export const tableAccess: Readonly<Record<string, Access>> = {
     discovery: ['put', 'update', 'delete'],
     executor: ['get', 'update'],
     token: ['get', 'put', 'update', 'delete'],
+    relaySigning: ['get'],
     secrets: ['get'],
   },
   registry: {
@@ -114,6 +120,7 @@ export const tableAccess: Readonly<Record<string, Access>> = {
     token: ['get', 'query', 'put', 'update', 'check', 'deleteMany'],
     trusts: ['get', 'query', 'put', 'update', 'check', 'deleteMany'],
     secrets: ['query', 'update', 'delete'],
+    relayPublic: ['get'],
     audit: ['query', 'put'],
     index: ['tokens', 'audit'],
   },

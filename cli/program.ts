@@ -7,6 +7,7 @@ import {addDeploy} from './commands/deploy.ts'
 import {addDestroy} from './commands/destroy.ts'
 import {addDoctor} from './commands/doctor.ts'
 import {addEnv} from './commands/env.ts'
+import {addExec} from './commands/exec.ts'
 import {addExecutor} from './commands/executor.ts'
 import {addExecutors} from './commands/executors.ts'
 import {addExplain} from './commands/explain.ts'
@@ -24,6 +25,7 @@ import {addResolve} from './commands/resolve.ts'
 import {addRollback} from './commands/rollback.ts'
 import {addRoute} from './commands/route.ts'
 import {addRoutes} from './commands/routes.ts'
+import {addRun} from './commands/run.ts'
 import {addScale} from './commands/scale.ts'
 import {addSecret} from './commands/secret.ts'
 import {addSpawn} from './commands/spawn.ts'
@@ -49,6 +51,8 @@ const commands = [
   addScale,
   addTraffic,
   addSpawn,
+  addRun,
+  addExec,
   addPs,
   addStop,
   addVolumes,

@@ -4,6 +4,7 @@ import type {Client} from '#shared/client.ts'
 import {type Environment, read} from '#shared/config.ts'
 import {isName} from '#shared/domain/names.ts'
 import {configDir, noStage, readConfig, type Stage} from './config.ts'
+import type {Console} from './console.ts'
 import {checkUrl, readToken} from './credentials.ts'
 import {CommandError, Interrupted} from './exit.ts'
 import {createProgress, type Progress} from './progress.ts'
@@ -35,6 +36,7 @@ export interface World {
   readonly readIn: () => Promise<string>
   /** Aborted by Ctrl-C. */
   readonly interrupted: AbortSignal
+  readonly console: Console
 }
 
 /** Options that every command has. */

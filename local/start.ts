@@ -65,6 +65,7 @@ export const startControlPlane = async (options: BootstrapOptions, paths: StageP
     env: {
       ...inherited(env),
       ...databaseVariables(env),
+      GILLIAM_RELAY: env.GILLIAM_RELAY,
       GILLIAM_SYNC_BUSY_MS: env.GILLIAM_SYNC_BUSY_MS,
       GILLIAM_SYNC_IDLE_MS: env.GILLIAM_SYNC_IDLE_MS,
     },

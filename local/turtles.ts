@@ -11,6 +11,7 @@ import {type ServiceDefinition, stopGraceMsDefault} from '#shared/domain/release
 import type {OutputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
 import {transfer} from '#shared/exchange.ts'
+import {relayPort} from '#shared/sessions/places.ts'
 import {BootstrapError, type StageSettings} from './options.ts'
 import type {StagePaths} from './paths.ts'
 import {bundleName, type Slug} from './slug.ts'
@@ -36,10 +37,17 @@ const scriptOf = (role: string, paths: StagePaths): string =>
     `exec node ${bundleName} ${role}`,
   ].join('\n')
 
+/** Sessions meet at the proxy. */
+const portsOf = (role: string, hostPort: number): ServiceDefinition['ports'] => [
+  {port: 80, hostPort},
+  {port: adminPort},
+  ...(role === 'proxy' ? [{port: relayPort}] : []),
+]
+
 const definitionOf = (role: string, hostPort: number, {listen}: StageSettings, paths: StagePaths): ServiceDefinition => ({
   kind: 'process',
   script: scriptOf(role, paths),
-  ports: [{port: 80, hostPort}, {port: adminPort}],
+  ports: portsOf(role, hostPort),
   env: {},
   scale: 1,
   health,

@@ -29,6 +29,7 @@ export const variables = {
   GILLIAM_PROXY_BRIDGE:
     'Network interface on whose address a proxy of the loopback listens too, for containers: `docker0`; none by default',
   GILLIAM_FARGATE: 'JSON, for the agent of a Fargate executor: cluster, subnets, securityGroups, executionRole, logGroup and more',
+  GILLIAM_RELAY: 'WebSocket URL of the relay of one-off work and live logs; by default one that a proxy of the stage announces',
   GILLIAM_NOTICE_FILE: 'A file whose being there tells an agent that its machine is to go; it may say when, as an ISO 8601 time',
   GILLIAM_NOTICES: 'Where else an agent looks for such notices: `ec2` for the machine’s metadata; so does one that joins by its role',
   GILLIAM_PORT_RANGE: 'Host ports an agent gives to instances: `FIRST-LAST`; 20000-29999 by default',

@@ -92,6 +92,7 @@ export class ContainerLauncher implements Launching {
     const {assignment} = record
     const source = sourceOf(assignment, this.#options.stackImage)
     if (source === undefined) return {outcome: 'failed', reason: refusal(assignment), retry: false}
+    if (assignment.run !== undefined) return {outcome: 'failed', reason: 'this executor can not run commands in containers', retry: false}
     try {
       // Waiting for downloads takes no place: others may have theirs.
       const [image, slug] = await Promise.all([

@@ -38,6 +38,7 @@ export class EcsLauncher implements Launching {
   /** Resolves when the task runs; `signal` stops it before. */
   async launch(record: InstanceRecord, signal: AbortSignal): Promise<Launch> {
     const {remember} = this.#options
+    if (record.assignment.run !== undefined) return failed('this executor runs services on Fargate, and no commands of their own', false)
     try {
       const ports = taskPortsOf(record.assignment)
       await remember(record.key, ports)

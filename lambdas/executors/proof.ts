@@ -13,6 +13,7 @@ import {
   signatureOf,
   stsRequest,
 } from '#shared/join-proof.ts'
+import type {Asking} from './asking.ts'
 import type {AskSts} from './sts.ts'
 
 export interface ProofDeps {
@@ -40,9 +41,13 @@ const signerOf = (arn: string, roles: readonly JoinRole[], executor: string): {r
   return signer
 }
 
-/** What the machine joins with. Throws forbidden, unauthenticated with the reason, or unavailable. AWS is asked last, and only about what fits. */
+/** What is the same in proofs of one signer and second, whatever else is in them. */
+const signerKeyOf = ({region, date, authorization}: JoinProof): string =>
+  `${/Credential=([^/]*)/.exec(authorization)?.[1] ?? ''} ${region} ${date}`
+
+/** What the machine joins with. Throws forbidden, unauthenticated with the reason, rate_limited, or unavailable. AWS is asked last, and only about what fits. */
 export const verifyProof = async (
-  {stage, roles, ask}: ProofDeps,
+  {stage, roles, ask, asking}: ProofDeps & {readonly asking: Asking},
   proof: JoinProof,
   {executor, key}: Omit<ProofSubject, 'stage'>,
   now: number,
@@ -57,10 +62,12 @@ export const verifyProof = async (
   if (request === undefined) throw refused(`“${proof.region}” is not a region of AWS.`)
   const signature = signatureOf(proof)
   if (signature === undefined) throw refused('The proof is not a signed sts:GetCallerIdentity as this stage asks for it.')
-  const arn = await ask(request, proof.authorization)
-  if (arn === undefined)
-    throw refused(`AWS does not take the signature: it is for another stage (not “${stage}”), executor or key, or the credentials ended.`)
-  const {session} = signerOf(arn, roles, executor)
-  if (!owns && session !== executor) throw refused(`Machine “${session}” can not join as “${executor}”.`)
-  return admissionOf(signature, at, owns)
+  return asking.within(signerKeyOf(proof), now, async () => {
+    const arn = await ask(request, proof.authorization)
+    if (arn === undefined)
+      throw refused(`AWS does not take the signature: it is for another stage (not “${stage}”), executor or key, or the credentials ended.`)
+    const {session} = signerOf(arn, roles, executor)
+    if (!owns && session !== executor) throw refused(`Machine “${session}” can not join as “${executor}”.`)
+    return admissionOf(signature, at, owns)
+  })
 }

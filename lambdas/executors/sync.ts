@@ -1,4 +1,6 @@
 // An agent's heartbeat: one small write when nothing happened; else its logs and reports in, its assignments out.
+
+import {createSign} from '#lambdas/middleware/tickets.ts'
 import type {Operation} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import type {LogLine} from '#shared/domain/assignment.ts'
@@ -9,7 +11,7 @@ import {GilliamError} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
 import type {LogStore} from '#shared/ports.ts'
 import type {Principal} from '#shared/scopes.ts'
-import {loadAssignments} from './assignments.ts'
+import {loadOrders} from './assignments.ts'
 import {createOwnLines, type OwnLines} from './ownership.ts'
 import {resolveSecrets, type SecretSources} from './secrets.ts'
 
@@ -37,14 +39,26 @@ export interface SyncDeps {
 
 type Reports = InputOf<'syncExecutor'>['body']['reports']
 
-/** Throws conflict when a report could not be written: the agent repeats them all, and those that were written are `unchanged` then. */
-const takeReports = async (store: Pick<Store, 'instances'>, executor: string, reports: Reports, now: number): Promise<void> => {
+/**
+ * Throws conflict when a report could not be written: the agent repeats them all, and those that were written are `unchanged` then. Answers the newest
+ * sequence that was in the way of a report, if one was: a call that was long on its way does not undo what a later one told.
+ */
+const takeReports = async (
+  store: Pick<Store, 'instances'>,
+  executor: string,
+  reports: Reports,
+  now: number,
+  sequence: number | undefined,
+): Promise<{sequence?: number}> => {
+  let newest = -1
   for (let first = 0; first < reports.length; first += reportsAtOnceMax) {
     const batch = reports.slice(first, first + reportsAtOnceMax)
-    const outcomes = await Promise.all(batch.map(report => store.instances.report(executor, report, now)))
+    const outcomes = await Promise.all(batch.map(report => store.instances.report(executor, report, now, sequence)))
     if (outcomes.some(({outcome}) => outcome === 'conflict'))
       throw new GilliamError('conflict', 'Some reports could not be written; send them again.')
+    for (const each of outcomes) if (each.outcome === 'stale') newest = Math.max(newest, each.sequence)
   }
+  return newest < 0 ? {} : {sequence: newest}
 }
 
 const renew = async (store: Pick<Store, 'executors'>, executor: string, now: number): Promise<{version: number; isDraining: boolean}> => {
@@ -89,19 +103,20 @@ const leavingOf = ({leaving}: InputOf<'syncExecutor'>['body']): Leaving | undefi
 export const syncOperation = (deps: SyncDeps): Operation<'syncExecutor'> => {
   const {store, logs, timing, terms, secrets, log} = deps
   const ownLines = createOwnLines(store.instances)
+  const sign = createSign(store.sessions)
   return async ({params: {executor}, body}, {now, principal, actor}) => {
     const {version: assignmentVersion, isDraining} = await renew(store, executor, now)
     // Told again and again while it holds; who lost a race is told the next time.
     if (body.leaving !== undefined || isDraining) await store.by(actor).executors.leave(executor, now, leavingOf(body))
     await keepLines(logs, ownLines, executor, body.logs)
-    await takeReports(store, executor, body.reports, now)
+    const taken = await takeReports(store, executor, body.reports, now, body.sequence)
     const changed = assignmentVersion !== body.assignmentVersion
     const isNews = changed || body.reports.length > 0
     const nextSyncMs = isNews ? timing.busyMs : body.quietMs === undefined ? timing.idleMs : askAgainMs(body.quietMs, timing)
-    const answer = {assignmentVersion, nextSyncMs, leaseMs: executorLeaseMs, ...terms}
+    const answer = {assignmentVersion, nextSyncMs, leaseMs: executorLeaseMs, ...terms, ...taken}
     if (!changed) return {...answer, ...(await renewCredential(deps, executor, principal, now))}
-    const loaded = await loadAssignments(store, executor)
+    const {assignments: loaded, sessions} = await loadOrders({store, sign}, executor, now)
     const assignments = await resolveSecrets({store, sources: secrets, log, now}, executor, loaded)
-    return {...answer, assignments, ...(await renewCredential(deps, executor, principal, now))}
+    return {...answer, assignments, ...(sessions.length > 0 && {sessions}), ...(await renewCredential(deps, executor, principal, now))}
   }
 }

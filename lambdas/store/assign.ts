@@ -12,8 +12,9 @@ import type {AssignedInstance, AssignResult, InstanceStore} from './types.ts'
 const instancesPerTransactionMax = 20
 
 const assignedInstance = (instance: Instance, executor: string): AssignedInstance => {
-  const {formation, service, id, release, resources, ports, onLost, given, volume} = instance
+  const {formation, service, id, release, resources, ports, run, onLost, given, volume} = instance
   const more = {
+    ...(run !== undefined && {run}),
     ...(onLost !== undefined && {onLost}),
     ...(given !== undefined && {given}),
     ...(volume !== undefined && {volume: volume.id ?? id}),

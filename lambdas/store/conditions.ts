@@ -82,6 +82,18 @@ export const announcedIs = (announced: boolean): Condition => ({
   values: {':wasAnnounced': announced},
 })
 
+/** No report of a later sync was taken. */
+export const reportedBefore = (sequence: number): Condition => ({
+  text: 'attribute_not_exists(reportSequence) OR reportSequence < :reportSequence',
+  values: {':reportSequence': sequence},
+})
+
+/** The report that was taken last is still the one that was read. */
+export const reportSequenceIs = (sequence: number): Condition => ({
+  text: 'reportSequence = :wasSequence',
+  values: {':wasSequence': sequence},
+})
+
 /** The executor is ready, as large as it was seen, and `need` and the fixed host ports fit beside what it has by now. */
 export const executorHasRoom = (seen: {cpuMilli: number; memoryMib: number}, need: Resources, hostPorts: readonly number[]): Condition => ({
   text: [

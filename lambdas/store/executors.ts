@@ -25,6 +25,7 @@ import {touchDiscovery} from './discovery.ts'
 import {hashOf} from './draw.ts'
 import {domainOf, typed} from './items.ts'
 import {executorPartitions, indexPartitions, keys} from './schema.ts'
+import {ordersOf} from './sessions.ts'
 import {loseInstance} from './stop.ts'
 import {type Change, type Deed, get, getMany, type Item, pause, query, type Table, transact, type Write, write} from './table.ts'
 import type {Admission, AssignedInstance, ExecutorStore, Moved} from './types.ts'
@@ -132,8 +133,10 @@ const nextJoin = (descriptor: ExecutorDescriptor, joiner: Joiner, seen: Seen, no
   ]
 }
 
-const assignmentsOf = async (table: Table, id: string): Promise<AssignedInstance[]> =>
-  (await query(table, `A#${id}`)).map(item => domainOf<AssignedInstance>(item))
+const assignedOf = (items: readonly Item[]): AssignedInstance[] =>
+  items.filter(item => item.type === 'assignment').map(item => domainOf<AssignedInstance>(item))
+
+const assignmentsOf = async (table: Table, id: string): Promise<AssignedInstance[]> => assignedOf(await query(table, `A#${id}`))
 
 /** A lost executor gives up what it still holds. No reader has seen that since it was lost; they only need to be told. */
 const giveUp = async (table: Table, executor: string, now: number): Promise<void> => {
@@ -265,7 +268,7 @@ const forget =
       }
       await giveUp(table, id, now)
       if ((await transact(table, forgetting(id, seen), deedOf('forget', id, {state: 'lost'}))) === undefined) return {outcome: 'ok'}
-      await pause(tries)
+      await pause(table, tries)
     }
     return {outcome: 'conflict'}
   }
@@ -320,4 +323,8 @@ export const createExecutorStore = (table: Table): ExecutorStore => ({
   markLost: markLost(table),
   forget: forget(table),
   assignments: id => assignmentsOf(table, id),
+  orders: async (id, now) => {
+    const items = await query(table, `A#${id}`)
+    return {assignments: assignedOf(items), sessions: ordersOf(items, now)}
+  },
 })

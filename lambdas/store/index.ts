@@ -12,6 +12,7 @@ import {createRolloutStore} from './rollouts.ts'
 import {createRouteStore} from './routes.ts'
 import {createScaleStore} from './scales.ts'
 import {createSecretStore} from './secrets.ts'
+import {createSessionStore} from './sessions.ts'
 import type {Table} from './table.ts'
 import {createTokenStore} from './tokens.ts'
 import {createTrafficStore} from './traffic.ts'
@@ -41,6 +42,7 @@ const storeOver = (table: Table): Store => {
     rollouts: createRolloutStore(table),
     instances: createInstanceStore(table),
     executors: createExecutorStore(table),
+    sessions: createSessionStore(table),
     registry: createRegistryStore(table),
     traffic: createTrafficStore(table),
     routes,
@@ -56,5 +58,6 @@ const storeOver = (table: Table): Store => {
   }
 }
 
-/** Every question and state change over one table. Make `client` with `createClient`, which leaves out what is undefined. */
-export const createStore = ({client, table}: {client: Table['client']; table: string}): Store => storeOver({client, name: table})
+/** Every question and state change over one table. Make `client` with `createClient`, which leaves out what is undefined. `wait`: see Table. */
+export const createStore = ({client, table, wait}: {client: Table['client']; table: string; wait?: Table['wait']}): Store =>
+  storeOver({client, name: table, ...(wait !== undefined && {wait})})

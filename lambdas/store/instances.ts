@@ -36,11 +36,11 @@ const create =
     return refused === undefined ? {outcome: 'ok', version: expectedVersion + 1} : {outcome: 'conflict'}
   }
 
-const spawnOf = ({formation, service, id, release, requirements}: Instance): Deed => ({
-  action: 'instance.spawn',
+const spawnOf = ({formation, service, id, release, requirements, run}: Instance): Deed => ({
+  action: run === undefined ? 'instance.spawn' : 'instance.run',
   formation,
   what: `instance ${service}.${id}`,
-  to: {release, requirements},
+  to: {release, requirements, ...(run !== undefined && {command: run.command, session: run.line?.id})},
 })
 
 const spawn =

@@ -39,6 +39,8 @@ export type ItemType =
   | 'executor'
   | 'lease'
   | 'assignment'
+  | 'session'
+  | 'relay-key'
   | 'route'
   | 'routing'
   | 'token'
@@ -76,6 +78,10 @@ export const keys = {
   /** What every sync writes: lease and assignment version. */
   lease: (executor: string) => ({pk: `X#${shardOf(executor, executorShards)}`, sk: `LEASE#${executor}`}),
   assignment: (executor: string, formation: string, id: string) => ({pk: `A#${executor}`, sk: `${formation}#${id}`}),
+  /** Beside assignments: one query has all that an executor is asked for. No formation is called so. */
+  session: (executor: string, id: string) => ({pk: `A#${executor}`, sk: `SESSION#${id}`}),
+  /** What tickets to relays are signed with, and the half of it that anybody may have. */
+  relayKey: (half: 'signing' | 'public') => ({pk: `RELAY#${half}`, sk: 'KEY'}),
   route: (name: string) => ({pk: 'ROUTES', sk: `ROUTE#${name}`}),
   /** The one route that may hold a domain and path: makes duplicates impossible. */
   routePattern: (pattern: string) => ({pk: 'ROUTES', sk: `PATTERN#${pattern}`}),

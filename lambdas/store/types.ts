@@ -7,8 +7,10 @@ import type {Instance} from '#shared/domain/instance.ts'
 import type {FormationSnapshot, Route, RoutingTable} from '#shared/domain/registry.ts'
 import type {OnLost, PortDefinition, Release, Resources} from '#shared/domain/release.ts'
 import type {Rollout} from '#shared/domain/rollout.ts'
+import type {RunOrder, SessionOrder} from '#shared/domain/session.ts'
 import type {Traffic} from '#shared/domain/traffic.ts'
 import type {Volume} from '#shared/domain/volume.ts'
+import type {RelayKey, SigningKey} from '#shared/sessions/tickets.ts'
 import type {Actor, ArtifactStore, AuditStore, IdempotencyStore, SecretStore, TokenStore, TrustStore} from './access-types.ts'
 
 export type * from './access-types.ts'
@@ -104,6 +106,8 @@ export type ReportOutcome =
   | Ok<{instance: Instance}>
   /** `unchanged`: known already. `ignored`: may not follow the present state. `fenced`: not (any more) an instance of this executor. */
   | Not<'unchanged' | 'ignored' | 'fenced' | 'conflict'>
+  /** A report of a later sync, or of this one, was taken before: of number `sequence`. */
+  | {readonly outcome: 'stale'; readonly sequence: number}
 
 export interface InstanceStore {
   /** Those that have not ended, and with `endedSince` also those that ended at or after it; oldest first. */
@@ -139,8 +143,8 @@ export interface InstanceStore {
   readonly outdate: (formation: string, id: string, reason: string, now: number) => Promise<Not<'ok' | 'conflict'>>
   /** The same on somebody's behalf, because it would be better off elsewhere; only if nothing else is to replace it already. */
   readonly shift: (formation: string, id: string, reason: string, now: number) => Promise<Not<'ok' | 'conflict'>>
-  /** Takes an agent's report: state, address, announcement. An end frees what the instance held. */
-  readonly report: (executor: string, report: InstanceReport, now: number) => Promise<ReportOutcome>
+  /** Takes an agent's report: state, address, announcement. An end frees what the instance held. With `sequence`, unless a later one was taken. */
+  readonly report: (executor: string, report: InstanceReport, now: number, sequence?: number) => Promise<ReportOutcome>
   /**
    * Gives up a placed instance whose executor is lost, and frees what it held; with `lease`, whose executor's lease still ends then, as it was seen
    * (readers of the registry are told in the same step).
@@ -164,6 +168,7 @@ export interface AssignedInstance {
   readonly release: number
   readonly resources: Resources
   readonly ports: readonly PortDefinition[]
+  readonly run?: RunOrder
   /** Where the services are that it requires. */
   readonly given?: Instance['given']
   /** The id of its volume. */
@@ -225,6 +230,21 @@ export interface ExecutorStore {
   ) => Promise<Ok | Not<'missing' | 'conflict'> | {readonly outcome: 'alive'; readonly executor: Executor}>
   /** Everything it should run or stop, of all formations. */
   readonly assignments: (id: string) => Promise<readonly AssignedInstance[]>
+  /** The same, and the sessions it is asked for, with one query. */
+  readonly orders: (
+    id: string,
+    now: number,
+  ) => Promise<{readonly assignments: readonly AssignedInstance[]; readonly sessions: readonly SessionOrder[]}>
+}
+
+export interface SessionStore {
+  /** Has an executor's agent told with its next sync. `full`: it has `ordersPerExecutorMax` of the last minute. `lost`: nobody would hear. */
+  readonly order: (executor: string, order: SessionOrder, now: number) => Promise<Not<'ok' | 'full' | 'lost'>>
+  /** What tickets are signed with; undefined when no session was ever asked for. */
+  readonly signingKey: () => Promise<SigningKey | undefined>
+  readonly publicKeys: () => Promise<readonly RelayKey[]>
+  /** Keeps a first key, and answers the one that is kept. */
+  readonly keepKey: (key: SigningKey) => Promise<SigningKey>
 }
 
 /** One live entry of the registry. */
@@ -316,6 +336,7 @@ export interface Store {
   readonly rollouts: RolloutStore
   readonly instances: InstanceStore
   readonly executors: ExecutorStore
+  readonly sessions: SessionStore
   readonly registry: RegistryStore
   readonly traffic: TrafficStore
   readonly routes: RouteStore

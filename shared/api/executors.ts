@@ -20,6 +20,7 @@ import {
   Slug,
   Volume,
 } from './fields.ts'
+import {AssignedRun, AssignedSession} from './sessions.ts'
 
 export const logLinesPerSyncMax = 2_000
 export const reportsPerSyncMax = 500
@@ -108,7 +109,7 @@ export const ExecutorInstance = z
     formation: FormationName,
     name: InstanceName,
     release: ReleaseNumber,
-    origin: z.enum(['scale', 'spawn']),
+    origin: z.enum(['scale', 'spawn', 'run']),
     state: z.string(),
     reason: z.string().optional().describe('why it is still there, while its executor drains'),
   })
@@ -138,6 +139,7 @@ export const Sync = z
     reports: z.array(Report).max(reportsPerSyncMax).describe('instances whose state changed since the last sync that was answered'),
     logs: z.array(Line).max(logLinesPerSyncMax).default([]),
     holdMs: HoldMs,
+    sequence: z.int().min(0).optional().describe('higher in every sync of an agent: reports that arrive after newer ones are not taken'),
     quietMs: QuietMs,
     leaving: Leaving.optional().describe('its machine is to go: it is drained until it says so no more'),
   })
@@ -161,6 +163,7 @@ export const Assignment = z
     health: HealthCheck.optional(),
     resources: Resources,
     stopGraceMs: z.int(),
+    run: AssignedRun.optional().describe('what it runs instead, once'),
     stop: z.boolean(),
   })
   .meta({id: 'Assignment'})
@@ -168,8 +171,13 @@ export const Synced = z
   .strictObject({
     assignmentVersion: z.int(),
     assignments: z.array(Assignment).optional().describe('everything the executor should run; absent when the agent’s version is current'),
+    sessions: z.array(AssignedSession).optional().describe('asked for within the last minute; comes with assignments'),
     nextSyncMs: z.int(),
     leaseMs: z.int(),
+    sequence: z
+      .int()
+      .optional()
+      .describe('reports were not taken, for newer ones are known up to this: they are to be sent again, with a higher one'),
     syncUrl: SyncUrl,
     drainMs: z
       .int()

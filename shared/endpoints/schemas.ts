@@ -71,6 +71,10 @@ export const endpointSchemas = {
   releaseVolume: {params: service},
   getLogin: {response: api.Login},
   getAudit: {query: api.AuditQuery, response: api.AuditPage},
+  execInstance: {params: {...formation, instance: api.InstanceId}, request: api.ExecInstance, response: api.SessionTicket},
+  runService: {params: formation, request: api.RunService, response: api.Run},
+  followLogs: {params: formation, request: api.FollowLogs, response: api.SessionTicket},
+  getRelayKeys: {response: api.RelayKeys},
   getHealth: {response: api.Health},
   getOpenapi: {response: api.OpenapiDocument},
 } as const satisfies {[N in EndpointName]: SchemasOf<(typeof endpointTable)[N]>}

@@ -11,6 +11,7 @@ import {releasesEndpoints} from './releases.ts'
 import {routingEndpoints} from './routing.ts'
 import {scaleEndpoints} from './scale.ts'
 import {secretsEndpoints} from './secrets.ts'
+import {sessionsEndpoints} from './sessions.ts'
 import {trustsEndpoints} from './trusts.ts'
 import {volumesEndpoints} from './volumes.ts'
 
@@ -27,6 +28,7 @@ export const endpointTable = {
   ...accessEndpoints,
   ...secretsEndpoints,
   ...trustsEndpoints,
+  ...sessionsEndpoints,
   ...volumesEndpoints,
 } as const satisfies Record<string, EndpointFacts>
 

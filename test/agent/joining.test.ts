@@ -30,6 +30,7 @@ const start = async (t: TestContext) => {
       credentialFile: file,
       keyFile: join(home, 'key'),
       ...(how === undefined ? {} : {join: how}),
+      wallClock: () => 1,
       now: () => 0,
       onJoined: () => undefined,
       onTaken: () => undefined,

@@ -4,7 +4,7 @@ import {readdirSync} from 'node:fs'
 import {connect} from 'node:net'
 import {join} from 'node:path'
 import {test} from 'node:test'
-import {isOnPath} from '#agent/launcher.ts'
+import {isOnPath} from '#agent/programs.ts'
 import {builtinTypes} from '#shared/types/builtin.ts'
 import {assignment, machine} from './fixtures.ts'
 

@@ -282,6 +282,22 @@ describe('cdk: what functions may do with the table', () => {
     await assert.rejects(syncAs(next), /unauthenticated/)
   })
 
+  it('is enough for one-off work and live lines', async () => {
+    const name = {formation: 'gilliam'}
+    await call('createFormation', {body: {name: name.formation}})
+    await call('createRelease', {params: name, body: {services: {web: serviceDefinition()}}})
+    const {token} = await call('joinExecutor', {body: descriptor('e3')})
+    await call('spawnInstance', {params: name, body: {service: 'web'}})
+    await rounds('e3', token)
+    const [{id}] = (await call('listInstances', {params: name})).items
+    await call('announce', {params: {...name, name: 'proxy.one'}, body: {host: '127.0.0.1', ports: {9001: 9001}}})
+    await call('execInstance', {params: {...name, instance: id}, body: {command: ['true']}})
+    await call('followLogs', {params: name, body: {executor: 'e3'}})
+    await call('runService', {params: name, body: {service: 'web', command: ['true']}})
+    await rounds('e3', token)
+    assert.equal((await call('getRelayKeys', {token: undefined})).keys.length, 1)
+  })
+
   it('is enough to keep a volume and to give it up', async () => {
     const {token: joinToken} = await call('createToken', {body: {name: 'disks', scope: 'join', uses: 1}})
     const {token} = await call('joinExecutor', {token: joinToken, body: descriptor('e5')})

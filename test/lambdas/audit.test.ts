@@ -42,6 +42,11 @@ const changes: readonly (readonly [EndpointName, (platform: Platform) => Promise
     async () => ({params, body: {release: 2}}),
     {formation, what: 'release 2', from: {releases: [1]}, to: {release: 2, scale: {web: 3}}},
   ],
+  [
+    'runService',
+    async () => ({params, body: {service: 'web', command: ['true'], detach: true}}),
+    {formation, action: 'instance.run', to: {release: 2, requirements: [], command: ['true']}},
+  ],
   ['spawnInstance', async () => ({params, body: {service: 'web'}}), {formation, to: {release: 2, requirements: []}}],
   [
     'stopInstance',
@@ -84,6 +89,15 @@ const changes: readonly (readonly [EndpointName, (platform: Platform) => Promise
     },
     {formation, what: 'instance a', to: {reason: 'rebalanced: idle suits it better than one'}},
   ],
+  [
+    'execInstance',
+    async ({store}) => {
+      const running = (await store.instances.list(formation)).find(({state}) => state === 'running')
+      return {params: {formation, instance: running?.id ?? ''}, body: {command: ['ls', '-l']}}
+    },
+    {formation, action: 'session.exec'},
+  ],
+  ['followLogs', async () => ({params, body: {executor: 'one', service: 'web'}}), {formation, what: 'service web'}],
   ['cordonExecutor', async () => ({params: {executor: 'one'}, body: {}}), {from: {state: 'ready'}, to: {state: 'cordoned'}}],
   ['cordonExecutor', async () => ({params: {executor: 'one'}, body: {undo: true}}), {from: {state: 'cordoned'}, to: {state: 'ready'}}],
   ['drainExecutor', async () => ({params: {executor: 'one'}, body: {}}), {from: {state: 'ready'}, to: {state: 'draining'}}],

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import {afterEach, beforeEach, describe, it} from 'node:test'
 import {pino} from 'pino'
-import {loadAssignments} from '#lambdas/executors/assignments.ts'
+import {loadOrders} from '#lambdas/executors/assignments.ts'
 import {createSchedulerFunction} from '#lambdas/scheduler/index.ts'
 import {executorLeaseMs} from '#shared/domain/executor.ts'
 import {type Instance, isTerminal} from '#shared/domain/instance.ts'
@@ -46,7 +46,11 @@ describe('a volume', () => {
     const [second] = await live()
     assert.notEqual(second?.id, first?.id)
     assert.deepEqual([second?.state, second?.executor, (await volume())?.holder], ['running', 'h1', second?.id])
-    assert.equal((await loadAssignments(world.store, 'h1')).find(({id}) => id === second?.id)?.volume?.id, first?.id)
+    assert.equal(
+      (await loadOrders({store: world.store, sign: async () => undefined}, 'h1', 0)).assignments.find(({id}) => id === second?.id)?.volume
+        ?.id,
+      first?.id,
+    )
   })
 
   it('is taken over by a rollout: the old instance is gone before the new one is made', async () => {

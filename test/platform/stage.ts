@@ -1,7 +1,7 @@
 // A whole stage for end-to-end tests: the real ./bootstrap on free ports with a home and a CLI configuration of its own, and what to look at it with.
 // Everything it starts ends with it.
 import assert from 'node:assert/strict'
-import {type ExecFileException, execFile} from 'node:child_process'
+import {type ChildProcess, type ExecFileException, execFile, spawn} from 'node:child_process'
 import {cpSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync} from 'node:fs'
 import {request} from 'node:http'
 import {tmpdir} from 'node:os'
@@ -155,6 +155,15 @@ export class Stage {
   /** Runs the real CLI. */
   gilliam(args: readonly string[], cwd = this.folder): Promise<Outcome> {
     return this.#run(join(root, 'node_modules/.bin/gilliam'), args, cwd)
+  }
+
+  /** Starts the real CLI, to be talked to; with `shell`, a script in a terminal of its own that gets it as `"$0" "$@"`. */
+  spawn(args: readonly string[], shell?: string): ChildProcess {
+    const program = join(root, 'node_modules/.bin/gilliam')
+    const options = {cwd: this.folder, env: this.#env}
+    if (shell === undefined) return spawn(program, args, options)
+    const quoted = [shell, program, ...args].map(word => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
+    return spawn('script', ['-qefc', `sh -c ${quoted}`, '/dev/null'], options)
   }
 
   /** The same for commands that must succeed. */
