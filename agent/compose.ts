@@ -1,5 +1,6 @@
 // Makes the parts of an agent and connects them. Starts nothing and reads no environment.
 import {dirname, join} from 'node:path'
+import {ringLabel} from '#shared/domain/agent.ts'
 import type {JoinProof} from '#shared/join-proof.ts'
 import type {Logger} from '#shared/log.ts'
 import {Agent} from './agent.ts'
@@ -16,6 +17,8 @@ import {askProver} from './prover.ts'
 import type {Finder} from './runtime/runtime.ts'
 import type {Layout, Settings} from './settings.ts'
 import {Slugs} from './slugs/slugs.ts'
+import type {Program} from './upgrade/program.ts'
+import {Upgrades} from './upgrade/upgrades.ts'
 
 /** What a launcher is made of, besides what it runs instances with. */
 export type LauncherParts = Omit<LauncherOptions, 'runtime'> & {
@@ -37,6 +40,8 @@ export interface Home {
 
 export interface World extends Home {
   readonly log: Logger
+  /** What this agent is, for the control plane; it says nothing of itself without. */
+  readonly program?: Program
   /** Milliseconds since the epoch, for log lines and for what is signed. */
   readonly wallClock: () => number
   readonly random: () => number
@@ -48,6 +53,15 @@ export interface Parts {
   readonly spool: Spool
   readonly logs: Logs
   readonly slugs: Slugs
+  readonly upgrades: Upgrades | undefined
+}
+
+/** What parts call when it happens. */
+export interface Calls {
+  /** Something should be reported at once. */
+  readonly onUrgent: () => void
+  /** Another agent is to take over. */
+  readonly onSwitched: () => void
 }
 
 const createLogs = ({log, wallClock}: World, spool: Spool): Logs =>
@@ -66,8 +80,8 @@ const joiningOf = (settings: Settings, world: World): Joining | undefined => {
   return how !== undefined && 'prover' in how ? {prove: () => askProver(how.prover)} : how
 }
 
-/** Makes the parts; `onUrgent` is called when something should be reported at once. */
-export const createParts = (settings: Settings, layout: Layout, world: World, onUrgent: () => void): Parts => {
+/** Makes the parts. */
+export const createParts = (settings: Settings, layout: Layout, world: World, {onUrgent, onSwitched}: Calls): Parts => {
   const {descriptor, environment, api} = settings
   const joining = joiningOf(settings, world)
   const {runtime, launcher, bootId, log, now, wallClock, random} = world
@@ -117,5 +131,8 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
     onUrgent,
     onForgotten: key => void forget(key).catch(error => log.warn({err: error, instance: key}, 'what is left of it can not be removed')),
   })
-  return {agent, connection, spool, logs, slugs}
+  const {program} = world
+  const upgrading = {ring: descriptor.labels[ringLabel], locate, now, log, onNews: onUrgent, onSwitched}
+  const upgrades = program && new Upgrades({program, ...upgrading})
+  return {agent, connection, spool, logs, slugs, upgrades}
 }

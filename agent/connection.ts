@@ -3,6 +3,7 @@ import {randomBytes} from 'node:crypto'
 import {readFileSync} from 'node:fs'
 import {readFile} from 'node:fs/promises'
 import {type Client, createClient} from '#shared/client.ts'
+import type {AgentProgram, AgentWish} from '#shared/domain/agent.ts'
 import type {Assignment, InstanceReport, LogLine} from '#shared/domain/assignment.ts'
 import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
 import type {CallOf, OutputOf} from '#shared/endpoints.ts'
@@ -21,6 +22,8 @@ export interface SyncRequest {
   readonly holdMs: number
   /** For how long nothing was new. */
   readonly quietMs: number
+  /** What this agent is. */
+  readonly agent?: AgentProgram | undefined
 }
 
 export interface SyncAnswer {
@@ -32,6 +35,8 @@ export interface SyncAnswer {
   readonly drainMs?: number | undefined
   /** Where else syncs may go, as the API says; the address itself does not repeat it. */
   readonly syncUrl?: string | undefined
+  /** The agent that is to run in place of this one. */
+  readonly agent?: AgentWish | undefined
   /** The next credential, in place of the one that was sent. */
   readonly token?: string | undefined
 }
@@ -112,8 +117,8 @@ export class Connection {
   /** One outbound call; a join before it when there is no credential. Throws when it was not answered, having dropped a credential that was refused. */
   async sync(request: SyncRequest, options: {timeoutMs?: number; signal?: AbortSignal} = {}): Promise<SyncAnswer> {
     const client = this.#client ?? (await this.#join())
-    const {assignmentVersion, reports, logs, holdMs, quietMs} = request
-    const body = {assignmentVersion, reports: [...reports], logs: [...logs], quietMs, ...(holdMs > 0 ? {holdMs} : {})}
+    const {assignmentVersion, reports, logs, holdMs, quietMs, agent} = request
+    const body = {assignmentVersion, reports: [...reports], logs: [...logs], quietMs, agent, ...(holdMs > 0 ? {holdMs} : {})}
     const call = {params: {executor: this.#options.descriptor.id}, body}
     try {
       const answer = await this.#send(client, call, options)

@@ -18,6 +18,8 @@ const cleanUpMs = 60_000
 
 export interface RunningAgent {
   readonly agent: Agent
+  /** Resolves when another agent is to take over: this one should leave. */
+  readonly switched: Promise<void>
   /** Leaves; instances go on and the next agent adopts them. */
   readonly leave: () => Promise<void>
   /** Stops every instance, to be started again by the next agent, and leaves. */
@@ -77,15 +79,16 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
   makeHome(settings.home, layout, settings.owner !== undefined)
   const unlock = takeLock(layout.lock)
   let sync: Sync | undefined
-  const parts = createParts(settings, layout, world, () => sync?.poke())
-  const {agent, connection, spool, logs} = parts
+  const switched = Promise.withResolvers<void>()
+  const parts = createParts(settings, layout, world, {onUrgent: () => sync?.poke(), onSwitched: switched.resolve})
+  const {agent, connection, spool, logs, upgrades} = parts
   if (!connection.hasCredential && settings.join === undefined) {
     unlock()
     throw new Error('this executor has not joined yet: GILLIAM_JOIN_TOKEN_FILE must name a file with a join token, or GILLIAM_JOIN be role')
   }
   await takeOver(parts, layout, world)
   const {log, now, random} = world
-  const calls = {agent, connection, spool, look: () => logs.look(), busyMs: settings.busyMs, now, random, log}
+  const calls = {agent, upgrades, connection, spool, look: () => logs.look(), busyMs: settings.busyMs, now, random, log}
   const syncing = startSync(calls)
   sync = syncing
   const stopTimers = startTimers(parts, layout, syncing, world)
@@ -101,5 +104,5 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
     if (agent.hasReports) await lastSync(calls)
     await leave()
   }
-  return {agent, leave, suspend}
+  return {agent, switched: switched.promise, leave, suspend}
 }

@@ -7,6 +7,7 @@ import {startLoop} from '#shared/loop.ts'
 import type {Agent} from './agent.ts'
 import type {Connection} from './connection.ts'
 import type {Spool} from './logs/spool.ts'
+import type {Upgrades} from './upgrade/upgrades.ts'
 
 const reportsPerCallMax = 200
 const logLinesPerCallMax = 1_000
@@ -24,6 +25,8 @@ export interface SyncOptions {
   readonly agent: Agent
   readonly connection: Connection
   readonly spool: Spool
+  /** Undefined for an agent that says nothing of itself. */
+  readonly upgrades?: Upgrades | undefined
   /** Reads what instances wrote since. */
   readonly look: () => void
   /** Wait between calls while more is waiting to be told. */
@@ -74,7 +77,10 @@ interface Course {
   readonly onNews: () => void
 }
 
-const call = async ({agent, connection, spool, look, busyMs, now, log}: SyncOptions, {hold, quietMs, onNews}: Course): Promise<number> => {
+const call = async (
+  {agent, upgrades, connection, spool, look, busyMs, now, log}: SyncOptions,
+  {hold, quietMs, onNews}: Course,
+): Promise<number> => {
   look()
   const reports = agent.reports(reportsPerCallMax)
   const batch = spool.take({linesMax: logLinesPerCallMax, bytesMax: logBytesPerCallMax})
@@ -82,7 +88,7 @@ const call = async ({agent, connection, spool, look, busyMs, now, log}: SyncOpti
   const held = hold(isIdle)
   try {
     const {assignmentVersion} = agent
-    const request = {assignmentVersion, reports, logs: batch.lines, holdMs: isIdle ? idleHoldMs : 0, quietMs}
+    const request = {assignmentVersion, reports, logs: batch.lines, holdMs: isIdle ? idleHoldMs : 0, quietMs, agent: upgrades?.told}
     const sentAt = now()
     const answer = await connection.sync(request, {signal: held.signal})
     // Only then is it known to be up to date: what was given up is not in the new assignments, and must not start before.
@@ -91,6 +97,7 @@ const call = async ({agent, connection, spool, look, busyMs, now, log}: SyncOpti
     if (reports.length > 0 || answer.assignments !== undefined) onNews()
     if (answer.assignments !== undefined) agent.assign(answer.assignments, answer.assignmentVersion)
     agent.heard(sentAt)
+    upgrades?.heard(answer.agent)
     const nextSyncMs = within(answer.nextSyncMs, busyMs)
     return spool.isEmpty ? nextSyncMs : Math.min(nextSyncMs, busyMs)
   } catch (error) {

@@ -6,6 +6,7 @@ import {createLogger} from '#shared/log.ts'
 import {runAgent} from '../run.ts'
 import {endStrayTasks} from '../runtime/ecs.ts'
 import {readSettings} from '../settings.ts'
+import {readProgram} from '../upgrade/program.ts'
 import {tasksOnEcs} from './compose.ts'
 import {readFargateSettings} from './settings.ts'
 
@@ -22,11 +23,13 @@ const start = async () => {
   const {descriptor, ...rest} = await readSettings(env, process.execPath)
   const runtimes = fargate.stackImage === undefined ? (['docker'] as const) : (['docker', 'process'] as const)
   const settings = {...rest, descriptor: {...descriptor, runtimes}}
+  // Its image is what it is upgraded by.
+  const program = await readProgram({}, process.argv[1] ?? '', process.execPath)
   const log = createLogger('agent', {level: settings.logLevel})
   const now = () => performance.timeOrigin + performance.now()
   const {stage} = settings.environment
   const home = tasksOnEcs({client: new ECSClient({}), settings: fargate, stage, executor: descriptor.id, log, now, random: Math.random})
-  const running = await runAgent(settings, {...home, log, wallClock: Date.now, random: Math.random})
+  const running = await runAgent(settings, {...home, log, program, wallClock: Date.now, random: Math.random})
   log.info({executor: descriptor.id, cluster: fargate.cluster, pid: process.pid}, 'agent runs')
   const sweep = async (): Promise<void> => {
     // Before the first answer of the control plane nobody knows what is to run.

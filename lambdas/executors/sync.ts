@@ -1,6 +1,7 @@
 // An agent's heartbeat: one small write when nothing happened; else its logs and reports in, its assignments out.
 import type {Operation} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
+import {type AgentProgram, type AgentWish, upgradeState} from '#shared/domain/agent.ts'
 import type {LogLine} from '#shared/domain/assignment.ts'
 import {executorLeaseMs} from '#shared/domain/executor.ts'
 import {askAgainMs, type Pace} from '#shared/domain/pace.ts'
@@ -12,6 +13,7 @@ import type {Principal} from '#shared/scopes.ts'
 import {loadAssignments} from './assignments.ts'
 import {createOwnLines, type OwnLines} from './ownership.ts'
 import {resolveSecrets, type SecretSources} from './secrets.ts'
+import type {Wishes} from './wishes.ts'
 
 /** Reports written at the same time. */
 const reportsAtOnceMax = 8
@@ -29,6 +31,7 @@ export interface SyncDeps {
   readonly logs: LogStore
   readonly timing: Pace
   readonly terms: SyncTerms
+  readonly wishes: Wishes
   readonly secrets: SecretSources
   readonly log: Logger
   /** How long a credential lasts; the next one is given at half of it. */
@@ -47,8 +50,8 @@ const takeReports = async (store: Pick<Store, 'instances'>, executor: string, re
   }
 }
 
-const renew = async (store: Pick<Store, 'executors'>, executor: string, now: number): Promise<number> => {
-  const renewed = await store.executors.renew(executor, now)
+const renew = async (store: Pick<Store, 'executors'>, executor: string, agent: AgentProgram | undefined, now: number): Promise<number> => {
+  const renewed = await store.executors.renew(executor, now, agent)
   if (renewed.outcome === 'ok') return renewed.assignmentVersion
   if (renewed.outcome === 'missing') throw new GilliamError('not_found', `There is no executor “${executor}”; join first.`)
   throw new GilliamError('executor_lost', `The lease of executor “${executor}” ended; join again.`)
@@ -70,6 +73,12 @@ const renewCredential = async (
   return renewed.outcome === 'ok' ? {token: renewed.created.token} : {}
 }
 
+/** What its ring wants of an agent that runs another one, and can do something about it. */
+const wishOf = async (wishes: Wishes, agent: AgentProgram | undefined, now: number): Promise<{agent?: AgentWish}> => {
+  const wish = agent === undefined ? undefined : await wishes(agent.ring, now)
+  return agent !== undefined && wish !== undefined && upgradeState(agent, wish) === 'upgrading' ? {agent: wish} : {}
+}
+
 const keepLines = async (logs: LogStore, ownLines: OwnLines, executor: string, lines: readonly LogLine[]): Promise<void> => {
   if (lines.length === 0) return
   const own = await ownLines(executor, lines)
@@ -81,16 +90,16 @@ const keepLines = async (logs: LogStore, ownLines: OwnLines, executor: string, l
  * newer assignments than the version says, and then gets them again; never the other way round.
  */
 export const syncOperation = (deps: SyncDeps): Operation<'syncExecutor'> => {
-  const {store, logs, timing, terms, secrets, log} = deps
+  const {store, logs, timing, terms, wishes, secrets, log} = deps
   const ownLines = createOwnLines(store.instances)
   return async ({params: {executor}, body}, {now, principal}) => {
-    const assignmentVersion = await renew(store, executor, now)
+    const assignmentVersion = await renew(store, executor, body.agent, now)
     await keepLines(logs, ownLines, executor, body.logs)
     await takeReports(store, executor, body.reports, now)
     const changed = assignmentVersion !== body.assignmentVersion
     const isNews = changed || body.reports.length > 0
     const nextSyncMs = isNews ? timing.busyMs : body.quietMs === undefined ? timing.idleMs : askAgainMs(body.quietMs, timing)
-    const answer = {assignmentVersion, nextSyncMs, leaseMs: executorLeaseMs, ...terms}
+    const answer = {assignmentVersion, nextSyncMs, leaseMs: executorLeaseMs, ...terms, ...(await wishOf(wishes, body.agent, now))}
     if (!changed) return {...answer, ...(await renewCredential(deps, executor, principal, now))}
     const loaded = await loadAssignments(store, executor)
     const assignments = await resolveSecrets({store, sources: secrets, log, now}, executor, loaded)

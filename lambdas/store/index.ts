@@ -1,4 +1,5 @@
 // The store's door: makes a store over a table. Functions import this file only.
+import {createAgentStore} from './agents.ts'
 import {createArtifactStore} from './artifacts.ts'
 import {createAuditStore, entryWrite} from './audit.ts'
 import {createCapacityStore} from './capacity.ts'
@@ -19,6 +20,7 @@ import {createTrustStore} from './trusts.ts'
 import type {Store} from './types.ts'
 import {createWatchStore} from './watch.ts'
 
+export {ringsMax} from './agents.ts'
 export {auditKeptMs} from './audit.ts'
 export {createClient, createTable} from './create-table.ts'
 export {credentialOverlapMs} from './credentials.ts'
@@ -47,6 +49,7 @@ const storeOver = (table: Table): Store => {
     trusts: createTrustStore(table),
     secrets: createSecretStore(table),
     artifacts: createArtifactStore(table),
+    agents: createAgentStore(table),
     idempotency: createIdempotencyStore(table),
     watch: createWatchStore(table),
     capacity: createCapacityStore(table),

@@ -1,5 +1,6 @@
 // What agents and operators say of executors: join, sync, drain.
 import {z} from 'zod'
+import {AgentProgram, AgentWish} from './agents.ts'
 import {
   Address,
   At,
@@ -89,6 +90,7 @@ export const Executor = z
     joinedAt: At,
     leaseExpiresAt: At,
     drainBy: At.optional().describe('while it drains: when what is left is stopped, replaced or not'),
+    agent: AgentProgram.optional(),
   })
   .meta({id: 'Executor'})
 const drainMsMax = 604_800_000
@@ -136,6 +138,7 @@ export const Sync = z
     logs: z.array(Line).max(logLinesPerSyncMax).default([]),
     holdMs: HoldMs,
     quietMs: QuietMs,
+    agent: AgentProgram.optional(),
   })
   .meta({id: 'Sync'})
 export const Assignment = z
@@ -169,6 +172,7 @@ export const Synced = z
       .int()
       .optional()
       .describe('how long an instance that is to stop goes on serving: by then, every router and proxy has heard that it is withdrawn'),
+    agent: AgentWish.optional().describe('the agent that its ring wants, while it runs another one that has not refused'),
     token: z
       .string()
       .optional()
