@@ -40,6 +40,8 @@ export class Agent {
   readonly #launches = new Map<string, AbortController>()
   readonly #due = new Set<string>()
   readonly #urged = new Map<string, string>()
+  /** Given up while they were being started, and why. */
+  readonly #useless = new Map<string, string>()
   #timer: NodeJS.Timeout | undefined
   #deciding = false
   #suspended: (() => void) | undefined
@@ -86,6 +88,9 @@ export class Agent {
         this.#ledger.update(record.key, change)
         // What did not change is not told of: its health is watched from here on.
         this.#options.monitors.attend(this.#ledger.records.get(record.key) ?? record, this.#watching(record.key))
+        // What it was attached to went with the agent before.
+        if (record.assignment.run?.attached && found.state === 'running')
+          this.giveUp(record.key, 'its client went with the agent that served it')
       }),
     )
     this.#decide()
@@ -144,6 +149,23 @@ export class Agent {
     clearTimeout(this.#timer)
     this.#options.monitors.close()
     await this.#ledger.save()
+  }
+
+  /** Ends an instance that is of no use to anybody any more. */
+  giveUp(key: string, reason: string): void {
+    const phase = this.records.get(key)?.phase
+    if (phase === 'launching') this.#useless.set(key, reason)
+    if (phase !== 'up') return
+    this.#ledger.update(key, record => this.#end(record, {kind: 'terminate', key, ending: {state: 'failed', reason}}))
+    this.#decide()
+  }
+
+  /** Runs a command where an instance runs. */
+  get exec(): Launching['exec'] {
+    const launcher = this.#launcher
+    return launcher.exec === undefined
+      ? undefined
+      : (record, order) => launcher.exec?.(record, order) as ReturnType<NonNullable<Launching['exec']>>
   }
 
   saveOffsets(): Promise<void> {
@@ -256,7 +278,10 @@ export class Agent {
     this.#launches.delete(key)
     if (launch.outcome === 'started') this.#follow(key, launch.running)
     this.#ledger.update(key, now => this.#launched(now, launch))
-    this.#decide()
+    const useless = this.#useless.get(key)
+    this.#useless.delete(key)
+    if (useless === undefined) this.#decide()
+    else this.giveUp(key, useless)
   }
 
   #launched(record: InstanceRecord, launch: Launch): InstanceRecord {

@@ -15,6 +15,7 @@ import {Ports} from './ports.ts'
 import {proveRole} from './proof.ts'
 import {askProver} from './prover.ts'
 import type {Finder} from './runtime/runtime.ts'
+import {Sessions, type SessionsOptions} from './sessions/sessions.ts'
 import type {Layout, Settings} from './settings.ts'
 import {Slugs} from './slugs/slugs.ts'
 import type {Program} from './upgrade/program.ts'
@@ -39,6 +40,10 @@ export interface Home {
 }
 
 export interface World extends Home {
+  /** Signs proofs where no machine's metadata says with what. */
+  readonly prove?: (key: string) => Promise<JoinProof>
+  /** Another agent serves this executor from now on. By default all that runs here is stopped; where instances are not the agent's own, it has to leave them. */
+  readonly onTaken?: () => void
   readonly log: Logger
   /** What this agent is, for the control plane; it says nothing of itself without. */
   readonly program?: Program
@@ -53,6 +58,7 @@ export interface Parts {
   readonly spool: Spool
   readonly logs: Logs
   readonly slugs: Slugs
+  readonly sessions: Sessions
   readonly upgrades: Upgrades | undefined
 }
 
@@ -76,9 +82,26 @@ const prover =
 /** How it joins: proofs are signed here, or by who may read the machine's metadata in place of this agent. */
 const joiningOf = (settings: Settings, world: World): Joining | undefined => {
   const {join: how} = settings
-  if (how === 'role') return {prove: prover(settings, world)}
+  if (how === 'role') return {prove: world.prove ?? prover(settings, world)}
   return how !== undefined && 'prover' in how ? {prove: () => askProver(how.prover)} : how
 }
+
+interface SessionParts extends Pick<SessionsOptions, 'directoryOf' | 'logs' | 'log'> {
+  /** There once all parts are. */
+  readonly agent: () => Agent
+}
+
+const createSessions = ({agent, ...parts}: SessionParts): Sessions =>
+  new Sessions({
+    ...parts,
+    records: () => agent().records,
+    exec: (record, order) => {
+      const {exec} = agent()
+      if (exec === undefined) throw new Error('this executor can not run commands in instances')
+      return exec(record, order)
+    },
+    giveUp: (key, reason) => agent().giveUp(key, reason),
+  })
 
 /** Makes the parts. */
 export const createParts = (settings: Settings, layout: Layout, world: World, {onUrgent, onSwitched}: Calls): Parts => {
@@ -94,6 +117,7 @@ export const createParts = (settings: Settings, layout: Layout, world: World, {o
     descriptor,
     credentialFile: layout.credential,
     keyFile: join(dirname(layout.credential), 'key'),
+    wallClock,
     ...(joining === undefined ? {} : {join: joining}),
     now,
     onJoined: () => {
@@ -101,8 +125,9 @@ export const createParts = (settings: Settings, layout: Layout, world: World, {o
       agent.forgetVersion()
     },
     onTaken: () => {
-      log.error({executor: descriptor.id}, 'another agent serves this executor: what runs here is stopped')
-      agent.assign([], 0)
+      log.error({executor: descriptor.id}, 'another agent serves this executor')
+      if (world.onTaken === undefined) agent.assign([], 0)
+      else world.onTaken()
     },
     onLost: () => {
       log.warn({executor: descriptor.id}, 'this executor was lost: what runs here was given up, and is stopped')
@@ -112,17 +137,19 @@ export const createParts = (settings: Settings, layout: Layout, world: World, {o
   })
   const locate = (sha256: string, signal: AbortSignal): Promise<string> => connection.locate(sha256, signal)
   const slugs = new Slugs({directory: layout.slugs, locate})
+  const sessions = createSessions({agent: () => agent, directoryOf, logs, log})
   const forget = async (key: string): Promise<void> => {
     await runtime.forget?.(directoryOf(key))
     await emptyFolder(directoryOf(key))
   }
-  const agent = new Agent({
+  const agent: Agent = new Agent({
     host: descriptor.host,
     statePath: layout.state,
     bootId,
     directoryOf,
     runtime,
-    launcher: remember => launcher({directoryOf, environment, slugs, ports, remember, locate}),
+    launcher: remember =>
+      launcher({directoryOf, volumes: layout.volumes, environment, slugs, ports, remember, locate, attend: sessions.attend}),
     monitors: new Monitors({host: descriptor.host, random}),
     ports,
     logs,
@@ -134,5 +161,5 @@ export const createParts = (settings: Settings, layout: Layout, world: World, {o
   const {program} = world
   const upgrading = {ring: descriptor.labels[ringLabel], locate, now, log, onNews: onUrgent, onSwitched}
   const upgrades = program && new Upgrades({program, ...upgrading})
-  return {agent, connection, spool, logs, slugs, upgrades}
+  return {agent, connection, spool, logs, slugs, sessions, upgrades}
 }

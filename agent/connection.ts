@@ -4,11 +4,12 @@ import {readFileSync} from 'node:fs'
 import {readFile} from 'node:fs/promises'
 import {type Client, createClient} from '#shared/client.ts'
 import type {AgentProgram, AgentWish} from '#shared/domain/agent.ts'
-import type {Assignment, InstanceReport, LogLine} from '#shared/domain/assignment.ts'
+import type {AssignedSession, Assignment, InstanceReport, LogLine} from '#shared/domain/assignment.ts'
 import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
 import type {CallOf, OutputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {JoinProof} from '#shared/join-proof.ts'
+import type {Notice} from './notices.ts'
 import {replaceFile} from './state.ts'
 import {isOfTheWay, SyncRoute, syncRouteTimeoutMs} from './sync-route.ts'
 
@@ -20,6 +21,8 @@ export interface SyncRequest {
   readonly logs: readonly LogLine[]
   /** How long the control plane may hold back an answer that would say nothing new. */
   readonly holdMs: number
+  /** The machine is to go. */
+  readonly leaving?: Notice | undefined
   /** For how long nothing was new. */
   readonly quietMs: number
   /** What this agent is. */
@@ -30,7 +33,11 @@ export interface SyncAnswer {
   readonly assignmentVersion: number
   /** Everything this executor should run; absent when the version sent is current. */
   readonly assignments?: readonly Assignment[]
+  /** Who waits for this executor at a relay. */
+  readonly sessions?: readonly AssignedSession[] | undefined
   readonly nextSyncMs: number
+  /** The reports were not taken: others of this number were, and they are to be sent again. */
+  readonly sequence?: number | undefined
   /** How long an instance that is to stop goes on serving; the agent's own default when undefined. */
   readonly drainMs?: number | undefined
   /** Where else syncs may go, as the API says; the address itself does not repeat it. */
@@ -52,6 +59,8 @@ export interface ConnectionOptions {
   readonly keyFile: string
   /** Undefined when the agent relies on the credential it has. */
   readonly join?: Joining
+  /** Milliseconds since the epoch: calls are numbered by it, or upwards when it goes back. */
+  readonly wallClock: () => number
   /** Milliseconds of a clock that does not jump. */
   readonly now: () => number
   readonly onJoined: () => void
@@ -102,6 +111,7 @@ export class Connection {
   #byWay: {readonly url: string; readonly client: Client} | undefined
   #token = ''
   #joining: Promise<Client> | undefined
+  #sequence = 0
 
   constructor(options: ConnectionOptions) {
     this.#options = options
@@ -117,11 +127,22 @@ export class Connection {
   /** One outbound call; a join before it when there is no credential. Throws when it was not answered, having dropped a credential that was refused. */
   async sync(request: SyncRequest, options: {timeoutMs?: number; signal?: AbortSignal} = {}): Promise<SyncAnswer> {
     const client = this.#client ?? (await this.#join())
-    const {assignmentVersion, reports, logs, holdMs, quietMs, agent} = request
-    const body = {assignmentVersion, reports: [...reports], logs: [...logs], quietMs, agent, ...(holdMs > 0 ? {holdMs} : {})}
+    this.#sequence = Math.max(this.#sequence + 1, this.#options.wallClock())
+    const {assignmentVersion, reports, logs, holdMs, quietMs, leaving, agent} = request
+    const body = {
+      assignmentVersion,
+      reports: [...reports],
+      logs: [...logs],
+      quietMs,
+      sequence: this.#sequence,
+      agent,
+      ...(holdMs > 0 && {holdMs}),
+      ...(leaving !== undefined && {leaving}),
+    }
     const call = {params: {executor: this.#options.descriptor.id}, body}
     try {
       const answer = await this.#send(client, call, options)
+      this.#sequence = Math.max(this.#sequence, answer.sequence ?? 0)
       if (answer.token !== undefined) await this.#take(answer.token)
       return answer
     } catch (error) {

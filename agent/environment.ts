@@ -43,7 +43,7 @@ const portVariables = (ports: Readonly<Record<string, number>>, first: number | 
 export const environmentOf = (
   assignment: Assignment,
   executor: ExecutorEnvironment,
-  given: {ports: Readonly<Record<string, number>>; first?: number; home: string},
+  given: {ports: Readonly<Record<string, number>>; first?: number; home: string; volume?: string | undefined},
 ): Record<string, string> => ({
   PATH: executor.path,
   LANG: executor.lang,
@@ -52,6 +52,7 @@ export const environmentOf = (
   ...proxyVariables(executor.proxy),
   ...Object.fromEntries(Object.entries(assignment.env).filter(([name]) => !isReservedVariable(name))),
   ...portVariables(given.ports, given.first),
+  ...(given.volume === undefined ? {} : {VOLUME: given.volume}),
   ...(executor.bridge === undefined ? {} : {GILLIAM_PROXY_BRIDGE: executor.bridge}),
   GILLIAM_STAGE: executor.stage,
   GILLIAM_API: executor.api,

@@ -186,9 +186,18 @@ const again = (record: InstanceRecord, why: string, now: number, exit: Exit = {}
 /** Its process is gone. Restarted at once when it had been healthy for {@link healthyForgivesMs}, else with backoff (0.5 s doubling to 30 s), failed after {@link restartsMax} restarts, or over when that was wanted. */
 export const exited = (record: InstanceRecord, exit: Exit, now: number): InstanceRecord => {
   if (!hasProcess(record)) return record
+  if (record.assignment.run !== undefined) return ranOnce(record, exit)
   if (record.ending === undefined) return again(record, describeExit(exit, record.assignment.resources.memoryMib), now, exit)
   if (record.ending.state === 'suspended') return rested({...record, phase: 'terminating'}, now)
   return {...ended(record, record.ending), exitCode: exit.code}
+}
+
+/** What runs once is over when it ends, whatever was wanted of it. */
+const ranOnce = (record: InstanceRecord, exit: Exit): InstanceRecord => {
+  const own: Ending =
+    exit.code === 0 ? {state: 'stopped'} : {state: 'failed', reason: describeExit(exit, record.assignment.resources.memoryMib)}
+  const ending = record.ending === undefined || record.ending.state === 'suspended' ? own : record.ending
+  return {...ended(record, ending), exitCode: exit.code}
 }
 
 const rested = (record: InstanceRecord, now: number): InstanceRecord =>
@@ -197,7 +206,9 @@ const rested = (record: InstanceRecord, now: number): InstanceRecord =>
 /** It could not be started. `retry` is false when trying again can not help. */
 export const launchFailed = (record: InstanceRecord, failure: {reason: string; retry: boolean}, now: number): InstanceRecord => {
   if (record.phase !== 'launching') return record
-  return failure.retry ? again(record, failure.reason, now) : ended(record, {state: 'failed', reason: failure.reason})
+  return failure.retry && record.assignment.run === undefined
+    ? again(record, failure.reason, now)
+    : ended(record, {state: 'failed', reason: failure.reason})
 }
 
 /** The start was called off before there was a process. */
@@ -208,6 +219,14 @@ export const launchCancelled = (record: InstanceRecord, now: number): InstanceRe
 export const rebooted = (record: InstanceRecord, now: number): InstanceRecord => {
   if (record.phase === 'ended') return record
   if (record.ending !== undefined && record.ending.state !== 'suspended') return {...record, phase: 'ended', announced: false}
+  if (record.assignment.run !== undefined && record.startedAt !== undefined)
+    return {
+      ...record,
+      phase: 'ended',
+      announced: false,
+      ending: {state: 'failed', reason: 'the machine was started anew'},
+      reason: 'the machine was started anew',
+    }
   const {ending: _, healthySince: __, ...rest} = record
   return {...rest, phase: 'waiting', startAt: now, until: 0, announced: false, rebooted: true}
 }

@@ -1,16 +1,21 @@
 // Gets one instance from an assignment to a running process: command, slug, folder, ports, environment, start. Decides nothing about when.
-import {accessSync, constants, existsSync} from 'node:fs'
+import {existsSync} from 'node:fs'
 import {mkdir, rename, rm} from 'node:fs/promises'
-import {delimiter, join} from 'node:path'
+import {join} from 'node:path'
 import type {Assignment} from '#shared/domain/assignment.ts'
 import {limitsDefault, type SlugReference} from '#shared/domain/release.ts'
+import type {Terminal} from '#shared/domain/session.ts'
 import {commandOf} from './command.ts'
 import {type ExecutorEnvironment, environmentOf} from './environment.ts'
 import {Gate} from './gate.ts'
-import type {InstanceRecord} from './instance.ts'
+import {type InstanceRecord, keyOf} from './instance.ts'
 import type {Ports} from './ports.ts'
+
+import {isOnPath} from './programs.ts'
 import {giveTree, type Owner} from './runtime/owner.ts'
-import type {Bounds, Finder, Running, Runtime} from './runtime/runtime.ts'
+import type {Bounds, Execution, Finder, Running, Runtime} from './runtime/runtime.ts'
+import {lineOf} from './runtime/terminal.ts'
+
 import {copyTree} from './slugs/copy.ts'
 import type {Slugs} from './slugs/slugs.ts'
 
@@ -27,11 +32,31 @@ export type Launch =
 export interface Launching {
   /** Starts the instance. Never rejects; `signal` calls it off up to the moment it runs. `onProgress`: what a start that takes long is at. */
   readonly launch: (record: InstanceRecord, signal: AbortSignal, onProgress: (text: string) => void) => Promise<Launch>
+  /** Runs a command where the instance runs, with its environment. Rejects when it can not be started. Absent where nothing can. */
+  readonly exec?: (record: InstanceRecord, order: ExecOrder) => Promise<Execution>
 }
+
+/** A command beside an instance's own, for a session. */
+export interface ExecOrder {
+  readonly session: string
+  readonly command: readonly string[]
+  readonly terminal?: Terminal
+}
+
+/** Somebody who is attached to a run: told once, that it runs or why not. */
+export interface Attendance {
+  readonly begin: (running: Running) => void
+  readonly fail: (reason: string) => void
+}
+
+/** Waits for whoever is attached to a run. Rejects when nobody comes. */
+export type Attend = (record: InstanceRecord, signal: AbortSignal) => Promise<Attendance>
 
 export interface LauncherOptions {
   /** The folder of an instance. */
   readonly directoryOf: (key: string) => string
+  /** The folder of volumes. */
+  readonly volumes: string
   readonly environment: ExecutorEnvironment
   readonly runtime: Runtime
   readonly slugs: Slugs
@@ -40,20 +65,8 @@ export interface LauncherOptions {
   readonly owner?: Owner
   /** Resolves when the next agent will know the instance and its ports if this one dies. */
   readonly remember: (key: string, ports: Readonly<Record<string, number>>) => Promise<void>
+  readonly attend: Attend
 }
-
-const isExecutable = (path: string): boolean => {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** Whether a program is on a `PATH`. */
-export const isOnPath = (program: string, path: string): boolean =>
-  path.split(delimiter).some(folder => folder !== '' && isExecutable(join(folder, program)))
 
 export class Launcher implements Launching {
   readonly #options: LauncherOptions
@@ -65,38 +78,68 @@ export class Launcher implements Launching {
 
   /** Starts the instance. Never rejects; `signal` calls it off up to the moment its process is started. */
   async launch(record: InstanceRecord, signal: AbortSignal): Promise<Launch> {
-    const {path} = this.#options.environment
-    const choice = commandOf(record.assignment, program => isOnPath(program, path))
+    const {environment, attend} = this.#options
+    const {slug, run} = record.assignment
+    const choice =
+      run === undefined ? commandOf(record.assignment, program => isOnPath(program, environment.path)) : {command: lineOf(run.command)}
     if ('refused' in choice) return {outcome: 'failed', reason: choice.refused, retry: false}
+    let attendance: Attendance | undefined
     try {
-      const {slug} = record.assignment
-      // Waiting for a download takes no place: others may have theirs.
+      // Waiting for a download, or for somebody, takes no place: others may have theirs.
       const source = slug === undefined ? undefined : await fetched(this.#options.slugs, slug, signal)
-      return await this.#gate.pass(() => this.#start(record, choice.command, source, signal))
+      attendance = run?.attached ? await attend(record, signal) : undefined
+      const launch = await this.#gate.pass(() => this.#start(record, choice.command, source, signal))
+      if (launch.outcome === 'started') attendance?.begin(launch.running)
+      else attendance?.fail(launch.outcome === 'failed' ? launch.reason : 'it was called off')
+      return launch
     } catch (error) {
+      attendance?.fail((error as Error).message)
       return signal.aborted ? {outcome: 'cancelled'} : {outcome: 'failed', reason: (error as Error).message, retry: true}
     }
   }
 
   async #start(record: InstanceRecord, command: string, source: string | undefined, signal: AbortSignal): Promise<Launch> {
-    const {directoryOf, runtime, ports, remember, environment, owner} = this.#options
+    const {directoryOf, runtime, ports, remember} = this.#options
     const {key, assignment} = record
     const directory = directoryOf(key)
     signal.throwIfAborted()
-    await prepare(directory, source, owner)
+    await prepare(directory, source, this.#options.owner)
     const allocation = await ports.allocate(key, assignment.ports, record.ports)
     if ('refused' in allocation) return {outcome: 'failed', reason: allocation.refused, retry: true}
     await remember(key, allocation.ports)
     await clear(directory, runtime)
     if (signal.aborted) return {outcome: 'cancelled'}
-    const given = {ports: allocation.ports, first: assignment.ports[0]?.port, home: join(directory, 'run')}
+    const {run} = assignment
+    const volume = await this.#volume(assignment)
     const running = await runtime.start({
       directory,
       command,
-      environment: environmentOf(assignment, environment, given),
+      environment: this.#environmentOf(assignment, allocation.ports, volume?.directory),
       bounds: boundsOf(assignment),
+      ...(volume !== undefined && {volume}),
+      ...(run?.attached && {attached: {argv: run.command, ...(run.line?.terminal && {terminal: run.line.terminal})}}),
     })
     return {outcome: 'started', running}
+  }
+
+  /** Runs a command with the environment of an instance that runs, in its folder. */
+  async exec({key, assignment, ports}: InstanceRecord, order: ExecOrder): Promise<Execution> {
+    const {directoryOf, runtime} = this.#options
+    if (runtime.exec === undefined) throw new Error('this executor can not run commands in instances')
+    const volume = await this.#volume(assignment)
+    return runtime.exec({...order, directory: directoryOf(key), environment: this.#environmentOf(assignment, ports, volume?.directory)})
+  }
+
+  /** A command of its own gets none: it would be a second writer. */
+  async #volume(assignment: Assignment): ReturnType<typeof makeVolume> {
+    const {volumes, owner} = this.#options
+    return assignment.run === undefined ? makeVolume(volumes, assignment, owner) : undefined
+  }
+
+  #environmentOf(assignment: Assignment, ports: Readonly<Record<string, number>>, volume?: string): Record<string, string> {
+    const {directoryOf, environment} = this.#options
+    const home = join(directoryOf(keyOf(assignment)), 'run')
+    return environmentOf(assignment, environment, {ports, first: assignment.ports[0]?.port, home, volume})
   }
 }
 
@@ -113,6 +156,19 @@ export const clear = async (directory: string, runtime: Finder): Promise<void> =
   if (found.state !== 'running') return
   found.running.kill()
   await found.running.ended
+}
+
+/** The folder of its volume, made when it is not there. Nothing here ever removes one. */
+export const makeVolume = async (
+  volumes: string,
+  {formation, service, volume}: Assignment,
+  owner?: Owner,
+): Promise<{readonly directory: string; readonly path: string} | undefined> => {
+  if (volume === undefined) return undefined
+  const directory = join(volumes, `${formation}.${service}.${volume.id}`)
+  await mkdir(directory, {recursive: true, mode: 0o700})
+  if (owner !== undefined) await giveTree(directory, owner)
+  return {directory, path: volume.path}
 }
 
 /** What an instance may take of its executor. */

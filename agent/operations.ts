@@ -109,6 +109,19 @@ const reporting = (record: InstanceRecord, assigned: boolean, host: string): Ope
   return phase === 'ended' && !assigned ? {kind: 'forget', key} : undefined
 }
 
+/** Whether another instance still has its volume. */
+const isVolumeTaken = ({key, assignment: {formation, service, volume}}: InstanceRecord, {actual}: View): boolean =>
+  volume !== undefined &&
+  [...actual.values()].some(
+    other =>
+      other.key !== key &&
+      other.phase !== 'waiting' &&
+      other.phase !== 'ended' &&
+      other.assignment.formation === formation &&
+      other.assignment.service === service &&
+      other.assignment.volume !== undefined,
+  )
+
 /** What to do now, and when to look again. At most one operation per instance besides its report. */
 export const decide = (view: View, now: number): Decision => {
   const operations: Operation[] = []
@@ -117,7 +130,7 @@ export const decide = (view: View, now: number): Decision => {
   const clearing = isClearing(view)
   for (const [key, record] of view.actual) {
     const ending = endingFor(record, view, now)
-    const next = step(record, ending, !clearing && mayStart(record, view.heardAt, now), now)
+    const next = step(record, ending, !clearing && !isVolumeTaken(record, view) && mayStart(record, view.heardAt, now), now)
     if (next !== undefined && 'wakeAt' in next) wakeAt = Math.min(wakeAt, next.wakeAt)
     else if (next !== undefined) operations.push(next)
     if (ending === undefined) wakeAt = Math.min(wakeAt, cutOffAt(record, view.heardAt) ?? Number.POSITIVE_INFINITY)

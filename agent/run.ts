@@ -5,6 +5,7 @@ import {cleanUp} from './cleanup.ts'
 import {createParts, type Parts, type World} from './compose.ts'
 import {slugsOf} from './launcher.ts'
 import {takeLock} from './lock.ts'
+import {lookAtFile, lookAtMachine, type Notices, watchNotices} from './notices.ts'
 import {type Layout, layoutOf, type Settings} from './settings.ts'
 import {type AgentState, loadState} from './state.ts'
 import {endStrays} from './strays.ts'
@@ -15,6 +16,8 @@ const logLookMs = 500
 const logFlushMs = 2_000
 const offsetsSaveMs = 5_000
 const cleanUpMs = 60_000
+/** Spot gives two minutes; AWS says to look every five seconds. */
+const noticesEveryMs = 5_000
 
 export interface RunningAgent {
   readonly agent: Agent
@@ -29,7 +32,7 @@ export interface RunningAgent {
 /** Private to the agent; instances of another user find the way to their own folder through it, and nothing else. */
 const makeHome = (home: string, layout: Layout, isShared: boolean): void => {
   try {
-    for (const folder of [home, layout.slugs, layout.instances]) mkdirSync(folder, {recursive: true, mode: 0o700})
+    for (const folder of [home, layout.slugs, layout.instances, layout.volumes]) mkdirSync(folder, {recursive: true, mode: 0o700})
     if (isShared) for (const folder of [home, layout.instances]) chmodSync(folder, 0o711)
   } catch (error) {
     throw new Error(`GILLIAM_AGENT_HOME can not be used: ${(error as Error).message}`, {cause: error})
@@ -73,6 +76,16 @@ const startTimers = ({agent, spool, logs, slugs}: Parts, layout: Layout, sync: S
   }
 }
 
+const startNotices = ({notices: {file, ec2}}: Settings, {log, wallClock}: World, tell: () => void): Notices =>
+  watchNotices([...(file === undefined ? [] : [lookAtFile(file)]), ...(ec2 ? [lookAtMachine({now: wallClock})] : [])], {
+    everyMs: noticesEveryMs,
+    onChange: notice => {
+      log.warn({notice}, notice === undefined ? 'the machine stays' : 'the machine is to go')
+      tell()
+    },
+    onError: error => log.debug({err: error}, 'could not look for notices'),
+  })
+
 /** Starts an agent: adopts what its predecessor left, then syncs until told to leave. Throws an error of one line when it can not. */
 export const runAgent = async (settings: Settings, world: World): Promise<RunningAgent> => {
   const layout = layoutOf(settings.home)
@@ -81,19 +94,34 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
   let sync: Sync | undefined
   const switched = Promise.withResolvers<void>()
   const parts = createParts(settings, layout, world, {onUrgent: () => sync?.poke(), onSwitched: switched.resolve})
-  const {agent, connection, spool, logs, upgrades} = parts
+  const {agent, connection, spool, logs, sessions, upgrades} = parts
   if (!connection.hasCredential && settings.join === undefined) {
     unlock()
     throw new Error('this executor has not joined yet: GILLIAM_JOIN_TOKEN_FILE must name a file with a join token, or GILLIAM_JOIN be role')
   }
   await takeOver(parts, layout, world)
   const {log, now, random} = world
-  const calls = {agent, upgrades, connection, spool, look: () => logs.look(), busyMs: settings.busyMs, now, random, log}
+  const notices = startNotices(settings, world, () => sync?.poke())
+  const calls = {
+    agent,
+    upgrades,
+    connection,
+    spool,
+    sessions,
+    look: () => logs.look(),
+    notice: notices.current,
+    busyMs: settings.busyMs,
+    now,
+    random,
+    log,
+  }
   const syncing = startSync(calls)
   sync = syncing
   const stopTimers = startTimers(parts, layout, syncing, world)
   const leave = async (): Promise<void> => {
     stopTimers()
+    sessions.close()
+    notices.stop()
     await syncing.stop()
     await agent.close()
     unlock()

@@ -29,6 +29,8 @@ export interface Settings {
   readonly owner?: Owner
   readonly busyMs: number
   readonly logLevel: string
+  /** Where it looks for notices that its machine is to go. */
+  readonly notices: {readonly file?: string; readonly ec2: boolean}
 }
 
 const readAttributes = async (text: string): Promise<Partial<ExecutorDescriptor>> => {
@@ -98,6 +100,13 @@ const readOwner = (env: Environment): {owner?: Owner} => {
   return {owner: {uid: Number(uid), gid: Number(gid)}}
 }
 
+const readNotices = (env: Environment, join: Settings['join']): Settings['notices'] => {
+  const from = read(env, 'GILLIAM_NOTICES')
+  if (from !== '' && from !== 'ec2') throw new Error(`GILLIAM_NOTICES must be ec2 or empty, not “${from}”`)
+  const file = read(env, 'GILLIAM_NOTICE_FILE')
+  return {ec2: from === 'ec2' || join === 'role', ...(file !== '' && {file})}
+}
+
 /** Reads the settings. `nodePath` is the program the agent runs on: instances find the same one first. Rejects with an error that names the variable. */
 export const readSettings = async (env: Environment, nodePath: string): Promise<Settings> => {
   const host = read(env, 'GILLIAM_EXECUTOR_HOST', '127.0.0.1')
@@ -129,6 +138,7 @@ export const readSettings = async (env: Environment, nodePath: string): Promise<
     limits: readLimits(env),
     ...readOwner(env),
     busyMs: readNumber(env, 'GILLIAM_SYNC_BUSY_MS', 1_000, 10),
+    notices: readNotices(env, join),
     logLevel: read(env, 'GILLIAM_LOG_LEVEL', 'info'),
   }
 }
@@ -146,6 +156,7 @@ export const layoutOf = (home: string) => ({
   state: join(home, 'state.json'),
   slugs: join(home, 'slugs'),
   instances: join(home, 'instances'),
+  volumes: join(home, 'volumes'),
 })
 
 export type Layout = ReturnType<typeof layoutOf>

@@ -7,6 +7,8 @@ import {startLoop} from '#shared/loop.ts'
 import type {Agent} from './agent.ts'
 import type {Connection} from './connection.ts'
 import type {Spool} from './logs/spool.ts'
+import type {Notice} from './notices.ts'
+import type {Sessions} from './sessions/sessions.ts'
 import type {Upgrades} from './upgrade/upgrades.ts'
 
 const reportsPerCallMax = 200
@@ -27,8 +29,11 @@ export interface SyncOptions {
   readonly spool: Spool
   /** Undefined for an agent that says nothing of itself. */
   readonly upgrades?: Upgrades | undefined
+  readonly sessions: Pick<Sessions, 'take'>
   /** Reads what instances wrote since. */
   readonly look: () => void
+  /** That the machine is to go, if it is. */
+  readonly notice: () => Notice | undefined
   /** Wait between calls while more is waiting to be told. */
   readonly busyMs: number
   readonly now: () => number
@@ -78,7 +83,7 @@ interface Course {
 }
 
 const call = async (
-  {agent, upgrades, connection, spool, look, busyMs, now, log}: SyncOptions,
+  {agent, upgrades, connection, spool, sessions, look, notice, busyMs, now, log}: SyncOptions,
   {hold, quietMs, onNews}: Course,
 ): Promise<number> => {
   look()
@@ -88,14 +93,23 @@ const call = async (
   const held = hold(isIdle)
   try {
     const {assignmentVersion} = agent
-    const request = {assignmentVersion, reports, logs: batch.lines, holdMs: isIdle ? idleHoldMs : 0, quietMs, agent: upgrades?.told}
+    const request = {
+      assignmentVersion,
+      reports,
+      logs: batch.lines,
+      holdMs: isIdle ? idleHoldMs : 0,
+      quietMs,
+      leaving: notice(),
+      agent: upgrades?.told,
+    }
     const sentAt = now()
     const answer = await connection.sync(request, {signal: held.signal})
     // Only then is it known to be up to date: what was given up is not in the new assignments, and must not start before.
-    agent.acknowledge(reports)
+    if (answer.sequence === undefined) agent.acknowledge(reports)
     if (answer.drainMs !== undefined) agent.setDrain(answer.drainMs)
     if (reports.length > 0 || answer.assignments !== undefined) onNews()
     if (answer.assignments !== undefined) agent.assign(answer.assignments, answer.assignmentVersion)
+    if (answer.sessions !== undefined) sessions.take(answer.sessions)
     agent.heard(sentAt)
     upgrades?.heard(answer.agent)
     const nextSyncMs = within(answer.nextSyncMs, busyMs)

@@ -27,6 +27,10 @@ const groupArn =
   'arn:<AWS::Partition>:autoscaling:<AWS::Region>:<AWS::AccountId>:autoScalingGroup:*:autoScalingGroupName/<ExecutorsMachinesASG5B69B26C>'
 const parametersArn = 'arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter/gilliam/{stage}/*'
 const secretsArn = 'arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:gilliam/{stage}/*'
+const imagesArn = 'arn:<AWS::Partition>:ecr:<AWS::Region>:<AWS::AccountId>:repository/*'
+const definitionsArn = 'arn:<AWS::Partition>:ecs:<AWS::Region>:<AWS::AccountId>:task-definition/gilliam_{stage}_fargate_*:*'
+const tasksArn = 'arn:<AWS::Partition>:ecs:<AWS::Region>:<AWS::AccountId>:task/<FargateCluster03BAFB94>/*'
+const taskSecretsArn = 'arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter/gilliam-tasks/{stage}/fargate/*'
 const slugReason = 'Slugs are named by their digest: a role can not name the ones to come. It is bound to the prefix slugs/ of this bucket.'
 const outsideReason = 'What formations keep outside is theirs to name; the role is bound to the prefix of this stage.'
 const requestReason =
@@ -112,6 +116,47 @@ const platform: readonly Acknowledgement[] = [
       reason: 'ecr:GetAuthorizationToken, added by CDK, can not be bound to a resource.',
     },
   ]),
+  {
+    at: 'Fargate/Cluster',
+    id: 'AwsSolutions::AwsSolutions-ECS4',
+    reason: 'The agent watches its tasks itself; Container Insights costs per task.',
+  },
+  {
+    at: 'Fargate/Agent',
+    id: 'AwsSolutions::AwsSolutions-ECS2',
+    reason: 'Names, addresses and sizes, no secret: the agent joins by its role.',
+  },
+  ...(['Fargate/Agent/ExecutionRole', 'Fargate/ExecutionPolicy'] as const).map(at => ({
+    at,
+    id: 'AwsSolutions::AwsSolutions-IAM5[Resource::*]',
+    reason: 'ecr:GetAuthorizationToken can not be bound to a resource.',
+  })),
+  {
+    at: 'Fargate/ExecutionPolicy',
+    id: `AwsSolutions::AwsSolutions-IAM5[Resource::${imagesArn}]`,
+    reason: 'Images are those of the services that will be deployed, from whatever repository of this account their teams keep them in.',
+  },
+  ...(['Fargate/Policy', 'Fargate/ExecutionPolicy'] as const).map(at => ({
+    at,
+    id: `AwsSolutions::AwsSolutions-IAM5[Resource::${taskSecretsArn}]`,
+    reason: 'Secrets of services that will be deployed, a parameter each; they are bound to the path of this stage and executor.',
+  })),
+  {
+    at: 'Fargate/Policy',
+    id: 'AwsSolutions::AwsSolutions-IAM5[Resource::*]',
+    reason:
+      'ecs:ListTasks is bound to the cluster by a condition; actions on task definitions can not be bound. iam:PassRole names its roles.',
+  },
+  {
+    at: 'Fargate/Policy',
+    id: `AwsSolutions::AwsSolutions-IAM5[Resource::${definitionsArn}]`,
+    reason: 'The agent registers definitions of services that will be deployed; they are bound to the prefix of this stage and executor.',
+  },
+  {
+    at: 'Fargate/Policy',
+    id: `AwsSolutions::AwsSolutions-IAM5[Resource::${tasksArn}]`,
+    reason: 'Tasks are named when they are started; they are bound to the cluster of this executor.',
+  },
   {
     at: 'Router/FrontGroup',
     id: 'AwsSolutions::AwsSolutions-EC23',

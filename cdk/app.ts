@@ -19,7 +19,7 @@ mkdirSync(imageFolder)
 for (const [from, to] of [
   [join(root, 'Dockerfile'), 'Dockerfile'],
   [join(bundles.programFolder, 'proxy.mjs'), 'proxy.mjs'],
-  [join(bundles.programFolder, 'agent.mjs'), 'agent.mjs'],
+  [join(bundles.programFolder, 'agent-ecs.mjs'), 'agent-ecs.mjs'],
 ] as const)
   copyFileSync(from, join(imageFolder, to))
 addStage(app, {options, functions: functionNames, bundles, imageFolder})

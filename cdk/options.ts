@@ -1,5 +1,16 @@
 // What a stage on AWS is made of: the context (`-c name=value`) read and checked, with defaults. Everything but the control plane can be left out.
 
+/** The Fargate executor: what it offers in all, and what its instances are run with. */
+export interface FargateOptions {
+  readonly cores: number
+  readonly memoryGib: number
+  readonly spot: boolean
+  /** Image that slugs are run in; without one it takes services with an image of their own. */
+  readonly stackImage?: string
+  /** ARN of a role that instances have; none by default. */
+  readonly taskRole?: string
+}
+
 export interface StageOptions {
   readonly stage: string
   /** Machines of the Auto Scaling group, at least; 0 leaves it out. */
@@ -9,6 +20,7 @@ export interface StageOptions {
   /** EC2 types, all of one architecture (arm64); the first is preferred. */
   readonly machines: readonly string[]
   readonly spot: boolean
+  readonly fargate?: FargateOptions
   readonly router: boolean
   readonly proxy: boolean
   /** ARN of an ACM certificate for the router’s load balancer; without one it takes plain TCP on port 80. */
@@ -42,6 +54,12 @@ export const contextNames = [
   'executorsMax',
   'machines',
   'spot',
+  'fargate',
+  'fargateCores',
+  'fargateMemoryGib',
+  'fargateSpot',
+  'fargateStackImage',
+  'fargateTaskRole',
   'router',
   'proxy',
   'certificate',
@@ -62,6 +80,9 @@ type Name = (typeof contextNames)[number]
 export const executorsMax = 1_000
 /** How many machines a stage may grow to unless it is told. */
 const grownDefault = 10
+/** What the Fargate executor offers unless it is told; Fargate itself has a quota of cores for an account. */
+const fargateDefault = {cores: 64, memoryGib: 256} as const
+const fargateMax = {cores: 4_000, memoryGib: 30_000} as const
 const stagePattern = /^[a-z][a-z0-9-]{0,19}$/
 /** What CloudWatch Logs takes. */
 const logDaysAllowed: readonly number[] = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827]
@@ -70,8 +91,8 @@ const fail = (name: Name, what: string, value: unknown): never => {
   throw new Error(`-c ${name}=${String(value)}: ${what}`)
 }
 
-/** Reads and checks the context. Throws an error of one line that names the value. */
-export const readStageOptions = (context: Context): StageOptions => {
+/** How values of one kind are read. */
+const createReaders = (context: Context) => {
   const text = (name: Name, fallback = ''): string => String(context(name) ?? fallback)
   const flag = (name: Name, fallback: boolean): boolean => {
     const value = text(name, String(fallback))
@@ -87,6 +108,25 @@ export const readStageOptions = (context: Context): StageOptions => {
     if (value === '') return undefined
     return pattern.test(value) ? value : fail(name, what, value)
   }
+  return {text, flag, number, list, optional}
+}
+
+const readFargate = ({flag, number, optional}: ReturnType<typeof createReaders>): FargateOptions => {
+  const stackImage = optional('fargateStackImage', /^[^\s]{1,512}$/, 'must be the name of an image')
+  const taskRole = optional('fargateTaskRole', /^arn:[a-z-]+:iam::\d{12}:role\/.+$/, 'must be the ARN of a role')
+  return {
+    cores: number('fargateCores', fargateDefault.cores, fargateMax.cores),
+    memoryGib: number('fargateMemoryGib', fargateDefault.memoryGib, fargateMax.memoryGib),
+    spot: flag('fargateSpot', false),
+    ...(stackImage !== undefined && {stackImage}),
+    ...(taskRole !== undefined && {taskRole}),
+  }
+}
+
+/** Reads and checks the context. Throws an error of one line that names the value. */
+export const readStageOptions = (context: Context): StageOptions => {
+  const readers = createReaders(context)
+  const {text, flag, number, list, optional} = readers
   const stage = text('stage', 'prod')
   if (!stagePattern.test(stage)) fail('stage', 'must be lower-case letters, digits and dashes, at most 20', stage)
   const executors = number('executors', 2, executorsMax)
@@ -106,6 +146,7 @@ export const readStageOptions = (context: Context): StageOptions => {
     executorsMax: grown,
     machines: list('machines', 't4g.medium,m7g.medium,m8g.medium'),
     spot: flag('spot', false),
+    ...(flag('fargate', false) && {fargate: readFargate(readers)}),
     router: flag('router', true),
     proxy: flag('proxy', true),
     certificate: optional('certificate', /^arn:[a-z-]+:acm:/, 'must be the ARN of an ACM certificate'),
@@ -122,4 +163,5 @@ export const readStageOptions = (context: Context): StageOptions => {
 }
 
 /** Whether anything of the stage runs inside a network of its own. */
-export const needsNetwork = ({executors, router, proxy}: StageOptions): boolean => executors > 0 || router || proxy
+export const needsNetwork = ({executors, router, proxy, fargate}: StageOptions): boolean =>
+  executors > 0 || router || proxy || fargate !== undefined

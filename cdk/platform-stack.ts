@@ -1,6 +1,7 @@
 // The platform: functions, API, timers, and what the stage's options ask for of router, proxy and executors. Holds no state; may be destroyed and deployed
 // anew beside the same state stack.
 import {CfnOutput, Duration, Stack, type StackProps} from 'aws-cdk-lib'
+import type {Vpc} from 'aws-cdk-lib/aws-ec2'
 import {Rule, Schedule} from 'aws-cdk-lib/aws-events'
 import {LambdaFunction} from 'aws-cdk-lib/aws-events-targets'
 import type {Construct} from 'constructs'
@@ -10,6 +11,7 @@ import {DataPlane} from './constructs/data-plane.ts'
 import {DeadLetters} from './constructs/dead-letters.ts'
 import {DrainQueue} from './constructs/drain-queue.ts'
 import {Executors} from './constructs/executors.ts'
+import {Fargate, fargateExecutor} from './constructs/fargate.ts'
 import {FirstTokens} from './constructs/first-tokens.ts'
 import {ForwardProxy} from './constructs/forward-proxy.ts'
 import {Network} from './constructs/network.ts'
@@ -20,7 +22,7 @@ import {SyncUrl} from './constructs/sync-url.ts'
 import {WakeQueue} from './constructs/wake-queue.ts'
 import {AlarmTopic, Watch} from './constructs/watch.ts'
 import {exportedBy, functionSizes, isNeeded} from './functions.ts'
-import {needsNetwork, type StageOptions} from './options.ts'
+import {type FargateOptions, needsNetwork, type StageOptions} from './options.ts'
 import type {StateStack} from './state-stack.ts'
 
 /** What EventBridge does not get rid of within an hour goes to the dead letters. */
@@ -47,6 +49,13 @@ interface Edge {
   readonly router?: Router
   readonly proxy?: ForwardProxy
   readonly executors?: Executors
+}
+
+/** Where executors are. */
+interface Place {
+  readonly vpc: Vpc
+  readonly api: string
+  readonly proxy: ForwardProxy | undefined
 }
 
 export class PlatformStack extends Stack {
@@ -131,8 +140,8 @@ export class PlatformStack extends Stack {
   }
 
   #createEdge(api: string, tokens: FirstTokens): Edge {
-    const {options, state, imageFolder, bundles} = this.#props
-    const {stage, certificate, executors: count, executorsMax: countMax, machines, spot} = options
+    const {options, state, imageFolder} = this.#props
+    const {stage, certificate} = options
     const network = new Network(this, 'Network', state.logs.network)
     const {vpc} = network
     const log = state.logs.dataPlane
@@ -141,30 +150,42 @@ export class PlatformStack extends Stack {
     const router = options.router && dataPlane ? new Router(this, 'Router', {vpc, dataPlane, certificate}) : undefined
     const proxy = options.proxy && dataPlane ? new ForwardProxy(this, 'Proxy', {stage, vpc, dataPlane}) : undefined
     if (router !== undefined) new CfnOutput(this, 'RouterAddress', {value: router.balancer.loadBalancerDnsName})
-    if (count === 0) return {network, dataPlane, router, proxy}
+    const executors = options.executors === 0 ? undefined : this.#createExecutors({vpc, api, proxy})
+    const fargate = options.fargate === undefined ? undefined : this.#createFargate({vpc, api, proxy}, options.fargate)
+    const callers = [router, proxy].flatMap(caller => (caller === undefined ? [] : [caller.securityGroup]))
+    for (const caller of callers) for (const called of [executors, fargate]) called?.allowFrom(caller)
+    if (executors !== undefined && fargate !== undefined) {
+      executors.allowFrom(fargate.tasksGroup)
+      fargate.allowFrom(executors.securityGroup)
+    }
+    // Nobody else has these roles.
+    const roles = [executors?.role.roleName, fargate && `${fargate.role.roleName}:${fargateExecutor}`].filter(role => role !== undefined)
+    const joining = roles.map(role => `${this.account}/${role}`).join(',')
+    if (joining !== '') this.#function('executors').addEnvironment('GILLIAM_JOIN_ROLES', joining)
+    return {network, dataPlane, router, proxy, executors}
+  }
+
+  #createExecutors({vpc, api, proxy}: Place): Executors {
+    const {options, bundles} = this.#props
+    const {stage, executors: count, executorsMax: countMax, machines, spot} = options
     const agentFile = `${bundles.programFolder}/agent.mjs`
     const {topic} = this.#topic
-    const executors = new Executors(this, 'Executors', {
-      stage,
-      vpc,
-      count,
-      countMax,
-      machines,
-      spot,
-      api,
-      proxy: proxy?.url,
-      agentFile,
-      topic,
-    })
-    for (const caller of [router, proxy]) if (caller !== undefined) executors.allowFrom(caller.securityGroup)
+    const all = {stage, vpc, count, countMax, machines, spot, api, agentFile, topic}
+    const executors = new Executors(this, 'Executors', {...all, proxy: proxy?.url})
     proxy?.allowFrom(executors.group)
-    const deadLetters = this.#deadLetters.timers
     const capacity = this.#function('capacity')
     executors.grantScale(capacity)
-    // Its machines, and nobody else, have this role.
-    this.#function('executors').addEnvironment('GILLIAM_JOIN_ROLES', `${this.account}/${executors.role.roleName}`)
-    new DrainQueue(this, 'Drains', {group: executors.group, capacity, deadLetters})
-    return {network, dataPlane, router, proxy, executors}
+    new DrainQueue(this, 'Drains', {group: executors.group, capacity, deadLetters: this.#deadLetters.timers})
+    return executors
+  }
+
+  #createFargate({vpc, api, proxy}: Place, options: FargateOptions): Fargate {
+    const {state, imageFolder} = this.#props
+    const {stage} = this.#props.options
+    const {services, dataPlane: log} = state.logs
+    const fargate = new Fargate(this, 'Fargate', {stage, vpc, api, proxy: proxy?.url, options, services, log, imageFolder})
+    proxy?.allowFrom(fargate.tasksGroup)
+    return fargate
   }
 
   #watch(api: Api, edge: Edge | undefined): void {

@@ -12,8 +12,10 @@ import {GilliamError} from '#shared/errors.ts'
 export interface Stage {
   /** URL of the control plane. */
   readonly api: string
-  /** Bearer token. */
-  readonly token: string
+  /** Bearer token; none after `gilliam logout`. */
+  readonly token?: string
+  /** The id of the token, if `gilliam login` was given it: this user’s own, and nobody else’s. */
+  readonly login?: string
   readonly router?: string
   readonly proxy?: string
 }
@@ -42,10 +44,16 @@ const parseStage = (value: unknown, name: string, file: string): Stage => {
   const broken = (why: string) =>
     new GilliamError('invalid_request', `${file}: stage “${name}” ${why}. Correct the file, or remove it and add the stage again.`)
   if (!isName(name) || !isRecord(value)) throw broken('is not a name with an object')
-  const {api, token, router, proxy} = value
+  const {api, token, login, router, proxy} = value
   if (!isUrl(api)) throw broken('has no http(s) URL in “api”')
-  if (typeof token !== 'string' || token === '') throw broken('has no “token”')
-  return {api, token, ...(isUrl(router) ? {router} : {}), ...(isUrl(proxy) ? {proxy} : {})}
+  if (token !== undefined && (typeof token !== 'string' || token === '')) throw broken('has a “token” that is none')
+  return {
+    api,
+    ...(token === undefined ? {} : {token}),
+    ...(token !== undefined && typeof login === 'string' ? {login} : {}),
+    ...(isUrl(router) ? {router} : {}),
+    ...(isUrl(proxy) ? {proxy} : {}),
+  }
 }
 
 const parse = (text: string, file: string): Configuration => {
@@ -101,6 +109,15 @@ export const noStage = (name: string, {stages}: Configuration): GilliamError => 
 export const writeStage = async (dir: string, name: string, stage: Stage): Promise<void> => {
   const before = await readConfig(dir)
   await writeConfig(dir, {current: before.current ?? name, stages: {...before.stages, [name]: stage}})
+}
+
+/** Forgets the token of a stage, and keeps where it is; nothing when it has another token by now. */
+export const forgetToken = async (dir: string, name: string, token: string): Promise<void> => {
+  const before = await readConfig(dir)
+  const stage = Object.hasOwn(before.stages, name) ? before.stages[name] : undefined
+  if (stage?.token !== token) return
+  const {token: _, login: __, ...left} = stage
+  await writeConfig(dir, {...before, stages: {...before.stages, [name]: left}})
 }
 
 /** Makes a stage the current one; it must exist. */

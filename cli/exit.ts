@@ -30,6 +30,16 @@ export class CommandError extends Error {
   }
 }
 
+/** Ends with the exit code of a command that ran elsewhere. */
+export class Ran extends Error {
+  readonly code: number
+
+  constructor(code: number) {
+    super(`exit code ${code}`)
+    this.code = code
+  }
+}
+
 /** Ends a command because of Ctrl-C. */
 export class Interrupted extends Error {}
 
@@ -42,6 +52,7 @@ const exits: Partial<Record<ErrorCode, Exit>> = {
   unauthenticated: 'unreachable',
   forbidden: 'unreachable',
   unavailable: 'unreachable',
+  no_relay: 'unreachable',
   not_found: 'notFound',
   already_exists: 'conflict',
   conflict: 'conflict',

@@ -4,6 +4,7 @@ import {join} from 'node:path'
 import {createInterface} from 'node:readline/promises'
 import {text} from 'node:stream/consumers'
 import {styleText} from 'node:util'
+import {consoleOf} from './console.ts'
 import {exitCodes, Interrupted} from './exit.ts'
 import type {Paint} from './render.ts'
 import {run} from './run.ts'
@@ -45,11 +46,18 @@ const ask = async (question: string, signal: AbortSignal): Promise<string> => {
 }
 
 const interrupt = new AbortController()
+const catchers: ((signal: NodeJS.Signals) => void)[] = []
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
-    if (interrupt.signal.aborted) process.exit(exitCodes.interrupted.code)
-    interrupt.abort(new Interrupted())
+    const catcher = catchers.at(-1)
+    if (catcher !== undefined) catcher(signal)
+    else if (interrupt.signal.aborted) process.exit(exitCodes.interrupted.code)
+    else interrupt.abort(new Interrupted())
   })
+}
+const catchSignals = (listener: (signal: NodeJS.Signals) => void): (() => void) => {
+  catchers.push(listener)
+  return () => void catchers.splice(catchers.indexOf(listener), 1)
 }
 
 const world: World = {
@@ -71,6 +79,7 @@ const world: World = {
   readIn: () => text(process.stdin),
   ask: question => ask(question, interrupt.signal),
   interrupted: interrupt.signal,
+  console: consoleOf(process, catchSignals),
 }
 
 process.exitCode = await run(process.argv.slice(2), world)

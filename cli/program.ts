@@ -7,14 +7,17 @@ import {addDeploy} from './commands/deploy.ts'
 import {addDestroy} from './commands/destroy.ts'
 import {addDoctor} from './commands/doctor.ts'
 import {addEnv} from './commands/env.ts'
+import {addExec} from './commands/exec.ts'
 import {addExecutor} from './commands/executor.ts'
 import {addExecutors} from './commands/executors.ts'
 import {addExplain} from './commands/explain.ts'
 import {addFormations} from './commands/formations.ts'
 import {addInit} from './commands/init.ts'
 import {addLogin} from './commands/login.ts'
+import {addLogout} from './commands/logout.ts'
 import {addLogs} from './commands/logs.ts'
 import {addPs} from './commands/ps.ts'
+import {addRebalance} from './commands/rebalance.ts'
 import {addRegistry} from './commands/registry.ts'
 import {addRelease} from './commands/release.ts'
 import {addReleases} from './commands/releases.ts'
@@ -22,6 +25,7 @@ import {addResolve} from './commands/resolve.ts'
 import {addRollback} from './commands/rollback.ts'
 import {addRoute} from './commands/route.ts'
 import {addRoutes} from './commands/routes.ts'
+import {addRun} from './commands/run.ts'
 import {addScale} from './commands/scale.ts'
 import {addSecret} from './commands/secret.ts'
 import {addSpawn} from './commands/spawn.ts'
@@ -30,6 +34,7 @@ import {addStop} from './commands/stop.ts'
 import {addToken} from './commands/token.ts'
 import {addTraffic} from './commands/traffic.ts'
 import {addTrust} from './commands/trust.ts'
+import {addVolumes} from './commands/volumes.ts'
 import type {World} from './session.ts'
 import {usageMessage} from './usage.ts'
 
@@ -46,8 +51,11 @@ const commands = [
   addScale,
   addTraffic,
   addSpawn,
+  addRun,
+  addExec,
   addPs,
   addStop,
+  addVolumes,
   addExplain,
   addLogs,
   addRoute,
@@ -55,12 +63,14 @@ const commands = [
   addResolve,
   addExecutors,
   addExecutor,
+  addRebalance,
   addAgent,
   addDoctor,
   addRegistry,
   addDestroy,
   addStages,
   addLogin,
+  addLogout,
   addToken,
   addTrust,
   addAudit,

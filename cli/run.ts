@@ -2,7 +2,7 @@
 import {CommanderError} from 'commander'
 import {read} from '#shared/config.ts'
 import {GilliamError} from '#shared/errors.ts'
-import {exitCodes, exitOf} from './exit.ts'
+import {exitCodes, exitOf, Ran} from './exit.ts'
 import {createProgram} from './program.ts'
 import {neutralise} from './safe.ts'
 import type {World} from './session.ts'
@@ -44,6 +44,7 @@ export const run = async (args: readonly string[], world: World): Promise<number
   } catch (error) {
     // commander has written its message already; help and version count as done.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok.code : exitCodes.usage.code
+    if (error instanceof Ran) return error.code
     const exit = exitOf(error)
     if (exit !== 'interrupted') {
       world.err(`${world.paintErr('red', 'gilliam:')} ${lines(messageOf(error, world.env))}\n`)

@@ -4,6 +4,7 @@ import type {Client} from '#shared/client.ts'
 import {type Environment, read} from '#shared/config.ts'
 import {isName} from '#shared/domain/names.ts'
 import {configDir, noStage, readConfig, type Stage} from './config.ts'
+import type {Console} from './console.ts'
 import {checkUrl, readToken} from './credentials.ts'
 import {CommandError, Interrupted} from './exit.ts'
 import {createProgress, type Progress} from './progress.ts'
@@ -35,6 +36,7 @@ export interface World {
   readonly readIn: () => Promise<string>
   /** Aborted by Ctrl-C. */
   readonly interrupted: AbortSignal
+  readonly console: Console
 }
 
 /** Options that every command has. */
@@ -46,6 +48,7 @@ export interface CommonOptions {
 
 export interface ChosenStage extends Stage {
   readonly name: string
+  readonly token: string
 }
 
 export interface Session extends World {
@@ -92,7 +95,9 @@ const chooseStage = async (world: World, options: CommonOptions, project: Projec
   if (name === undefined || Object.keys(stages).length === 0) throw new CommandError('usage', noStageYet)
   const stage = Object.hasOwn(stages, name) ? stages[name] : undefined
   if (stage === undefined) throw noStage(name, configuration)
-  return {...stage, name, ...(api === '' ? {} : {api}), ...(token === '' ? {} : {token})}
+  const held = token === '' ? stage.token : token
+  if (held === undefined) throw new CommandError('unreachable', `Nobody is logged in to stage ${name}: \`gilliam login --stage ${name}\`.`)
+  return {...stage, name, ...(api === '' ? {} : {api}), token: held}
 }
 
 const chooseFormation = async (options: CommonOptions, project: Project): Promise<string> => {

@@ -4,7 +4,7 @@ import {existsSync} from 'node:fs'
 import {homedir} from 'node:os'
 import {setTimeout as sleep} from 'node:timers/promises'
 import type {Environment} from '#shared/config.ts'
-import {BootstrapError, type BootstrapOptions, urlOf} from './options.ts'
+import {BootstrapError, type BootstrapOptions, urlsOf} from './options.ts'
 import {stagePaths} from './paths.ts'
 import {type ProcessRecord, takeLock} from './processes.ts'
 import {bringBack, bringUp, type Context, endStarted, prepare, type RunningStage, type Started} from './stage.ts'
@@ -26,7 +26,7 @@ const watchEveryMs = 1_000
 
 const print = (options: BootstrapOptions, controlPlane: ProcessRecord | undefined): void => {
   const {stage, home} = options
-  const [api, router, proxy] = [urlOf(options.apiPort), urlOf(options.routerPort), urlOf(options.proxyPort)]
+  const {api, router, proxy} = urlsOf(options)
   status.end()
   if (options.json) {
     process.stdout.write(`${JSON.stringify({stage, api, router, proxy, home, pid: controlPlane?.pid ?? null})}\n`)

@@ -26,9 +26,10 @@ export interface AdminOptions {
 /** Answers a client with the user's admin token, made directly in the store when the CLI's configuration has none that works, and written there. */
 export const adminClient = async ({stage, urls, configFolder, database, now, say}: AdminOptions): Promise<Client> => {
   const before = (await readConfig(configFolder)).stages[stage]
-  const isKnown = before !== undefined && before.api === urls.api && (await isAccepted(urls.api, before.token))
-  const token = isKnown ? before.token : await mintAdmin(database, stage, now)
-  if (!isKnown || before.router !== urls.router || before.proxy !== urls.proxy) await writeStage(configFolder, stage, {...urls, token})
+  const held = before?.api === urls.api ? before.token : undefined
+  const isKnown = held !== undefined && (await isAccepted(urls.api, held))
+  const token = isKnown ? held : await mintAdmin(database, stage, now)
+  if (!isKnown || before?.router !== urls.router || before?.proxy !== urls.proxy) await writeStage(configFolder, stage, {...urls, token})
   if (before !== undefined && before.api !== urls.api)
     say(
       `\`gilliam\` knew a stage “${stage}” at ${before.api}, and now means this one by that name; --stage NAME gives this one a name of its own`,

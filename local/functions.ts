@@ -32,6 +32,8 @@ export interface FunctionOptions {
   /** Whose EC2 machines may join by their role, and who is asked; none by default. */
   readonly proofs?: Pick<ProofDeps, 'roles' | 'ask'>
   readonly version: string
+  /** URL of the relay of sessions, when it is none of the stage's own proxies. */
+  readonly relay?: string
   /** How soon agents sync again while something is under way, and when nothing is. */
   readonly timing: {readonly busyMs: number; readonly idleMs: number}
   /** How soon router and proxy ask for changes again. */
@@ -60,7 +62,7 @@ const local =
 const noProofs: Pick<ProofDeps, 'roles' | 'ask'> = {roles: [], ask: async () => undefined}
 
 export const createFunctions = (options: FunctionOptions): Functions => {
-  const {store, now, blobs, logs, stage, version, timing, nextPollMs, box, loopbackIssuers = false} = options
+  const {store, now, blobs, logs, stage, version, timing, nextPollMs, box, loopbackIssuers = false, relay = ''} = options
   const expressions = createExpressions()
   const proofs = {stage, ...(options.proofs ?? noProofs)}
   const logOf = (name: string): Logger => options.log.child({function: name})
@@ -69,7 +71,7 @@ export const createFunctions = (options: FunctionOptions): Functions => {
   const reconciler = createReconcilerFunction({...deps('reconciler'), randomId, wakeAt: options.wakeAt})
   return {
     api: {
-      formations: local(createFormationsFunction({...deps('formations'), randomId, expressions, blobs})),
+      formations: local(createFormationsFunction({...deps('formations'), randomId, expressions, blobs, relay})),
       executors: local(createExecutorsFunction({...deps('executors'), logs, timing, wishesKeptMs: 1_000, secrets: {stage, box}, proofs})),
       registry: local(createRegistryFunction({...deps('registry'), nextPollMs})),
       routing: local(createRoutingFunction(deps('routing'))),

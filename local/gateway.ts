@@ -9,6 +9,7 @@ import {type ErrorCode, errorCodes, problem} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
 import {toEvent, writeResult} from './gateway-event.ts'
 import {compileRoutes} from './gateway-routes.ts'
+import {loopback} from './options.ts'
 
 /** How long a function may take, as API Gateway's own limit is. */
 const functionTimeoutMs = 29_000
@@ -25,6 +26,8 @@ export interface GatewayOptions {
   readonly functions: Readonly<Record<FunctionName, GatewayFunction>>
   /** Serves paths outside the table (signed blob URLs); false when the path is not its own. */
   readonly other?: (request: IncomingMessage, response: ServerResponse, url: URL) => boolean
+  /** Address to listen on; loopback by default. */
+  readonly host?: string
   readonly port: number
   readonly now: () => number
   readonly log: Logger
@@ -36,7 +39,7 @@ export interface Gateway {
   readonly close: () => Promise<void>
 }
 
-/** Listens on 127.0.0.1:`port` (0: any). Throws what `listen` throws when the port is taken. */
+/** Listens on `host`:`port` (0: any), on loopback by default. Throws what `listen` throws when the port is taken. */
 export const startGateway = async (options: GatewayOptions): Promise<Gateway> => {
   const match = compileRoutes(options.table)
   let draining = false
@@ -83,7 +86,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
   Object.assign(server, timeouts)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(options.port, '127.0.0.1', resolve)
+    server.listen(options.port, options.host ?? loopback, resolve)
   })
   return {
     port: portOf(server.address()) ?? options.port,

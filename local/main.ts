@@ -20,6 +20,7 @@ import {createFunctions} from './functions.ts'
 import {startGateway} from './gateway.ts'
 import {createHolds} from './holds.ts'
 import {openLogs} from './logs.ts'
+import {loopback, urlOf} from './options.ts'
 import {type StagePaths, stagePaths} from './paths.ts'
 import {limitLog} from './processes.ts'
 import {openSecretBox} from './secret-box.ts'
@@ -35,10 +36,12 @@ const syncBusyMs = 100
 const syncIdleMs = 500
 
 const readOptions = () => {
-  const {values} = parseArgs({options: {home: {type: 'string'}, stage: {type: 'string'}, 'api-port': {type: 'string'}}})
-  const {home, stage, 'api-port': port} = values
+  const {values} = parseArgs({
+    options: {home: {type: 'string'}, stage: {type: 'string'}, listen: {type: 'string'}, 'api-port': {type: 'string'}},
+  })
+  const {home, stage, listen = loopback, 'api-port': port} = values
   if (home === undefined || stage === undefined || port === undefined) throw new Error('needs --home, --stage and --api-port')
-  return {home, stage, port: Number(port)}
+  return {home, stage, listen, port: Number(port)}
 }
 
 /** The key that signs blob URLs: made once per stage. */
@@ -71,7 +74,7 @@ const limitLogs = async (paths: StagePaths): Promise<void> => {
 }
 
 const compose = async (log: Logger) => {
-  const {home, stage, port} = readOptions()
+  const {home, stage, listen, port} = readOptions()
   const paths = stagePaths(home)
   const table = read(process.env, 'GILLIAM_TABLE', `gilliam-${stage}`)
   const now = Date.now
@@ -82,7 +85,7 @@ const compose = async (log: Logger) => {
   const dynamo: DynamoDB = connectDynamoDB(endpoint, poke, process.env.AWS_ACCESS_KEY_ID !== undefined)
   await createTable(dynamo.client, table)
   const store = createStore({client: dynamo.client, table})
-  const baseUrl = () => `http://127.0.0.1:${port}`
+  const baseUrl = () => urlOf(port, listen)
   const blobs = await openBlobs({folder: paths.blobs, secret: blobSecret(paths), baseUrl, bytesMax: slugBytesMax, now, log})
   const logs = await openLogs(paths.logs)
   const timing = {
@@ -92,12 +95,12 @@ const compose = async (log: Logger) => {
   const wakeAt = (formation: string, at: number) => late.timers?.wakeAt(formation, at)
   const box = openSecretBox(paths.secretKey)
   const proofs = {roles: parseJoinRoles(read(process.env, 'GILLIAM_JOIN_ROLES')), ask: createAskSts(fetch)}
-  const kept = {store, blobs, logs, box}
+  const kept = {store, blobs, logs, box, relay: read(process.env, 'GILLIAM_RELAY')}
   const functions = createFunctions({...kept, stage, version: version(), proofs, timing, nextPollMs, now, log, wakeAt})
   const holds = createHolds()
   const consumers = [functions.scheduler, functions.reconciler, holds.consumer]
   const api = {...functions.api, executors: holds.wrap(functions.api.executors), registry: holds.wrap(functions.api.registry)}
-  const gateway = await startGateway({table: endpoints, functions: api, other: blobs.serve, port, now, log})
+  const gateway = await startGateway({table: endpoints, functions: api, other: blobs.serve, host: listen, port, now, log})
   const idlePollMs = database === undefined ? sharedPollMs : ownPollMs
   const events = await startEventSources({...dynamo, table, checkpoints: paths.checkpoints, consumers, idlePollMs, now, log})
   late.events = events

@@ -1,4 +1,5 @@
 // What `./bootstrap` is asked to do: its command line, and what the stage was started with before. Checks values; touches nothing.
+import {isIP} from 'node:net'
 import {homedir} from 'node:os'
 import {join, resolve} from 'node:path'
 import {parseArgs} from 'node:util'
@@ -8,6 +9,7 @@ import {readJson} from './files.ts'
 import {stagePaths} from './paths.ts'
 
 export const agentsMax = 16
+export const loopback = '127.0.0.1'
 
 /** A stage as it is or will be started; kept in `<home>/stage.json`. */
 export interface StageSettings {
@@ -15,6 +17,8 @@ export interface StageSettings {
   readonly apiPort: number
   readonly routerPort: number
   readonly proxyPort: number
+  /** Address of this machine at which all of it listens, and is reached. */
+  readonly listen: string
   /** How many agents run on this machine. */
   readonly agents: number
 }
@@ -41,10 +45,11 @@ the foreground with a live status; Ctrl-C stops everything it started and keeps 
   --api-port PORT     control plane (default 7100)
   --router-port PORT  router (default 7180)
   --proxy-port PORT   proxy (default 7128)
+  --listen ADDRESS    address of this machine to listen on, for a stage that other machines join (default 127.0.0.1)
   --agents N          agents on this machine, at most ${agentsMax} (default 1)
   -h, --help          this text
 
-Everything listens on 127.0.0.1 only. Ports and stage are remembered in the home folder.
+What other machines reach is plain HTTP: put --listen on a network you trust. Ports, address and stage are remembered in the home folder.
 `
 
 const definitions = {
@@ -56,6 +61,7 @@ const definitions = {
   'api-port': {type: 'string'},
   'router-port': {type: 'string'},
   'proxy-port': {type: 'string'},
+  listen: {type: 'string'},
   agents: {type: 'string'},
   help: {type: 'boolean', short: 'h', default: false},
 } as const
@@ -75,6 +81,14 @@ const numberOf = (text: string | undefined, name: string, max: number): number |
   if (!/^[0-9]+$/.test(text) || value < 1 || value > max)
     throw new BootstrapError(`--${name} must be a number from 1 to ${max}, not “${text}”`)
   return value
+}
+
+/** An address others can call: of one interface, not of all. */
+const addressOf = (text: string | undefined): string | undefined => {
+  if (text === undefined) return undefined
+  if (isIP(text) === 0 || text === '0.0.0.0' || /^[0:]*$/.test(text))
+    throw new BootstrapError(`--listen must be the IP address at which other machines reach this one, not “${text}”`)
+  return text
 }
 
 const defaultHome = (env: Environment, stage: string): string => {
@@ -109,10 +123,19 @@ export const readBootstrapOptions = async (args: readonly string[], env: Environ
     apiPort: numberOf(values['api-port'], 'api-port', 65_535) ?? before?.apiPort ?? 7_100,
     routerPort: numberOf(values['router-port'], 'router-port', 65_535) ?? before?.routerPort ?? 7_180,
     proxyPort: numberOf(values['proxy-port'], 'proxy-port', 65_535) ?? before?.proxyPort ?? 7_128,
+    listen: addressOf(values.listen) ?? before?.listen ?? loopback,
     agents: numberOf(values.agents, 'agents', agentsMax) ?? before?.agents ?? 1,
   }
   checkPorts(settings)
   return {...settings, home, mode: values.stop ? 'stop' : values.detach ? 'detach' : 'foreground', json: values.json}
 }
 
-export const urlOf = (port: number): string => `http://127.0.0.1:${port}`
+/** A URL of this stage, or of what listens on this machine alone. */
+export const urlOf = (port: number, host = loopback): string => `http://${isIP(host) === 6 ? `[${host}]` : host}:${port}`
+
+/** Where the parts of a stage are reached. */
+export const urlsOf = ({listen, apiPort, routerPort, proxyPort}: StageSettings): Readonly<Record<'api' | 'router' | 'proxy', string>> => ({
+  api: urlOf(apiPort, listen),
+  router: urlOf(routerPort, listen),
+  proxy: urlOf(proxyPort, listen),
+})

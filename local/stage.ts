@@ -8,7 +8,7 @@ import {ensureBundles} from './bundle.ts'
 import {adminClient, ensureTokenFile} from './credentials.ts'
 import {findDatabase, stopDatabase} from './database.ts'
 import {readJson, replaceFile} from './files.ts'
-import {BootstrapError, type BootstrapOptions, type StageSettings, urlOf} from './options.ts'
+import {BootstrapError, type BootstrapOptions, loopback, type StageSettings, urlOf, urlsOf} from './options.ts'
 import type {StagePaths} from './paths.ts'
 import {checkMachine, checkPorts, prepareHome, thisMachine} from './preflight.ts'
 import {lastError, type ProcessRecord} from './processes.ts'
@@ -63,7 +63,7 @@ export const bringUp = async (context: Context, started: Started): Promise<Runni
   signal.throwIfAborted()
   const client = await adminClient({
     stage: options.stage,
-    urls: {api: urlOf(options.apiPort), router: urlOf(options.routerPort), proxy: urlOf(options.proxyPort)},
+    urls: urlsOf(options),
     configFolder: configDir(env),
     database: await databaseOf(context),
     now: Date.now,
@@ -95,11 +95,12 @@ const checkPlace = async ({options, paths}: Context): Promise<void> => {
   checkPorts(options, controlPlane)
 }
 
-const settingsOf = ({stage, apiPort, routerPort, proxyPort, agents}: StageSettings): StageSettings => ({
+const settingsOf = ({stage, apiPort, routerPort, proxyPort, listen, agents}: StageSettings): StageSettings => ({
   stage,
   apiPort,
   routerPort,
   proxyPort,
+  listen,
   agents,
 })
 
@@ -117,6 +118,10 @@ const checkSettings = async (options: BootstrapOptions, paths: StagePaths): Prom
       `the stage in ${options.home} runs with --${name}-port ${running[port]}; end it with --stop before you change that`,
     )
   }
+  if ((running.listen ?? loopback) !== options.listen)
+    throw new BootstrapError(
+      `the stage in ${options.home} listens on ${running.listen ?? loopback}; end it with --stop before you change that`,
+    )
 }
 
 const ensureControlPlane = async (
@@ -173,9 +178,9 @@ const waitForAgents = async ({paths, signal}: Context, client: Client, executors
 }
 
 /** Whether something that speaks HTTP answers; what it says does not matter. */
-const answers = async (port: number): Promise<boolean> => {
+const answers = async (url: string): Promise<boolean> => {
   try {
-    const answer = await transfer(`${urlOf(port)}/`, {method: 'GET', idleMs: answerTimeoutMs})
+    const answer = await transfer(`${url}/`, {method: 'GET', idleMs: answerTimeoutMs})
     answer.destroy()
     return true
   } catch {
@@ -190,9 +195,10 @@ const runningServices = async (client: Client): Promise<ReadonlySet<string>> => 
 }
 
 const waitForDataPlane = async ({options, signal}: Context, client: Client): Promise<void> => {
+  const {router, proxy} = urlsOf(options)
   for (let waitedMs = 0; waitedMs < dataPlaneTimeoutMs; waitedMs += pollMs) {
     signal.throwIfAborted()
-    const isAnswering = (await answers(options.routerPort)) && (await answers(options.proxyPort))
+    const isAnswering = (await answers(router)) && (await answers(proxy))
     if (isAnswering && (await runningServices(client)).size === dataPlaneServices.length) return
     await sleep(pollMs)
   }

@@ -58,13 +58,14 @@ const databaseVariables = (env: Environment): Record<string, string | undefined>
 
 /** Starts the control plane and waits until it answers. Throws BootstrapError with the end of its log when it does not. */
 export const startControlPlane = async (options: BootstrapOptions, paths: StagePaths, env: Environment): Promise<ProcessRecord> => {
-  const {home, stage, apiPort} = options
+  const {home, stage, listen, apiPort} = options
   const record = await startProcess({
     command: process.execPath,
-    args: [...nodeFlags, bundleOf('control-plane'), '--home', home, '--stage', stage, '--api-port', String(apiPort)],
+    args: [...nodeFlags, bundleOf('control-plane'), '--home', home, '--stage', stage, '--listen', listen, '--api-port', String(apiPort)],
     env: {
       ...inherited(env),
       ...databaseVariables(env),
+      GILLIAM_RELAY: env.GILLIAM_RELAY,
       GILLIAM_SYNC_BUSY_MS: env.GILLIAM_SYNC_BUSY_MS,
       GILLIAM_SYNC_IDLE_MS: env.GILLIAM_SYNC_IDLE_MS,
     },
@@ -82,8 +83,12 @@ export const startControlPlane = async (options: BootstrapOptions, paths: StageP
 }
 
 /** Waits until the control plane answers as this stage. */
-export const waitForHealth = async (record: ProcessRecord, {apiPort, stage}: BootstrapOptions, paths: StagePaths): Promise<void> => {
-  const client = createClient({api: urlOf(apiPort)})
+export const waitForHealth = async (
+  record: ProcessRecord,
+  {apiPort, listen, stage}: BootstrapOptions,
+  paths: StagePaths,
+): Promise<void> => {
+  const client = createClient({api: urlOf(apiPort, listen)})
   for (let waitedMs = 0; waitedMs < readyTimeoutMs; waitedMs += readyPollMs) {
     const health = await client.call('getHealth', {}, {triesMax: 1, timeoutMs: 2_000}).catch(() => undefined)
     if (health?.ok === true && health.stage === stage) return
@@ -116,10 +121,11 @@ export const startAgent = async (
       ...inherited(env),
       ...containerVariables(env),
       GILLIAM_STAGE: options.stage,
-      GILLIAM_API: urlOf(options.apiPort),
+      GILLIAM_API: urlOf(options.apiPort, options.listen),
       GILLIAM_SYNC_BUSY_MS: env.GILLIAM_SYNC_BUSY_MS ?? '100',
-      GILLIAM_PROXY: urlOf(options.proxyPort),
+      GILLIAM_PROXY: urlOf(options.proxyPort, options.listen),
       GILLIAM_EXECUTOR: executor,
+      GILLIAM_EXECUTOR_HOST: options.listen,
       GILLIAM_EXECUTOR_ATTRIBUTES: env.GILLIAM_EXECUTOR_ATTRIBUTES,
       GILLIAM_AGENT_HOME: own.home,
       // What services reserve need not hold on a machine that one works on.

@@ -11,6 +11,7 @@ import {type ServiceDefinition, stopGraceMsDefault} from '#shared/domain/release
 import type {OutputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
 import {transfer} from '#shared/exchange.ts'
+import {relayPort} from '#shared/sessions/places.ts'
 import {BootstrapError, type StageSettings} from './options.ts'
 import type {StagePaths} from './paths.ts'
 import {bundleName, type Slug} from './slug.ts'
@@ -36,16 +37,26 @@ const scriptOf = (role: string, paths: StagePaths): string =>
     `exec node ${bundleName} ${role}`,
   ].join('\n')
 
-const definitionOf = (role: string, hostPort: number, paths: StagePaths): ServiceDefinition => ({
+/** Sessions meet at the proxy. */
+const portsOf = (role: string, hostPort: number): ServiceDefinition['ports'] => [
+  {port: 80, hostPort},
+  {port: adminPort},
+  ...(role === 'proxy' ? [{port: relayPort}] : []),
+]
+
+const definitionOf = (role: string, hostPort: number, {listen}: StageSettings, paths: StagePaths): ServiceDefinition => ({
   kind: 'process',
   script: scriptOf(role, paths),
-  ports: [{port: 80, hostPort}, {port: adminPort}],
+  ports: portsOf(role, hostPort),
   env: {},
   scale: 1,
   health,
   resources,
-  requirements: [],
+  // Their token and their last table are files of this machine.
+  requirements: [`executor.host == ${JSON.stringify(listen)}`],
   requires: [],
+  // Its port is this machine's: nobody could take its place elsewhere, and it must serve on, or again, while the control plane is away.
+  onLost: {action: 'keep', afterMs: 0},
   stopGraceMs: stopGraceMsDefault,
 })
 
@@ -74,8 +85,8 @@ const ensureRelease = async (client: Client, settings: StageSettings, paths: Sta
   const params = {formation: platformFormation}
   const latest = await client.call('getRelease', {params: {...params, release: 'latest'}}).catch(missing)
   const wanted = {
-    router: definitionOf('router', settings.routerPort, paths),
-    proxy: definitionOf('proxy', settings.proxyPort, paths),
+    router: definitionOf('router', settings.routerPort, settings, paths),
+    proxy: definitionOf('proxy', settings.proxyPort, settings, paths),
   }
   const isCurrent = latest?.slug?.sha256 === slug.sha256 && dataPlaneServices.every(name => isSame(latest.services[name], wanted[name]))
   if (latest !== undefined && isCurrent) return latest
@@ -91,7 +102,9 @@ const ensureRelease = async (client: Client, settings: StageSettings, paths: Sta
 }
 
 const isSame = (held: Release['services'][string] | undefined, wanted: ServiceDefinition): boolean =>
-  held !== undefined && held.script === wanted.script && isDeepStrictEqual(held.ports, wanted.ports)
+  held !== undefined &&
+  held.script === wanted.script &&
+  isDeepStrictEqual([held.ports, held.requirements], [wanted.ports, wanted.requirements])
 
 const scaleTo = (client: Client, release: number, desired: number) =>
   client.call('setScale', {params: {formation: platformFormation}, body: {release, services: {router: desired, proxy: desired}}})

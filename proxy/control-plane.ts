@@ -4,9 +4,17 @@ import {createClient} from '#shared/client.ts'
 import {type Environment, read, required} from '#shared/config.ts'
 import {GilliamError} from '#shared/errors.ts'
 import {type DiscoveryOptions, idleHoldMs} from './discovery.ts'
+import type {RelayOptions} from './rendezvous/server.ts'
 
 /** One call to the feed; the loop is what repeats it. */
 const discoverTimeoutMs = idleHoldMs + 5_000
+const keysTimeoutMs = 5_000
+
+/** Fetches what tickets are checked with; anybody may have it. */
+export const createFetchKeys = (env: Environment): RelayOptions['fetchKeys'] => {
+  const client = createClient({api: required(env, 'GILLIAM_API')})
+  return async () => (await client.call('getRelayKeys', {}, {timeoutMs: keysTimeoutMs, triesMax: 2})).keys
+}
 
 /** The feed through the API client. The token is read again when the control plane refuses it, so it can be replaced while we run. */
 export const createDiscover = (env: Environment): DiscoveryOptions['discover'] => {

@@ -1,10 +1,10 @@
-// Starts the router or the proxy: `main.ts router`, `main.ts proxy`. The composition root: reads the environment, handles signals, and is primary or worker.
+// Starts the router, the proxy or a relay: `main.ts router`, `main.ts proxy`, `main.ts relay`. The composition root: reads the environment, handles signals, and is primary or worker.
 import {networkInterfaces} from 'node:os'
 import type {Environment} from '#shared/config.ts'
 import {createLogger} from '#shared/log.ts'
 import {startBridge} from './bridge.ts'
 import {limitsDefault} from './limits.ts'
-import {readSettings, type Settings} from './settings.ts'
+import {readRelaySettings, readSettings, type Settings} from './settings.ts'
 import type {ToPrimary, ToWorker} from './workers/messages.ts'
 
 /** What a primary calls its workers with, after the role. */
@@ -19,7 +19,7 @@ const isLoopback = (host: string): boolean => host === 'localhost' || host.start
 const lead = async (settings: Settings, env: Environment): Promise<void> => {
   const {role, logLevel: level, host, port, adminPort, workers, bridge} = settings
   const log = createLogger(role, {level})
-  const [{startPrimary}, {createDiscover}, {shutdown}] = await Promise.all([
+  const [{startPrimary}, {createDiscover, createFetchKeys}, {shutdown}] = await Promise.all([
     import('./workers/primary.ts'),
     import('./control-plane.ts'),
     import('./listener.ts'),
@@ -27,6 +27,7 @@ const lead = async (settings: Settings, env: Environment): Promise<void> => {
   const starting = startPrimary({
     settings,
     discover: createDiscover(env),
+    fetchKeys: createFetchKeys(env),
     limits: limitsDefault,
     program: process.argv[1] as string,
     args: [role, workerArgument],
@@ -63,8 +64,22 @@ const work = async (settings: Settings): Promise<void> => {
   runWorker(settings, channel, log, code => process.exit(code))
 }
 
+const relay = async (env: Environment): Promise<void> => {
+  const settings = readRelaySettings(env)
+  const log = createLogger('relay', {level: settings.logLevel})
+  const [{startRelayAlone}, {createFetchKeys}, {relayLimitsDefault}] = await Promise.all([
+    import('./rendezvous/program.ts'),
+    import('./control-plane.ts'),
+    import('./rendezvous/limits.ts'),
+  ])
+  const end = await startRelayAlone(settings, {fetchKeys: createFetchKeys(env), limits: relayLimitsDefault, log, now: Date.now})
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void end().then(() => process.exit(0)))
+  log.info({address: settings.host, port: settings.port, admin: settings.adminPort}, 'relay listens')
+}
+
 const main = async (): Promise<void> => {
   const [, , role, part] = process.argv
+  if (role === 'relay') return relay(process.env)
   const settings = readSettings(role, process.env)
   await (part === workerArgument ? work(settings) : lead(settings, process.env))
 }

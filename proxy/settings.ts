@@ -16,6 +16,8 @@ export interface Settings {
   readonly host: string
   readonly port: number
   readonly adminPort: number
+  /** Where one-off work and live logs meet; undefined: not here. */
+  readonly relayPort: number | undefined
   readonly workers: number
   /** A worker that a reload replaced is cut off after this long. */
   readonly reloadDrainMs: number
@@ -29,7 +31,7 @@ export interface Settings {
   readonly logLevel: string
 }
 
-const readPort = (env: Environment, name: 'PORT' | 'PORT_9000'): number => {
+const readPort = (env: Environment, name: 'PORT' | 'PORT_9000' | 'PORT_9001'): number => {
   const port = Number(env[name])
   if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new Error(`${name} must be a port number, not “${env[name] ?? ''}”`)
   return port
@@ -54,14 +56,25 @@ const readWorkers = (env: Environment, role: Role['name']): number => {
   return workers
 }
 
+export type RelaySettings = Pick<Settings, 'host' | 'port' | 'adminPort' | 'logLevel'>
+
+/** Of a relay by itself. Throws as {@link readSettings} does. */
+export const readRelaySettings = (env: Environment): RelaySettings => ({
+  host: env.HOST ?? '127.0.0.1',
+  port: readPort(env, 'PORT'),
+  adminPort: readPort(env, 'PORT_9000'),
+  logLevel: read(env, 'GILLIAM_LOG_LEVEL', 'info'),
+})
+
 /** Throws an error that names the variable when one is not as it must be. */
 export const readSettings = (role: string | undefined, env: Environment): Settings => {
-  if (role !== 'router' && role !== 'proxy') throw new Error('say which: router or proxy')
+  if (role !== 'router' && role !== 'proxy') throw new Error('say which: router, proxy or relay')
   return {
     role,
     host: env.HOST ?? '127.0.0.1',
     port: readPort(env, 'PORT'),
     adminPort: readPort(env, 'PORT_9000'),
+    relayPort: env.PORT_9001 === undefined ? undefined : readPort(env, 'PORT_9001'),
     workers: readWorkers(env, role),
     reloadDrainMs: readNumber(env, 'GILLIAM_RELOAD_DRAIN_MS', reloadDrainMsDefault),
     outside: oneOf<OutsidePolicy>(env, 'GILLIAM_PROXY_OUTSIDE', ['allow', 'forbid'], 'allow'),

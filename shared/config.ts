@@ -10,9 +10,10 @@ export const variables = {
   GILLIAM_TOKEN_FILE: 'File that holds the bearer token, instead of GILLIAM_TOKEN',
   GILLIAM_ID_TOKEN: 'OpenID Connect id token of a CI job, for `gilliam login --ci`',
   GILLIAM_JOIN_TOKEN_FILE: 'File that holds an agent’s join token',
-  GILLIAM_JOIN: 'How an agent joins: `token` (default), or `role` for an EC2 machine that proves who it is by its role',
+  GILLIAM_JOIN: 'How an agent joins: `token` (default), or `role` for one that proves who it is by its role on AWS',
   GILLIAM_PROVER: 'Unix socket that answers with proofs of the machine’s role, for an agent that is kept from its metadata',
-  GILLIAM_JOIN_ROLES: 'Roles whose EC2 machines may join the stage: `ACCOUNT/ROLE`, with commas between',
+  GILLIAM_JOIN_ROLES:
+    'Roles that may join the stage: `ACCOUNT/ROLE` of EC2 machines, `ACCOUNT/ROLE:EXECUTOR` of one executor’s own; with commas between',
   GILLIAM_EXECUTOR: 'Id of the executor an agent serves',
   GILLIAM_EXECUTOR_HOST: 'Address at which callers reach the executor’s instances; 127.0.0.1 by default',
   GILLIAM_EXECUTOR_ATTRIBUTES: 'JSON: zone, domain, network, tags, labels, cpuMilli, memoryMib, pricePerHour, machineType of the executor',
@@ -29,6 +30,9 @@ export const variables = {
   GILLIAM_PROXY_BRIDGE:
     'Network interface on whose address a proxy of the loopback listens too, for containers: `docker0`; none by default',
   GILLIAM_FARGATE: 'JSON, for the agent of a Fargate executor: cluster, subnets, securityGroups, executionRole, logGroup and more',
+  GILLIAM_RELAY: 'WebSocket URL of the relay of one-off work and live logs; by default one that a proxy of the stage announces',
+  GILLIAM_NOTICE_FILE: 'A file whose being there tells an agent that its machine is to go; it may say when, as an ISO 8601 time',
+  GILLIAM_NOTICES: 'Where else an agent looks for such notices: `ec2` for the machine’s metadata; so does one that joins by its role',
   GILLIAM_PORT_RANGE: 'Host ports an agent gives to instances: `FIRST-LAST`; 20000-29999 by default',
   GILLIAM_LIMITS:
     'What an agent holds processes to, with commas between: `memory`, `pids`, `files`, `cpu` (a quota; without it CPU is a share); `memory,pids,files` by default',

@@ -26,11 +26,15 @@ export const errorCodes = {
   idempotency_mismatch: {status: 422, means: 'The Idempotency-Key was used before for a different request.'},
   too_large: {status: 413, means: 'The body is larger than the endpoint or route takes.'},
   limit_reached: {status: 422, means: 'One more would exceed a limit; the message names it.'},
+  no_relay: {status: 503, means: 'No relay is there for one-off work and live logs, or it can not be reached.'},
   internal: {status: 500, means: 'A fault of ours; the request id finds it in the log.'},
   unavailable: {status: 503, means: 'The control plane can not reach its database right now; try again.'},
 
   no_route: {status: 404, means: 'Router: no route has this domain and path.'},
-  rate_limited: {status: 429, means: 'More requests than the route, or the token, lets through; `Retry-After` says when to try again.'},
+  rate_limited: {
+    status: 429,
+    means: 'More requests than the route or the token lets through, or too many refused proofs; `Retry-After` says when to try again.',
+  },
   no_such_host: {status: 404, means: 'Proxy: not a service address and not a host it can reach.'},
   target_invalid: {status: 502, means: 'Router: the route’s variables do not make a valid service address.'},
   host_forbidden: {status: 403, means: 'Proxy: policy forbids hosts outside the platform.'},

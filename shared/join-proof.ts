@@ -83,18 +83,21 @@ export const signatureOf = ({authorization, region, date}: JoinProof): string | 
 export interface JoinRole {
   readonly account: string
   readonly role: string
+  /** The one executor that who has the role joins as, whatever its session is; without one the role is of machines, and each joins under its own id. */
+  readonly executor?: string
 }
 
-/** `123456789012/executors,…` → roles, by name without path. Throws an error that shows the part that is none. */
+/** `123456789012/executors,123456789012/fargate:pool,…` → roles, by name without path. Throws an error that shows the part that is none. */
 export const parseJoinRoles = (text: string): readonly JoinRole[] =>
   text
     .split(',')
     .map(part => part.trim())
     .filter(part => part !== '')
     .map(part => {
-      const [, account, role] = /^(\d{12})\/([\w+=,.@-]{1,64})$/.exec(part) ?? []
-      if (account === undefined || role === undefined) throw new Error(`“${part}” is not ACCOUNT/ROLE, as in 123456789012/executors`)
-      return {account, role}
+      const [, account, role, executor] = /^(\d{12})\/([\w+=,.@-]{1,64})(?::([a-z0-9-]+))?$/.exec(part) ?? []
+      if (account === undefined || role === undefined)
+        throw new Error(`“${part}” is not ACCOUNT/ROLE or ACCOUNT/ROLE:EXECUTOR, as in 123456789012/executors`)
+      return {account, role, ...(executor !== undefined && {executor})}
     })
 
 /** Who signed, as `GetCallerIdentity` says: `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`; undefined when it is no role. */

@@ -8,7 +8,7 @@ export const scopes = ['admin', 'user', 'join', 'executor', 'registry', 'discove
 export type Scope = (typeof scopes)[number]
 
 /** What tokens of scope `user` are given; each endpoint for users takes one of them. `admin` covers the others, and every one of them covers `read`. */
-export const verbs = ['read', 'logs', 'deploy', 'scale', 'route', 'traffic', 'run', 'secrets', 'admin'] as const
+export const verbs = ['read', 'logs', 'deploy', 'scale', 'route', 'traffic', 'run', 'exec', 'secrets', 'admin'] as const
 export type Verb = (typeof verbs)[number]
 
 export interface Rights {

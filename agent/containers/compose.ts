@@ -4,6 +4,7 @@ import type {Assignment} from '#shared/domain/assignment.ts'
 import type {RuntimeName} from '#shared/domain/release.ts'
 import type {Logger} from '#shared/log.ts'
 import type {Home} from '../compose.ts'
+import type {Launching} from '../launcher.ts'
 import type {Limit} from '../runtime/cgroup.ts'
 import {EngineApi} from '../runtime/docker/api.ts'
 import {collectImages} from '../runtime/docker/collect.ts'
@@ -56,6 +57,15 @@ const besides = (processes: Home, docker: DockerRuntime): Home['runtime'] => ({
   },
 })
 
+/** Commands in instances: in processes only. */
+const execBeside =
+  (others: Launching, docker: DockerRuntime, directoryOf: (key: string) => string): NonNullable<Launching['exec']> =>
+  async (record, order) => {
+    if (docker.knows(directoryOf(record.key)) || others.exec === undefined)
+      throw new Error('this executor can not run commands in containers')
+    return others.exec(record, order)
+  }
+
 /** Router and proxy of a stage: they reach instances at the addresses that the machine has. */
 const platformFormation = 'gilliam'
 
@@ -104,6 +114,7 @@ export const containersOn = (options: ContainerOptions): Home & {readonly docker
           if (left !== undefined) return {outcome: 'failed', reason: left.message, retry: true}
           return others.launch(record, signal, onProgress)
         },
+        exec: execBeside(others, docker, parts.directoryOf),
       }
     },
     tidy: async known => {

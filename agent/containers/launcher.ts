@@ -4,7 +4,7 @@ import type {Assignment} from '#shared/domain/assignment.ts'
 import {type ExecutorEnvironment, environmentOf} from '../environment.ts'
 import {Gate} from '../gate.ts'
 import type {InstanceRecord} from '../instance.ts'
-import {boundsOf, clear, fetched, type Launch, type LauncherOptions, type Launching, launchesMax, prepare} from '../launcher.ts'
+import {boundsOf, clear, fetched, type Launch, type LauncherOptions, type Launching, launchesMax, makeVolume, prepare} from '../launcher.ts'
 import {EngineRefusal} from '../runtime/docker/api.ts'
 import {type ContainerSpec, type Image, isMountable, type Project, projectPath} from '../runtime/docker/container.ts'
 import type {Images} from '../runtime/docker/images.ts'
@@ -73,7 +73,7 @@ export const containerEnvironment = (
   const {proxy: onMachine, ...rest} = executor
   const proxy = proxyFor(onMachine, gateway)
   const around = {...rest, host: '0.0.0.0', ...(proxy === undefined ? {} : {proxy})}
-  const given = {ports, home: projectPath, ...(first === undefined ? {} : {first})}
+  const given = {ports, home: projectPath, volume: assignment.volume?.path, ...(first === undefined ? {} : {first})}
   const own = Object.keys(assignment.env)
   const dropped = (isProject ? ['PATH'] : ['PATH', 'HOME', 'LANG']).filter(name => !own.includes(name))
   return withoutNames(environmentOf(assignment, around, given), dropped)
@@ -92,6 +92,7 @@ export class ContainerLauncher implements Launching {
     const {assignment} = record
     const source = sourceOf(assignment, this.#options.stackImage)
     if (source === undefined) return {outcome: 'failed', reason: refusal(assignment), retry: false}
+    if (assignment.run !== undefined) return {outcome: 'failed', reason: 'this executor can not run commands in containers', retry: false}
     try {
       // Waiting for downloads takes no place: others may have theirs.
       const [image, slug] = await Promise.all([
@@ -135,7 +136,7 @@ export class ContainerLauncher implements Launching {
   }
 
   async #start(record: InstanceRecord, image: Image, project: Project | undefined, signal: AbortSignal): Promise<Launch> {
-    const {directoryOf, runtime, ports, remember, environment, around} = this.#options
+    const {directoryOf, runtime, ports, remember, environment, around, volumes} = this.#options
     const {key, assignment} = record
     const directory = directoryOf(key)
     signal.throwIfAborted()
@@ -148,6 +149,7 @@ export class ContainerLauncher implements Launching {
     await remember(key, allocation.ports)
     await clear(directory, runtime)
     if (signal.aborted) return {outcome: 'cancelled'}
+    const volume = await makeVolume(volumes, assignment)
     const running = await runtime.start({
       directory,
       image,
@@ -157,6 +159,7 @@ export class ContainerLauncher implements Launching {
       ports: allocation.ports,
       labels: labelsOf(assignment),
       ...optionsOf(assignment),
+      ...(volume !== undefined && {volume}),
     })
     return {outcome: 'started', running}
   }

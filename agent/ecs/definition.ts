@@ -1,25 +1,20 @@
-// The task definition of a service: what is the same for all its instances. Registered once for each content, which its family is named after; what differs
-// between instances, and every variable that may be secret, goes with the task itself.
-import {createHash} from 'node:crypto'
-import {
-  DescribeTaskDefinitionCommand,
-  type ECSClient,
-  RegisterTaskDefinitionCommand,
-  type RegisterTaskDefinitionCommandInput,
-} from '@aws-sdk/client-ecs'
+// The task definition of a service: what is the same for all its instances, with the names of the parameters that its secrets are in. Registered once for each
+// content, which its family is named after; what differs between instances goes with the task itself. Pure.
+import {createHash, createHmac} from 'node:crypto'
+import type {RegisterTaskDefinitionCommandInput, Secret} from '@aws-sdk/client-ecs'
 import type {Assignment} from '#shared/domain/assignment.ts'
+import {isReservedVariable} from '#shared/domain/names.ts'
 import type {FargateSettings} from './settings.ts'
 import {taskSizeFor} from './sizes.ts'
 import {containerName} from './task.ts'
-import {type Patience, patiently} from './throttle.ts'
 
 /** Of Fargate, between SIGTERM and SIGKILL. */
 const stopSecondsMax = 120
 const hashCharacters = 12
-/** Families remembered as registered; all are asked for anew when there are more. */
-const knownMax = 2_000
+/** What SSM keeps in one parameter at most, in bytes. */
+const parameterBytesMax = 8_192
 
-type Definition = Omit<RegisterTaskDefinitionCommandInput, 'family'> & {readonly family: string}
+export type Definition = Omit<RegisterTaskDefinitionCommandInput, 'family'> & {readonly family: string}
 type Refusal = {readonly refused: string}
 
 /** The image it runs in, or why there is none. */
@@ -34,12 +29,35 @@ export const imageOf = ({image, slug, script, type}: Assignment, {stackImage}: F
 const noStack =
   'this Fargate executor runs images only: give the service an image, or the executor a stackImage (GILLIAM_FARGATE) that slugs are run in'
 
-/** What is registered for the assignment's service. `ports` are those the container listens on. */
-export const definitionOf = (
-  assignment: Assignment,
-  given: {readonly stage: string; readonly ports: readonly number[]; readonly settings: FargateSettings},
-): Definition | Refusal => {
-  const {stage, ports, settings} = given
+/** What the families of an executor begin with, and no other's: names of stages and executors have no underscore. */
+export const familyPrefixOf = (stage: string, executor: string): string => `gilliam_${stage}_${executor}_`
+
+/** Variables that go by way of parameters, which can not be empty: what anybody with a look at the task could read else. */
+export const secretsOf = ({env, secretEnv = []}: Pick<Assignment, 'env' | 'secretEnv'>): Record<string, string> =>
+  Object.fromEntries(
+    secretEnv.flatMap(name => (env[name] === undefined || env[name] === '' || isReservedVariable(name) ? [] : [[name, env[name]]])),
+  )
+
+/** Where an executor's parameters are. */
+export const parameterPathOf = (stage: string, executor: string): string => `/gilliam-tasks/${stage}/${executor}/`
+
+export interface DefinitionGiven {
+  readonly stage: string
+  readonly executor: string
+  /** Those the container listens on. */
+  readonly ports: readonly number[]
+  readonly settings: FargateSettings
+  /** Names values in a way that tells nothing of them to who lacks it. */
+  readonly digestKey: Buffer
+}
+
+/** What is registered for the assignment's service. Other values of its secrets make another definition: none that runs finds its parameters changed. */
+export const definitionOf = (assignment: Assignment, given: DefinitionGiven): Definition | Refusal => {
+  const {stage, executor, ports, settings, digestKey} = given
+  const secret = Object.entries(secretsOf(assignment))
+  const large = secret.find(([, value]) => Buffer.byteLength(value) > parameterBytesMax)
+  if (large !== undefined)
+    return {refused: `the secret in ${large[0]} is larger than the ${parameterBytesMax} bytes that a parameter holds`}
   const choice = imageOf(assignment, settings)
   if ('refused' in choice) return choice
   const {cpuMilli, memoryMib} = assignment.resources
@@ -75,47 +93,11 @@ export const definitionOf = (
       },
     ],
   }
-  const hash = createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, hashCharacters)
-  return {family: `gilliam-${stage}-${formation}-${service}-${hash}`, ...content}
-}
-
-/** Registers definitions, each once. */
-export class Definitions {
-  readonly #client: ECSClient
-  readonly #patience: Patience
-  readonly #known = new Map<string, Promise<string>>()
-
-  constructor(client: ECSClient, patience: Patience) {
-    this.#client = client
-    this.#patience = patience
-  }
-
-  /** Its ARN; registers it unless somebody has. */
-  ensure(definition: Definition): Promise<string> {
-    const {family} = definition
-    const known = this.#known.get(family)
-    if (known !== undefined) return known
-    if (this.#known.size >= knownMax) this.#known.clear()
-    const made = this.#find(family).then(arn => arn ?? this.#register(definition))
-    this.#known.set(family, made)
-    made.catch(() => this.#known.delete(family))
-    return made
-  }
-
-  async #find(family: string): Promise<string | undefined> {
-    try {
-      const command = new DescribeTaskDefinitionCommand({taskDefinition: family})
-      const {taskDefinition} = await patiently(() => this.#client.send(command), this.#patience)
-      return taskDefinition?.status === 'ACTIVE' ? taskDefinition.taskDefinitionArn : undefined
-    } catch (error) {
-      if (error instanceof Error && error.name === 'ClientException' && /unable to describe/i.test(error.message)) return undefined
-      throw error
-    }
-  }
-
-  async #register(definition: Definition): Promise<string> {
-    const {taskDefinition} = await patiently(() => this.#client.send(new RegisterTaskDefinitionCommand(definition)), this.#patience)
-    if (taskDefinition?.taskDefinitionArn === undefined) throw new Error(`ECS did not register ${definition.family}`)
-    return taskDefinition.taskDefinitionArn
-  }
+  const values = createHmac('sha256', digestKey).update(JSON.stringify(secret)).digest('hex')
+  const named = JSON.stringify(secret.length === 0 ? content : [content, values])
+  const hash = createHash('sha256').update(named).digest('hex').slice(0, hashCharacters)
+  const family = `${familyPrefixOf(stage, executor)}${formation}_${service}_${hash}`
+  const secrets = secret.map(([name]): Secret => ({name, valueFrom: `${parameterPathOf(stage, executor)}${family}/${name}`}))
+  const containerDefinitions = content.containerDefinitions.map(each => (secrets.length === 0 ? each : {...each, secrets}))
+  return {family, ...content, containerDefinitions}
 }

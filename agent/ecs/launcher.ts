@@ -4,7 +4,8 @@ import type {ExecutorEnvironment} from '../environment.ts'
 import type {InstanceRecord} from '../instance.ts'
 import type {Launch, LauncherOptions, Launching} from '../launcher.ts'
 import {followTask} from '../runtime/ecs.ts'
-import {type Definitions, definitionOf} from './definition.ts'
+import {definitionOf, secretsOf} from './definition.ts'
+import type {Definitions} from './definitions.ts'
 import {requestOf, type Source, taskPortsOf} from './request.ts'
 import type {FargateSettings} from './settings.ts'
 import type {TaskView} from './task.ts'
@@ -16,6 +17,8 @@ export const startMsMax = 10 * 60_000
 export interface EcsLauncherOptions {
   readonly tasks: Tasks
   readonly definitions: Definitions
+  /** Of this agent alone, and of this process. */
+  readonly digestKey: Buffer
   readonly settings: FargateSettings
   readonly environment: ExecutorEnvironment
   readonly remember: LauncherOptions['remember']
@@ -35,6 +38,7 @@ export class EcsLauncher implements Launching {
   /** Resolves when the task runs; `signal` stops it before. */
   async launch(record: InstanceRecord, signal: AbortSignal): Promise<Launch> {
     const {remember} = this.#options
+    if (record.assignment.run !== undefined) return failed('this executor runs services on Fargate, and no commands of their own', false)
     try {
       const ports = taskPortsOf(record.assignment)
       await remember(record.key, ports)
@@ -51,10 +55,14 @@ export class EcsLauncher implements Launching {
   }
 
   async #run(record: InstanceRecord, ports: Record<string, number>, signal: AbortSignal): Promise<TaskView | {refused: string}> {
-    const {definitions, settings, environment: executor} = this.#options
-    const definition = definitionOf(record.assignment, {stage: executor.stage, ports: Object.values(ports), settings})
+    const {definitions, settings, environment: executor, digestKey} = this.#options
+    const given = {stage: executor.stage, executor: executor.executor, ports: Object.values(ports), settings, digestKey}
+    const definition = definitionOf(record.assignment, given)
     if ('refused' in definition) return definition
-    const [taskDefinition, source] = await Promise.all([definitions.ensure(definition), this.#source(record, signal)])
+    const [taskDefinition, source] = await Promise.all([
+      definitions.ensure(definition, secretsOf(record.assignment)),
+      this.#source(record, signal),
+    ])
     const made = requestOf(record, {taskDefinition, executor, ports, settings, source})
     signal.throwIfAborted()
     return 'refused' in made ? made : this.#runOnce(made.request, signal)

@@ -1,16 +1,19 @@
 // The composition root of the agent of a Fargate executor: the same agent, whose instances are tasks. SIGTERM and SIGINT leave them running; SIGUSR2 stops them
-// first.
+// first. It leaves by itself, with code 3, when another agent has taken its place.
 import {ECSClient} from '@aws-sdk/client-ecs'
+import {SSMClient} from '@aws-sdk/client-ssm'
 import {required} from '#shared/config.ts'
 import {createLogger} from '#shared/log.ts'
-import {runAgent} from '../run.ts'
-import {endStrayTasks} from '../runtime/ecs.ts'
+import {type RunningAgent, runAgent} from '../run.ts'
 import {readSettings} from '../settings.ts'
 import {readProgram} from '../upgrade/program.ts'
 import {tasksOnEcs} from './compose.ts'
+import {proveTaskRole} from './proof.ts'
 import {readFargateSettings} from './settings.ts'
+import {startSweeping} from './sweep.ts'
 
-const strayEveryMs = 60_000
+/** cdk/constructs/fargate.ts does not have it started again for this one. */
+const exitTaken = 3
 
 const fail = (error: unknown): never => {
   process.stderr.write(`gilliam agent: ${error instanceof Error ? error.message : error}\n`)
@@ -28,16 +31,24 @@ const start = async () => {
   const log = createLogger('agent', {level: settings.logLevel})
   const now = () => performance.timeOrigin + performance.now()
   const {stage} = settings.environment
-  const home = tasksOnEcs({client: new ECSClient({}), settings: fargate, stage, executor: descriptor.id, log, now, random: Math.random})
-  const running = await runAgent(settings, {...home, log, program, wallClock: Date.now, random: Math.random})
+  const client = new ECSClient({})
+  const home = tasksOnEcs({
+    client,
+    ssm: new SSMClient({}),
+    settings: fargate,
+    stage,
+    executor: descriptor.id,
+    log,
+    now,
+    random: Math.random,
+  })
+  const prove = (key: string) => proveTaskRole(client, {stage, executor: descriptor.id, key}, Date.now())
+  let running: RunningAgent | undefined
+  // Its tasks are the other's by now.
+  const onTaken = () => void running?.leave().then(() => process.exit(exitTaken), fail)
+  running = await runAgent(settings, {...home, prove, onTaken, log, program, wallClock: Date.now, random: Math.random})
   log.info({executor: descriptor.id, cluster: fargate.cluster, pid: process.pid}, 'agent runs')
-  const sweep = async (): Promise<void> => {
-    // Before the first answer of the control plane nobody knows what is to run.
-    if (running.agent.assignmentVersion === 0) return
-    const strays = await endStrayTasks(home.tasks, key => running.agent.records.has(key))
-    if (strays.length > 0) log.warn({instances: strays}, 'stopped tasks that no record was left of')
-  }
-  setInterval(() => void sweep().catch(error => log.warn({err: error}, 'could not look for strays')), strayEveryMs)
+  startSweeping(running.agent, home, log)
   return {...running, log}
 }
 

@@ -1,8 +1,9 @@
-// What a task is told besides its definition: command, environment, place, tags. Pure.
+// What a task is told besides its definition: command, environment but for secrets, place, tags. Pure.
 import {createHash} from 'node:crypto'
 import type {Assignment} from '#shared/domain/assignment.ts'
 import {type ExecutorEnvironment, environmentOf} from '../environment.ts'
 import type {InstanceRecord} from '../instance.ts'
+import {secretsOf} from './definition.ts'
 import type {FargateSettings} from './settings.ts'
 import {containerName, instanceTag} from './task.ts'
 import type {TaskRequest} from './tasks.ts'
@@ -44,7 +45,9 @@ const commandOf = ({image, script, slug, args}: Assignment, {slugUrl}: Source): 
 const variablesOf = (assignment: Assignment, executor: ExecutorEnvironment, ports: Record<string, number>): Record<string, string> => {
   const given = {ports, first: assignment.ports[0]?.port, home: '/'}
   const all = Object.entries(environmentOf(assignment, {...executor, host: '0.0.0.0'}, given))
-  return Object.fromEntries(all.filter(([name]) => !imagesOwn.has(name) || Object.hasOwn(assignment.env, name)))
+  const secrets = secretsOf(assignment)
+  const own = all.filter(([name]) => !imagesOwn.has(name) || Object.hasOwn(assignment.env, name))
+  return Object.fromEntries(own.filter(([name]) => !Object.hasOwn(secrets, name)))
 }
 
 /** Names a start: asking for it twice starts one task. Of one instance, no two starts have the same. */

@@ -17,6 +17,8 @@ export interface TaskView {
   /** Its address in the network, once it has one. */
   readonly host?: string
   readonly exit: Exit
+  /** The family of its definition. */
+  readonly family: string
   /** Milliseconds since the epoch. */
   readonly createdAt: number
 }
@@ -39,7 +41,7 @@ const exitOf = ({containers = [], stopCode, stoppedReason}: Task): Exit => {
 }
 
 export const viewOf = (task: Task): TaskView => {
-  const {taskArn = '', lastStatus = '', desiredStatus, containers = [], tags = [], createdAt} = task
+  const {taskArn = '', lastStatus = '', desiredStatus, containers = [], tags = [], createdAt, taskDefinitionArn = ''} = task
   const host = hostOf(task)
   const hasExited = containers.length > 0 && containers.every(each => each.lastStatus === 'STOPPED')
   const isOver = over.has(lastStatus) || hasExited
@@ -50,6 +52,7 @@ export const viewOf = (task: Task): TaskView => {
     isStopping: desiredStatus === 'STOPPED',
     ...(host !== undefined && {host}),
     exit: exitOf(task),
+    family: /([^/]*):\d+$/.exec(taskDefinitionArn)?.[1] ?? '',
     createdAt: createdAt?.getTime() ?? 0,
   }
 }

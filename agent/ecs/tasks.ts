@@ -43,7 +43,7 @@ interface Watched {
 }
 
 /** A task that ECS has forgotten: it ended, nobody knows how. */
-const forgotten = (arn: string): TaskView => ({arn, key: undefined, state: 'ended', isStopping: true, exit: {}, createdAt: 0})
+const forgotten = (arn: string): TaskView => ({arn, key: undefined, state: 'ended', isStopping: true, exit: {}, family: '', createdAt: 0})
 
 const isUnknown = (error: unknown): boolean => error instanceof Error && /task was not found/i.test(error.message)
 

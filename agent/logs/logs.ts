@@ -20,6 +20,7 @@ export class Logs {
   readonly #onError: (error: unknown, key: string) => void
   readonly #buffer = createTailBuffer()
   readonly #following = new Map<string, Following>()
+  readonly #listeners = new Set<(line: LogLine) => void>()
 
   /** `now` in milliseconds since the epoch. */
   constructor(options: {spool: Spool; now: () => number; onError: (error: unknown, key: string) => void}) {
@@ -35,7 +36,7 @@ export class Logs {
       new Tail({
         path: join(directory, streams[stream]),
         offset: offsets[stream],
-        onLine: text => this.#spool.add(key, this.#lineOf(source, stream, text)),
+        onLine: text => this.#add(key, this.#lineOf(source, stream, text)),
         onSkipped: lines => this.#spool.addDropped(key, source, lines),
       })
     this.#following.set(key, {source, tails: {stdout: tailOf('stdout'), stderr: tailOf('stderr')}})
@@ -60,7 +61,18 @@ export class Logs {
 
   /** Something the agent has to say to the owner of an instance. */
   remark(key: string, source: LineSource, text: string): void {
-    this.#spool.add(key, this.#lineOf(source, 'agent', text))
+    this.#add(key, this.#lineOf(source, 'agent', text))
+  }
+
+  /** Tells of every line as it is read, until the returned function is called. */
+  listen(listener: (line: LogLine) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  #add(key: string, line: LogLine): void {
+    this.#spool.add(key, line)
+    for (const listener of this.#listeners) listener(line)
   }
 
   /** How far each instance's files were read, to be passed to {@link follow} by the next agent. */

@@ -28,11 +28,19 @@ export const createEcsFinder = (tasks: Tasks): Finder => ({
   },
 })
 
-/** Stops tasks of this executor whose instance nobody knows: what is left of an agent that lost its state. Answers their instances. */
-export const endStrayTasks = async (tasks: Tasks, isKnown: (key: string) => boolean): Promise<string[]> => {
-  const strays = (await tasks.list()).filter(
-    ({key, state, isStopping}) => !isStopping && state !== 'ended' && !(key !== undefined && isKnown(key)),
-  )
-  for (const {arn} of strays) tasks.stop(arn, 'its instance is not known any more')
-  return strays.map(({key = ''}) => key)
+/**
+ * Ends tasks of this executor whose instance nobody knows: what is left of an agent that lost its state. Only those that were unknown the last time too, for an
+ * agent whose place was taken a moment ago does not know what the other one has started. Answers their instances.
+ */
+export const createStrayEnder = (tasks: Tasks): ((isKnown: (key: string) => boolean) => Promise<string[]>) => {
+  let suspects: ReadonlySet<string> = new Set()
+  return async isKnown => {
+    const strays = (await tasks.list()).filter(
+      ({key, state, isStopping}) => !isStopping && state !== 'ended' && !(key !== undefined && isKnown(key)),
+    )
+    const ended = strays.filter(({arn}) => suspects.has(arn))
+    suspects = new Set(strays.map(({arn}) => arn))
+    for (const {arn} of ended) tasks.stop(arn, 'its instance is not known any more')
+    return ended.map(({key = ''}) => key)
+  }
 }

@@ -7,7 +7,7 @@ import type {Exit} from '../instance.ts'
 import type {Cgroup} from './cgroup.ts'
 import {readExit, type Start} from './claims.ts'
 import {type Identity, isAlive, isGroupAlive, type Marks, processesWith, signalTo, statOf} from './proc.ts'
-import type {Running} from './runtime.ts'
+import type {Attached, Running} from './runtime.ts'
 
 /** An adopted process without a note of its end is looked for this often. */
 const livenessPollMs = 500
@@ -29,6 +29,7 @@ export interface FollowedOptions {
   readonly shellEnded: Promise<Exit>
   /** The cgroup can not be removed: somebody stays in it. */
   readonly onStuck: () => void
+  readonly attached?: Attached
 }
 
 /** The exit, and whether memory was what it died of. Removes the cgroup. */
@@ -41,6 +42,7 @@ export const settleCgroup = async (group: Cgroup, exit: Exit, onStuck: () => voi
 /** Follows one start to its end. */
 export class Followed implements Running {
   readonly ended: Promise<Exit>
+  readonly attached?: Attached
   readonly #options: FollowedOptions
   readonly #marks: Marks
   #asked = false
@@ -49,6 +51,7 @@ export class Followed implements Running {
 
   constructor(options: FollowedOptions) {
     this.#options = options
+    if (options.attached !== undefined) this.attached = options.attached
     this.#marks = marksOf(options.directory)
     this.ended = options.shellEnded.then(exit => this.#sweep(exit))
   }
@@ -56,6 +59,10 @@ export class Followed implements Running {
   terminate(): void {
     this.#asked = true
     if (!this.#isOver) signalTo(-this.#options.pid, 'SIGTERM')
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    if (!this.#isOver) signalTo(-this.#options.pid, signal)
   }
 
   kill(): void {

@@ -7,10 +7,12 @@ import type {Exit} from '../instance.ts'
 import type {Cgroup, Limit} from './cgroup.ts'
 import {type Cgroups, openCgroup} from './cgroups.ts'
 import {cgroupsOf, claimStart, lastStart, nextStart, noteCgroups, openExitNote, readExit, type Start} from './claims.ts'
+import {attachedCommand, attachedTo, execProcess} from './exec.ts'
 import {adoptedEnd, Followed, marksOf, settleCgroup} from './followed.ts'
 import type {Owner} from './owner.ts'
 import {isAlive, parseStat, processesWith, readBootId, signalTo, statOf} from './proc.ts'
 import type {Found, Running, Runtime, StartSpec} from './runtime.ts'
+import {codeOf} from './signals.ts'
 
 // $1 the command, $2 how many files it may have open. Begins with its agent's word on 3, which is not given before it is in its cgroup and known to later
 // agents; notes on 4 how it ended. The traps let the shell outlive signals to the group; a caught signal is back at its default in the command. All but the
@@ -34,10 +36,11 @@ export interface ProcessRuntimeOptions {
   readonly onStuck?: (key: string) => void
 }
 
-const signalCode = (signal: NodeJS.Signals | null): number => (signal === 'SIGKILL' ? 137 : 143)
+/** `isAttached`: it gets pipes instead of files. */
+type ShellSpec = Pick<StartSpec, 'directory' | 'command' | 'environment'> & {readonly isAttached: boolean}
 
 /** The shell of a start, waiting for the word. Rejects when there can be none. */
-const spawnShell = (spec: StartSpec, start: Start, filesMax: string, owner: Owner | undefined): Promise<ChildProcess> => {
+const spawnShell = (spec: ShellSpec, start: Start, filesMax: string, owner: Owner | undefined): Promise<ChildProcess> => {
   const files = [openSync(join(spec.directory, 'out.log'), 'a', 0o600), openSync(join(spec.directory, 'err.log'), 'a', 0o600)]
   const [out, err] = files
   const note = openExitNote(start)
@@ -46,7 +49,7 @@ const spawnShell = (spec: StartSpec, start: Start, filesMax: string, owner: Owne
       cwd: join(spec.directory, 'run'),
       env: spec.environment,
       detached: true,
-      stdio: ['ignore', out, err, 'pipe', note],
+      stdio: spec.isAttached ? ['pipe', 'pipe', 'pipe', 'pipe', note] : ['ignore', out, err, 'pipe', note],
       ...owner,
     })
     child.once('error', reject)
@@ -58,7 +61,7 @@ const spawnShell = (spec: StartSpec, start: Start, filesMax: string, owner: Owne
 
 const endOf = (child: ChildProcess, start: Start): Promise<Exit> =>
   new Promise(resolve =>
-    child.once('exit', (code, signal) => resolve(readExit(start) ?? (code === null ? {code: signalCode(signal)} : {code}))),
+    child.once('exit', (code, signal) => resolve(readExit(start) ?? (code === null ? {code: codeOf(signal)} : {code}))),
   )
 
 /** Puts a waiting shell where it belongs, makes it known, and lets it begin. Throws when that can not be; then it never does. */
@@ -87,11 +90,15 @@ const startProcess = async (spec: StartSpec, options: ProcessRuntimeOptions): Pr
   const filesMax = limits?.has('files') === false ? '' : String(spec.bounds.filesMax)
   const stuck = () => onStuck?.(key)
   try {
-    const child = await spawnShell(spec, start, filesMax, owner)
+    const {directory, attached} = spec
+    const prepared = attached && attachedCommand(attached.argv, spec.environment, attached.terminal)
+    const shell = prepared === undefined ? spec : {environment: prepared.environment, command: prepared.line}
+    const child = await spawnShell({...shell, directory, isAttached: prepared !== undefined}, start, filesMax, owner)
     const shellEnded = endOf(child, start)
     begin(child, start, group)
     child.unref()
-    const given = {pid: child.pid as number, directory: spec.directory, shellEnded, onStuck: stuck}
+    const near = prepared === undefined ? {} : {attached: attachedTo(child, prepared)}
+    const given = {pid: child.pid as number, directory, shellEnded, onStuck: stuck, ...near}
     return new Followed(group === undefined ? given : {...given, group})
   } catch (error) {
     void group?.remove()
@@ -126,5 +133,10 @@ export const createProcessRuntime = (options: ProcessRuntimeOptions = {}): Runti
     const start = await lastStart(directory)
     if (start === undefined) return {state: 'absent'}
     return findStart(directory, start, () => options.onStuck?.(basename(directory)))
+  },
+  exec: async spec => {
+    const start = await lastStart(spec.directory)
+    const group = start === undefined ? undefined : openCgroup(cgroupsOf(start))
+    return execProcess(spec, pid => group?.add(pid), options.owner)
   },
 })

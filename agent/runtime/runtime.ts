@@ -1,4 +1,6 @@
 // What the agent needs of anything that runs instances. test/agent/runtime-contract.ts holds every implementation to it.
+import type {Readable, Writable} from 'node:stream'
+import type {Terminal} from '#shared/domain/session.ts'
 import type {Exit} from '../instance.ts'
 
 export interface StartSpec {
@@ -9,8 +11,40 @@ export interface StartSpec {
   readonly environment: Readonly<Record<string, string>>
   /** What it may take; a runtime that can not enforce one of them says so when it is made, and never pretends. */
   readonly bounds: Bounds
+  /** Somebody is attached: `argv` is run in place of `command`, and gets pipes, or a terminal, instead of `out.log` and `err.log`; {@link Running.attached} is their other end. */
+  readonly attached?: {readonly argv: readonly string[]; readonly terminal?: Terminal}
   /** Storage that outlives the instance. */
   readonly volume?: {readonly directory: string; readonly path: string}
+}
+
+/** The near end of what a command reads and writes. */
+export interface Attached {
+  readonly stdin: Writable
+  /** Of a terminal everything. */
+  readonly stdout: Readable
+  readonly stderr?: Readable
+  readonly isTerminal: boolean
+  /** Why it has no terminal though one was asked for. */
+  readonly note?: string
+  /** Does nothing without a terminal. */
+  readonly resize: (terminal: Terminal) => void
+}
+
+/** A command beside an instance's own. */
+export interface ExecSpec {
+  readonly directory: string
+  readonly command: readonly string[]
+  /** Its whole environment; names the session, so that whatever comes of it is found. */
+  readonly environment: Readonly<Record<string, string>>
+  readonly session: string
+  readonly terminal?: Terminal
+}
+
+export interface Execution extends Attached {
+  readonly signal: (signal: NodeJS.Signals) => void
+  /** Ends all of it, at once. */
+  readonly kill: () => void
+  readonly ended: Promise<Exit>
 }
 
 /** The most an instance may take. */
@@ -31,6 +65,9 @@ export interface Running {
   readonly ended: Promise<Exit>
   /** Where its ports are reached, when that is not the executor's own address. */
   readonly host?: string
+  readonly attached?: Attached
+  /** Sends a signal to all of it. */
+  readonly signal?: (signal: NodeJS.Signals) => void
 }
 
 export type Found =
@@ -51,4 +88,6 @@ export interface Finder {
 export interface Runtime<Spec = StartSpec> extends Finder {
   /** Starts what it is told to. It outlives the agent. Throws when it can not be started; the caller must have seen that nothing of it runs. */
   readonly start: (spec: Spec) => Promise<Running>
+  /** Runs a command where an instance runs. Throws when it can not be started. A runtime without it says so by not having it. */
+  readonly exec?: (spec: ExecSpec) => Promise<Execution>
 }

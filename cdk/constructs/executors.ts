@@ -30,8 +30,8 @@ import {userData} from '../user-data.ts'
 import type {PlatformFunction} from './platform-function.ts'
 
 /** Host ports that instances get; router and proxy reach them, and executors each other. */
-const firstPort = 20_000
-const lastPort = 29_999
+export const firstPort = 20_000
+export const lastPort = 29_999
 const diskGib = 20
 /** A machine that ends waits so long for its instances to be replaced. */
 export const drainMinutes = 15

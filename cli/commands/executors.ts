@@ -1,8 +1,17 @@
 // `gilliam executors`: the machines instances run on.
 import type {Command} from 'commander'
+import type {OutputOf} from '#shared/endpoints.ts'
 import {age, cores, table} from '../render.ts'
 import type {Session, World} from '../session.ts'
 import {act, verb} from '../verb.ts'
+
+type Listed = OutputOf<'listExecutors'>['items'][number]
+
+/** Why it leaves, and until when. */
+const note = ({leaving, drainBy}: Listed, now: number): string => {
+  const until = drainBy === undefined ? '' : drainBy > now ? `empty within ${age(drainBy - now)}` : 'was to be empty by now'
+  return [leaving?.reason, until].filter(Boolean).join('; ')
+}
 
 const executors = async (session: Session): Promise<void> => {
   const {items} = await (await session.client()).call('listExecutors')
@@ -18,8 +27,9 @@ const executors = async (session: Session): Promise<void> => {
     `${executor.memoryMibUsed}/${executor.memoryMib}Mi`,
     executor.tags.join(' '),
     age(now - executor.joinedAt),
+    note(executor, now),
   ])
-  const headings = ['id', 'state', 'host', 'zone', 'runtimes', 'instances', 'cpu', 'memory', 'tags', 'age']
+  const headings = ['id', 'state', 'host', 'zone', 'runtimes', 'instances', 'cpu', 'memory', 'tags', 'age', 'note']
   session.print(table(headings, rows, session.paintOut), {items})
 }
 

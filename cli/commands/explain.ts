@@ -33,7 +33,7 @@ const explain = async (session: Session, target: string, release: string | undef
   const query: {release?: string} = release === undefined ? {} : {release: String(number(release, 'A release', 1, 999_999_999))}
   const explanation = await (await session.client()).call('explain', {params: {formation, target}, query}).catch(async (error: unknown) => {
     // Neither an instance nor a service: told as everywhere else, with the service that was probably meant.
-    if (error instanceof GilliamError && error.errors?.some(({path}) => path === 'service'))
+    if (error instanceof GilliamError && error.code === 'not_found' && !target.includes('.'))
       await checkServices(session, [target], query.release)
     throw error
   })

@@ -76,7 +76,7 @@ const login = async (session: Session, options: LoginOptions): Promise<void> => 
   const given = await client.call('exchangeToken', {body: {idToken, ...(trust !== undefined && {trust})}}, {triesMax: 1})
   const {token, ...shown} = given
   if (token === undefined) throw new CommandError('failed', 'The control plane gave a token without its secret.')
-  await writeStage(configDir(session.env), name, {...before, api, token})
+  await writeStage(configDir(session.env), name, {...before, api, token, login: given.id})
   const where = given.formations === undefined ? '' : ` in ${given.formations.join(', ')}`
   session.progress.say(
     `Logged in to stage ${name} as ${neutralise(given.name)} until ${time(given.expiresAt)}: ${(given.verbs ?? []).join(', ')}${where}.`,

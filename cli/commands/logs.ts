@@ -1,15 +1,12 @@
 // `gilliam logs`: what instances wrote, oldest first; with -f also what they go on writing.
 import type {Command} from 'commander'
-import type {OutputOf} from '#shared/endpoints.ts'
 import {parseDuration} from '#shared/manifest/units.ts'
 import {CommandError, Interrupted} from '../exit.ts'
 import {neutralise} from '../safe.ts'
 import type {Session, World} from '../session.ts'
+import {follow, type Line} from '../sessions/follow.ts'
 import {act, checkServices, instanceId, number, verb} from '../verb.ts'
 
-type Line = OutputOf<'getLogs'>['items'][number]
-
-const followEveryMs = 1_000
 const linesMax = 1_000
 
 interface LogsOptions {
@@ -49,19 +46,6 @@ const lineText = (session: Session, line: Line): string => {
 /** Lines arrive by executor and batch; within one answer they are put in order. */
 const oldestFirst = (lines: readonly Line[]): Line[] => lines.toSorted((a, b) => a.at - b.at)
 
-const follow = async (session: Session, formation: string, options: LogsOptions, from: string): Promise<void> => {
-  const {service, instance} = queryOf(session, options)
-  const filter = {...(service === undefined ? {} : {service}), ...(instance === undefined ? {} : {instance})}
-  const client = await session.client()
-  let cursor = from
-  for (;;) {
-    const page = await client.call('getLogs', {params: {formation}, query: {...filter, cursor, limit: String(linesMax)}})
-    for (const line of oldestFirst(page.items)) session.out(session.json ? `${JSON.stringify(line)}\n` : lineText(session, line))
-    cursor = page.cursor
-    if (page.items.length < linesMax) await session.sleep(followEveryMs)
-  }
-}
-
 const logs = async (session: Session, options: LogsOptions): Promise<void> => {
   const formation = await session.formation()
   const query = queryOf(session, options)
@@ -73,9 +57,12 @@ const logs = async (session: Session, options: LogsOptions): Promise<void> => {
     if (items.length === 0) session.progress.say('No log lines.')
     return
   }
-  for (const line of oldestFirst(page.items)) session.out(session.json ? `${JSON.stringify(line)}\n` : lineText(session, line))
+  const show = (line: Line): void => session.out(session.json ? `${JSON.stringify(line)}\n` : lineText(session, line))
+  for (const line of oldestFirst(page.items)) show(line)
+  const {service, instance} = query
+  const filter = {...(service !== undefined && {service}), ...(instance !== undefined && {instance})}
   try {
-    await follow(session, formation, options, page.cursor)
+    await follow(session, {formation, filter, cursor: page.cursor, show})
   } catch (error) {
     // Ctrl-C is how following ends.
     if (!(error instanceof Interrupted)) throw error

@@ -15,7 +15,7 @@ import {trustOperations} from './trusts.ts'
 export interface AccessDeps {
   readonly store: Pick<
     Store,
-    'tokens' | 'idempotency' | 'formations' | 'audit' | 'trusts' | 'secrets' | 'releases' | 'instances' | 'scales' | 'by'
+    'tokens' | 'idempotency' | 'formations' | 'audit' | 'trusts' | 'secrets' | 'releases' | 'instances' | 'scales' | 'sessions' | 'by'
   >
   readonly log: Logger
   readonly now: () => number
@@ -55,6 +55,7 @@ export const createAccessFunction = ({
         await store.formations.get('health')
         return {ok: true, stage, version}
       },
+      getRelayKeys: async () => ({keys: [...(await store.sessions.publicKeys())]}),
       getOpenapi: async () => openapi,
     },
   )

@@ -1,7 +1,10 @@
 // What an executor is told to run: the store's assignments joined with their releases.
+import type {Sign} from '#lambdas/middleware/tickets.ts'
 import type {AssignedInstance, Store} from '#lambdas/store/index.ts'
-import type {Assignment} from '#shared/domain/assignment.ts'
+import type {AssignedRun, AssignedSession, Assignment} from '#shared/domain/assignment.ts'
 import type {Release} from '#shared/domain/release.ts'
+
+import type {RunOrder, SessionLine} from '#shared/domain/session.ts'
 import {type Injection, injectionsOf} from './injections.ts'
 
 /** An assignment whose environment is not whole yet. */
@@ -11,7 +14,10 @@ export interface JoinedAssignment extends Assignment {
 }
 
 /** The assignment with what its release says of the service; undefined when the release or the service is gone, and with it the instance. */
-export const joinAssignment = (assigned: AssignedInstance, release: Release | undefined): JoinedAssignment | undefined => {
+export const joinAssignment = (
+  assigned: Omit<AssignedInstance, 'run'> & {readonly run?: AssignedRun},
+  release: Release | undefined,
+): JoinedAssignment | undefined => {
   const service =
     release !== undefined && Object.hasOwn(release.services, assigned.service) ? release.services[assigned.service] : undefined
   if (release === undefined || service === undefined) return undefined
@@ -31,29 +37,60 @@ export const joinAssignment = (assigned: AssignedInstance, release: Release | un
     ...(limits === undefined ? {} : {limits}),
     ...(readOnly === undefined ? {} : {readOnly}),
     ...(user === undefined ? {} : {user}),
-    ...(volume === undefined ? {} : {volume}),
+    ...(volume === undefined || assigned.volume === undefined ? {} : {volume: {...volume, id: assigned.volume}}),
     ...(onLost === undefined ? {} : {onLost}),
     ...(release.slug === undefined || service.bare === true ? {} : {slug: release.slug}),
     env: {...release.env, ...service.env},
     ports: assigned.ports,
-    ...(health === undefined ? {} : {health}),
+    // What runs once is over when it ends, and serves nobody.
+    ...(health === undefined || assigned.run !== undefined ? {} : {health}),
     resources: assigned.resources,
     stopGraceMs,
+    ...(assigned.run === undefined ? {} : {run: assigned.run}),
     stop: assigned.stop,
     injections: injectionsOf(release, assigned.given),
   }
 }
 
-/** Everything the executor should run or stop; one read per release it has instances of. */
-export const loadAssignments = async (store: Pick<Store, 'executors' | 'releases'>, executor: string): Promise<JoinedAssignment[]> => {
-  const assigned = await store.executors.assignments(executor)
+/** The agent's end of a line; undefined when it is over. */
+const agentsEnd = async <L extends SessionLine>(line: L, sign: Sign, now: number): Promise<(L & {ticket: string}) | undefined> => {
+  const {id, until} = line
+  const ticket = until > now ? await sign({session: id, side: 'agent', until}, now) : undefined
+  return ticket === undefined ? undefined : {...line, ticket}
+}
+
+const withTicket = async ({command, line}: RunOrder, sign: Sign, now: number): Promise<AssignedRun> => {
+  const end = line === undefined ? undefined : await agentsEnd(line, sign, now)
+  return {command, attached: line !== undefined, ...(end !== undefined && {line: end})}
+}
+
+/** What an executor is told. */
+export interface Orders {
+  readonly assignments: JoinedAssignment[]
+  readonly sessions: AssignedSession[]
+}
+
+/** Everything the executor should run or stop, and who waits for it at a relay; one read per release it has instances of. */
+export const loadOrders = async (
+  {store, sign}: {readonly store: Pick<Store, 'executors' | 'releases'>; readonly sign: Sign},
+  executor: string,
+  now: number,
+): Promise<Orders> => {
+  const orders = await store.executors.orders(executor, now)
   const releases = new Map<string, Promise<Release | undefined>>()
-  for (const {formation, release} of assigned) {
+  for (const {formation, release} of orders.assignments) {
     const key = `${formation}/${release}`
     if (!releases.has(key)) releases.set(key, store.releases.get(formation, release))
   }
   const joined = await Promise.all(
-    assigned.map(async each => joinAssignment(each, await releases.get(`${each.formation}/${each.release}`))),
+    orders.assignments.map(async ({run, ...each}) => {
+      const own = run === undefined ? each : {...each, run: await withTicket(run, sign, now)}
+      return joinAssignment(own, await releases.get(`${each.formation}/${each.release}`))
+    }),
   )
-  return joined.filter(assignment => assignment !== undefined)
+  const sessions = await Promise.all(orders.sessions.map(each => agentsEnd(each, sign, now)))
+  return {
+    assignments: joined.filter(assignment => assignment !== undefined),
+    sessions: sessions.filter(session => session !== undefined),
+  }
 }

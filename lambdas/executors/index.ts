@@ -43,7 +43,7 @@ const stateOf = (executor: Executor, now: number): Presented['state'] => {
 /** Only what the API shows: the store’s own fields stay inside. */
 const present = (executor: Executor, now: number): Presented => {
   const {id, host, zone, domain, network, tags, labels, runtimes, cpuMilli, memoryMib, pricePerHour, machineType} = executor
-  const {cpuMilliUsed, memoryMibUsed, instances, hostPorts, joinedAt, leaseExpiresAt, drainBy, agent} = executor
+  const {cpuMilliUsed, memoryMibUsed, instances, hostPorts, joinedAt, leaseExpiresAt, drainBy, leaving, agent} = executor
   const size = {cpuMilli, memoryMib, pricePerHour, ...(machineType !== undefined && {machineType})}
   const descriptor = {id, host, zone, domain, network, tags, labels, runtimes, ...size}
   return {
@@ -56,6 +56,7 @@ const present = (executor: Executor, now: number): Presented => {
     joinedAt,
     leaseExpiresAt,
     drainBy,
+    leaving,
     ...(agent !== undefined && {agent}),
   }
 }

@@ -5,7 +5,8 @@ import {type ExecutorDescriptor, executorLeaseMs} from '#shared/domain/executor.
 import {priced} from '#shared/domain/machines.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {Principal} from '#shared/scopes.ts'
-import {type ProofDeps, verifyProof} from './proof.ts'
+import {createAsking} from './asking.ts'
+import {isBound, type ProofDeps, verifyProof} from './proof.ts'
 import type {SyncTerms} from './sync.ts'
 
 /** How long the credential of an executor lasts. From its half on a sync brings the next one; an agent that was away for longer joins again. */
@@ -52,12 +53,22 @@ export const joinOperations = (
   store: Store,
   proofs: ProofDeps,
   {syncUrl}: SyncTerms,
-): Pick<Operations<'executors'>, 'joinExecutor' | 'joinByRole'> => ({
-  joinExecutor: ({body}, {actor, now, principal}) => join({store: store.by(actor), syncUrl}, body, now, admissionOf(principal)),
+): Pick<Operations<'executors'>, 'joinExecutor' | 'joinByRole'> => {
+  const verifying = {...proofs, asking: createAsking()}
+  return {
+    joinExecutor: ({body}, {actor, now, principal}) => {
+      if (isBound(proofs.roles, body.id))
+        throw new GilliamError(
+          'forbidden',
+          `Executor “${body.id}” joins by its role (GILLIAM_JOIN=role) and in no other way; give this one another id.`,
+        )
+      return join({store: store.by(actor), syncUrl}, body, now, admissionOf(principal))
+    },
 
-  joinByRole: async ({body: {proof, ...joining}}, {actor, now}) => {
-    const {id: executor, key} = joining
-    const admission = await verifyProof(proofs, proof, {executor, key}, now)
-    return join({store: store.by({...actor, name: executor}), syncUrl}, joining, now, admission)
-  },
-})
+    joinByRole: async ({body: {proof, ...joining}}, {actor, now}) => {
+      const {id: executor, key} = joining
+      const admission = await verifyProof(verifying, proof, {executor, key}, now)
+      return join({store: store.by({...actor, name: executor}), syncUrl}, joining, now, admission)
+    },
+  }
+}

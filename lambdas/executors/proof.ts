@@ -13,6 +13,7 @@ import {
   signatureOf,
   stsRequest,
 } from '#shared/join-proof.ts'
+import type {Asking} from './asking.ts'
 import type {AskSts} from './sts.ts'
 
 export interface ProofDeps {
@@ -25,19 +26,35 @@ export interface ProofDeps {
 const refused = (detail: string): GilliamError => new GilliamError('unauthenticated', detail)
 
 /** Names a proof for as long as its time would be taken. */
-const admissionOf = (signature: string, at: number): Admission => ({
-  proof: {hash: createHash('sha256').update(`sts ${signature}`).digest('hex'), until: at + 2 * proofSkewMsMax},
+const admissionOf = (signature: string, at: number, owns: boolean): Admission => ({
+  proof: {hash: createHash('sha256').update(`sts ${signature}`).digest('hex'), until: at + 2 * proofSkewMsMax, owns},
 })
 
-/** What the machine joins with. Throws forbidden, unauthenticated with the reason, or unavailable. AWS is asked last, and only about what fits. */
+/** Whether somebody’s role is this executor’s own: then nobody joins as it in another way. */
+export const isBound = (roles: readonly JoinRole[], executor: string): boolean => roles.some(role => role.executor === executor)
+
+const signerOf = (arn: string, roles: readonly JoinRole[], executor: string): {readonly session: string} => {
+  const signer = assumedRoleOf(arn)
+  const wanted = isBound(roles, executor) ? executor : undefined
+  if (signer === undefined || !roles.some(each => signer.account === each.account && signer.role === each.role && each.executor === wanted))
+    throw refused(`No machine of ${arn.slice(0, 200)} may join this stage${wanted === undefined ? '' : ` as “${executor}”`}.`)
+  return signer
+}
+
+/** What is the same in proofs of one signer and second, whatever else is in them. */
+const signerKeyOf = ({region, date, authorization}: JoinProof): string =>
+  `${/Credential=([^/]*)/.exec(authorization)?.[1] ?? ''} ${region} ${date}`
+
+/** What the machine joins with. Throws forbidden, unauthenticated with the reason, rate_limited, or unavailable. AWS is asked last, and only about what fits. */
 export const verifyProof = async (
-  {stage, roles, ask}: ProofDeps,
+  {stage, roles, ask, asking}: ProofDeps & {readonly asking: Asking},
   proof: JoinProof,
   {executor, key}: Omit<ProofSubject, 'stage'>,
   now: number,
 ): Promise<Admission> => {
   if (roles.length === 0) throw new GilliamError('forbidden', 'This stage lets no EC2 machines join by their role; use a join token.')
-  if (!isMachineId(executor)) throw refused(`A machine that joins by its role has its EC2 id as its name, not “${executor}”.`)
+  const owns = isBound(roles, executor)
+  if (!owns && !isMachineId(executor)) throw refused(`A machine that joins by its role has its EC2 id as its name, not “${executor}”.`)
   const at = proofTime(proof.date)
   if (!(Math.abs(now - at) <= proofSkewMsMax))
     throw refused(`The proof is of ${proof.date}: more than ${proofSkewMsMax / 60_000} minutes from now. Is the machine’s clock right?`)
@@ -45,12 +62,12 @@ export const verifyProof = async (
   if (request === undefined) throw refused(`“${proof.region}” is not a region of AWS.`)
   const signature = signatureOf(proof)
   if (signature === undefined) throw refused('The proof is not a signed sts:GetCallerIdentity as this stage asks for it.')
-  const arn = await ask(request, proof.authorization)
-  if (arn === undefined)
-    throw refused(`AWS does not take the signature: it is for another stage (not “${stage}”), executor or key, or the credentials ended.`)
-  const signer = assumedRoleOf(arn)
-  if (signer === undefined || !roles.some(({account, role}) => signer.account === account && signer.role === role))
-    throw refused(`No machine of ${arn.slice(0, 200)} may join this stage.`)
-  if (signer.session !== executor) throw refused(`Machine “${signer.session}” can not join as “${executor}”.`)
-  return admissionOf(signature, at)
+  return asking.within(signerKeyOf(proof), now, async () => {
+    const arn = await ask(request, proof.authorization)
+    if (arn === undefined)
+      throw refused(`AWS does not take the signature: it is for another stage (not “${stage}”), executor or key, or the credentials ended.`)
+    const {session} = signerOf(arn, roles, executor)
+    if (!owns && session !== executor) throw refused(`Machine “${session}” can not join as “${executor}”.`)
+    return admissionOf(signature, at, owns)
+  })
 }

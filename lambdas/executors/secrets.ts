@@ -73,13 +73,14 @@ const fail = async (
   return (await store.instances.report(executor, report, now)).outcome === 'ok'
 }
 
-/** Values by variable, and what is missing of them. */
+/** Values by variable, which of them are secrets, and what is missing. */
 const valuesOf = async (
   formation: string,
   env: Readonly<Record<string, string>>,
   lookUp: ReturnType<typeof createLookUp>,
-): Promise<{readonly values: Record<string, string>; readonly missing: readonly string[]}> => {
+): Promise<{readonly values: Record<string, string>; readonly secret: readonly string[]; readonly missing: readonly string[]}> => {
   const values: Record<string, string> = {}
+  const secret: string[] = []
   const missing: string[] = []
   for (const [variable, value] of Object.entries(env)) {
     const reference = parseReference(value)
@@ -89,10 +90,13 @@ const valuesOf = async (
         : reference === 'malformed'
           ? {missing: `${variable} is malformed`}
           : await lookUp(formation, reference)
-    if ('value' in found) values[variable] = found.value
-    else missing.push(found.missing)
+    if ('missing' in found) missing.push(found.missing)
+    else {
+      values[variable] = found.value
+      if (reference !== undefined) secret.push(variable)
+    }
   }
-  return {values, missing}
+  return {values, secret, missing}
 }
 
 const resolveOne = async (
@@ -103,6 +107,7 @@ const resolveOne = async (
 ): Promise<Assignment | undefined> => {
   const own = await valuesOf(assignment.formation, assignment.env, lookUp)
   const env: Record<string, string> = {}
+  const secretEnv = [...own.secret]
   const missing = [...own.missing]
   for (const [variable, injection] of Object.entries(injections)) {
     if (Object.hasOwn(assignment.env, variable)) continue
@@ -110,9 +115,10 @@ const resolveOne = async (
     const found = await valuesOf(assignment.formation, parts, lookUp)
     missing.push(...found.missing)
     env[variable] = injected(injection, found.values)
+    if (found.secret.length > 0) secretEnv.push(variable)
   }
   if (missing.length > 0 && !assignment.stop && (await fail(deps, executor, assignment, missing.join(', ')))) return undefined
-  return {...assignment, env: {...env, ...own.values}}
+  return {...assignment, env: {...env, ...own.values}, ...(secretEnv.length > 0 && {secretEnv})}
 }
 
 /**

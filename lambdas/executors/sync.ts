@@ -1,16 +1,18 @@
 // An agent's heartbeat: one small write when nothing happened; else its logs and reports in, its assignments out.
+
+import {createSign} from '#lambdas/middleware/tickets.ts'
 import type {Operation} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import {type AgentProgram, type AgentWish, upgradeState} from '#shared/domain/agent.ts'
 import type {LogLine} from '#shared/domain/assignment.ts'
-import {executorLeaseMs} from '#shared/domain/executor.ts'
+import {executorLeaseMs, type Leaving} from '#shared/domain/executor.ts'
 import {askAgainMs, type Pace} from '#shared/domain/pace.ts'
 import type {InputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
 import type {LogStore} from '#shared/ports.ts'
 import type {Principal} from '#shared/scopes.ts'
-import {loadAssignments} from './assignments.ts'
+import {loadOrders} from './assignments.ts'
 import {createOwnLines, type OwnLines} from './ownership.ts'
 import {resolveSecrets, type SecretSources} from './secrets.ts'
 import type {Wishes} from './wishes.ts'
@@ -40,19 +42,36 @@ export interface SyncDeps {
 
 type Reports = InputOf<'syncExecutor'>['body']['reports']
 
-/** Throws conflict when a report could not be written: the agent repeats them all, and those that were written are `unchanged` then. */
-const takeReports = async (store: Pick<Store, 'instances'>, executor: string, reports: Reports, now: number): Promise<void> => {
+/**
+ * Throws conflict when a report could not be written: the agent repeats them all, and those that were written are `unchanged` then. Answers the newest
+ * sequence that was in the way of a report, if one was: a call that was long on its way does not undo what a later one told.
+ */
+const takeReports = async (
+  store: Pick<Store, 'instances'>,
+  executor: string,
+  reports: Reports,
+  now: number,
+  sequence: number | undefined,
+): Promise<{sequence?: number}> => {
+  let newest = -1
   for (let first = 0; first < reports.length; first += reportsAtOnceMax) {
     const batch = reports.slice(first, first + reportsAtOnceMax)
-    const outcomes = await Promise.all(batch.map(report => store.instances.report(executor, report, now)))
+    const outcomes = await Promise.all(batch.map(report => store.instances.report(executor, report, now, sequence)))
     if (outcomes.some(({outcome}) => outcome === 'conflict'))
       throw new GilliamError('conflict', 'Some reports could not be written; send them again.')
+    for (const each of outcomes) if (each.outcome === 'stale') newest = Math.max(newest, each.sequence)
   }
+  return newest < 0 ? {} : {sequence: newest}
 }
 
-const renew = async (store: Pick<Store, 'executors'>, executor: string, agent: AgentProgram | undefined, now: number): Promise<number> => {
+const renew = async (
+  store: Pick<Store, 'executors'>,
+  executor: string,
+  agent: AgentProgram | undefined,
+  now: number,
+): Promise<{version: number; isDraining: boolean}> => {
   const renewed = await store.executors.renew(executor, now, agent)
-  if (renewed.outcome === 'ok') return renewed.assignmentVersion
+  if (renewed.outcome === 'ok') return {version: renewed.assignmentVersion, isDraining: renewed.state === 'draining'}
   if (renewed.outcome === 'missing') throw new GilliamError('not_found', `There is no executor “${executor}”; join first.`)
   throw new GilliamError('executor_lost', `The lease of executor “${executor}” ended; join again.`)
 }
@@ -85,6 +104,12 @@ const keepLines = async (logs: LogStore, ownLines: OwnLines, executor: string, l
   if (own.length > 0) await logs.append(own)
 }
 
+const leavingOf = ({leaving}: InputOf<'syncExecutor'>['body']): Leaving | undefined => {
+  if (leaving === undefined) return undefined
+  const {at, reason} = leaving
+  return at === undefined ? {reason} : {at, reason}
+}
+
 /**
  * Lines are kept before reports, so that whoever sees an instance fail finds its last words. The version is read before the assignments: an agent may get
  * newer assignments than the version says, and then gets them again; never the other way round.
@@ -92,17 +117,20 @@ const keepLines = async (logs: LogStore, ownLines: OwnLines, executor: string, l
 export const syncOperation = (deps: SyncDeps): Operation<'syncExecutor'> => {
   const {store, logs, timing, terms, wishes, secrets, log} = deps
   const ownLines = createOwnLines(store.instances)
-  return async ({params: {executor}, body}, {now, principal}) => {
-    const assignmentVersion = await renew(store, executor, body.agent, now)
+  const sign = createSign(store.sessions)
+  return async ({params: {executor}, body}, {now, principal, actor}) => {
+    const {version: assignmentVersion, isDraining} = await renew(store, executor, body.agent, now)
+    // Told again and again while it holds; who lost a race is told the next time.
+    if (body.leaving !== undefined || isDraining) await store.by(actor).executors.leave(executor, now, leavingOf(body))
     await keepLines(logs, ownLines, executor, body.logs)
-    await takeReports(store, executor, body.reports, now)
+    const taken = await takeReports(store, executor, body.reports, now, body.sequence)
     const changed = assignmentVersion !== body.assignmentVersion
     const isNews = changed || body.reports.length > 0
     const nextSyncMs = isNews ? timing.busyMs : body.quietMs === undefined ? timing.idleMs : askAgainMs(body.quietMs, timing)
-    const answer = {assignmentVersion, nextSyncMs, leaseMs: executorLeaseMs, ...terms, ...(await wishOf(wishes, body.agent, now))}
+    const answer = {assignmentVersion, nextSyncMs, leaseMs: executorLeaseMs, ...terms, ...taken, ...(await wishOf(wishes, body.agent, now))}
     if (!changed) return {...answer, ...(await renewCredential(deps, executor, principal, now))}
-    const loaded = await loadAssignments(store, executor)
+    const {assignments: loaded, sessions} = await loadOrders({store, sign}, executor, now)
     const assignments = await resolveSecrets({store, sources: secrets, log, now}, executor, loaded)
-    return {...answer, assignments, ...(await renewCredential(deps, executor, principal, now))}
+    return {...answer, assignments, ...(sessions.length > 0 && {sessions}), ...(await renewCredential(deps, executor, principal, now))}
   }
 }

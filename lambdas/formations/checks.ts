@@ -43,6 +43,21 @@ const healthFaults = ({health, ports}: ServiceDefinition, path: string): FieldEr
   return []
 }
 
+const oneOfVolume = 'at most 1: a volume is of one instance at a time'
+
+/** Throws invalid_request for more than one instance of a service with a volume. */
+export const checkVolumes = (
+  services: Readonly<Record<string, ServiceDefinition>>,
+  scale: Readonly<Record<string, number>>,
+  path: string,
+): void => {
+  const errors = Object.entries(scale)
+    .filter(([service, count]) => count > 1 && services[service]?.volume !== undefined)
+    .map(([service]) => ({path: `${path}.${service}`, message: oneOfVolume}))
+  const [first] = errors
+  if (first !== undefined) throw new GilliamError('invalid_request', `${first.path}: ${first.message}`, errors)
+}
+
 const serviceFaults = (name: string, service: ServiceDefinition, names: ReadonlySet<string>): FieldError[] => {
   const path = `services.${name}`
   const runs = [service.script, service.image].filter(text => text !== undefined).length
@@ -52,6 +67,7 @@ const serviceFaults = (name: string, service: ServiceDefinition, names: Readonly
     ...service.requires
       .filter(required => !names.has(required) || required === name)
       .map(required => ({path: `${path}.requires`, message: `“${required}” is not another service of this release`})),
+    ...(service.volume !== undefined && service.scale > 1 ? [{path: `${path}.scale`, message: oneOfVolume}] : []),
     ...portFaults(service.ports, `${path}.ports`),
     ...healthFaults(service, `${path}.health`),
   ]

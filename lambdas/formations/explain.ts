@@ -8,7 +8,8 @@ import {isInstanceId, parseInstanceName} from '#shared/domain/names.ts'
 import {explain} from '#shared/domain/placement-explain.ts'
 import {type Expressions, hostPortsOf, type PlacementRequest, placedOf} from '#shared/domain/placement-rules.ts'
 import {runtimeOf} from '#shared/domain/release.ts'
-import {checkServices, findRelease, noInstance, releaseNumber, serviceOf} from './found.ts'
+import {GilliamError} from '#shared/errors.ts'
+import {findRelease, noInstance, releaseNumber, serviceOf} from './found.ts'
 
 interface Asked {
   readonly request: PlacementRequest
@@ -47,8 +48,11 @@ const find = async (store: Store, formation: string, target: string, release: nu
     const instance = await store.instances.get(formation, target)
     if (instance !== undefined) return {request: instance, release: instance.release, instance}
     const found = latest ?? (await findRelease(store, formation, release))
-    checkServices(found, [target], '')
-    throw noInstance(formation, target)
+    const has = Object.keys(found.services).sort().join(', ') || 'no services'
+    throw new GilliamError(
+      'not_found',
+      `Release ${found.release} of “${formation}” has no service “${target}”; it has ${has}. Nor is there an instance “${target}”.`,
+    )
   }
   const {resources, requirements, rank, ports} = service
   const rules = rank === undefined ? {requirements} : {requirements, rank}

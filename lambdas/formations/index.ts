@@ -7,8 +7,11 @@ import type {BlobStore} from '#shared/ports.ts'
 import {explainOperation} from './explain.ts'
 import {formationOperations} from './formations.ts'
 import {instanceOperations} from './instances.ts'
+import {rebalanceOperation} from './rebalance.ts'
 import {releaseOperations} from './releases.ts'
 import {scaleOperations} from './scale.ts'
+import {sessionOperations} from './sessions.ts'
+import {volumeOperations} from './volumes.ts'
 
 export interface FormationsDeps {
   readonly store: Store
@@ -19,9 +22,11 @@ export interface FormationsDeps {
   readonly expressions: Expressions
   /** Tells whether a release’s slug was uploaded. */
   readonly blobs: Pick<BlobStore, 'size'>
+  /** URL of the relay of sessions; without one, proxies that announce a relay are used. */
+  readonly relay?: string
 }
 
-export const createFormationsFunction = ({store, log, now, randomId, expressions, blobs}: FormationsDeps): ApiFunction =>
+export const createFormationsFunction = ({store, log, now, randomId, expressions, blobs, relay = ''}: FormationsDeps): ApiFunction =>
   createFunction(
     'formations',
     {store, log, now},
@@ -30,6 +35,9 @@ export const createFormationsFunction = ({store, log, now, randomId, expressions
       ...releaseOperations(store, blobs),
       ...scaleOperations(store),
       ...instanceOperations(store, randomId),
+      ...sessionOperations({store, randomId, relay}),
+      ...volumeOperations(store),
+      rebalance: rebalanceOperation(store, expressions),
       explain: explainOperation(store, expressions),
     },
   )

@@ -4,7 +4,10 @@ import type {Operations} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import {endedInstanceKeptMs, type Instance} from '#shared/domain/instance.ts'
 import {type PortDefinition, type Release, requirementsMax, runtimeOf} from '#shared/domain/release.ts'
+
 import {meet, needsOf} from '#shared/domain/requires.ts'
+import type {RunOrder} from '#shared/domain/session.ts'
+
 import type {InputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
 import {checkExpressions, checkPorts} from './checks.ts'
@@ -13,7 +16,8 @@ import {presentInstance} from './present.ts'
 import {withSilence} from './silence.ts'
 
 type Named = 'listInstances' | 'getInstance' | 'spawnInstance' | 'stopInstance'
-type SpawnBody = InputOf<'spawnInstance'>['body']
+/** What a spawn asks for; or a run, with its command. */
+type SpawnBody = Omit<InputOf<'spawnInstance'>['body'], 'rank'> & {readonly rank?: string | undefined; readonly run?: RunOrder}
 
 /** Tries to find an id that nobody has. */
 const idTriesMax = 3
@@ -45,10 +49,13 @@ const spawned = (release: Release, body: SpawnBody, now: number): Omit<Instance,
   checkServices(release, [body.service], '')
   const service = serviceOf(release, body.service)
   if (service === undefined) throw new Error('checked above')
+  if (service.volume !== undefined && body.run === undefined)
+    throw new GilliamError('invalid_request', `“${body.service}” has a volume, which is of one instance at a time; scale it instead.`)
   const only = body.executor === undefined ? [] : [`executor.id == ${JSON.stringify(body.executor)}`]
   const requirements = [...service.requirements, ...body.requirements, ...only]
   const rank = body.rank ?? service.rank
-  const ports = mergePorts(service.ports, body.ports)
+  // A command of its own serves nobody.
+  const ports = body.run === undefined ? mergePorts(service.ports, body.ports) : []
   limit('requirements', requirements.length, requirementsMax)
   limit('ports', ports.length, portsMax)
   checkPorts(ports)
@@ -56,10 +63,11 @@ const spawned = (release: Release, body: SpawnBody, now: number): Omit<Instance,
     formation: release.formation,
     service: body.service,
     release: release.release,
-    origin: 'spawn',
+    origin: body.run === undefined ? 'spawn' : 'run',
     state: 'pending',
     resources: service.resources,
     runtime: runtimeOf(service),
+    ...(body.run === undefined ? {} : {run: body.run}),
     requirements,
     ...(rank === undefined ? {} : {rank}),
     ports,
@@ -70,14 +78,16 @@ const spawned = (release: Release, body: SpawnBody, now: number): Omit<Instance,
   }
 }
 
-const findInstance = async (store: Store, formation: string, id: string): Promise<Instance> => {
+/** Throws not_found. */
+export const findInstance = async (store: Store, formation: string, id: string): Promise<Instance> => {
   const instance = await store.instances.get(formation, id)
   if (instance !== undefined) return instance
   await findFormation(store, formation)
   throw noInstance(formation, id)
 }
 
-const spawn = async (store: Store, randomId: () => string, formation: string, body: SpawnBody, now: number): Promise<Instance> => {
+/** Adds a pending instance outside of scale. */
+export const place = async (store: Store, randomId: () => string, formation: string, body: SpawnBody, now: number): Promise<Instance> => {
   checkExpressions(body)
   checkPorts(body.ports)
   const release = await findRelease(store, formation, body.release)
@@ -107,7 +117,7 @@ export const instanceOperations = (store: Store, randomId: () => string): Pick<O
     return presentInstance(instance)
   },
   spawnInstance: async ({params, body}, {now, actor}) =>
-    presentInstance(await spawn(store.by(actor), randomId, params.formation, body, now)),
+    presentInstance(await place(store.by(actor), randomId, params.formation, body, now)),
   stopInstance: async ({params: {formation, instance}}, {now, actor}) => {
     const stopped = await store.by(actor).instances.requestStop(formation, instance, 'stopped by request', now)
     if (stopped.outcome === 'ok') return presentInstance(stopped.instance)

@@ -5,6 +5,7 @@ import type {FormationView, Store} from '#lambdas/store/index.ts'
 import type {DesiredScale} from '#shared/domain/formation.ts'
 import {desiredInstancesMax, type Release} from '#shared/domain/release.ts'
 import {GilliamError} from '#shared/errors.ts'
+import {checkVolumes} from './checks.ts'
 import {checkServices, findRelease, refusalOf, releaseNumber} from './found.ts'
 
 type Named = 'getScale' | 'setScale' | 'createRollout' | 'getRollout'
@@ -63,7 +64,7 @@ export const defaultScale = (release: Release, scales: readonly DesiredScale[], 
       const next = others.filter(scale => scale.release === underWay)
       const counts = [next, others, now].find(each => each.length > 0) ?? []
       const desired = counts.length > 0 ? counts.reduce((sum, scale) => sum + scale.desired, 0) : definition.scale
-      return [service, Math.min(desired, desiredInstancesMax)]
+      return [service, Math.min(desired, definition.volume === undefined ? desiredInstancesMax : 1)]
     }),
   )
 
@@ -84,6 +85,7 @@ export const scaleOperations = (store: Store): Pick<Operations<'formations'>, Na
     const release = await findRelease(store, formation, body.release)
     const services = Object.keys(body.services)
     checkServices(release, services, 'services')
+    checkVolumes(release.services, body.services, 'services')
     const set = await store.by(actor).scales.set(formation, release.release, body.services, now)
     if (set.outcome !== 'ok') throw refusalOf(formation, set.outcome)
     return {items: scaleRows(await load(store, formation), {release: release.release, services})}
@@ -91,6 +93,7 @@ export const scaleOperations = (store: Store): Pick<Operations<'formations'>, Na
   createRollout: async ({params: {formation}, body}, {now, actor}) => {
     const release = await findRelease(store, formation, body.release)
     checkServices(release, Object.keys(body.scale ?? {}), 'scale')
+    checkVolumes(release.services, body.scale ?? {}, 'scale')
     const scale = {...(await scaleNow(store, release)), ...body.scale}
     const started = await store.by(actor).rollouts.start(formation, release.release, scale, now)
     if (started.outcome === 'exists')

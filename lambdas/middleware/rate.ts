@@ -26,12 +26,14 @@ export type CountRequests = (tokenId: string, window: number, requests: number, 
 export class RateLimited extends GilliamError {
   readonly retryAfterSeconds: number
 
-  constructor(scope: Scope, retryAfterSeconds: number) {
-    const most = requestsPerMinute[scope]
-    super('rate_limited', `A token of scope “${scope}” may ask ${most} times a minute; try again in ${retryAfterSeconds} s.`)
+  constructor(detail: string, retryAfterSeconds: number) {
+    super('rate_limited', detail)
     this.retryAfterSeconds = retryAfterSeconds
   }
 }
+
+const tooOften = (scope: Scope, seconds: number): RateLimited =>
+  new RateLimited(`A token of scope “${scope}” may ask ${requestsPerMinute[scope]} times a minute; try again in ${seconds} s.`, seconds)
 
 interface Counted {
   readonly window: number
@@ -60,7 +62,7 @@ export const limiting = (count: CountRequests, now: () => number): Step => {
     const window = Math.floor(at / windowMs)
     const windowEndsAt = (window + 1) * windowMs
     const counted = countedOf(tokenId, window)
-    if (counted.all >= requestsPerMinute[scope]) throw new RateLimited(scope, Math.ceil((windowEndsAt - at) / 1_000))
+    if (counted.all >= requestsPerMinute[scope]) throw tooOften(scope, Math.ceil((windowEndsAt - at) / 1_000))
     counted.own += 1
     if (counted.own % countEvery === 0) counted.all = Math.max(counted.all, await count(tokenId, window, countEvery, windowEndsAt))
   }

@@ -2,7 +2,7 @@
 import {createInstancesMax, type FormationView, type Store} from '#lambdas/store/index.ts'
 import type {Instance} from '#shared/domain/instance.ts'
 import {type Creation, type Freed, type Plan, type ReconcileView, reconcile, type Stop} from '#shared/domain/reconcile.ts'
-import {type Release, runtimeOf} from '#shared/domain/release.ts'
+import {type Release, runtimeOf, type ServiceDefinition} from '#shared/domain/release.ts'
 import {meet, type Neighbours, needsOf, waitingReason} from '#shared/domain/requires.ts'
 import type {Logger} from '#shared/log.ts'
 
@@ -38,7 +38,16 @@ const requiring = (release: Release, service: string, view: Neighbours, turn: nu
   return found.met ? {needs, given: found.given} : {needs, held: found.waitsFor.join(', '), reason: waitingReason(found.waitsFor)}
 }
 
-const newInstance = (release: Release, service: string, {id, turn, now}: Fresh, view: Neighbours): Instance | undefined => {
+/** Its volume, and the executor that has it: it goes nowhere else. */
+const storing = ({volume, requirements}: ServiceDefinition, service: string, {volumes}: FormationView): Partial<Instance> => {
+  if (volume === undefined) return {}
+  const there = volumes.find(each => each.service === service)
+  if (there === undefined) return {volume: {}}
+  const {id, executor} = there
+  return {volume: {id, executor}, requirements: [...requirements, `executor.id == ${JSON.stringify(executor)}`]}
+}
+
+const newInstance = (release: Release, service: string, {id, turn, now}: Fresh, view: FormationView): Instance | undefined => {
   const definition = release.services[service]
   if (definition === undefined) return undefined
   return {
@@ -54,6 +63,7 @@ const newInstance = (release: Release, service: string, {id, turn, now}: Fresh, 
     ...(definition.rank !== undefined && {rank: definition.rank}),
     ports: definition.ports,
     ...requiring(release, service, view, turn),
+    ...storing(definition, service, view),
     ...(definition.onLost !== undefined && {onLost: definition.onLost}),
     restarts: 0,
     createdAt: now,

@@ -49,12 +49,15 @@ const neighboursOf = async ({store, expressions}: SchedulerDeps, pending: readon
 const nameOf = ({formation, id}: Instance): string => `${formation}/${id}`
 
 /** `done`: assigned a moment ago; the list of what waits may not know yet. */
-const makePlan = async (deps: SchedulerDeps, done: ReadonlySet<string>): Promise<Plan<Instance> | undefined> => {
+const makePlan = async (
+  deps: SchedulerDeps,
+  done: ReadonlySet<string>,
+): Promise<(Plan<Instance> & {executors: readonly Executor[]}) | undefined> => {
   const {store, expressions, now} = deps
   const pending = (await store.instances.pending()).filter(instance => instance.state === 'pending' && !done.has(nameOf(instance)))
   if (pending.length === 0) return undefined
   const [executors, placed] = await Promise.all([store.executors.list(), neighboursOf(deps, pending)])
-  return place({executors: withMachinePorts(executors), pending, placed, expressions, now: now()})
+  return {...place({executors: withMachinePorts(executors), pending, placed, expressions, now: now()}), executors}
 }
 
 const byExecutor = ({assignments}: Plan<Instance>): {executor: Executor; instances: Instance[]}[] => {
@@ -84,10 +87,21 @@ const commit = async ({store, now, log}: SchedulerDeps, plan: Plan<Instance>, do
 const isNews = (instance: Instance, reason: string, now: number): boolean =>
   instance.reason === undefined || (instance.reason !== reason && now - instance.updatedAt >= reasonRefreshMs)
 
+/** Why an instance whose volume is on one executor waits for that one. */
+const volumeReason = (instance: Instance | undefined, executors: readonly Executor[]): string | undefined => {
+  const on = instance?.volume?.executor
+  if (instance === undefined || on === undefined) return undefined
+  const executor = executors.find(({id}) => id === on)
+  if (executor?.state === 'ready') return undefined
+  const since = executor === undefined ? 'not here any more' : `${executor.state} since ${new Date(executor.leaseExpiresAt).toISOString()}`
+  const how = executor?.state === 'draining' ? 'draining' : since
+  return `its volume is on ${on}, which is ${how}; \`gilliam volumes release ${instance.service}\` gives it up`
+}
+
 /** Tells the owners of instances that fit nowhere why, if that is news to them. */
-const tellReasons = async ({store, now, log}: SchedulerDeps, plan: Plan<Instance>): Promise<void> => {
+const tellReasons = async ({store, now, log}: SchedulerDeps, plan: Plan<Instance>, executors: readonly Executor[]): Promise<void> => {
   const news = plan.unplaced.flatMap(({instances, reason}) => {
-    const text = reason.slice(0, reasonCharactersMax)
+    const text = (volumeReason(instances[0], executors) ?? reason).slice(0, reasonCharactersMax)
     return instances.filter(instance => isNews(instance, text, now())).map(({formation, id}) => ({formation, id, text}))
   })
   await eachOf(news.slice(0, reasonsPerEventMax), async ({formation, id, text}) => {
@@ -102,7 +116,7 @@ const schedule = async (deps: SchedulerDeps): Promise<void> => {
     const plan = await makePlan(deps, done)
     if (plan === undefined) return
     const lost = await commit(deps, plan, done)
-    if (lost === 0 || plans === plansPerEventMax) return tellReasons(deps, plan)
+    if (lost === 0 || plans === plansPerEventMax) return tellReasons(deps, plan, plan.executors)
   }
 }
 

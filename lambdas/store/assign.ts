@@ -1,7 +1,7 @@
 // The scheduler's commit: instance, assignment and executor usage in one transaction, so that an instance is assigned at most once and never moves.
 import type {Executor} from '#shared/domain/executor.ts'
 import type {Instance} from '#shared/domain/instance.ts'
-import {executorHasRoom, instanceUnassigned} from './conditions.ts'
+import {executorHasRoom, instanceUnassigned, notExists, volumeFree} from './conditions.ts'
 import {typed} from './items.ts'
 import {assignmentsMove, fixedHostPorts, totalOf, usageTaken} from './placement.ts'
 import {keys} from './schema.ts'
@@ -12,9 +12,22 @@ import type {AssignedInstance, AssignResult, InstanceStore} from './types.ts'
 const instancesPerTransactionMax = 20
 
 const assignedInstance = (instance: Instance, executor: string): AssignedInstance => {
-  const {formation, service, id, release, resources, ports, onLost, given} = instance
-  const more = {...(onLost !== undefined && {onLost}), ...(given !== undefined && {given})}
+  const {formation, service, id, release, resources, ports, run, onLost, given, volume} = instance
+  const more = {
+    ...(run !== undefined && {run}),
+    ...(onLost !== undefined && {onLost}),
+    ...(given !== undefined && {given}),
+    ...(volume !== undefined && {volume: volume.id ?? id}),
+  }
   return {executor, formation, service, id, release, resources, ports, ...more, stop: false}
+}
+
+/** Its volume stays on this executor from now on, and is this instance’s until that ends: never do two have it. */
+const volumeWrites = ({formation, service, id, volume}: Instance, executor: string, now: number): Write[] => {
+  if (volume === undefined) return []
+  const key = keys.volume(formation, service)
+  if (volume.id !== undefined) return [{update: key, change: {set: {holder: id}}, when: volumeFree(volume.id, executor)}]
+  return [{put: typed('volume', key, {formation, service, id, executor, holder: id, createdAt: now}), when: notExists}]
 }
 
 const assignWrites = (instance: Instance, executor: string, now: number): Write[] => [
@@ -24,6 +37,7 @@ const assignWrites = (instance: Instance, executor: string, now: number): Write[
     when: instanceUnassigned,
   },
   {put: typed('assignment', keys.assignment(executor, instance.formation, instance.id), assignedInstance(instance, executor))},
+  ...volumeWrites(instance, executor, now),
 ]
 
 const commit = async (table: Table, executor: Executor, batch: readonly Instance[], now: number): Promise<boolean> => {

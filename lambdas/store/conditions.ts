@@ -52,6 +52,15 @@ export const instanceUnassigned: Condition = {
   names: {'#instanceState': 'state'},
   values: {':pending': 'pending'},
 }
+/** The volume is there, on this executor, and no instance has it. */
+export const volumeFree = (id: string, executor: string): Condition => ({
+  text: 'id = :volume AND executor = :onExecutor AND attribute_not_exists(holder)',
+  values: {':volume': id, ':onExecutor': executor},
+})
+/** No instance has it. */
+export const volumeUnheld: Condition = {text: 'attribute_not_exists(holder)'}
+/** That instance has it. */
+export const volumeHeldBy = (instance: string): Condition => ({text: 'holder = :holder', values: {':holder': instance}})
 /** It waits for what it requires. */
 export const instanceHeld: Condition = {text: 'attribute_exists(held)'}
 /** The instance is still in the state in which it was read, on the same executor. */
@@ -66,10 +75,23 @@ export const instanceServing: Condition = {
   names: {'#instanceState': 'state'},
   values: {':assigned': 'assigned', ':starting': 'starting', ':running': 'running'},
 }
+export const notOutdated: Condition = {text: 'attribute_not_exists(outdated)'}
 /** Nobody announced or withdrew it since it was read. */
 export const announcedIs = (announced: boolean): Condition => ({
   text: announced ? 'announced = :wasAnnounced' : 'attribute_not_exists(announced) OR announced = :wasAnnounced',
   values: {':wasAnnounced': announced},
+})
+
+/** No report of a later sync was taken. */
+export const reportedBefore = (sequence: number): Condition => ({
+  text: 'attribute_not_exists(reportSequence) OR reportSequence < :reportSequence',
+  values: {':reportSequence': sequence},
+})
+
+/** The report that was taken last is still the one that was read. */
+export const reportSequenceIs = (sequence: number): Condition => ({
+  text: 'reportSequence = :wasSequence',
+  values: {':wasSequence': sequence},
 })
 
 /** The executor is ready, as large as it was seen, and `need` and the fixed host ports fit beside what it has by now. */

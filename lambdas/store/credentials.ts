@@ -42,7 +42,7 @@ export const createForExecutor =
         ...removing(held.newest, held.former),
       ])
       if (refused === undefined) return {outcome: 'ok', created}
-      await pause(tries)
+      await pause(table, tries)
     }
     return {outcome: 'conflict'}
   }
@@ -71,7 +71,7 @@ export const renewForExecutor =
         ...removing(presented === newest ? former : newest),
       ])
       if (refused === undefined) return {outcome: 'ok', created}
-      await pause(tries)
+      await pause(table, tries)
     }
     return {outcome: 'conflict'}
   }

@@ -1,5 +1,12 @@
 // Executors: what they are and hold (one item), and their lease (another, the only one an idle sync writes).
-import {type Executor, type ExecutorDescriptor, type ExecutorState, executorLeaseMs} from '#shared/domain/executor.ts'
+import {
+  type Executor,
+  type ExecutorDescriptor,
+  type ExecutorState,
+  executorLeaseMs,
+  type Leaving,
+  leaveMarginMs,
+} from '#shared/domain/executor.ts'
 import {silenceMs} from '#shared/domain/lease.ts'
 import {admissionWrites, joinedWithOf} from './admission.ts'
 import {
@@ -18,18 +25,23 @@ import {touchDiscovery} from './discovery.ts'
 import {hashOf} from './draw.ts'
 import {domainOf, typed} from './items.ts'
 import {executorPartitions, indexPartitions, keys} from './schema.ts'
+import {ordersOf} from './sessions.ts'
 import {loseInstance} from './stop.ts'
 import {type Change, type Deed, get, getMany, type Item, pause, query, type Table, transact, type Write, write} from './table.ts'
 import type {Admission, AssignedInstance, ExecutorStore, Moved} from './types.ts'
 
 const joinTriesMax = 5
+/** Agents remembered as replaced: one that is still about tries to join within seconds. */
+const formerKeysMax = 8
 const forgetTriesMax = 5
 /** By then all is given up but what is waited for. */
 const forgetAfterMs = 2 * executorLeaseMs
 
 /**
- * `drained`, `cordoned`: what an operator wants of it; outlives its being lost. `tokenHash` and `formerTokenHash` name its credentials, `keyHash` the agent that joined,
- * `joinedWith` the token whose use it took.
+  const formerKeys = (item.formerKeys as readonly string[] | undefined) ?? []
+  const wanted = {drained: item.drained === true, cordoned: item.cordoned === true}
+  const stateChangedAt = item.stateChangedAt as number | undefined
+  return {executor: executorOf(item, lease), ...wanted, stateChangedAt, tokenHash, formerTokenHash, keyHash, joinedWith, formerKeys}
  */
 const executorOf = (item: Item, lease: Item): Executor => {
   const {hostPorts, ...fields} = domainOf<Executor & {hostPorts?: ReadonlySet<number>}>(
@@ -41,6 +53,7 @@ const executorOf = (item: Item, lease: Item): Executor => {
     'formerTokenHash',
     'keyHash',
     'joinedWith',
+    'formerKeys',
   )
   const {leaseExpiresAt, assignmentVersion, agent} = domainOf<Pick<Executor, 'leaseExpiresAt' | 'assignmentVersion' | 'agent'>>(lease)
   const told = {leaseExpiresAt, assignmentVersion, ...(agent !== undefined && {agent})}
@@ -60,6 +73,7 @@ interface Seen extends Wanted {
   readonly formerTokenHash: string | undefined
   readonly keyHash: string | undefined
   readonly joinedWith: string | undefined
+  readonly formerKeys: readonly string[]
 }
 
 /** Who joins: what is kept of its key, and of what it joins with. */
@@ -72,9 +86,10 @@ const findBoth = async (table: Table, id: string): Promise<Seen | undefined> => 
   const [item, lease] = await Promise.all([get(table, keys.executor(id)), get(table, keys.lease(id))])
   if (item === undefined || lease === undefined) return undefined
   const {tokenHash, formerTokenHash, keyHash, joinedWith} = item as Record<string, string | undefined>
+  const formerKeys = (item.formerKeys as readonly string[] | undefined) ?? []
   const wanted = {drained: item.drained === true, cordoned: item.cordoned === true}
   const stateChangedAt = item.stateChangedAt as number | undefined
-  return {executor: executorOf(item, lease), ...wanted, stateChangedAt, tokenHash, formerTokenHash, keyHash, joinedWith}
+  return {executor: executorOf(item, lease), ...wanted, stateChangedAt, tokenHash, formerTokenHash, keyHash, joinedWith, formerKeys}
 }
 
 const find = async (table: Table, id: string): Promise<Executor | undefined> => (await findBoth(table, id))?.executor
@@ -109,7 +124,8 @@ const firstJoin = (descriptor: ExecutorDescriptor, joiner: Joiner, now: number):
 const nextJoin = (descriptor: ExecutorDescriptor, joiner: Joiner, seen: Seen, now: number): Write[] => {
   const {id} = descriptor
   const state = stateWanted(seen)
-  const {set, remove = []} = inState(id, state, {...descriptor, ...joiner, joinedAt: now})
+  const formerKeys = seen.keyHash === undefined || seen.keyHash === joiner.keyHash ? seen.formerKeys : [...seen.formerKeys, seen.keyHash]
+  const {set, remove = []} = inState(id, state, {...descriptor, ...joiner, formerKeys: formerKeys.slice(-formerKeysMax), joinedAt: now})
   const gone = (['keyHash', 'joinedWith'] as const).filter(name => joiner[name] === undefined)
   const change = {set, remove: [...remove, ...gone]}
   return [
@@ -118,8 +134,10 @@ const nextJoin = (descriptor: ExecutorDescriptor, joiner: Joiner, seen: Seen, no
   ]
 }
 
-const assignmentsOf = async (table: Table, id: string): Promise<AssignedInstance[]> =>
-  (await query(table, `A#${id}`)).map(item => domainOf<AssignedInstance>(item))
+const assignedOf = (items: readonly Item[]): AssignedInstance[] =>
+  items.filter(item => item.type === 'assignment').map(item => domainOf<AssignedInstance>(item))
+
+const assignmentsOf = async (table: Table, id: string): Promise<AssignedInstance[]> => assignedOf(await query(table, `A#${id}`))
 
 /** A lost executor gives up what it still holds. No reader has seen that since it was lost; they only need to be told. */
 const giveUp = async (table: Table, executor: string, now: number): Promise<void> => {
@@ -138,6 +156,13 @@ const joinerOf = (key: string | undefined, admission: Admission | undefined): Jo
   joinedWith: joinedWithOf(admission),
 })
 
+/** Whether another agent has it. Who proves to own it takes it over, unless it is who it was taken over from: of two agents, the one that came last stays. */
+const isTaken = ({keyHash, formerKeys}: Seen, joiner: Joiner, admission: Admission | undefined): boolean => {
+  if (keyHash === undefined || keyHash === joiner.keyHash) return false
+  const owns = admission !== undefined && 'proof' in admission && admission.proof.owns === true
+  return !owns || joiner.keyHash === undefined || formerKeys.includes(joiner.keyHash)
+}
+
 const join =
   (table: Table): ExecutorStore['join'] =>
   async (descriptor, now, key, admission) => {
@@ -146,7 +171,7 @@ const join =
     for (let tries = 0; tries < joinTriesMax; tries++) {
       const seen = await findBoth(table, id)
       if (seen?.executor.state === 'lost') await giveUp(table, id, now)
-      else if (seen?.keyHash !== undefined && seen.keyHash !== joiner.keyHash) return {outcome: 'taken'}
+      else if (seen !== undefined && isTaken(seen, joiner, admission)) return {outcome: 'taken'}
       const known = {joinedWith: seen?.joinedWith, isOwn: joiner.keyHash !== undefined && seen?.keyHash === joiner.keyHash}
       const admitted = admissionWrites(admission, known)
       const writes = seen === undefined ? firstJoin(descriptor, joiner, now) : nextJoin(descriptor, joiner, seen, now)
@@ -166,31 +191,52 @@ const wishes = {
   uncordon: {cordoned: false},
 } as const satisfies Record<string, Partial<Wanted>>
 
-/** Notes what is wanted of an executor, and brings it into the state that follows. */
+/** Notes what is wanted of an executor, and brings it into the state that follows. `by` and `leaving` go with draining, and end with it. */
 const wish =
   (table: Table, verb: keyof typeof wishes) =>
-  async (id: string, now: number, by?: number): Promise<Moved> => {
+  async (id: string, now: number, by?: number, leaving?: Leaving): Promise<Moved> => {
     const seen = await findBoth(table, id)
     if (seen === undefined) return {outcome: 'missing'}
     const {executor, stateChangedAt} = seen
     if (executor.state === 'lost') return {outcome: 'lost'}
     const wanted = {drained: seen.drained, cordoned: seen.cordoned, ...wishes[verb]}
     const state = stateWanted(wanted)
-    const {drainBy: was, ...rest} = executor
-    const drainBy = wanted.drained ? (by ?? was) : undefined
-    if (wanted.drained === seen.drained && wanted.cordoned === seen.cordoned && drainBy === was) return {outcome: 'ok', executor}
-    const {set, remove = []} = inState(id, state, {...wanted, stateChangedAt: now, ...(drainBy !== undefined && {drainBy})})
-    const change = {set, remove: drainBy === undefined ? [...remove, 'drainBy'] : remove}
-    const to = {state, ...(drainBy !== undefined && {drainBy})}
+    const {drainBy: wasBy, leaving: wasLeaving, ...rest} = executor
+    const drainBy = wanted.drained ? (by ?? wasBy) : undefined
+    const told = wanted.drained ? (leaving ?? wasLeaving) : undefined
+    const course = {...(drainBy !== undefined && {drainBy}), ...(told !== undefined && {leaving: told})}
+    const isSame = wanted.drained === seen.drained && wanted.cordoned === seen.cordoned
+    if (isSame && drainBy === wasBy && JSON.stringify(told) === JSON.stringify(wasLeaving)) return {outcome: 'ok', executor}
+    const {set, remove = []} = inState(id, state, {...wanted, stateChangedAt: now, ...course})
+    const over = (['drainBy', 'leaving'] as const).filter(name => course[name] === undefined)
     const refused = await transact(
       table,
       [
-        {update: keys.executor(id), change, when: all(executorIs(executor.state), stateChangedIs(stateChangedAt))},
+        {
+          update: keys.executor(id),
+          change: {set, remove: [...remove, ...over]},
+          when: all(executorIs(executor.state), stateChangedIs(stateChangedAt)),
+        },
         {update: keys.lease(id), change: {set: {state}}, when: executorNotLost},
       ],
-      deedOf(verb, id, {state: executor.state}, to),
+      deedOf(verb, id, {state: executor.state}, {state, ...course}),
     )
-    return refused === undefined ? {outcome: 'ok', executor: {...rest, ...to}} : {outcome: 'conflict'}
+    return refused === undefined ? {outcome: 'ok', executor: {...rest, state, ...course}} : {outcome: 'conflict'}
+  }
+
+/** What is said again changes nothing. Where somebody else drains already, that does not end with the notice, and an earlier deadline holds. */
+const leave =
+  (table: Table): ExecutorStore['leave'] =>
+  async (id, now, leaving) => {
+    const seen = await find(table, id)
+    if (seen === undefined) return {outcome: 'missing'}
+    if (leaving === undefined) return seen.leaving === undefined ? {outcome: 'ok', executor: seen} : wish(table, 'undrain')(id, now)
+    const {drainBy, leaving: told} = seen
+    if (told !== undefined && told.at === leaving.at && told.reason === leaving.reason && seen.state === 'draining')
+      return {outcome: 'ok', executor: seen}
+    const by = leaving.at === undefined ? undefined : leaving.at - leaveMarginMs
+    const isAnothers = seen.state === 'draining' && told === undefined
+    return wish(table, 'drain')(id, now, by === undefined ? undefined : Math.min(by, drainBy ?? by), isAnothers ? undefined : leaving)
   }
 
 const markLost =
@@ -223,7 +269,7 @@ const forget =
       }
       await giveUp(table, id, now)
       if ((await transact(table, forgetting(id, seen), deedOf('forget', id, {state: 'lost'}))) === undefined) return {outcome: 'ok'}
-      await pause(tries)
+      await pause(table, tries)
     }
     return {outcome: 'conflict'}
   }
@@ -270,11 +316,16 @@ export const createExecutorStore = (table: Table): ExecutorStore => ({
       return {id, ...(drainBy !== undefined && {by: drainBy})}
     }),
   renew: renew(table),
-  drain: wish(table, 'drain'),
+  drain: (id, now, by) => wish(table, 'drain')(id, now, by),
+  leave: leave(table),
   undrain: wish(table, 'undrain'),
   cordon: wish(table, 'cordon'),
   uncordon: wish(table, 'uncordon'),
   markLost: markLost(table),
   forget: forget(table),
   assignments: id => assignmentsOf(table, id),
+  orders: async (id, now) => {
+    const items = await query(table, `A#${id}`)
+    return {assignments: assignedOf(items), sessions: ordersOf(items, now)}
+  },
 })

@@ -1,9 +1,10 @@
 // Formations: the names that own everything else, and the one read the reconciler decides on.
 import type {Formation} from '#shared/domain/formation.ts'
 import {isTerminal} from '#shared/domain/instance.ts'
+import type {Volume} from '#shared/domain/volume.ts'
 import {exists, formationDestroying, notExists} from './conditions.ts'
 import {touchDiscovery} from './discovery.ts'
-import {formationItem, formationOf, instanceOf, rolloutOf, scaleOf} from './items.ts'
+import {domainOf, formationItem, formationOf, instanceOf, rolloutOf, scaleOf} from './items.ts'
 import {indexPartitions, keys} from './schema.ts'
 import {deleteMany, get, type Item, type Key, query, type Table, transact, write, writeNoting} from './table.ts'
 import type {FormationStore, FormationView, RouteStore} from './types.ts'
@@ -17,16 +18,17 @@ const viewOf = (items: readonly Item[]): FormationView | undefined => {
     scales: of('scale').map(scaleOf),
     rollouts: of('rollout').map(rolloutOf),
     instances: of('instance').map(instanceOf),
+    volumes: of('volume').map(item => domainOf<Volume>(item)),
   }
 }
 
 const keyOf = (item: Item): Key => ({pk: item.pk as string, sk: item.sk as string})
 
-/** Everything a formation owns but its own item. The version of its registry stays, so that readers who hold one notice what comes later. */
+/** Everything a formation owns but its own item. The version of its registry stays, so that readers who hold one notice what comes later, and so do volumes: their data is on executors. */
 const itemsOwned = async (table: Table, name: string): Promise<Key[]> => {
   const partitions = [keys.formation(name).pk, keys.release(name, 0).pk, keys.discovery(name).pk, keys.secret(name, '').pk]
   const items = (await Promise.all(partitions.map(partition => query(table, partition)))).flat()
-  return items.filter(item => item.type !== 'formation' && item.type !== 'discovery').map(keyOf)
+  return items.filter(item => item.type !== 'formation' && item.type !== 'discovery' && item.type !== 'volume').map(keyOf)
 }
 
 const remove = async (table: Table, routes: RouteStore, name: string) => {

@@ -13,11 +13,13 @@ import {createRolloutStore} from './rollouts.ts'
 import {createRouteStore} from './routes.ts'
 import {createScaleStore} from './scales.ts'
 import {createSecretStore} from './secrets.ts'
+import {createSessionStore} from './sessions.ts'
 import type {Table} from './table.ts'
 import {createTokenStore} from './tokens.ts'
 import {createTrafficStore} from './traffic.ts'
 import {createTrustStore} from './trusts.ts'
 import type {Store} from './types.ts'
+import {createVolumeStore} from './volumes.ts'
 import {createWatchStore} from './watch.ts'
 
 export {ringsMax} from './agents.ts'
@@ -42,6 +44,7 @@ const storeOver = (table: Table): Store => {
     rollouts: createRolloutStore(table),
     instances: createInstanceStore(table),
     executors: createExecutorStore(table),
+    sessions: createSessionStore(table),
     registry: createRegistryStore(table),
     traffic: createTrafficStore(table),
     routes,
@@ -51,11 +54,13 @@ const storeOver = (table: Table): Store => {
     artifacts: createArtifactStore(table),
     agents: createAgentStore(table),
     idempotency: createIdempotencyStore(table),
+    volumes: createVolumeStore(table),
     watch: createWatchStore(table),
     capacity: createCapacityStore(table),
     audit: createAuditStore(table),
   }
 }
 
-/** Every question and state change over one table. Make `client` with `createClient`, which leaves out what is undefined. */
-export const createStore = ({client, table}: {client: Table['client']; table: string}): Store => storeOver({client, name: table})
+/** Every question and state change over one table. Make `client` with `createClient`, which leaves out what is undefined. `wait`: see Table. */
+export const createStore = ({client, table, wait}: {client: Table['client']; table: string; wait?: Table['wait']}): Store =>
+  storeOver({client, name: table, ...(wait !== undefined && {wait})})

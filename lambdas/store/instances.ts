@@ -1,13 +1,22 @@
 // Instances: added by reconciler and spawn, listed, refused, forgotten. Assigning, reporting and ending are in files of their own.
 import {type Instance, isTerminal} from '#shared/domain/instance.ts'
 import {assign} from './assign.ts'
-import {all, formationActive, formationAtVersion, instanceHeld, instanceServing, instanceUnassigned, notExists} from './conditions.ts'
+import {
+  all,
+  formationActive,
+  formationAtVersion,
+  instanceHeld,
+  instanceServing,
+  instanceUnassigned,
+  notExists,
+  notOutdated,
+} from './conditions.ts'
 import {instanceOf, pendingItem, waitingKeys} from './items.ts'
 import {takeReport} from './report.ts'
 import {whyNotActive} from './scales.ts'
 import {keys, pendingPartitions} from './schema.ts'
 import {loseInstance, requestStop} from './stop.ts'
-import {type Deed, get, query, type Table, transact, write, writesPerTransactionMax} from './table.ts'
+import {type Deed, get, query, type Table, transact, write, writeNoting, writesPerTransactionMax} from './table.ts'
 import type {InstanceStore} from './types.ts'
 
 /** One transaction with the formation's guard. */
@@ -27,11 +36,11 @@ const create =
     return refused === undefined ? {outcome: 'ok', version: expectedVersion + 1} : {outcome: 'conflict'}
   }
 
-const spawnOf = ({formation, service, id, release, requirements}: Instance): Deed => ({
-  action: 'instance.spawn',
+const spawnOf = ({formation, service, id, release, requirements, run}: Instance): Deed => ({
+  action: run === undefined ? 'instance.spawn' : 'instance.run',
   formation,
   what: `instance ${service}.${id}`,
-  to: {release, requirements},
+  to: {release, requirements, ...(run !== undefined && {command: run.command, session: run.line?.id})},
 })
 
 const spawn =
@@ -60,6 +69,12 @@ export const createInstanceStore = (table: Table): InstanceStore => ({
   outdate: async (formation, id, outdated, now) => {
     const update = {update: keys.instance(formation, id), change: {set: {outdated, updatedAt: now}}}
     return {outcome: (await write(table, {...update, when: instanceServing})) === undefined ? 'conflict' : 'ok'}
+  },
+
+  shift: async (formation, id, outdated, now) => {
+    const update = {update: keys.instance(formation, id), change: {set: {outdated, updatedAt: now}}}
+    const deed: Deed = {action: 'instance.rebalance', formation, what: `instance ${id}`, to: {reason: outdated}}
+    return {outcome: (await writeNoting(table, {...update, when: all(instanceServing, notOutdated)}, deed)) ? 'ok' : 'conflict'}
   },
 
   free: async (formation, id, given, now) => {

@@ -56,4 +56,4 @@ export const announcementOf = (item: Item): RegistryEntry => {
 export const formationOf = (item: Item): Formation => domainOf<Formation>(item, 'destroyedAt')
 export const scaleOf = (item: Item): DesiredScale => domainOf<DesiredScale>(item, 'updatedAt')
 export const rolloutOf = (item: Item): Rollout => domainOf<Rollout>(item, 'before')
-export const instanceOf = (item: Item): Instance => domainOf<Instance>(item, 'announced')
+export const instanceOf = (item: Item): Instance => domainOf<Instance>(item, 'announced', 'reportSequence')

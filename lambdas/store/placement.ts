@@ -1,7 +1,7 @@
 // What an instance holds while it is placed — capacity, host ports, an assignment, an announcement — and the writes that take and free it.
 import type {Instance} from '#shared/domain/instance.ts'
 import type {Resources} from '#shared/domain/release.ts'
-import {type Condition, exists} from './conditions.ts'
+import {type Condition, exists, volumeHeldBy} from './conditions.ts'
 import {keys} from './schema.ts'
 import type {Write} from './table.ts'
 
@@ -31,7 +31,7 @@ export const assignmentsMove = (executor: string, when: Condition = exists): Wri
 })
 
 /**
- * Frees all that a placed instance holds on `executor`, whose own item (the first) is as `when` says, and its lease (the last) as `leaseWhen` does; goes
+ * Frees all that a placed instance holds on `executor`, whose own item (the first) is as `when` says, and its lease (the fourth) as `leaseWhen` does; goes
  * into the transaction that ends it.
  */
 export const freed = (instance: Instance, executor: string, when: Condition = exists, leaseWhen: Condition = exists): Write[] => [
@@ -46,4 +46,7 @@ export const freed = (instance: Instance, executor: string, when: Condition = ex
   {delete: keys.assignment(executor, instance.formation, instance.id)},
   {delete: keys.announcement(instance.formation, instance.service, instance.id)},
   assignmentsMove(executor, leaseWhen),
+  ...(instance.volume === undefined
+    ? []
+    : [{update: keys.volume(instance.formation, instance.service), change: {remove: ['holder']}, when: volumeHeldBy(instance.id)}]),
 ]

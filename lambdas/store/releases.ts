@@ -40,7 +40,7 @@ const create =
         creationOf(release),
       )
       if (refused === undefined) return {outcome: 'ok', release}
-      await pause(tries)
+      await pause(table, tries)
     }
     return {outcome: 'conflict'}
   }

@@ -107,7 +107,7 @@ const start =
         for (const some of rest) await transact(table, [activeFormationMoves(formation), ...some])
         return {outcome: 'ok', rollout}
       }
-      await pause(tries)
+      await pause(table, tries)
     }
     return {outcome: 'conflict'}
   }

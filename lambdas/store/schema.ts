@@ -32,12 +32,15 @@ export type ItemType =
   | 'scale'
   | 'rollout'
   | 'instance'
+  | 'volume'
   | 'discovery'
   | 'announcement'
   | 'traffic'
   | 'executor'
   | 'lease'
   | 'assignment'
+  | 'session'
+  | 'relay-key'
   | 'route'
   | 'routing'
   | 'token'
@@ -66,6 +69,7 @@ export const keys = {
   }),
   rollout: (formation: string, release: number) => ({pk: `F#${formation}`, sk: `ROLLOUT#${releaseDigits(release)}`}),
   instance: (formation: string, id: string) => ({pk: `F#${formation}`, sk: `INSTANCE#${id}`}),
+  volume: (formation: string, service: string) => ({pk: `F#${formation}`, sk: `VOLUME#${service}`}),
   announcement: (formation: string, service: string, id: string) => ({pk: `D#${formation}`, sk: `ANNOUNCEMENT#${service}.${id}`}),
   /** Beside announcements: one query has all that readers of the feed get. */
   traffic: (formation: string, service: string) => ({pk: `D#${formation}`, sk: `TRAFFIC#${service}`}),
@@ -75,6 +79,10 @@ export const keys = {
   /** What every sync writes: lease and assignment version. */
   lease: (executor: string) => ({pk: `X#${shardOf(executor, executorShards)}`, sk: `LEASE#${executor}`}),
   assignment: (executor: string, formation: string, id: string) => ({pk: `A#${executor}`, sk: `${formation}#${id}`}),
+  /** Beside assignments: one query has all that an executor is asked for. No formation is called so. */
+  session: (executor: string, id: string) => ({pk: `A#${executor}`, sk: `SESSION#${id}`}),
+  /** What tickets to relays are signed with, and the half of it that anybody may have. */
+  relayKey: (half: 'signing' | 'public') => ({pk: `RELAY#${half}`, sk: 'KEY'}),
   route: (name: string) => ({pk: 'ROUTES', sk: `ROUTE#${name}`}),
   /** The one route that may hold a domain and path: makes duplicates impossible. */
   routePattern: (pattern: string) => ({pk: 'ROUTES', sk: `PATTERN#${pattern}`}),

@@ -22,6 +22,8 @@ export interface Table {
   readonly name: string
   /** Notes a change on somebody's behalf; without it nothing is noted. */
   readonly noting?: (deed: Deed) => Write
+  /** Waits about so many milliseconds before a lost race is tried again; a jittered timer unless told otherwise. */
+  readonly wait?: (ms: number) => Promise<void>
 }
 
 /** A change in a few words, for the audit. `from` and `to` are JSON, and hold no secrets. */
@@ -131,20 +133,23 @@ const isConflict = (error: unknown): boolean => {
 }
 
 /** Runs `write` again after a growing, jittered pause while it meets other transactions on the same items; throws the conflict after ten tries. */
-const retrying = async <T>(write: () => Promise<T>): Promise<T> => {
+const retrying = async <T>(table: Table, write: () => Promise<T>): Promise<T> => {
   for (let tries = 1; ; tries++) {
     try {
       return await write()
     } catch (error) {
       if (!isConflict(error) || tries === conflictTriesMax) throw error
-      await pause(tries)
+      await pause(table, tries)
     }
   }
 }
 
 /** Waits before try number `tries + 1` of something that lost a race: a growing, evenly jittered time of at most half a second. */
-export const pause = async (tries: number): Promise<void> => {
-  await delay(jitterMs(backoffMs(tries, conflictBackoffBaseMs, conflictBackoffMaxMs), 1, Math.random()))
+export const pause = (table: Table, tries: number): Promise<void> =>
+  (table.wait ?? jitteredDelay)(backoffMs(tries, conflictBackoffBaseMs, conflictBackoffMaxMs))
+
+const jitteredDelay = async (ms: number): Promise<void> => {
+  await delay(jitterMs(ms, 1, Math.random()))
 }
 
 /** One consistent read. */
@@ -159,7 +164,7 @@ export const get = async (table: Table, key: Key): Promise<Item | undefined> => 
  */
 export const write = async (table: Table, one: Exclude<Write, {check: Key}>): Promise<Item | undefined> => {
   try {
-    return await retrying(async () => {
+    return await retrying(table, async () => {
       if ('put' in one) {
         await table.client.send(new PutCommand(putInput(table.name, one)))
         return {}
@@ -185,7 +190,7 @@ export const transact = async (table: Table, writes: readonly Write[], deed?: De
   try {
     const noted = deed === undefined || table.noting === undefined ? [] : [table.noting(deed)]
     const items = [...writes, ...noted].map(each => transactItem(table.name, each))
-    await retrying(() => table.client.send(new TransactWriteCommand({TransactItems: items})))
+    await retrying(table, () => table.client.send(new TransactWriteCommand({TransactItems: items})))
     return undefined
   } catch (error) {
     if (!(error instanceof TransactionCanceledException)) throw error
@@ -270,7 +275,7 @@ export const getMany = async (table: Table, keys: readonly Key[]): Promise<Item[
       left = answer.UnprocessedKeys?.[table.name]?.Keys ?? []
       if (left.length === 0) break
       if (tries === batchTriesMax) throw new Error(`DynamoDB left ${left.length} of ${chunk.length} reads undone ${batchTriesMax} times`)
-      await pause(tries)
+      await pause(table, tries)
     }
   }
   return items
@@ -285,7 +290,7 @@ export const deleteMany = async (table: Table, keys: readonly Key[]): Promise<vo
       left = (answer.UnprocessedItems?.[table.name] ?? []) as typeof left
       if (left.length === 0) break
       if (tries === batchTriesMax) throw new Error(`DynamoDB left ${left.length} of ${chunk.length} deletes undone ${batchTriesMax} times`)
-      await pause(tries)
+      await pause(table, tries)
     }
   }
 }

@@ -2,13 +2,16 @@
 import type {AgentProgram, AgentWish} from '#shared/domain/agent.ts'
 import type {InstanceReport} from '#shared/domain/assignment.ts'
 import type {CapacityMemory} from '#shared/domain/capacity.ts'
-import type {Draining, Executor, ExecutorDescriptor, ExecutorState} from '#shared/domain/executor.ts'
+import type {Draining, Executor, ExecutorDescriptor, ExecutorState, Leaving} from '#shared/domain/executor.ts'
 import type {DesiredScale, Formation} from '#shared/domain/formation.ts'
 import type {Instance} from '#shared/domain/instance.ts'
 import type {FormationSnapshot, Route, RoutingTable} from '#shared/domain/registry.ts'
 import type {OnLost, PortDefinition, Release, Resources, SlugReference} from '#shared/domain/release.ts'
 import type {Rollout} from '#shared/domain/rollout.ts'
+import type {RunOrder, SessionOrder} from '#shared/domain/session.ts'
 import type {Traffic} from '#shared/domain/traffic.ts'
+import type {Volume} from '#shared/domain/volume.ts'
+import type {RelayKey, SigningKey} from '#shared/sessions/tickets.ts'
 import type {Actor, ArtifactStore, AuditStore, IdempotencyStore, SecretStore, TokenStore, TrustStore} from './access-types.ts'
 
 export type * from './access-types.ts'
@@ -27,6 +30,7 @@ export interface FormationView {
   readonly rollouts: readonly Rollout[]
   /** All that have not ended, and those that ended not long ago. */
   readonly instances: readonly Instance[]
+  readonly volumes: readonly Volume[]
 }
 
 export interface FormationStore {
@@ -103,6 +107,8 @@ export type ReportOutcome =
   | Ok<{instance: Instance}>
   /** `unchanged`: known already. `ignored`: may not follow the present state. `fenced`: not (any more) an instance of this executor. */
   | Not<'unchanged' | 'ignored' | 'fenced' | 'conflict'>
+  /** A report of a later sync, or of this one, was taken before: of number `sequence`. */
+  | {readonly outcome: 'stale'; readonly sequence: number}
 
 export interface InstanceStore {
   /** Those that have not ended, and with `endedSince` also those that ended at or after it; oldest first. */
@@ -136,8 +142,10 @@ export interface InstanceStore {
   ) => Promise<Ok<{instance: Instance}> | Not<'missing' | 'ended' | 'conflict'>>
   /** A placed instance is to be replaced by one like it, as if its executor drained: `reason` says why. `conflict`: it is not placed, or ends. */
   readonly outdate: (formation: string, id: string, reason: string, now: number) => Promise<Not<'ok' | 'conflict'>>
-  /** Takes an agent's report: state, address, announcement. An end frees what the instance held. */
-  readonly report: (executor: string, report: InstanceReport, now: number) => Promise<ReportOutcome>
+  /** The same on somebody's behalf, because it would be better off elsewhere; only if nothing else is to replace it already. */
+  readonly shift: (formation: string, id: string, reason: string, now: number) => Promise<Not<'ok' | 'conflict'>>
+  /** Takes an agent's report: state, address, announcement. An end frees what the instance held. With `sequence`, unless a later one was taken. */
+  readonly report: (executor: string, report: InstanceReport, now: number, sequence?: number) => Promise<ReportOutcome>
   /**
    * Gives up a placed instance whose executor is lost, and frees what it held; with `lease`, whose executor's lease still ends then, as it was seen
    * (readers of the registry are told in the same step).
@@ -161,8 +169,11 @@ export interface AssignedInstance {
   readonly release: number
   readonly resources: Resources
   readonly ports: readonly PortDefinition[]
+  readonly run?: RunOrder
   /** Where the services are that it requires. */
   readonly given?: Instance['given']
+  /** The id of its volume. */
+  readonly volume?: string
   readonly onLost?: OnLost
   /** Its instance is `stopping`. */
   readonly stop: boolean
@@ -170,9 +181,11 @@ export interface AssignedInstance {
 
 /**
  * What an executor joins with, taken in the same step: a use of a join token that counts them, by its hash (the same agent joins again without another), or a
- * proof that is good once, remembered until it is good for nothing.
+ * proof that is good once, remembered until it is good for nothing. `owns`: who can prove this may have the executor from the agent before.
  */
-export type Admission = {readonly token: string} | {readonly proof: {readonly hash: string; readonly until: number}}
+export type Admission =
+  | {readonly token: string}
+  | {readonly proof: {readonly hash: string; readonly until: number; readonly owns?: boolean}}
 
 /** An executor in the state that follows from what is wanted of it. */
 export type Moved = Ok<{readonly executor: Executor}> | Not<'missing' | 'lost' | 'conflict'>
@@ -180,7 +193,8 @@ export type Moved = Ok<{readonly executor: Executor}> | Not<'missing' | 'lost' |
 export interface ExecutorStore {
   /**
    * Joins or joins again. One that was lost gives up whatever it still held before it is ready; one that is to be drained stays so.
-   * Its descriptor is replaced. `taken`: it joined with another `key` and is not lost; one that joined without a key can be joined by anybody.
+   * Its descriptor is replaced. `taken`: it joined with another `key` and is not lost; one that joined without a key can be joined by anybody. A proof that
+   * owns it takes it over, but never back: an agent that it was taken from stays out until it is lost.
    * `used`: what it joins with has no uses left, was revoked, or was taken before.
    */
   readonly join: (
@@ -204,6 +218,8 @@ export interface ExecutorStore {
   ) => Promise<Ok<{assignmentVersion: number; state: ExecutorState}> | Not<'missing' | 'lost'>>
   /** `by`: when what is left is stopped; without it, what was said before holds. Its being cordoned is remembered meanwhile. */
   readonly drain: (id: string, now: number, by?: number) => Promise<Moved>
+  /** Its agent says that its machine is to go: it is drained, by then; or, without a word, that it stays: then what it said before is over. */
+  readonly leave: (id: string, now: number, leaving: Leaving | undefined) => Promise<Moved>
   readonly undrain: (id: string, now: number) => Promise<Moved>
   readonly cordon: (id: string, now: number) => Promise<Moved>
   readonly uncordon: (id: string, now: number) => Promise<Moved>
@@ -219,6 +235,21 @@ export interface ExecutorStore {
   ) => Promise<Ok | Not<'missing' | 'conflict'> | {readonly outcome: 'alive'; readonly executor: Executor}>
   /** Everything it should run or stop, of all formations. */
   readonly assignments: (id: string) => Promise<readonly AssignedInstance[]>
+  /** The same, and the sessions it is asked for, with one query. */
+  readonly orders: (
+    id: string,
+    now: number,
+  ) => Promise<{readonly assignments: readonly AssignedInstance[]; readonly sessions: readonly SessionOrder[]}>
+}
+
+export interface SessionStore {
+  /** Has an executor's agent told with its next sync. `full`: it has `ordersPerExecutorMax` of the last minute. `lost`: nobody would hear. */
+  readonly order: (executor: string, order: SessionOrder, now: number) => Promise<Not<'ok' | 'full' | 'lost'>>
+  /** What tickets are signed with; undefined when no session was ever asked for. */
+  readonly signingKey: () => Promise<SigningKey | undefined>
+  readonly publicKeys: () => Promise<readonly RelayKey[]>
+  /** Keeps a first key, and answers the one that is kept. */
+  readonly keepKey: (key: SigningKey) => Promise<SigningKey>
 }
 
 /** One live entry of the registry. */
@@ -300,6 +331,13 @@ export interface AgentStore {
   readonly undo: (ring: string, updatedBy: string, now: number) => Promise<Ok<{ring: AgentRing}> | Not<'missing' | 'conflict'>>
 }
 
+export interface VolumeStore {
+  /** Of one formation, whether that still exists or not. */
+  readonly list: (formation: string) => Promise<readonly Volume[]>
+  /** Gives it up: the next instance begins with another one. Its data stays where it is. `held`: an instance has it. */
+  readonly release: (formation: string, service: string) => Promise<Not<'ok' | 'missing' | 'held'>>
+}
+
 export interface WatchStore {
   /** Notes that leases were looked at; answers since when that has happened with no gap over `maxGapMs`. */
   readonly tick: (now: number, maxGapMs: number) => Promise<number>
@@ -326,6 +364,7 @@ export interface Store {
   readonly rollouts: RolloutStore
   readonly instances: InstanceStore
   readonly executors: ExecutorStore
+  readonly sessions: SessionStore
   readonly registry: RegistryStore
   readonly traffic: TrafficStore
   readonly routes: RouteStore
@@ -335,6 +374,7 @@ export interface Store {
   readonly artifacts: ArtifactStore
   readonly agents: AgentStore
   readonly idempotency: IdempotencyStore
+  readonly volumes: VolumeStore
   readonly watch: WatchStore
   readonly capacity: CapacityStore
   readonly audit: AuditStore

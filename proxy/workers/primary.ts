@@ -8,6 +8,8 @@ import {Discovery, type DiscoveryOptions} from '../discovery.ts'
 import type {Limits} from '../limits.ts'
 import {type Drain, listen, shutdown} from '../listener.ts'
 import {createMetrics} from '../metrics.ts'
+import {relayLimitsDefault} from '../rendezvous/limits.ts'
+import {createRelay, type Relay, type RelayOptions} from '../rendezvous/server.ts'
 import type {Settings} from '../settings.ts'
 import {describeDirectory, mergeUpstreams} from '../table-view.ts'
 import {Crew} from './crew.ts'
@@ -23,6 +25,7 @@ const reportTimeoutMs = 1_000
 export interface PrimaryOptions {
   readonly settings: Settings
   readonly discover: DiscoveryOptions['discover']
+  readonly fetchKeys: RelayOptions['fetchKeys']
   readonly limits: Limits
   /** What a worker is started with. */
   readonly program: string
@@ -75,6 +78,15 @@ const createSource = (role: Settings['role'], directory: Directory, crew: Crew, 
   }
 }
 
+/** Sessions meet here, at one process, whatever becomes of the workers. */
+const startRelay = async ({settings, fetchKeys, log, now}: PrimaryOptions): Promise<Relay | undefined> => {
+  const {host, relayPort} = settings
+  if (relayPort === undefined) return undefined
+  const relay = createRelay({fetchKeys, limits: relayLimitsDefault, log, now})
+  await listen(relay.server, {host, port: relayPort})
+  return relay
+}
+
 /** Starts primary and workers. Resolves when all workers take connections; rejects when a port is taken or a worker can not be started. */
 export const startPrimary = async (options: PrimaryOptions): Promise<Primary> => {
   const {settings, limits, program, args, env, log, now} = options
@@ -107,9 +119,11 @@ export const startPrimary = async (options: PrimaryOptions): Promise<Primary> =>
   const admin = createAdmin(createSource(role, directory, crew, totals, now))
   const stop = async (drain: Drain): Promise<void> => {
     await crew.stop(drain)
+    await relay?.close()
     await discovery.stop()
     await closeAdmin(admin)
   }
+  const relay = await startRelay(options)
   await listen(admin, {host, port: adminPort})
   await discovery.start()
   if (await crew.start()) return {reload: () => crew.reload(), stop}

@@ -19,12 +19,15 @@ import {
   RunOptions,
   ServiceName,
   Slug,
+  Volume,
 } from './fields.ts'
+import {AssignedRun, AssignedSession} from './sessions.ts'
 
 export const logLinesPerSyncMax = 2_000
 export const reportsPerSyncMax = 500
 const labelsMax = 64
 
+const Leaving = z.strictObject({at: At.optional().describe('when it goes'), reason: z.string().max(256)}).meta({id: 'Leaving'})
 export const JoinExecutor = z
   .strictObject({
     id: ExecutorName,
@@ -89,6 +92,7 @@ export const Executor = z
     hostPorts: z.array(Port),
     joinedAt: At,
     leaseExpiresAt: At,
+    leaving: Leaving.optional().describe('what its agent was told: its machine is to go'),
     drainBy: At.optional().describe('while it drains: when what is left is stopped, replaced or not'),
     agent: AgentProgram.optional(),
   })
@@ -107,7 +111,7 @@ export const ExecutorInstance = z
     formation: FormationName,
     name: InstanceName,
     release: ReleaseNumber,
-    origin: z.enum(['scale', 'spawn']),
+    origin: z.enum(['scale', 'spawn', 'run']),
     state: z.string(),
     reason: z.string().optional().describe('why it is still there, while its executor drains'),
   })
@@ -137,7 +141,9 @@ export const Sync = z
     reports: z.array(Report).max(reportsPerSyncMax).describe('instances whose state changed since the last sync that was answered'),
     logs: z.array(Line).max(logLinesPerSyncMax).default([]),
     holdMs: HoldMs,
+    sequence: z.int().min(0).optional().describe('higher in every sync of an agent: reports that arrive after newer ones are not taken'),
     quietMs: QuietMs,
+    leaving: Leaving.optional().describe('its machine is to go: it is drained until it says so no more'),
     agent: AgentProgram.optional(),
   })
   .meta({id: 'Sync'})
@@ -152,12 +158,15 @@ export const Assignment = z
     script: z.string().optional(),
     image: z.string().optional(),
     ...RunOptions,
+    volume: Volume.extend({id: InstanceId}).meta({id: 'AssignedVolume'}).optional(),
     slug: Slug.optional(),
     env: Env,
+    secretEnv: z.array(z.string()).optional().describe('names of variables whose values are secrets'),
     ports: z.array(PortDefinition),
     health: HealthCheck.optional(),
     resources: Resources,
     stopGraceMs: z.int(),
+    run: AssignedRun.optional().describe('what it runs instead, once'),
     stop: z.boolean(),
   })
   .meta({id: 'Assignment'})
@@ -165,8 +174,13 @@ export const Synced = z
   .strictObject({
     assignmentVersion: z.int(),
     assignments: z.array(Assignment).optional().describe('everything the executor should run; absent when the agent’s version is current'),
+    sessions: z.array(AssignedSession).optional().describe('asked for within the last minute; comes with assignments'),
     nextSyncMs: z.int(),
     leaseMs: z.int(),
+    sequence: z
+      .int()
+      .optional()
+      .describe('reports were not taken, for newer ones are known up to this: they are to be sent again, with a higher one'),
     syncUrl: SyncUrl,
     drainMs: z
       .int()

@@ -25,7 +25,7 @@ export const Instance = z
     service: ServiceName,
     id: InstanceId,
     release: ReleaseNumber,
-    origin: z.enum(['scale', 'spawn']),
+    origin: z.enum(['scale', 'spawn', 'run']),
     state: z.enum(instanceStates as [string, ...string[]]),
     executor: z.string().optional(),
     address: Address.optional(),

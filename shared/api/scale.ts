@@ -1,6 +1,6 @@
 // Requests and responses about desired scale and rollouts.
 import {z} from 'zod'
-import {At, FormationName, ReleaseNumber, Scales, ServiceName} from './fields.ts'
+import {At, FormationName, InstanceName, ReleaseNumber, Scales, ServiceName} from './fields.ts'
 
 export const SetScale = z
   .strictObject({release: ReleaseNumber.optional().describe('the latest by default'), services: Scales})
@@ -33,3 +33,19 @@ export const Rollout = z
     endedAt: At.optional(),
   })
   .meta({id: 'Rollout'})
+export const Rebalance = z.strictObject({plan: z.boolean().default(false).describe('only tell')}).meta({id: 'Rebalance'})
+export const Rebalanced = z
+  .strictObject({
+    items: z.array(
+      z.strictObject({
+        name: InstanceName,
+        release: ReleaseNumber,
+        from: z.string(),
+        to: z.string().describe('where the scheduler would put it now'),
+        gain: z.number().optional().describe('by how much its rank is higher there; absent: its requirements do not hold where it is'),
+        started: z.boolean().describe('another one is made now; it stops when that runs'),
+      }),
+    ),
+    moving: z.int().describe('instances that are being replaced, these and earlier ones'),
+  })
+  .meta({id: 'Rebalanced'})

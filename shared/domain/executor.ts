@@ -38,10 +38,20 @@ export interface ExecutorUsage {
  */
 export type ExecutorState = 'ready' | 'cordoned' | 'draining' | 'lost'
 
+export interface Leaving {
+  readonly at?: number
+  readonly reason: string
+}
+
+/** What is left on a machine that goes is stopped this much before, in milliseconds: the usual grace and a sync. */
+export const leaveMarginMs = 20_000
+
 export interface Executor extends ExecutorDescriptor, ExecutorUsage {
   readonly state: ExecutorState
   readonly joinedAt: number
   readonly leaseExpiresAt: number
+  /** Its machine is to go: why, and when if that is known. */
+  readonly leaving?: Leaving
   /** While it drains: when what is left is stopped, replaced or not. */
   readonly drainBy?: number
   /** As its agent said in its last sync; absent when that says nothing of itself. */

@@ -1,6 +1,8 @@
 // One running copy of a service: its states and how they may follow each other. Pure data.
 import type {OnLost, PlacementRules, PortDefinition, Resources, RuntimeName} from './release.ts'
+
 import type {Needs} from './requires.ts'
+import type {RunOrder} from './session.ts'
 
 /** Which state may follow which. Everything that changes an instance's state asks this table. */
 export const transitions = {
@@ -31,8 +33,11 @@ export const isWanted = (state: InstanceState): boolean =>
 /** Holds resources of an executor. */
 export const isPlaced = (state: InstanceState): boolean => state !== 'pending' && !isTerminal(state)
 
-/** `scale`: made by the reconciler and replaced by it. `spawn`: asked for by a person, one at a time, never replaced. */
-export type InstanceOrigin = 'scale' | 'spawn'
+/**
+ * `scale`: made by the reconciler and replaced by it. `spawn`: asked for by a person, one at a time, never replaced. `run`: the same, with a command of its
+ * own that runs once.
+ */
+export type InstanceOrigin = 'scale' | 'spawn' | 'run'
 
 /** Where an instance listens: service port → host port on `host`. */
 export interface InstanceAddress {
@@ -50,12 +55,16 @@ export interface Instance extends PlacementRules {
   readonly state: InstanceState
   readonly resources: Resources
   readonly runtime: RuntimeName | 'either'
+  /** Of origin `run`. */
+  readonly run?: RunOrder
   /** The service's ports, with what `spawn -p` added or fixed. */
   readonly ports: readonly PortDefinition[]
   /** What it needs of the services it requires. */
   readonly needs?: Needs
   /** Where they were when it was made, for those it needs the address of. */
   readonly given?: Readonly<Record<string, InstanceAddress>>
+  /** It has storage that outlives it: which, and on which executor, once there is one. */
+  readonly volume?: {readonly id?: string; readonly executor?: string}
   /** Pending, and not to be placed before these services run. */
   readonly held?: string
   /** What becomes of it when its executor is not heard from; `onLostDefault` when absent. */

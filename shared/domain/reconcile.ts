@@ -5,9 +5,12 @@ import type {DesiredScale, Formation} from './formation.ts'
 import {endedInstanceKeptMs, type Instance, type InstanceAddress, isTerminal, isWanted} from './instance.ts'
 import {meet, movedReason} from './requires.ts'
 import {decideRollout, type Rollout} from './rollout.ts'
+import {isMisplaced, ownerOf, type Volume, volumeServices} from './volume.ts'
 
 /** What is decided on. `draining` are executors whose instances are to be replaced elsewhere, by id. */
 export interface ReconcileView {
+  /** None when absent. */
+  readonly volumes?: readonly Volume[]
   readonly formation: Formation
   readonly scales: readonly DesiredScale[]
   readonly rollouts: readonly Rollout[]
@@ -162,6 +165,29 @@ const planGroup = (group: Group, view: ReconcileView, now: number): GroupPlan =>
     : {create: missing, stop, ...earliest([overdue.retryAt])}
 }
 
+/**
+ * Of a service with a volume one instance at a time is there, over all releases, ended ones apart: what has to go, goes before another is made, and
+ * a rollout takes the volume over.
+ */
+const planVolume = (group: Group, view: ReconcileView & {readonly volumes: readonly Volume[]}, now: number): GroupPlan => {
+  const owner = ownerOf(view, group.service)
+  const isOwner = owner === group.release
+  const wanted = group.instances.filter(each => isWanted(each.state)).sort(dispensable)
+  const reasonOf = (each: Instance, at: number): string | undefined => {
+    if (!isOwner) return owner === undefined ? 'not wanted any more' : `release ${owner} takes its volume`
+    if (isMisplaced(view, each)) return 'its volume is another one by now'
+    return at < wanted.length - 1 ? 'there is one already' : leavingReason(each, view)
+  }
+  const stop = wanted.flatMap((each, at) => {
+    const reason = reasonOf(each, at)
+    return reason === undefined ? [] : [{id: each.id, reason}]
+  })
+  const isTaken = view.instances.some(each => each.service === group.service && !isTerminal(each.state))
+  if (!isOwner || isTaken) return {create: 0, stop}
+  const createAt = nextCreationAt(group.instances, 1, now)
+  return createAt > now ? {create: 0, stop, retryAt: createAt} : {create: 1, stop}
+}
+
 /** Nobody makes another in place of what a person spawned: it may stay on a draining executor until that was to be empty. */
 const planSpawned = ({instances, draining}: ReconcileView, now: number): GroupPlan => {
   const spawned = instances.filter(each => each.origin === 'spawn' && isWanted(each.state))
@@ -193,7 +219,12 @@ export const reconcile = (listed: ReconcileView, now: number): Plan => {
   if (rollout !== undefined && decision !== undefined && decision.outcome !== 'wait')
     return {create: [], stop: [], free: [], remove: false, rollout: {release: rollout.release, ...decision}}
   const spawned = planSpawned(view, now)
-  const planned = groupsOf(view).map(group => ({group, plan: planGroup(group, view, now)}))
+  const withVolumes = {...view, volumes: view.volumes ?? []}
+  const alone = volumeServices(withVolumes)
+  const planned = groupsOf(view).map(group => ({
+    group,
+    plan: alone.has(group.service) ? planVolume(group, withVolumes, now) : planGroup(group, view, now),
+  }))
   return {
     create: planned.flatMap(({group: {release, service}, plan: {create}}) => (create > 0 ? [{release, service, count: create}] : [])),
     stop: [...planned.flatMap(({plan}) => plan.stop), ...spawned.stop],

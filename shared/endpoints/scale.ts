@@ -23,6 +23,16 @@ export const scaleEndpoints = {
     summary: 'Set desired instances of services of one release',
     status: 200,
   },
+  rebalance: {
+    method: 'POST',
+    path: '/v1/formations/{formation}/rebalance',
+    function: 'formations',
+    scopes: admin,
+    verb: 'scale',
+    summary: 'Tell which instances would be better off on other executors, and begin with a few of them',
+    status: 200,
+    idempotency: 'keyed',
+  },
   createRollout: {
     method: 'POST',
     path: '/v1/formations/{formation}/rollouts',

@@ -12,7 +12,9 @@ import {releasesEndpoints} from './releases.ts'
 import {routingEndpoints} from './routing.ts'
 import {scaleEndpoints} from './scale.ts'
 import {secretsEndpoints} from './secrets.ts'
+import {sessionsEndpoints} from './sessions.ts'
 import {trustsEndpoints} from './trusts.ts'
+import {volumesEndpoints} from './volumes.ts'
 
 export const endpointTable = {
   ...formationsEndpoints,
@@ -28,6 +30,8 @@ export const endpointTable = {
   ...accessEndpoints,
   ...secretsEndpoints,
   ...trustsEndpoints,
+  ...sessionsEndpoints,
+  ...volumesEndpoints,
 } as const satisfies Record<string, EndpointFacts>
 
 export type EndpointName = keyof typeof endpointTable

@@ -129,5 +129,7 @@ export const serviceOf = (
     ...runOptionsOf(values, values.build !== undefined && isDockerfile(values.build), complain),
     stopGraceMs: values.stop_grace ?? stopGraceMsDefault,
   }
-  return withType(name, definition, values, types, complain)
+  const whole = withType(name, definition, values, types, complain)
+  if (whole.volume !== undefined && whole.scale > 1) complain('scale', 'must be at most 1: its volume is of one instance at a time')
+  return whole
 }

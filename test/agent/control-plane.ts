@@ -40,6 +40,8 @@ export class ControlPlane {
   syncs = 0
   readonly reports: InstanceReport[] = []
   readonly logs: LogLine[] = []
+  /** What the last sync said of the machine. */
+  leaving: unknown
   readonly slugs = new Map<string, Buffer>()
   downloads = 0
 
@@ -116,6 +118,7 @@ export class ControlPlane {
       return send(401, {type: '', title: '', status: 401, code: 'unauthenticated', detail: 'no such token'})
     if (url.startsWith('/v1/artifacts/'))
       return send(200, {sha256: url.slice(14), bytes: 1, stored: true, downloadUrl: `${this.url}/blobs/${url.slice(14)}`})
+    this.leaving = (body as {leaving?: unknown}).leaving
     return send(200, this.#sync(body as SyncBody))
   }
 

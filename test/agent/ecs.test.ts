@@ -1,92 +1,18 @@
 // Fargate as an executor: the real agent, in this process, with ECS as a state machine behind the SDK's client. Health is asked over real sockets.
 import assert from 'node:assert/strict'
-import {rmSync, writeFileSync} from 'node:fs'
 import {createServer, type Server} from 'node:http'
 import type {AddressInfo} from 'node:net'
-import {join} from 'node:path'
 import {describe, it, type TestContext} from 'node:test'
-import {ECSClient} from '@aws-sdk/client-ecs'
-import fc from 'fast-check'
-import {tasksOnEcs} from '#agent/ecs/compose.ts'
-import {definitionOf} from '#agent/ecs/definition.ts'
-import {overridesCharactersMax, taskPortsOf} from '#agent/ecs/request.ts'
-import {type FargateSettings, readFargateSettings} from '#agent/ecs/settings.ts'
-import {fargateSizes, taskSizeFor} from '#agent/ecs/sizes.ts'
-import {missingMs, Tasks} from '#agent/ecs/tasks.ts'
-import {runAgent} from '#agent/run.ts'
-import {endStrayTasks} from '#agent/runtime/ecs.ts'
-import {readSettings} from '#agent/settings.ts'
-import type {Assignment} from '#shared/domain/assignment.ts'
-import {createLogger} from '#shared/log.ts'
-import {ControlPlane} from './control-plane.ts'
-import {FakeEcs} from './fake-ecs.ts'
-import {assignment, health, temporaryFolder} from './fixtures.ts'
+import {overridesCharactersMax} from '#agent/ecs/request.ts'
+import {image, stage} from './ecs-stage.ts'
+import {health} from './fixtures.ts'
 import {until} from './wait.ts'
-
-const log = createLogger('test', {level: 'silent'})
-const fargate: FargateSettings = readFargateSettings(
-  JSON.stringify({
-    cluster: 'gilliam',
-    subnets: ['subnet-1'],
-    securityGroups: ['sg-1'],
-    executionRole: 'arn:role/execution',
-    logGroup: 'services',
-    region: 'eu-west-1',
-  }),
-)
-const quick = {random: () => 0, wait: async () => undefined, pollMs: {busy: 10, calm: 20}}
-const newClient = () => new ECSClient({region: 'eu-west-1', credentials: {accessKeyId: 'none', secretAccessKey: 'none'}})
-
-const image = (id: string, change: Partial<Assignment> = {}): Assignment =>
-  assignment(id, {image: 'registry.test/users@sha256:1', script: undefined, stopGraceMs: 1_500, ...change})
 
 const listen = async (t: TestContext, host: string, answer: () => number): Promise<number> => {
   const server: Server = createServer((_, response) => response.writeHead(answer()).end())
   await new Promise<void>(resolve => server.listen(0, host, resolve))
   t.after(() => server.close())
   return (server.address() as AddressInfo).port
-}
-
-/** A control plane, a fake ECS, and agents that follow each other in one home. */
-const stage = async (t: TestContext, settings: Partial<FargateSettings> = {}) => {
-  const [plane, client] = [await ControlPlane.start(), newClient()]
-  const ecs = new FakeEcs(client)
-  let leave = async (): Promise<void> => undefined
-  // Cleaning up goes in the order it was asked for: the agent first, then its folder.
-  t.after(async () => {
-    await leave()
-    await plane.close()
-  })
-  const home = temporaryFolder(t)
-  writeFileSync(join(home, 'join'), 'join me')
-  const start = async () => {
-    const environment = {
-      GILLIAM_API: plane.url,
-      GILLIAM_EXECUTOR: 'fargate',
-      GILLIAM_STAGE: 'prod',
-      GILLIAM_AGENT_HOME: home,
-      GILLIAM_JOIN_TOKEN_FILE: join(home, 'join'),
-      GILLIAM_SYNC_BUSY_MS: '20',
-      PATH: '/agents/own',
-    }
-    const now = () => performance.timeOrigin + performance.now()
-    const all = {...fargate, ...settings}
-    const onEcs = tasksOnEcs({...quick, client, settings: all, stage: 'prod', executor: 'fargate', log, now})
-    const read = await readSettings(environment, process.execPath)
-    const running = await runAgent(read, {...onEcs, log, wallClock: Date.now, random: Math.random})
-    leave = async () => {
-      await running.leave()
-      await onEcs.tasks.close()
-    }
-    return {...running, tasks: onEcs.tasks}
-  }
-  const taskOf = async (id: string, n = 0) => {
-    await until(() => ecs.of(`crm.users.${id}`).length > n)
-    return ecs.of(`crm.users.${id}`)[n] ?? assert.fail()
-  }
-  const stop = () => leave()
-  plane.nextSyncMs = 20
-  return {plane, ecs, home, start, stop, taskOf}
 }
 
 describe('a Fargate executor', {concurrency: true}, () => {
@@ -132,7 +58,7 @@ describe('a Fargate executor', {concurrency: true}, () => {
     plane.assign(image('a'), image('b', {env: {OTHER: '1'}}), image('c', {resources: {cpuMilli: 2_000, memoryMib: 64}}))
     await until(() => ecs.tasks.length === 3)
     assert.deepEqual([ecs.definitions.size, ecs.called('RegisterTaskDefinition')], [2, 2])
-    for (const family of ecs.definitions.keys()) assert.match(family, /^gilliam-prod-crm-users-[0-9a-f]{12}$/)
+    for (const family of ecs.definitions.keys()) assert.match(family, /^gilliam_prod_fargate_crm_users_[0-9a-f]{12}$/)
   })
 
   it('starts anew what has ended, says why, and withdraws it meanwhile', async t => {
@@ -240,158 +166,5 @@ describe('a Fargate executor', {concurrency: true}, () => {
     ecs.run(await taskOf('a'))
     assert.equal((await plane.reported('a', ({state}) => state === 'running')).restarts, 0)
     assert.deepEqual([ecs.tasks.length, ecs.called('RunTask')], [1, 4])
-  })
-})
-
-describe('the next agent of a Fargate executor', {concurrency: true}, () => {
-  it('takes over what runs, hears what has ended, and goes on with what was starting', async t => {
-    const {plane, ecs, start, stop, taskOf} = await stage(t)
-    await start()
-    plane.assign(image('a'), image('b'), image('c'))
-    const [a, b, c] = [await taskOf('a'), await taskOf('b'), await taskOf('c')]
-    for (const task of [a, b]) ecs.run(task)
-    for (const id of ['a', 'b']) await plane.reported(id, ({state}) => state === 'running')
-    await stop()
-    ecs.exit(b, 3)
-    await start()
-    assert.match((await plane.reported('b', ({state}) => state === 'starting')).reason ?? '', /exit code 3/)
-    ecs.run(c)
-    await plane.reported('c', ({state}) => state === 'running')
-    ecs.run(await taskOf('b', 1))
-    await plane.reported('b', ({state}) => state === 'running')
-    assert.equal(ecs.tasks.length, 4)
-    plane.assign(image('b'), image('c'))
-    await until(() => a.desiredStatus === 'STOPPED')
-  })
-
-  it('finds its tasks by their tags when its own memory is lost, and stops those that nobody wants', async t => {
-    const {plane, ecs, home, start, stop, taskOf} = await stage(t)
-    await start()
-    plane.assign(image('a'), image('b'))
-    const [a, b] = [await taskOf('a'), await taskOf('b')]
-    for (const task of [a, b]) ecs.run(task)
-    for (const id of ['a', 'b']) await plane.reported(id, ({state}) => state === 'running')
-    await stop()
-    rmSync(join(home, 'state.json'))
-    plane.assign(image('a'))
-    plane.reports.length = 0
-    const {agent, tasks} = await start()
-    await plane.reported('a', ({state}) => state === 'running')
-    assert.deepEqual(await endStrayTasks(tasks, key => agent.records.has(key)), ['crm.users.b'])
-    await until(() => b.desiredStatus === 'STOPPED')
-    assert.deepEqual([ecs.tasks.length, a.desiredStatus], [2, 'RUNNING'])
-  })
-})
-
-describe('tasks on ECS', () => {
-  const tasksOf = (t: TestContext, now = () => Date.now(), pollMs = quick.pollMs) => {
-    const client = newClient()
-    const ecs = new FakeEcs(client)
-    const errors: unknown[] = []
-    const options = {...quick, pollMs, client, cluster: 'gilliam', startedBy: 'gilliam/prod/fargate', now}
-    const tasks = new Tasks({...options, onError: error => errors.push(error)})
-    t.after(() => tasks.close())
-    ecs.definitions.set('f', {family: 'f', containerDefinitions: []})
-    const run = (n: number) =>
-      tasks.run({
-        taskDefinition: 'arn:task-definition/f:1',
-        clientToken: `t${n}`,
-        tags: [{key: 'gilliam:instance', value: `crm.users.${n}`}],
-      })
-    return {tasks, ecs, errors, run}
-  }
-
-  it('are looked at a hundred to a call, and listed page by page', async t => {
-    const {tasks, ecs, run} = tasksOf(t, undefined, {busy: 60_000, calm: 60_000})
-    for (let n = 0; n < 250; n++) await run(n)
-    assert.equal((await tasks.list()).length, 250)
-    assert.deepEqual([ecs.called('ListTasks'), ecs.called('DescribeTasks')], [4, 3])
-    let seen = 0
-    for (const {arn} of ecs.tasks) tasks.watch(arn, () => seen++)
-    await until(() => seen === 250)
-    assert.equal(ecs.called('DescribeTasks'), 6)
-    await Promise.all([tasks.list(), tasks.list()])
-    assert.equal(ecs.called('ListTasks'), 4, 'of a moment ago')
-  })
-
-  it('are not started twice by the same request', async t => {
-    const {ecs, run} = tasksOf(t)
-    assert.equal((await run(1)).arn, (await run(1)).arn)
-    assert.equal(ecs.tasks.length, 1)
-  })
-
-  it('that ECS does not know are given time, and then count as ended', async t => {
-    const clock = {now: 0}
-    const {tasks, ecs} = tasksOf(t, () => clock.now)
-    const states: string[] = []
-    tasks.watch('arn:task/gone', ({state}) => states.push(state))
-    await until(() => ecs.called('DescribeTasks') > 3)
-    assert.deepEqual(states, [])
-    clock.now = missingMs
-    await until(() => states.length > 0)
-    assert.deepEqual(states, ['ended'])
-  })
-
-  it('are asked to stop until ECS has taken it; looking goes on after a failure', async t => {
-    const {tasks, ecs, errors, run} = tasksOf(t)
-    const {arn} = await run(1)
-    tasks.watch(arn, () => undefined)
-    ecs.throttles.set('StopTask', 20)
-    ecs.throttles.set('DescribeTasks', 20)
-    tasks.stop(arn, 'enough')
-    tasks.stop('arn:task/unknown', 'enough')
-    await until(() => ecs.tasks[0]?.desiredStatus === 'STOPPED')
-    assert.ok(errors.length > 0)
-  })
-})
-
-describe('sizes of Fargate', () => {
-  const anyResources = fc.record({cpuMilli: fc.integer({min: 1, max: 20_000}), memoryMib: fc.integer({min: 1, max: 150_000})})
-
-  it('are rounded up to one that is offered, and the smallest that is enough', () => {
-    const offered = fargateSizes.flatMap(({cpuUnits, memoryMibMin, memoryMibMax, stepMib}) => {
-      const steps = Array.from({length: Math.floor(memoryMibMax / stepMib)}, (_, at) => (at + 1) * stepMib)
-      const memory = [...new Set([memoryMibMin, ...steps.filter(each => each >= memoryMibMin)])]
-      return memory.map(memoryMib => ({cpuUnits, memoryMib}))
-    })
-    assert.deepEqual(
-      offered.filter(({cpuUnits}) => cpuUnits <= 512).map(({memoryMib}) => memoryMib),
-      [512, 1_024, 2_048, 1_024, 2_048, 3_072, 4_096],
-    )
-    fc.assert(
-      fc.property(anyResources, resources => {
-        const enough = offered.filter(
-          ({cpuUnits, memoryMib}) => cpuUnits * 1_000 >= resources.cpuMilli * 1_024 && memoryMib >= resources.memoryMib,
-        )
-        const [smallest] = enough.toSorted((a, b) => a.cpuUnits - b.cpuUnits || a.memoryMib - b.memoryMib)
-        assert.deepEqual(taskSizeFor(resources), smallest)
-      }),
-    )
-  })
-})
-
-describe('settings of Fargate', () => {
-  it('are refused with the name of the field', () => {
-    assert.throws(() => readFargateSettings('nonsense'), /GILLIAM_FARGATE is not JSON/)
-    assert.throws(() => readFargateSettings(JSON.stringify({...fargate, subnets: []})), /GILLIAM_FARGATE: subnets/)
-    assert.throws(() => readFargateSettings(JSON.stringify({...fargate, clutser: 'x'})), /GILLIAM_FARGATE/)
-  })
-
-  it('keep ports apart, where an image’s user may bind them', () => {
-    assert.deepEqual(taskPortsOf({ports: [{port: 80}, {port: 443, hostPort: 8_443}, {port: 9_000}]}), {
-      80: 20_000,
-      443: 8_443,
-      9000: 20_002,
-    })
-  })
-
-  it('make a definition that its content names', () => {
-    const given = {stage: 'prod', ports: [20_000], settings: fargate}
-    const families = [image('a'), image('b'), image('c', {stopGraceMs: 30_000})].map(each => {
-      const definition = definitionOf(each, given)
-      return 'refused' in definition ? assert.fail(definition.refused) : definition.family
-    })
-    assert.equal(families[0], families[1])
-    assert.notEqual(families[0], families[2])
   })
 })

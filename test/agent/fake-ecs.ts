@@ -1,9 +1,12 @@
 // ECS as the SDK's client sees it: tasks of Fargate as a state machine behind aws-sdk-client-mock. A task moves on when the test says so; it has an address once
 // its network interface is attached, and its container's exit code once that has stopped. Calls are counted, and refused when too many are asked for.
 import {
+  DeregisterTaskDefinitionCommand,
   DescribeTaskDefinitionCommand,
   DescribeTasksCommand,
   type ECSClient,
+  ListTaskDefinitionFamiliesCommand,
+  ListTaskDefinitionsCommand,
   ListTasksCommand,
   RegisterTaskDefinitionCommand,
   type RegisterTaskDefinitionCommandInput,
@@ -12,6 +15,7 @@ import {
   StopTaskCommand,
   type Task,
 } from '@aws-sdk/client-ecs'
+import {DeleteParametersCommand, PutParameterCommand, type SSMClient} from '@aws-sdk/client-ssm'
 import {mockClient} from 'aws-sdk-client-mock'
 
 /** “Amazon ECS task lifecycle”: to RUNNING, and from there to STOPPED. */
@@ -35,6 +39,22 @@ interface FakeTask {
 const fault = (name: string, message: string): Error => Object.assign(new Error(message), {name})
 export const throttled = (): Error => fault('ThrottlingException', 'Rate exceeded')
 
+const arnOf = (family: string): string => `arn:task-definition/${family}:1`
+const familyOf = (arn: string): string => /task-definition\/(.*):1$/.exec(arn)?.[1] ?? ''
+
+/** SSM, as far as parameters go: what is kept, by name. */
+export const fakeParameters = (client: SSMClient): Map<string, {readonly value: string; readonly type: string}> => {
+  const kept = new Map<string, {value: string; type: string}>()
+  const mock = mockClient(client)
+  mock.on(PutParameterCommand).callsFake(({Name, Value, Type}) => void kept.set(Name, {value: Value, type: Type}))
+  mock.on(DeleteParametersCommand).callsFake(({Names}: {Names: string[]}) => {
+    if (Names.length === 0 || Names.length > 10) throw fault('ValidationException', `names can be 1 to 10, not ${Names.length}`)
+    for (const name of Names) kept.delete(name)
+    return {}
+  })
+  return kept
+}
+
 export class FakeEcs {
   readonly tasks: FakeTask[] = []
   readonly definitions = new Map<string, RegisterTaskDefinitionCommandInput>()
@@ -50,6 +70,9 @@ export class FakeEcs {
     const mock = mockClient(client)
     mock.on(RegisterTaskDefinitionCommand).callsFake(input => this.#call('RegisterTaskDefinition', () => this.#register(input)))
     mock.on(DescribeTaskDefinitionCommand).callsFake(input => this.#call('DescribeTaskDefinition', () => this.#definition(input)))
+    mock.on(ListTaskDefinitionFamiliesCommand).callsFake(input => this.#call('ListTaskDefinitionFamilies', () => this.#families(input)))
+    mock.on(ListTaskDefinitionsCommand).callsFake(input => this.#call('ListTaskDefinitions', () => this.#revisions(input)))
+    mock.on(DeregisterTaskDefinitionCommand).callsFake(input => this.#call('DeregisterTaskDefinition', () => this.#deregister(input)))
     mock.on(RunTaskCommand).callsFake(input => this.#call('RunTask', () => this.#run(input)))
     mock.on(StopTaskCommand).callsFake(input => this.#call('StopTask', () => this.#stop(input)))
     mock.on(ListTasksCommand).callsFake(input => this.#call('ListTasks', () => this.#list(input)))
@@ -108,19 +131,34 @@ export class FakeEcs {
     const {cpu, memory, family = ''} = input
     if (!cpu || !memory) throw fault('ClientException', 'Fargate requires task definition to have cpu and memory')
     this.definitions.set(family, input)
-    return {taskDefinition: {taskDefinitionArn: `arn:task-definition/${family}:1`, status: 'ACTIVE'}}
+    return {taskDefinition: {taskDefinitionArn: arnOf(family), status: 'ACTIVE'}}
   }
 
   #definition({taskDefinition = ''}: {taskDefinition?: string}) {
-    if (!this.definitions.has(taskDefinition)) throw fault('ClientException', 'Unable to describe task definition.')
-    return {taskDefinition: {taskDefinitionArn: `arn:task-definition/${taskDefinition}:1`, status: 'ACTIVE'}}
+    const {containerDefinitions} = this.definitions.get(taskDefinition) ?? {}
+    if (containerDefinitions === undefined) throw fault('ClientException', 'Unable to describe task definition.')
+    return {taskDefinition: {taskDefinitionArn: arnOf(taskDefinition), status: 'ACTIVE', containerDefinitions}}
+  }
+
+  #families({familyPrefix = '', nextToken}: {familyPrefix?: string; nextToken?: string}) {
+    const mine = [...this.definitions.keys()].filter(family => family.startsWith(familyPrefix))
+    const from = Number(nextToken ?? 0)
+    return {families: mine.slice(from, from + pageSize), ...(mine.length > from + pageSize && {nextToken: String(from + pageSize)})}
+  }
+
+  #revisions({familyPrefix = ''}: {familyPrefix?: string}) {
+    return {taskDefinitionArns: this.definitions.has(familyPrefix) ? [arnOf(familyPrefix)] : []}
+  }
+
+  #deregister({taskDefinition = ''}: {taskDefinition?: string}) {
+    this.definitions.delete(familyOf(taskDefinition))
+    return {}
   }
 
   #run(input: RunTaskCommandInput) {
     const reason = this.runFailures.shift()
     if (reason !== undefined) return {tasks: [], failures: [{reason}]}
-    const family = /task-definition\/(.*):1$/.exec(input.taskDefinition ?? '')?.[1] ?? ''
-    if (!this.definitions.has(family)) throw fault('ClientException', 'TaskDefinition not found.')
+    if (!this.definitions.has(familyOf(input.taskDefinition ?? ''))) throw fault('ClientException', 'TaskDefinition not found.')
     const known = this.tasks.find(each => each.input.clientToken === input.clientToken)
     if (known !== undefined) return {tasks: [this.#present(known)], failures: []}
     const arn = `arn:task/${this.tasks.length + 1}`
@@ -159,6 +197,7 @@ export class FakeEcs {
     const container = lastStatus === 'RUNNING' ? 'RUNNING' : exitCode === undefined && lastStatus !== 'STOPPED' ? 'PENDING' : 'STOPPED'
     return {
       taskArn: arn,
+      taskDefinitionArn: input.taskDefinition,
       lastStatus,
       desiredStatus,
       createdAt,

@@ -30,6 +30,7 @@ const start = async (t: TestContext) => {
       credentialFile: file,
       keyFile: join(home, 'key'),
       ...(how === undefined ? {} : {join: how}),
+      wallClock: () => 1,
       now: () => 0,
       onJoined: () => undefined,
       onTaken: () => undefined,
@@ -177,12 +178,16 @@ describe('what a proof is made of', () => {
       {account: '123456789012', role: 'executors'},
       {account: '210987654321', role: 'a.b@c'},
     ])
+    assert.deepEqual(parseJoinRoles('123456789012/agents:fargate'), [{account: '123456789012', role: 'agents', executor: 'fargate'}])
     assert.deepEqual(parseJoinRoles(''), [])
     for (const text of [
       'executors',
       '123/executors',
       '123456789012/',
       '123456789012/path/role',
+      '123456789012/role:',
+      '123456789012/role:Other',
+      '123456789012/role:a:b',
       'arn:aws:iam::123456789012:role/executors',
     ])
       assert.throws(() => parseJoinRoles(text), /is not ACCOUNT\/ROLE/)

@@ -68,6 +68,7 @@ const connectionOf = (t: TestContext, api: string, home: string, prover: string)
     keyFile: join(home, 'key'),
     join: {prove: () => askProver(prover)},
     now: () => 0,
+    wallClock: () => 1,
     onJoined: () => told.push('joined'),
     onTaken: () => told.push('taken'),
     onLost: () => told.push('lost'),

@@ -54,6 +54,7 @@ const start = async (t: TestContext) => {
     keyFile: join(home, 'key'),
     join: {tokenFile: join(home, 'join-token')},
     now: () => clock.now,
+    wallClock: () => 1,
     onJoined: () => undefined,
     onTaken: () => undefined,
     onLost: () => undefined,

@@ -69,9 +69,7 @@ const machine = async (t: TestContext, bundle: string, trialSeconds: number, how
     GILLIAM_LOG_LEVEL: 'warn',
   }
   const {codes, pid, end} = supervise(
-    how === 'bare'
-      ? [process.execPath, installed]
-      : ['/bin/sh', launcher, versions, String(trialSeconds), installed, process.execPath],
+    how === 'bare' ? [process.execPath, installed] : ['/bin/sh', launcher, versions, String(trialSeconds), installed, process.execPath],
     env,
   )
   t.after(async () => {
@@ -105,7 +103,7 @@ const machine = async (t: TestContext, bundle: string, trialSeconds: number, how
     become,
     want,
     refused,
-    pid: () => child?.pid,
+    pid,
     instance: () => processesOf(id),
     started: processesOf(id),
   }

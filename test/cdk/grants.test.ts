@@ -232,6 +232,7 @@ describe('cdk: what functions may do with the table', () => {
     const {token} = await call('joinExecutor', {body: descriptor('e2')})
     await call('drainExecutor', {params: {executor: 'e1'}, body: {undo: false}})
     await call('cordonExecutor', {params: {executor: 'e1'}, body: {undo: false}})
+    await call('rebalance', {params: crm, body: {plan: false}})
     await call('listExecutorInstances', {params: {executor: 'e1'}})
     const termination = {AutoScalingGroupName: '', LifecycleHookName: '', LifecycleActionToken: '', EC2InstanceId: 'e1'}
     const actor = {name: 'capacity', requestId: 'r1', now: clock.now}
@@ -282,6 +283,41 @@ describe('cdk: what functions may do with the table', () => {
     const credential = items.find(({executor}: {executor?: string}) => executor === id)
     await call('revokeToken', {params: {token: credential.id}})
     await assert.rejects(syncAs(next), /unauthenticated/)
+  })
+
+  it('is enough for one-off work and live lines', async () => {
+    const name = {formation: 'gilliam'}
+    await call('createFormation', {body: {name: name.formation}})
+    await call('createRelease', {params: name, body: {services: {web: serviceDefinition()}}})
+    const {token} = await call('joinExecutor', {body: descriptor('e3')})
+    await call('spawnInstance', {params: name, body: {service: 'web'}})
+    await rounds('e3', token)
+    const [{id}] = (await call('listInstances', {params: name})).items
+    await call('announce', {params: {...name, name: 'proxy.one'}, body: {host: '127.0.0.1', ports: {9001: 9001}}})
+    await call('execInstance', {params: {...name, instance: id}, body: {command: ['true']}})
+    await call('followLogs', {params: name, body: {executor: 'e3'}})
+    await call('runService', {params: name, body: {service: 'web', command: ['true']}})
+    await rounds('e3', token)
+    assert.equal((await call('getRelayKeys', {token: undefined})).keys.length, 1)
+  })
+
+  it('is enough to keep a volume and to give it up', async () => {
+    const {token: joinToken} = await call('createToken', {body: {name: 'disks', scope: 'join', uses: 1}})
+    const {token} = await call('joinExecutor', {token: joinToken, body: descriptor('e5')})
+    const kept = {formation: 'kept'}
+    await call('createFormation', {body: {name: 'kept'}})
+    await call('createRelease', {
+      params: kept,
+      body: {services: {db: serviceDefinition({volume: {path: '/data'}, requirements: ['executor.id == "e5"']})}},
+    })
+    await call('setScale', {params: kept, body: {services: {db: 1}}})
+    await rounds('e5', token)
+    assert.equal((await call('listVolumes', {params: kept})).items[0].executor, 'e5')
+    await call('setScale', {params: kept, body: {services: {db: 0}}})
+    await rounds('e5', token)
+    await call('releaseVolume', {params: {...kept, service: 'db'}})
+    await call('destroyFormation', {params: kept})
+    await rounds('e5', token)
   })
 
   it('was tried by every endpoint', () => {

@@ -62,13 +62,29 @@ describe('cdk: roles', () => {
   })
 
   /** Actions that AWS does not let anybody bind to a resource. */
-  const unbound = ['ecr:GetAuthorizationToken', 'autoscaling:DescribeAutoScalingGroups']
+  const unbound = [
+    'ecr:GetAuthorizationToken',
+    'autoscaling:DescribeAutoScalingGroups',
+    ...['Register', 'Describe', 'Deregister'].map(verb => `ecs:${verb}TaskDefinition`),
+    'ecs:ListTaskDefinitions',
+    'ecs:ListTaskDefinitionFamilies',
+  ]
 
-  it('take no action by a pattern, and none on everything but those that can not be bound', () => {
-    for (const {Action, Resource, Effect} of statements(resources)) {
+  it('take no action by a pattern, and none on everything but those that can not be bound, or to a cluster', () => {
+    for (const {Action, Resource, Effect, Condition} of statements(resources)) {
       assert.equal(Effect, 'Allow')
       for (const action of list(Action)) assert.doesNotMatch(action, /\*/)
-      if (list(Resource).includes('*')) for (const action of list(Action)) assert.ok(unbound.includes(action), action)
+      const isBound = !list(Resource).includes('*') || Condition?.ArnEquals?.['ecs:cluster'] !== undefined
+      if (!isBound) for (const action of list(Action)) assert.ok(unbound.includes(action), action)
+    }
+  })
+
+  it('pass no role but those of instances, and to ECS alone', () => {
+    const passing = statements(resources).filter(({Action}) => list(Action).includes('iam:PassRole'))
+    assert.equal(passing.length, 1)
+    for (const {Resource, Condition} of passing) {
+      assert.deepEqual(list(Resource).map(textOf), ['arn:aws:iam::111122223333:role/instances', 'FargateExecutionRole'])
+      assert.deepEqual(Condition, {StringEquals: {'iam:PassedToService': 'ecs-tasks.amazonaws.com'}})
     }
   })
 

@@ -115,6 +115,10 @@ export const resourcesOf = async (options: Options): Promise<Resources> => {
 export const everything = {
   executors: '3',
   spot: 'true',
+  fargate: 'true',
+  fargateSpot: 'true',
+  fargateStackImage: 'public.ecr.aws/docker/library/node:24',
+  fargateTaskRole: 'arn:aws:iam::111122223333:role/instances',
   certificate: 'arn:aws:acm:eu-west-1:111122223333:certificate/example',
   corsOrigins: 'https://console.example.com',
   alarmEmail: 'ops@example.com',

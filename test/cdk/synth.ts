@@ -17,13 +17,17 @@ const stubs = (): {folder: string; bundles: Bundles} => {
   const folder = mkdtempSync(join(tmpdir(), 'gilliam-cdk-'))
   for (const name of [...functionNames, 'programs']) mkdirSync(join(folder, name))
   for (const name of functionNames) writeFileSync(join(folder, name, 'index.mjs'), '')
-  for (const program of ['agent', 'proxy']) writeFileSync(join(folder, 'programs', `${program}.mjs`), '')
+  for (const program of ['agent', 'agent-ecs', 'proxy']) writeFileSync(join(folder, 'programs', `${program}.mjs`), '')
   copyFileSync(join(root, 'Dockerfile'), join(folder, 'programs', 'Dockerfile'))
   return {folder, bundles: {functionFolder: name => join(folder, name), programFolder: join(folder, 'programs')}}
 }
 
-/** Synthesises a stage; throws when the built-in validator or a rule pack of cdk-nag finds something that is not acknowledged. Answers all its resources. */
-export const synthesise = (options: Readonly<Record<string, string>>): Resources => {
+interface Templates {
+  readonly state: Template
+  readonly platform: Template
+}
+
+const templatesOf = (options: Readonly<Record<string, string>>): Templates => {
   const {context} = JSON.parse(readFileSync(join(root, 'cdk.json'), 'utf8')) as {context: Record<string, unknown>}
   const {folder, bundles} = stubs()
   try {
@@ -35,9 +39,20 @@ export const synthesise = (options: Readonly<Record<string, string>>): Resources
       imageFolder: bundles.programFolder,
     })
     app.synth()
-    const [state, platform] = [Template.fromStack(stage.state), Template.fromStack(stage.platform)]
-    return {...state.toJSON().Resources, ...platform.toJSON().Resources} as Resources
+    return {state: Template.fromStack(stage.state), platform: Template.fromStack(stage.platform)}
   } finally {
     rmSync(folder, {recursive: true, force: true})
   }
+}
+
+/** Synthesises a stage; throws when the built-in validator or a rule pack of cdk-nag finds something that is not acknowledged. Answers all its resources. */
+export const synthesise = (options: Readonly<Record<string, string>>): Resources => {
+  const {state, platform} = templatesOf(options)
+  return {...state.toJSON().Resources, ...platform.toJSON().Resources} as Resources
+}
+
+/** What a stage puts out when it is deployed, by name. */
+export const synthesiseOutputs = (options: Readonly<Record<string, string>>): Readonly<Record<string, {readonly Value: unknown}>> => {
+  const {state, platform} = templatesOf(options)
+  return {...state.toJSON().Outputs, ...platform.toJSON().Outputs}
 }

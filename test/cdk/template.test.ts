@@ -5,13 +5,22 @@ import assert from 'node:assert/strict'
 import {createHash} from 'node:crypto'
 import {before, describe, it} from 'node:test'
 import {fileURLToPath} from 'node:url'
+import {readFargateSettings} from '#agent/ecs/settings.ts'
+import {readSettings} from '#agent/settings.ts'
 import {functionNames} from '#cdk/bundles.ts'
 import {type Endpoint, endpoints} from '#shared/endpoints.ts'
 import {readText} from '#test/tidy/source.ts'
 import {everything, ofType, type Resource, type Resources, resourcesOf, smallest} from './stage.ts'
 
 /** Endpoints that need no token. Another one here is a decision, not an accident. */
-const publicEndpoints = ['GET /v1/health', 'GET /v1/login', 'GET /v1/openapi.json', 'POST /v1/join/role', 'POST /v1/tokens/exchange']
+const publicEndpoints = [
+  'GET /v1/health',
+  'GET /v1/login',
+  'GET /v1/openapi.json',
+  'GET /v1/relay/keys',
+  'POST /v1/join/role',
+  'POST /v1/tokens/exchange',
+]
 
 const all: readonly Endpoint[] = Object.values(endpoints)
 
@@ -200,6 +209,47 @@ describe('cdk: templates', () => {
     assert.deepEqual(sections.sort(), named.sort())
   })
 
+  const fargateAgent = (): Resource => {
+    const found = ofType(full, 'AWS::ECS::TaskDefinition').find(([id]) => id.startsWith('FargateAgent'))
+    return found?.[1] ?? assert.fail('no agent on Fargate')
+  }
+
+  describe('Fargate', () => {
+    it('has one agent, and a new one before the former one ends', () => {
+      const service = ofType(full, 'AWS::ECS::Service').find(([id]) => id.startsWith('Fargate')) ?? assert.fail('no service')
+      const {DesiredCount, DeploymentConfiguration} = service[1].Properties
+      assert.equal(DesiredCount, 1)
+      const {MinimumHealthyPercent, MaximumPercent, DeploymentCircuitBreaker} = DeploymentConfiguration
+      assert.deepEqual([MinimumHealthyPercent, MaximumPercent, DeploymentCircuitBreaker.Rollback], [100, 200, true])
+      const [{RestartPolicy}] = fargateAgent().Properties.ContainerDefinitions
+      assert.deepEqual([RestartPolicy.Enabled, RestartPolicy.IgnoredExitCodes], [true, [3]])
+    })
+
+    it('is told what the agent understands, and no secret', async () => {
+      const [{Environment, Secrets}] = fargateAgent().Properties.ContainerDefinitions
+      assert.equal(Secrets, undefined)
+      const text = (value: unknown): string => {
+        const parts =
+          typeof value === 'string' ? [value] : ((value as {'Fn::Join'?: [string, unknown[]]})['Fn::Join']?.[1] ?? ['a reference'])
+        return parts.map(part => (typeof part === 'string' ? part : 'a reference')).join('')
+      }
+      const env = Object.fromEntries((Environment as {Name: string; Value: unknown}[]).map(({Name, Value}) => [Name, text(Value)]))
+      const {descriptor, join: how, environment} = await readSettings(env, process.execPath)
+      assert.deepEqual([descriptor.id, descriptor.cpuMilli, descriptor.memoryMib, how], ['fargate', 64_000, 262_144, 'role'])
+      assert.match(environment.proxy ?? '', /7128$/)
+      const {subnets, securityGroups, publicIp, spot, stackImage, taskRole} = readFargateSettings(env.GILLIAM_FARGATE ?? '')
+      assert.deepEqual([subnets.length, securityGroups.length, publicIp, spot], [2, 1, true, true])
+      assert.deepEqual([stackImage, taskRole], [everything.fargateStackImage, everything.fargateTaskRole])
+    })
+
+    it('is there without machines, router and proxy as well, and not unless asked for', async () => {
+      const resources = await resourcesOf({...smallest, fargate: 'true'})
+      assert.equal(ofType(resources, 'AWS::ECS::Service').length, 1)
+      assert.deepEqual(ofType(resources, 'AWS::AutoScaling::AutoScalingGroup'), [])
+      assert.deepEqual(ofType(small, 'AWS::ECS::Service'), [])
+    })
+  })
+
   describe('machines', () => {
     it('need sessions for their metadata, and have encrypted disks', () => {
       const {LaunchTemplateData: data} = only('AWS::EC2::LaunchTemplate').Properties
@@ -214,7 +264,10 @@ describe('cdk: templates', () => {
       const [role] = ofType(full, 'AWS::IAM::Role').find(([, {Properties}]) =>
         JSON.stringify(Properties.AssumeRolePolicyDocument).includes('ec2.amazonaws.com'),
       ) ?? ['none']
-      assert.deepEqual(rolesOf(full), [{'Fn::Join': ['', [{Ref: 'AWS::AccountId'}, '/', {Ref: role}]]}])
+      const {TaskRoleArn} = fargateAgent().Properties
+      const account = {Ref: 'AWS::AccountId'}
+      const both = [account, '/', {Ref: role}, ',', account, '/', {Ref: TaskRoleArn['Fn::GetAtt'][0]}, ':fargate']
+      assert.deepEqual(rolesOf(full), [{'Fn::Join': ['', both]}])
       assert.deepEqual(rolesOf(small), [])
       const script = JSON.stringify(only('AWS::EC2::LaunchTemplate').Properties.LaunchTemplateData.UserData)
       assert.match(script, /GILLIAM_JOIN=role/)
@@ -238,7 +291,8 @@ describe('cdk: templates', () => {
       const between = propertiesOf('AWS::EC2::SecurityGroupIngress').filter(({FromPort}) => FromPort === 20_000)
       assert.deepEqual(
         between.map(({ToPort, CidrIp}) => [ToPort, CidrIp]),
-        Array(3).fill([29_999, undefined]),
+        // Machines: router, proxy, each other, tasks. Tasks: router, proxy, each other, machines, their agent.
+        Array(9).fill([29_999, undefined]),
       )
     })
 

@@ -3,6 +3,7 @@ import {spawn} from 'node:child_process'
 import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {dirname, join} from 'node:path'
+import {Readable} from 'node:stream'
 import {fileURLToPath} from 'node:url'
 import {Interrupted} from '#cli/exit.ts'
 import {run} from '#cli/run.ts'
@@ -90,6 +91,14 @@ export class Cli {
         return options.typed ?? ''
       },
       interrupted: interrupt.signal,
+      console: {
+        input: Readable.from([]),
+        write: async (to, bytes) => write(to)(Buffer.from(bytes)),
+        size: () => undefined,
+        onResize: () => () => undefined,
+        setRaw: () => undefined,
+        catchSignals: () => () => undefined,
+      },
     }
     const code = await run(args, world)
     return {code, ...text}

@@ -222,7 +222,7 @@ describe('gilliam', () => {
     const form = await inCrm('stop', 'a.b.c')
     assert.deepEqual([form.code, /“a\.b\.c” is not an instance: SERVICE\.ID/.test(form.stderr)], [2, true])
     plane.answers.explain = () => {
-      throw new GilliamError('invalid_request', 'no service “usrs”', [{path: 'service', message: 'no such service'}])
+      throw new GilliamError('not_found', 'no service “usrs”')
     }
     const explained = await inCrm('explain', 'usrs')
     assert.deepEqual([explained.code, explained.stderr], [4, 'gilliam: Release 3 of crm has no service “usrs”. Did you mean “users”?\n'])

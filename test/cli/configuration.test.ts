@@ -48,13 +48,18 @@ describe('configuration', () => {
   it('says which file is broken', async () => {
     const dir = join(cli.folder, 'broken')
     mkdirSync(dir)
-    for (const text of ['{', '[]', '{"stages": {"a": {"api": "ftp://x", "token": "t"}}}', '{"stages": {"a": {"api": "http://x"}}}']) {
+    for (const text of [
+      '{',
+      '[]',
+      '{"stages": {"a": {"api": "ftp://x", "token": "t"}}}',
+      '{"stages": {"a": {"api": "http://x", "token": 1}}}',
+    ]) {
       writeFileSync(join(dir, 'config.json'), text)
       await assert.rejects(readConfig(dir), /broken\/config\.json/)
     }
     const {code, stderr} = await cli.run(['ps', '-f', 'crm'], undefined, {env: {GILLIAM_CONFIG: dir}})
     assert.equal(code, 2)
-    assert.match(stderr, /has no “token”/)
+    assert.match(stderr, /has a “token” that is none/)
   })
 
   it('stages are added, listed without tokens, and chosen by flag, environment, project, then the current one', async () => {
@@ -129,7 +134,7 @@ describe('configuration', () => {
       [['routes', 'rm', 'x'], /Did you mean `gilliam route rm`\?/],
       [['registry', 'anounce', 'crm', 'a.b'], /Did you mean `gilliam registry announce`\?/],
       [['logs', '-f', 'crm'], /-f follows; the formation is --formation NAME/],
-      [['ps', 'extra'], /too many arguments .*\n`gilliam ps --help` shows how it is used\.\n$/],
+      [['ps', 'users', 'extra'], /too many arguments .*\n`gilliam ps --help` shows how it is used\.\n$/],
       [['stop'], /missing required argument/],
     ] as const) {
       const {code, stderr} = await cli.run(args, plane.url)

@@ -1,8 +1,10 @@
 // Logging in for real: a control plane, an issuer, and the CLI between them. By device for people, by id token for CI; and what trusts look like.
 import assert from 'node:assert/strict'
-import {readFileSync, statSync} from 'node:fs'
+import {execFileSync, spawnSync} from 'node:child_process'
+import {existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs'
 import {createServer} from 'node:http'
 import type {AddressInfo} from 'node:net'
+import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {after, before, beforeEach, describe, it} from 'node:test'
 import {parse} from 'yaml'
@@ -141,6 +143,70 @@ describe('gilliam login and trust', () => {
     assert.equal((await anybody(['login', '--ci', '--stage', 'prod'])).code, 2)
   })
 
+  describe('gilliam logout', () => {
+    const jobToken = (jti: string) => {
+      const claims = {iss: issuer.url, sub: 'repo:acme/crm:ref:refs/heads/main', repository: 'acme/crm', ref: 'refs/heads/main'}
+      return issuer.sign({...claims, aud: plane.url, ...times(), jti})
+    }
+    const loggedIn = async (jti: string): Promise<{token: string; login: string}> => {
+      const {code, stderr} = await anybody(['login', '--ci', '--stage', 'prod'], {GILLIAM_ID_TOKEN: await jobToken(jti)})
+      assert.equal(code, 0, stderr)
+      return stored()
+    }
+    const mayRead = async (token: string): Promise<boolean> => {
+      const {code} = await anybody(['releases', '-f', 'crm'], {GILLIAM_API: plane.url, GILLIAM_TOKEN: token})
+      assert.ok(code === 0 || code === 3, String(code))
+      return code === 0
+    }
+
+    it('revokes exactly the token of the login, and forgets it', async () => {
+      const [other, own] = [await loggedIn('logout 1'), await loggedIn('logout 2')]
+      assert.equal(await mayRead(own.token), true)
+      const {code, stdout, stderr} = await anybody(['logout', '--stage', 'prod', '--json'])
+      assert.deepEqual([code, JSON.parse(stdout)], [0, {stage: 'prod', id: own.login, revoked: true}], stderr)
+      assert.deepEqual([await mayRead(own.token), await mayRead(other.token)], [false, true])
+      assert.deepEqual(stored(), {api: plane.url})
+      const audit = (await admin('audit', '-n', '1', '--json')).stdout
+      assert.deepEqual([JSON.parse(audit).action, JSON.parse(audit).what], ['token.revoke', `token ${own.login}`])
+      const after = await anybody(['releases', '-f', 'crm', '--stage', 'prod'])
+      assert.deepEqual([after.code, /Nobody is logged in to stage prod: `gilliam login/.test(after.stderr)], [3, true])
+      assert.equal((await anybody(['logout', '--stage', 'prod'])).code, 5)
+      assert.equal((await anybody(['logout', '--stage', 'unknown'])).code, 4)
+    })
+
+    it('is content with a token that holds no more', async () => {
+      const {login} = await loggedIn('logout 3')
+      assert.equal((await admin('token', 'revoke', login)).code, 0)
+      const {code, stderr} = await anybody(['logout', '--stage', 'prod'])
+      assert.deepEqual([code, stderr], [0, 'Logged out of stage prod.\n'])
+    })
+
+    it('forgets it, and says so, when the stage can not be reached', async () => {
+      const {token, login} = await loggedIn('logout 4')
+      const file = join(cli.config, 'config.json')
+      writeFileSync(file, readFileSync(file, 'utf8').replaceAll(plane.url, 'http://127.0.0.1:1'), {mode: 0o600})
+      const {code, stdout, stderr} = await anybody(['logout', '--stage', 'prod', '--json'])
+      const {revoked, reason} = JSON.parse(stdout)
+      assert.deepEqual([code, revoked, /Can not reach/i.test(reason)], [1, false, true], stdout)
+      assert.match(stderr, new RegExp(`Token ${login} is forgotten here, but stage prod did not revoke it`))
+      assert.deepEqual(stored(), {api: 'http://127.0.0.1:1'})
+      assert.doesNotMatch(stdout + stderr, new RegExp(token))
+      assert.equal(await mayRead(token), true, 'as it said')
+      writeFileSync(file, readFileSync(file, 'utf8').replaceAll('http://127.0.0.1:1', plane.url), {mode: 0o600})
+    })
+
+    it('leaves alone a token that came in another way', async () => {
+      const file = join(cli.config, 'admin-token')
+      writeFileSync(file, plane.token)
+      assert.equal((await anybody(['stages', 'add', 'prod', '--api', plane.url, '--token-file', file])).code, 0)
+      const {code, stderr} = await anybody(['logout', '--stage', 'prod'])
+      assert.deepEqual([code, /not from `gilliam login`/.test(stderr)], [5, true], stderr)
+      assert.equal(stored().token, plane.token)
+      assert.equal((await admin('formations')).code, 0)
+      await loggedIn('logout 5')
+    })
+  })
+
   it('shows and removes trusts', async () => {
     const listed = await admin('trust', 'list')
     assert.match(listed.stdout, /github-acme-crm-main +CI +.*ref=refs\/heads\/main repository=acme\/crm +deploy,scale in crm/)
@@ -164,6 +230,47 @@ describe('examples/ci/github.yml', () => {
   it('asks for an id token and for nothing to write', () => {
     assert.deepEqual(workflow.permissions, {'id-token': 'write', contents: 'read'})
     assert.doesNotMatch(JSON.stringify(workflow), /secrets\./)
+  })
+
+  const step = workflow.jobs.deploy.steps.find(({name}: {name: string}) => name === 'Get Gilliam')
+  const get = (variables: Record<string, string>) => {
+    const folder = mkdtempSync(join(tmpdir(), 'gilliam-ci-'))
+    try {
+      mkdirSync(join(folder, 'bin'))
+      writeFileSync(join(folder, 'bin', 'npm'), '#!/bin/sh\ntest "$1" = ci && test -f package.json\n', {mode: 0o755})
+      const env = {PATH: `${folder}/bin:${process.env.PATH}`, RUNNER_TEMP: folder, GITHUB_PATH: join(folder, 'path'), ...variables}
+      // As GitHub starts bash.
+      const {status, stderr, stdout} = spawnSync('bash', ['-eo', 'pipefail', '-c', step.run], {env, encoding: 'utf8', cwd: folder})
+      const path = status === 0 ? readFileSync(join(folder, 'path'), 'utf8').trim() : ''
+      return {status, said: stdout + stderr, hasCli: path !== '' && existsSync(join(path, 'gilliam'))}
+    } finally {
+      rmSync(folder, {recursive: true, force: true})
+    }
+  }
+
+  it('takes the CLI from where the variables say, at that commit, and says which is missing', () => {
+    const source = mkdtempSync(join(tmpdir(), 'gilliam-source-'))
+    const git = (...args: string[]) =>
+      execFileSync('git', ['-C', source, '-c', 'user.name=t', '-c', 'user.email=t@example.com', ...args], {encoding: 'utf8'}).trim()
+    try {
+      mkdirSync(join(source, 'cli'))
+      for (const file of ['package.json', 'cli/gilliam']) writeFileSync(join(source, file), '')
+      git('init', '-q')
+      git('add', '.')
+      git('commit', '-qm', 'One')
+      const set = {GILLIAM_API: 'https://api', GILLIAM_SOURCE: source, GILLIAM_COMMIT: git('rev-parse', 'HEAD')}
+      const done = get(set)
+      assert.deepEqual([done.status, done.hasCli], [0, true], done.said)
+      for (const name of Object.keys(set)) {
+        const {status, said} = get({...set, [name]: ''})
+        assert.notEqual(status, 0)
+        assert.match(said, new RegExp(`set the variable ${name} of this repository`))
+      }
+      assert.match(get({...set, GILLIAM_COMMIT: 'main'}).said, /not a whole commit: main/)
+      assert.notEqual(get({...set, GILLIAM_COMMIT: '0'.repeat(40)}).status, 0)
+    } finally {
+      rmSync(source, {recursive: true, force: true})
+    }
   })
 
   it('uses commands and options that exist', async () => {

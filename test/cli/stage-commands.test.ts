@@ -93,6 +93,30 @@ describe('gilliam', () => {
     assert.equal((await run('executor', 'drain', 'local', '--deadline', '10m', '--undo')).code, 2)
   })
 
+  it('rebalance: shows the plan, and with --yes takes steps until all have arrived', async () => {
+    const planned = [
+      {name: 'users.u1', release: 1, from: 'a', to: 'b', gain: 2, started: false},
+      {name: 'web.w1', release: 1, from: 'a', to: 'b', started: false},
+    ]
+    let [left, moving] = [planned, 0]
+    plane.answers.rebalance = call => {
+      if (call.body.plan === true && left.length === planned.length) return {items: left, moving}
+      const [first, ...rest] = left
+      left = rest
+      moving = left.length
+      return {items: first === undefined ? [] : [{...first, started: true}, ...rest], moving}
+    }
+    const shown = await run('rebalance', '--plan', '-f', 'crm')
+    assert.match(shown.stdout, /users\.u1 +1 +a +b +rank higher by 2\n.*web\.w1 +1 +a +b +its requirements do not hold where it is\n$/)
+    assert.equal((await run('rebalance', '-f', 'crm')).code, 2, 'nobody to ask')
+    assert.equal(left.length, 2)
+    const done = await run('rebalance', '--yes', '-f', 'crm')
+    assert.equal(done.code, 0, done.stderr)
+    assert.match(done.stderr, /users\.u1: a → b\n[\s\S]*web\.w1: a → b\n[\s\S]*Rebalanced 2 instances\.\n$/)
+    left = []
+    assert.equal((await run('rebalance', '-f', 'crm')).stdout, 'Nothing would be better off elsewhere.\n')
+  })
+
   it('executor cordon and uncordon', async () => {
     plane.answers.cordonExecutor = call => executor({state: call.body.undo ? 'ready' : 'cordoned', instances: 3})
     assert.equal((await run('executor', 'cordon', 'local')).stderr, 'local is cordoned; instances on it: 3.\n')
@@ -102,7 +126,11 @@ describe('gilliam', () => {
   it('agent upgrade and agent versions', async () => {
     const sha256 = 'b'.repeat(64)
     const ring = {ring: 'canary', since: at, bundle: {sha256, bytes: 10}, former: {}, updatedBy: 'me'}
-    plane.answers.upgradeAgents = ({body, params}) => ({...ring, ring: params.ring ?? '', bundle: {sha256: body.sha256 ?? sha256, bytes: 10}})
+    plane.answers.upgradeAgents = ({body, params}) => ({
+      ...ring,
+      ring: params.ring ?? '',
+      bundle: {sha256: body.sha256 ?? sha256, bytes: 10},
+    })
     plane.answers.createArtifact = ({body}) => ({...body, stored: true})
     const bundle = join(cli.folder, 'agent.mjs')
     writeFileSync(bundle, 'an agent')

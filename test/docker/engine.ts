@@ -170,6 +170,14 @@ class OwnEngine implements Engine {
   }
 }
 
+/** An engine for whoever ends it. */
+export const startEngine = async (...flags: string[]): Promise<Engine & {readonly remove: () => Promise<void>}> => {
+  const engine = new OwnEngine(flags)
+  await engine.start()
+  await engine.importStack()
+  return engine
+}
+
 /** An engine for the tests of this file, from the first to the last of them. `flags`: of dockerd. */
 export const useEngine = (...flags: string[]): Engine => {
   const engine = new OwnEngine(flags)

@@ -4,7 +4,7 @@ import {after, before, describe, it} from 'node:test'
 import {auditKeptMs} from '#lambdas/store/index.ts'
 import {executorLeaseMs} from '#shared/domain/executor.ts'
 import {type Endpoint, type EndpointName, endpoints, type OutputOf} from '#shared/endpoints.ts'
-import {descriptor, serviceDefinition} from '#test/store/samples.ts'
+import {descriptor, pendingInstance, reportOf, serviceDefinition} from '#test/store/samples.ts'
 import type {EventOptions} from './event.ts'
 import {type Platform, startPlatform} from './platform.ts'
 
@@ -43,6 +43,11 @@ const changes: readonly (readonly [EndpointName, (platform: Platform) => Promise
     async () => ({params, body: {release: 2}}),
     {formation, what: 'release 2', from: {releases: [1]}, to: {release: 2, scale: {web: 3}}},
   ],
+  [
+    'runService',
+    async () => ({params, body: {service: 'web', command: ['true'], detach: true}}),
+    {formation, action: 'instance.run', to: {release: 2, requirements: [], command: ['true']}},
+  ],
   ['spawnInstance', async () => ({params, body: {service: 'web'}}), {formation, to: {release: 2, requirements: []}}],
   [
     'stopInstance',
@@ -69,6 +74,31 @@ const changes: readonly (readonly [EndpointName, (platform: Platform) => Promise
   ],
   ['resetTraffic', async () => ({params: {...params, service: 'web'}}), {formation, from: {weights: {1: 90, 2: 10}, matches: []}}],
   ['joinExecutor', async () => ({body: descriptor('one')}), {what: 'executor one', to: {state: 'ready', host: '127.0.0.1'}}],
+  [
+    'rebalance',
+    async ({store, clock}) => {
+      await store.executors.join(descriptor('idle'), clock.now)
+      const crowd = ['a', 'b'].map(id => pendingInstance(formation, 'web', id, {}, clock.now))
+      for (const each of crowd) await store.instances.spawn(each)
+      const one = await store.executors.get('one')
+      assert.ok(one !== undefined)
+      assert.equal((await store.instances.assign(one, crowd, clock.now)).assigned.length, 2)
+      for (const {id} of crowd) await store.instances.report('one', reportOf(formation, 'web', id, 'running', false), clock.now)
+      const rollout = await store.rollouts.underWay(formation)
+      if (rollout !== undefined) await store.rollouts.finish(formation, rollout.release, clock.now)
+      return {params, body: {}}
+    },
+    {formation, what: 'instance a', to: {reason: 'rebalanced: idle suits it better than one'}},
+  ],
+  [
+    'execInstance',
+    async ({store}) => {
+      const running = (await store.instances.list(formation)).find(({state}) => state === 'running')
+      return {params: {formation, instance: running?.id ?? ''}, body: {command: ['ls', '-l']}}
+    },
+    {formation, action: 'session.exec'},
+  ],
+  ['followLogs', async () => ({params, body: {executor: 'one', service: 'web'}}), {formation, what: 'service web'}],
   ['cordonExecutor', async () => ({params: {executor: 'one'}, body: {}}), {from: {state: 'ready'}, to: {state: 'cordoned'}}],
   ['cordonExecutor', async () => ({params: {executor: 'one'}, body: {undo: true}}), {from: {state: 'cordoned'}, to: {state: 'ready'}}],
   ['drainExecutor', async () => ({params: {executor: 'one'}, body: {}}), {from: {state: 'ready'}, to: {state: 'draining'}}],

@@ -306,6 +306,25 @@ describe('executors function', () => {
     assert.equal((await call('drainExecutor', {params: {executor: 'nobody'}})).body.code, 'not_found')
   })
 
+  it('drains one whose agent says that its machine goes, by then, and only until it stays', async () => {
+    const {executor, token} = await join()
+    const params = {executor}
+    const sync = async (leaving?: object) => {
+      const body = {assignmentVersion: 1, reports: [], ...(leaving !== undefined && {leaving})}
+      assert.equal((await call('syncExecutor', {params, token, body})).status, 200)
+      const {state, drainBy, leaving: told} = (await call('getExecutor', {params})).body
+      return {state, drainBy, told}
+    }
+    const at = platform.clock.now + 120_000
+    const spot = {at, reason: 'spot takes it back (terminate)'}
+    const drained = {state: 'drained', drainBy: at - 20_000, told: spot}
+    assert.deepEqual([await sync(spot), await sync(spot)], [drained, drained])
+    assert.equal((await sync()).state, 'ready')
+    await call('drainExecutor', {params})
+    assert.equal((await sync(spot)).drainBy, at - 20_000)
+    assert.equal((await sync()).state, 'drained', 'it was drained before: that does not end with the notice')
+  })
+
   it('cordons, and remembers that while it drains; the last deadline said holds', async () => {
     const params = {executor: (await join()).executor}
     const cordon = async (undo: boolean) => (await call('cordonExecutor', {params, body: {undo}})).body.state

@@ -306,7 +306,9 @@ describe('formations function', () => {
       assert.equal(one.candidates.length, 0)
       assert.equal(typeof one.change, 'string')
     }
-    assert.match((await explain('nope')).body.detail, /no service “nope”; it has web/)
+    const unknown = await explain('nope')
+    assert.deepEqual([unknown.status, unknown.body.code], [404, 'not_found'])
+    assert.match(unknown.body.detail, /no service “nope”; it has web\./)
     assert.equal((await explain('web.nobody')).body.code, 'not_found')
     assert.equal((await explain('web', {release: '7'})).body.code, 'not_found')
   })

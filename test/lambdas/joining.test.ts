@@ -37,6 +37,8 @@ describe('joining by a role', () => {
     const {status, body} = await join(id, proof, more)
     assert.equal(status, body.code === 'forbidden' ? 403 : 401, body.detail)
     assert.equal((await platform.call('getExecutor', {params: {executor: id}})).status, 404)
+    // Another of the same signer and second would not be looked at.
+    if (platform.sts.asked.length > 0) platform.clock.now += 1_000
     return body.detail
   }
 
@@ -177,6 +179,20 @@ describe('joining by a role', () => {
     assert.equal((await join(id, signed(id))).status, 201)
     const other = 'x'.repeat(43)
     assert.equal((await join(id, signed(id, {key: other}), {key: other})).body.code, 'executor_taken')
+  })
+
+  it('does not ask AWS about a signer and second that it refused, and about another', async () => {
+    const id = machineId()
+    const {now} = platform.clock
+    const proof = signed(id, {stage: 'prod'})
+    assert.equal((await join(id, proof)).body.code, 'unauthenticated')
+    for (const again of [proof, signed(id)]) {
+      const {status, headers, body} = await join(id, again)
+      assert.deepEqual([status, headers['retry-after'], body.code], [429, '1', 'rate_limited'])
+    }
+    assert.equal(platform.sts.asked.length, 1)
+    assert.equal((await join(id, signed(id, {at: now - 1_000}))).status, 201)
+    assert.equal((await join(id, proof)).body.code, 'rate_limited', 'whatever was taken since')
   })
 
   it('lets nobody join by a role where no role was named', async () => {

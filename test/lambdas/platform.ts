@@ -85,7 +85,7 @@ export const startPlatform = async (change = asItIs, level = 'warn', issuers: Fe
   const box = openSecretBox(join(folder, 'secret-key'))
   const deps = {store, log, now: () => clock.now, proofs: sts.proofs}
   const functions: Record<FunctionName, ApiFunction> = {
-    formations: createFormationsFunction({...deps, randomId, expressions: createExpressions(), blobs}),
+    formations: createFormationsFunction({...deps, randomId, expressions: createExpressions(), blobs, relay: 'ws://relay.test/'}),
     executors: createExecutorsFunction({
       ...deps,
       logs,

@@ -1,7 +1,7 @@
 // requires: over the API, the real reconciler and the real store: who waits for whom, what dependents are told, and what happens when that moves.
 import assert from 'node:assert/strict'
 import {afterEach, beforeEach, describe, it} from 'node:test'
-import {loadAssignments} from '#lambdas/executors/assignments.ts'
+import {loadOrders} from '#lambdas/executors/assignments.ts'
 import {injected} from '#lambdas/executors/injections.ts'
 import type {Assignment} from '#shared/domain/assignment.ts'
 import {startWorld, type World} from '#test/reconciler/world.ts'
@@ -22,7 +22,9 @@ describe('requires', () => {
   }
   const told = async (service: string): Promise<Assignment['env'] | undefined> => {
     for (const {id} of await world.store.executors.list()) {
-      const found = (await loadAssignments(world.store, id)).find(each => each.service === service)
+      const found = (await loadOrders({store: world.store, sign: async () => undefined}, id, 0)).assignments.find(
+        each => each.service === service,
+      )
       if (found !== undefined) return Object.fromEntries(Object.entries(found.injections).map(([name, one]) => [name, injected(one, {})]))
     }
     return undefined

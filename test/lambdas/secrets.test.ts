@@ -25,7 +25,7 @@ describe('secrets', () => {
   let executor: string
   const answers: string[] = []
   /** What the executor runs, as it was last told. */
-  let assigned: {id: string; service: string; env: Record<string, string>; stop: boolean}[] = []
+  let assigned: {id: string; service: string; env: Record<string, string>; secretEnv?: string[]; stop: boolean}[] = []
   before(async () => {
     platform = await startPlatform(store => store, 'trace')
     call = async (name, options) => {
@@ -89,7 +89,10 @@ describe('secrets', () => {
     await settle()
     await sync()
     assert.equal(assigned.length, 2)
-    for (const {env} of assigned) assert.deepEqual(env, {URL: 'postgres://db', KEY: values[0], API: values[2], TOKEN: values[3]})
+    for (const {env, secretEnv} of assigned) {
+      assert.deepEqual(env, {URL: 'postgres://db', KEY: values[0], API: values[2], TOKEN: values[3]})
+      assert.deepEqual(secretEnv?.toSorted(), ['API', 'KEY', 'TOKEN'])
+    }
     await report('running')
   })
 

@@ -147,6 +147,7 @@ test('takes ports and stage from the last start, and the command line first', as
     apiPort: 1_001,
     routerPort: 1_002,
     proxyPort: 2_003,
+    listen: '127.0.0.1',
     agents: 2,
     home: own,
     mode: 'detach',
@@ -155,8 +156,11 @@ test('takes ports and stage from the last start, and the command line first', as
   await assert.rejects(readBootstrapOptions(['--home', own, '--stage', 'other'], {}), /holds the stage “lab”, not “other”/)
   const fresh = await readBootstrapOptions([], {XDG_STATE_HOME: '/state'})
   assert.deepEqual(fresh, {
-    ...{stage: 'local', apiPort: 7_100, routerPort: 7_180, proxyPort: 7_128, agents: 1},
+    ...{stage: 'local', apiPort: 7_100, routerPort: 7_180, proxyPort: 7_128, listen: '127.0.0.1', agents: 1},
     ...{home: '/state/gilliam/local', mode: 'foreground', json: false},
   })
+  assert.equal((await readBootstrapOptions(['--listen', '10.0.0.1'], {XDG_STATE_HOME: '/state'}))?.listen, '10.0.0.1')
+  for (const address of ['0.0.0.0', '::', 'example.com', ''])
+    await assert.rejects(readBootstrapOptions(['--listen', address], {XDG_STATE_HOME: '/state'}), /--listen must be the IP address/)
   assert.equal((await readBootstrapOptions(['--stage', 'lab'], {XDG_STATE_HOME: '/state'}))?.home, '/state/gilliam/lab')
 })

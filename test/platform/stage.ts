@@ -1,7 +1,7 @@
 // A whole stage for end-to-end tests: the real ./bootstrap on free ports with a home and a CLI configuration of its own, and what to look at it with.
 // Everything it starts ends with it.
 import assert from 'node:assert/strict'
-import {type ExecFileException, execFile} from 'node:child_process'
+import {type ChildProcess, type ExecFileException, execFile, spawn} from 'node:child_process'
 import {cpSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync} from 'node:fs'
 import {request} from 'node:http'
 import {tmpdir} from 'node:os'
@@ -103,9 +103,11 @@ export class Stage {
   readonly #env: Record<string, string>
   #ports: readonly number[] = []
   #started: Started | undefined
+  readonly #prefix: readonly string[]
 
-  /** `settings`: variables for bootstrap and CLI. */
-  constructor(settings: Readonly<Record<string, string>> = {}) {
+  /** `settings`: variables for bootstrap and CLI. `prefix`: put before every command, to run it somewhere else. */
+  constructor(settings: Readonly<Record<string, string>> = {}, prefix: readonly string[] = []) {
+    this.#prefix = prefix
     const {PATH = '', LANG = 'C.UTF-8'} = process.env
     this.#env = {
       ...settings,
@@ -127,7 +129,7 @@ export class Stage {
     if (this.#ports.length === 0) this.#ports = [await freePort(), await freePort(), await freePort()]
     const [api, router, proxy] = this.#ports
     const ports = ['--api-port', `${api}`, '--router-port', `${router}`, '--proxy-port', `${proxy}`]
-    return runCommand(join(root, 'bootstrap'), [...flags, '--home', this.home, ...ports], {cwd: this.folder, env: this.#env})
+    return this.#run(join(root, 'bootstrap'), [...flags, '--home', this.home, ...ports], this.folder)
   }
 
   /** Starts the stage, or whatever of it is missing. */
@@ -145,9 +147,23 @@ export class Stage {
     assert.equal(code, 0, `bootstrap --stop failed: ${stderr}${stdout}`)
   }
 
+  #run(program: string, args: readonly string[], cwd: string): Promise<Outcome> {
+    const [first = '', ...rest] = [...this.#prefix, program, ...args]
+    return runCommand(first, rest, {cwd, env: this.#env})
+  }
+
   /** Runs the real CLI. */
   gilliam(args: readonly string[], cwd = this.folder): Promise<Outcome> {
-    return runCommand(join(root, 'node_modules/.bin/gilliam'), args, {cwd, env: this.#env})
+    return this.#run(join(root, 'node_modules/.bin/gilliam'), args, cwd)
+  }
+
+  /** Starts the real CLI, to be talked to; with `shell`, a script in a terminal of its own that gets it as `"$0" "$@"`. */
+  spawn(args: readonly string[], shell?: string): ChildProcess {
+    const program = join(root, 'node_modules/.bin/gilliam')
+    const options = {cwd: this.folder, env: this.#env}
+    if (shell === undefined) return spawn(program, args, options)
+    const quoted = [shell, program, ...args].map(word => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
+    return spawn('script', ['-qefc', `sh -c ${quoted}`, '/dev/null'], options)
   }
 
   /** The same for commands that must succeed. */

@@ -55,7 +55,7 @@ test('a wrong environment is one clear line', async t => {
   const base = {PORT: port, PORT_9000: String(await closedPort()), GILLIAM_API: 'http://127.0.0.1:9', GILLIAM_TOKEN: 'x'}
   const taken = await startInstance(t, (_request, response) => response.end())
   const cases: [string, Record<string, string>, RegExp][] = [
-    ['rooter', base, /^gilliam rooter: say which: router or proxy\n$/],
+    ['rooter', base, /^gilliam rooter: say which: router, proxy or relay\n$/],
     ['router', {...base, PORT: 'x'}, /^gilliam router: PORT must be a port number, not “x”\n$/],
     ['router', {...base, GILLIAM_API: ''}, /^gilliam router: GILLIAM_API is not set/],
     [

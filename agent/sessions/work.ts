@@ -1,0 +1,81 @@
+// Moves bytes between a client and a command: input, output, size and signals one way, output and the end the other. Owns when a command's output is over.
+import type {Readable} from 'node:stream'
+import {setTimeout as sleep} from 'node:timers/promises'
+import {type Ended, type Frame, type Hello, readSignal, readSize, sessionProtocol} from '#shared/sessions/frames.ts'
+import type {Closed, Peer} from '#shared/sessions/peer.ts'
+import type {Exit} from '../instance.ts'
+import type {Attached} from '../runtime/runtime.ts'
+
+/** Children of a command that has ended may hold its output open; it is over when nothing came for so long. */
+const lastWordsMs = 250
+
+export interface Work extends Attached {
+  readonly signal: (signal: NodeJS.Signals) => void
+  readonly ended: Promise<Exit>
+  /** Gets a copy of what is written. */
+  readonly copy?: (stream: 'stdout' | 'stderr', bytes: Buffer) => void
+}
+
+const take = (work: Work, peer: Peer, {name, payload}: Frame): void => {
+  if (name === 'stdin' && payload.length === 0) work.stdin.end()
+  else if (name === 'stdin') work.stdin.write(payload, () => peer.sendJson('credit', {bytes: payload.length}))
+  else if (name === 'signal') {
+    const signal = readSignal(payload)
+    if (signal !== undefined) work.signal(signal)
+  } else if (name === 'resize') {
+    const size = readSize(payload)
+    if (size !== undefined) work.resize(size)
+  }
+}
+
+/** Passes one stream on until it ends, or `isOver` says so after a while without anything. */
+const pass = async (work: Work, peer: Peer, name: 'stdout' | 'stderr', stream: Readable): Promise<void> => {
+  stream.on('error', () => undefined)
+  let isBusy = false
+  let movedAt = performance.now()
+  const moving = (async () => {
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      isBusy = true
+      work.copy?.(name, chunk)
+      await peer.pour(name, chunk)
+      isBusy = false
+      movedAt = performance.now()
+    }
+  })().catch(() => undefined)
+  const lingering = (async () => {
+    await work.ended
+    movedAt = performance.now()
+    while (isBusy || performance.now() - movedAt < lastWordsMs) await sleep(lastWordsMs / 5)
+  })()
+  await Promise.race([moving, lingering])
+  stream.destroy()
+}
+
+/** What a code does not say. */
+const whyOf = ({code, oom}: Exit): {reason?: string} => {
+  if (oom) return {reason: 'it ran out of memory'}
+  return code === undefined ? {reason: 'nobody saw how it ended'} : {}
+}
+
+/** Serves a client until the command has ended and all it wrote is sent, or the client is gone, which is then answered. */
+export const serve = async (peer: Peer, work: Work): Promise<'ended' | Closed> => {
+  const {isTerminal, note, stdout, stderr} = work
+  const hello: Hello = {protocol: sessionProtocol, tty: isTerminal, ...(note !== undefined && {note})}
+  peer.sendJson('hello', hello)
+  peer.listen(frame => take(work, peer, frame))
+  const done = (async (): Promise<'ended'> => {
+    await Promise.all([pass(work, peer, 'stdout', stdout), ...(stderr === undefined ? [] : [pass(work, peer, 'stderr', stderr)])])
+    const exit = await work.ended
+    await refuse(peer, {code: exit.code ?? 255, ...whyOf(exit)})
+    return 'ended'
+  })()
+  const end = await Promise.race([done, peer.closed])
+  work.stdin.destroy()
+  return end
+}
+
+/** Says how it ended, or why it did not begin, and ends the session. */
+export const refuse = async (peer: Peer, ended: Ended): Promise<void> => {
+  peer.sendJson('exit', ended)
+  await peer.close()
+}

@@ -1,0 +1,57 @@
+// Where the two sides of sessions meet: checks tickets, lets each side in once, and keeps the sessions that go on. Nothing of it outlives the process.
+import type {WebSocket} from 'ws'
+import {closeCodes} from '#shared/sessions/peer.ts'
+import type {Ticket} from '#shared/sessions/tickets.ts'
+import type {RelayLimits} from './limits.ts'
+import {Meeting} from './meeting.ts'
+
+export type Refusal = 'used' | 'over' | 'full'
+
+export interface RendezvousOptions {
+  readonly limits: RelayLimits
+  readonly now: () => number
+}
+
+export class Rendezvous {
+  readonly #options: RendezvousOptions
+  readonly #meetings = new Map<string, Meeting>()
+  /** Tickets that were used, by session and side, and until when that is remembered. In the order of their use. */
+  readonly #used = new Map<string, number>()
+
+  constructor(options: RendezvousOptions) {
+    this.#options = options
+  }
+
+  get size(): number {
+    return this.#meetings.size
+  }
+
+  /** Takes a ticket's one use; or says why it holds no more. */
+  take({session, side, until}: Ticket): Refusal | undefined {
+    const {limits, now} = this.#options
+    const at = now()
+    for (const [key, endsAt] of this.#used) {
+      if (endsAt > at) break
+      this.#used.delete(key)
+    }
+    const key = `${session} ${side}`
+    if (this.#used.has(key) || this.#meetings.get(session)?.has(side)) return 'used'
+    if (until <= at) return 'over'
+    if (!this.#meetings.has(session) && this.#meetings.size >= limits.sessionsMax) return 'full'
+    this.#used.set(key, at + limits.usedMs)
+    return undefined
+  }
+
+  /** Lets a side in whose ticket was taken. */
+  admit({session, side, until}: Ticket, socket: WebSocket): void {
+    const {limits, now} = this.#options
+    const meeting = this.#meetings.get(session) ?? new Meeting({limits, leftMs: until - now(), onEnd: () => this.#meetings.delete(session)})
+    this.#meetings.set(session, meeting)
+    meeting.admit(side, socket)
+  }
+
+  /** Ends every session. */
+  end(): void {
+    for (const meeting of [...this.#meetings.values()]) meeting.end(closeCodes.relay, 'the relay ends')
+  }
+}

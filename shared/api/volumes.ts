@@ -1,0 +1,14 @@
+// Responses about volumes.
+import {z} from 'zod'
+import {At, ExecutorName, FormationName, InstanceId, ServiceName} from './fields.ts'
+
+export const Volume = z
+  .strictObject({
+    formation: FormationName,
+    service: ServiceName,
+    id: InstanceId.describe('names its folder on the executor: `FORMATION.SERVICE.ID`'),
+    executor: ExecutorName,
+    holder: InstanceId.optional().describe('the instance that has it now'),
+    createdAt: At,
+  })
+  .meta({id: 'VolumeView'})
