@@ -120,7 +120,7 @@ const staysAsItWas = async ({plane, codes, become, instance, started}: Machine, 
   assert.deepEqual(instance(), started, 'the instance runs on')
 }
 
-describe('an upgrade of an agent', {timeout: 5 * patienceMs}, () => {
+describe('an upgrade of an agent', {concurrency: 3, timeout: 5 * patienceMs}, () => {
   let dist: string
   let bundle: string
   let text: string

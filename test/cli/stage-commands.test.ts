@@ -138,7 +138,7 @@ describe('gilliam', () => {
     const own = createHash('sha256').update('an agent').digest('hex')
     assert.deepEqual([made.code, made.stdout], [0, `${own.slice(0, 12)}\n`], made.stderr)
     assert.deepEqual(plane.of('createArtifact')[0]?.body, {sha256: own, bytes: 8})
-    assert.deepEqual(plane.of('upgradeAgents')[0]?.body, {sha256: own, undo: false})
+    assert.deepEqual(plane.of('upgradeAgents')[0]?.body, {sha256: own})
     assert.equal((await run('agent', 'upgrade', '--ring', 'canary', '--undo')).code, 0)
     assert.deepEqual(plane.of('upgradeAgents')[1]?.body, {undo: true})
     assert.equal((await run('agent', 'upgrade', '--ring', 'canary', '--undo', '--bundle', bundle)).code, 2)
