@@ -234,7 +234,7 @@ const leave =
     const {drainBy, leaving: told} = seen
     if (told !== undefined && told.at === leaving.at && told.reason === leaving.reason && seen.state === 'draining')
       return {outcome: 'ok', executor: seen}
-    const by = leaving.at === undefined ? undefined : leaving.at - leaveMarginMs
+    const by = leaving.at === undefined ? undefined : Math.max(now, leaving.at - leaveMarginMs)
     const isAnothers = seen.state === 'draining' && told === undefined
     return wish(table, 'drain')(id, now, by === undefined ? undefined : Math.min(by, drainBy ?? by), isAnothers ? undefined : leaving)
   }

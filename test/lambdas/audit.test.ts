@@ -91,6 +91,19 @@ const changes: readonly (readonly [EndpointName, (platform: Platform) => Promise
     {formation, what: 'instance a', to: {reason: 'rebalanced: idle suits it better than one'}},
   ],
   [
+    'releaseVolume',
+    async ({store, clock}) => {
+      const db = pendingInstance(formation, '_db', 'c', {volume: {}}, clock.now)
+      await store.instances.spawn(db)
+      const one = await store.executors.get('one')
+      assert.ok(one !== undefined)
+      assert.equal((await store.instances.assign(one, [db], clock.now)).assigned.length, 1)
+      await store.instances.report('one', reportOf(formation, '_db', 'c', 'stopped', false), clock.now)
+      return {params: {...params, service: '_db'}}
+    },
+    {formation, what: 'volume _db', from: {id: 'c', executor: 'one'}},
+  ],
+  [
     'execInstance',
     async ({store}) => {
       const running = (await store.instances.list(formation)).find(({state}) => state === 'running')
