@@ -24,6 +24,7 @@ const silent: readonly EndpointName[] = [
 
 const formation = 'crm'
 const params = {formation}
+const sha256 = 'a'.repeat(64)
 const release = {services: {web: serviceDefinition()}, env: {PASSWORD: 'hunter2'}, message: 'first'}
 
 /** In an order in which each works; what an entry says of it. */
@@ -121,6 +122,19 @@ const changes: readonly (readonly [EndpointName, (platform: Platform) => Promise
       return {params: {executor: 'one'}}
     },
     {what: 'executor one', from: {state: 'lost'}},
+  ],
+  [
+    'upgradeAgents',
+    async ({store}) => {
+      await store.artifacts.put({sha256, bytes: 10, stored: true, createdAt: 1})
+      return {params: {ring: 'canary'}, body: {sha256}}
+    },
+    {what: 'ring canary', from: {version: 'installed'}, to: {version: sha256}},
+  ],
+  [
+    'upgradeAgents',
+    async () => ({params: {ring: 'canary'}, body: {undo: true}}),
+    {action: 'agent.undo', from: {version: sha256}, to: {version: 'installed'}},
   ],
   [
     'createTrust',
