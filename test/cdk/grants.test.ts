@@ -127,7 +127,8 @@ describe('cdk: what functions may do with the table', () => {
       stream: 'stdout',
       text: 'x',
     }))
-    await call('syncExecutor', {token, params: {executor}, body: {assignmentVersion: 0, reports, logs}})
+    const agent = {version: 'source', ring: 'canary', installed: true, launched: true}
+    await call('syncExecutor', {token, params: {executor}, body: {assignmentVersion: 0, reports, logs, agent}})
   }
   const rounds = async (executor: string, token: string): Promise<void> => {
     for (let round = 0; round < 4; round++) {
@@ -171,6 +172,8 @@ describe('cdk: what functions may do with the table', () => {
     await call('createArtifact', {body: {sha256, bytes: 10}})
     sizes.set(sha256, 10)
     await call('getArtifact', {params: {sha256}})
+    await call('upgradeAgents', {params: {ring: 'canary'}, body: {sha256}})
+    await call('listAgentRings')
     await call('setSecret', {params: {...crm, secret: 'key'}, body: {value: 'x'}})
     const services = {web: serviceDefinition({scale: 2, env: {KEY: 'secret://key'}, rank: '-executor.same_service'})}
     const other = 'b'.repeat(64)
