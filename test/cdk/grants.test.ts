@@ -117,7 +117,7 @@ describe('cdk: what functions may do with the table', () => {
       state: stop ? 'stopped' : 'running',
       announced: !stop,
       restarts: 0,
-      address: {host: '127.0.0.1', ports: {'80': 20_000}},
+      address: {host: '127.0.0.1', ports: {'80': 20_000, '9001': 20_001}},
     }))
     const logs = assignments.map(({formation, service, id}: Record<string, unknown>) => ({
       formation,
@@ -293,7 +293,6 @@ describe('cdk: what functions may do with the table', () => {
     await call('spawnInstance', {params: name, body: {service: 'web'}})
     await rounds('e3', token)
     const [{id}] = (await call('listInstances', {params: name})).items
-    await call('announce', {params: {...name, name: 'proxy.one'}, body: {host: '127.0.0.1', ports: {9001: 9001}}})
     await call('execInstance', {params: {...name, instance: id}, body: {command: ['true']}})
     await call('followLogs', {params: name, body: {executor: 'e3'}})
     await call('runService', {params: name, body: {service: 'web', command: ['true']}})
