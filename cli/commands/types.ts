@@ -32,7 +32,7 @@ const show = async (session: Session, name: string): Promise<void> => {
     own === undefined
       ? await (await session.client()).call('getType', {params: {type: name}})
       : {type: name, about: own.type.about, ...own.origin, text: own.text}
-  session.print(neutralise(found.text), found)
+  session.print(found.text.split('\n').map(neutralise).join('\n'), found)
 }
 
 const add = async (session: Session, named: string): Promise<void> => {

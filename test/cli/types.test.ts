@@ -164,7 +164,7 @@ describe('types of one’s own', () => {
     assert.deepEqual([made.services._bus?.script, made.services._bus?.env], ['exec serve', {WIRE_LEVEL: 'high'}])
 
     assert.match((await run(['types', 'add', 'redis.yml'], dir)).stderr, /built in/)
-    assert.match((await run(['types', 'add', 'bad.yml'], dir)).stderr, /bad\.yml:1:7: .*needs `image`/)
+    assert.match((await run(['types', 'add', 'bad.yml'], dir)).stderr, /bad\.yml:1:1: .*needs `image`/)
     assert.equal((await run(['types', 'show', 'wire'])).stdout, text)
     const {stdout} = await run(['types', '--json'])
     assert.deepEqual(
@@ -175,7 +175,7 @@ describe('types of one’s own', () => {
     )
     assert.equal((await run(['types', 'rm', 'wire'])).code, 0)
     assert.equal((await run(['types', 'rm', 'wire'])).code, 4)
-    const audit = JSON.parse((await run(['audit', '--json'])).stdout).items as {action: string; what: string; to?: unknown}[]
+    const audit = (await client().call('getAudit')).items
     assert.deepEqual(
       audit.filter(({action}) => action.startsWith('type.')).map(({action, what, to}) => ({action, what, to})),
       [
