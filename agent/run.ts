@@ -21,6 +21,8 @@ const noticesEveryMs = 5_000
 
 export interface RunningAgent {
   readonly agent: Agent
+  /** Resolves when another agent is to take over: this one should leave. */
+  readonly switched: Promise<void>
   /** Leaves; instances go on and the next agent adopts them. */
   readonly leave: () => Promise<void>
   /** Stops every instance, to be started again by the next agent, and leaves. */
@@ -90,8 +92,9 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
   makeHome(settings.home, layout, settings.owner !== undefined)
   const unlock = takeLock(layout.lock)
   let sync: Sync | undefined
-  const parts = createParts(settings, layout, world, () => sync?.poke())
-  const {agent, connection, spool, logs, sessions} = parts
+  const switched = Promise.withResolvers<void>()
+  const parts = createParts(settings, layout, world, {onUrgent: () => sync?.poke(), onSwitched: switched.resolve})
+  const {agent, connection, spool, logs, sessions, upgrades} = parts
   if (!connection.hasCredential && settings.join === undefined) {
     unlock()
     throw new Error('this executor has not joined yet: GILLIAM_JOIN_TOKEN_FILE must name a file with a join token, or GILLIAM_JOIN be role')
@@ -101,6 +104,7 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
   const notices = startNotices(settings, world, () => sync?.poke())
   const calls = {
     agent,
+    upgrades,
     connection,
     spool,
     sessions,
@@ -128,5 +132,5 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
     if (agent.hasReports) await lastSync(calls)
     await leave()
   }
-  return {agent, leave, suspend}
+  return {agent, switched: switched.promise, leave, suspend}
 }

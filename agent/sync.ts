@@ -9,6 +9,7 @@ import type {Connection} from './connection.ts'
 import type {Spool} from './logs/spool.ts'
 import type {Notice} from './notices.ts'
 import type {Sessions} from './sessions/sessions.ts'
+import type {Upgrades} from './upgrade/upgrades.ts'
 
 const reportsPerCallMax = 200
 const logLinesPerCallMax = 1_000
@@ -26,6 +27,8 @@ export interface SyncOptions {
   readonly agent: Agent
   readonly connection: Connection
   readonly spool: Spool
+  /** Undefined for an agent that says nothing of itself. */
+  readonly upgrades?: Upgrades | undefined
   readonly sessions: Pick<Sessions, 'take'>
   /** Reads what instances wrote since. */
   readonly look: () => void
@@ -80,7 +83,7 @@ interface Course {
 }
 
 const call = async (
-  {agent, connection, spool, sessions, look, notice, busyMs, now, log}: SyncOptions,
+  {agent, upgrades, connection, spool, sessions, look, notice, busyMs, now, log}: SyncOptions,
   {hold, quietMs, onNews}: Course,
 ): Promise<number> => {
   look()
@@ -90,7 +93,15 @@ const call = async (
   const held = hold(isIdle)
   try {
     const {assignmentVersion} = agent
-    const request = {assignmentVersion, reports, logs: batch.lines, holdMs: isIdle ? idleHoldMs : 0, quietMs, leaving: notice()}
+    const request = {
+      assignmentVersion,
+      reports,
+      logs: batch.lines,
+      holdMs: isIdle ? idleHoldMs : 0,
+      quietMs,
+      leaving: notice(),
+      agent: upgrades?.told,
+    }
     const sentAt = now()
     const answer = await connection.sync(request, {signal: held.signal})
     // Only then is it known to be up to date: what was given up is not in the new assignments, and must not start before.
@@ -100,6 +111,7 @@ const call = async (
     if (answer.assignments !== undefined) agent.assign(answer.assignments, answer.assignmentVersion)
     if (answer.sessions !== undefined) sessions.take(answer.sessions)
     agent.heard(sentAt)
+    upgrades?.heard(answer.agent)
     const nextSyncMs = within(answer.nextSyncMs, busyMs)
     return spool.isEmpty ? nextSyncMs : Math.min(nextSyncMs, busyMs)
   } catch (error) {

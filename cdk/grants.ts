@@ -13,6 +13,7 @@ const partitions = {
   routes: keys.routing().pk,
   token: keys.token(any).pk,
   artifact: keys.artifact(any).pk,
+  agents: keys.agentRing(any).pk,
   idempotency: keys.idempotency(any, any).pk,
   watch: keys.watch().pk,
   capacity: keys.capacity(any).pk,
@@ -85,6 +86,7 @@ export const tableAccess: Readonly<Record<string, Access>> = {
     token: ['get', 'put', 'update', 'delete'],
     relaySigning: ['get'],
     secrets: ['get'],
+    agents: ['query'],
     audit: ['put'],
   },
   // What an agent's sync does, and nothing else of executors: its way in is open to everybody.
@@ -97,6 +99,7 @@ export const tableAccess: Readonly<Record<string, Access>> = {
     token: ['get', 'put', 'update', 'delete'],
     relaySigning: ['get'],
     secrets: ['get'],
+    agents: ['query'],
   },
   registry: {
     ...request,
@@ -113,7 +116,7 @@ export const tableAccess: Readonly<Record<string, Access>> = {
     routes: ['get', 'query', 'put', 'update', 'delete'],
     audit: ['put'],
   },
-  artifacts: {...request, artifact: ['get', 'put']},
+  artifacts: {...request, artifact: ['get', 'put'], agents: ['query', 'put'], audit: ['put']},
   logs: {...request, formation: ['get']},
   access: {
     ...request,

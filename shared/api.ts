@@ -1,5 +1,7 @@
 // Request and response schemas of the HTTP API: validation, types and OpenAPI in one. Strict: unknown keys are refused. One file per noun in api/.
+
 export {CreateToken, Health, OpenapiDocument, Token} from './api/access.ts'
+export {AgentRing, RingName, UpgradeAgents} from './api/agents.ts'
 export {Artifact, CreateArtifact, slugBytesMax} from './api/artifacts.ts'
 export {AuditPage, AuditQuery} from './api/audit.ts'
 export {

@@ -199,8 +199,9 @@ const isEmpty = (root: Value): boolean =>
 export const leavesRunToProject = (text: string): boolean => {
   const source = readSource(text)
   if (!source.ok) return false
-  const sections = readFields(source.root, manifestKeys, collect([]), 'manifest', freeKeyPrefix)
-  return Object.values(sections?.processes ?? {}).some(values => !saysHow(values))
+  const problems: Problem[] = []
+  const sections = readFields(source.root, manifestKeys, collect(problems), 'manifest', freeKeyPrefix)
+  return problems.length === 0 && Object.values(sections?.processes ?? {}).some(values => !saysHow(values))
 }
 
 /** Where a manifest says that types of its own are, and which types it names; nothing for a text with problems: {@link parseManifest} tells them. */

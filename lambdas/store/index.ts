@@ -1,4 +1,5 @@
 // The store's door: makes a store over a table. Functions import this file only.
+import {createAgentStore} from './agents.ts'
 import {createArtifactStore} from './artifacts.ts'
 import {createAuditStore, entryWrite} from './audit.ts'
 import {createCapacityStore} from './capacity.ts'
@@ -22,6 +23,7 @@ import type {Store} from './types.ts'
 import {createVolumeStore} from './volumes.ts'
 import {createWatchStore} from './watch.ts'
 
+export {ringsMax} from './agents.ts'
 export {auditKeptMs} from './audit.ts'
 export {createClient, createTable} from './create-table.ts'
 export {credentialOverlapMs} from './credentials.ts'
@@ -53,6 +55,7 @@ const storeOver = (table: Table): Store => {
     stageTypes: createStageTypeStore(table),
     secrets: createSecretStore(table),
     artifacts: createArtifactStore(table),
+    agents: createAgentStore(table),
     idempotency: createIdempotencyStore(table),
     volumes: createVolumeStore(table),
     watch: createWatchStore(table),

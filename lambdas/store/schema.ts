@@ -51,6 +51,7 @@ export type ItemType =
   | 'secret'
   | 'requests'
   | 'artifact'
+  | 'agent-ring'
   | 'idempotency'
   | 'watch'
   | 'capacity'
@@ -101,6 +102,8 @@ export const keys = {
   auxiliaryType: (name: string) => ({pk: 'TYPES', sk: `TYPE#${name}`}),
   secret: (formation: string, name: string) => ({pk: `SECRETS#${formation}`, sk: `SECRET#${name}`}),
   artifact: (sha256: string) => ({pk: `ARTIFACT#${sha256}`, sk: 'ARTIFACT'}),
+  /** Which agent the executors of a ring are to run. */
+  agentRing: (ring: string) => ({pk: 'AGENTS', sk: `RING#${ring}`}),
   idempotency: (tokenId: string, key: string) => ({pk: `IDEMPOTENCY#${tokenId}#${key}`, sk: 'IDEMPOTENCY'}),
   /** Changes of a formation, or of what belongs to none, by time. */
   audit: (formation: string | undefined, at: string) => ({pk: auditPartitionOf(formation), sk: at}),

@@ -56,6 +56,8 @@ export const endpointSchemas = {
   resetTraffic: {params: service},
   createArtifact: {request: api.CreateArtifact, response: api.Artifact},
   getArtifact: {params: {sha256: api.Sha256}, response: api.Artifact},
+  listAgentRings: {response: api.list(api.AgentRing)},
+  upgradeAgents: {params: {ring: api.RingName}, request: api.UpgradeAgents, response: api.AgentRing},
   getLogs: {params: formation, query: api.LogsQuery, response: api.LogPage},
   createToken: {request: api.CreateToken, response: api.Token},
   listTokens: {response: api.list(api.Token)},

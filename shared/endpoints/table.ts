@@ -1,5 +1,6 @@
 // Method, path, function and scopes of every endpoint, without schemas: what the client needs, and light to load. One file per noun beside it.
 import {accessEndpoints} from './access.ts'
+import {agentsEndpoints} from './agents.ts'
 import {artifactsEndpoints} from './artifacts.ts'
 import type {EndpointFacts} from './endpoint.ts'
 import {executorsEndpoints} from './executors.ts'
@@ -25,6 +26,7 @@ export const endpointTable = {
   ...registryEndpoints,
   ...routingEndpoints,
   ...artifactsEndpoints,
+  ...agentsEndpoints,
   ...logsEndpoints,
   ...accessEndpoints,
   ...secretsEndpoints,

@@ -219,6 +219,7 @@ test('settings name the variable that is wrong', async () => {
   await bad({GILLIAM_EXECUTOR: 'Not A Name'}, /GILLIAM_EXECUTOR must be lower-case/)
   await bad({GILLIAM_EXECUTOR_ATTRIBUTES: '{'}, /GILLIAM_EXECUTOR_ATTRIBUTES is not JSON/)
   await bad({GILLIAM_EXECUTOR_ATTRIBUTES: '{"zoo":1}'}, /GILLIAM_EXECUTOR_ATTRIBUTES: .*zoo/)
+  await bad({GILLIAM_EXECUTOR_ATTRIBUTES: '{"labels":{"ring":"No Ring"}}'}, /GILLIAM_EXECUTOR_ATTRIBUTES: the label ring/)
   await bad({GILLIAM_PORT_RANGE: 'all'}, /GILLIAM_PORT_RANGE/)
 })
 

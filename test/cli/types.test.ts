@@ -10,10 +10,12 @@ import {gzipSync} from 'node:zlib'
 import {pack} from 'tar-stream'
 import {stageTypesMax} from '#lambdas/store/index.ts'
 import {createClient} from '#shared/client.ts'
-import type {ServiceDefinition} from '#shared/domain/release.ts'
+import type {OutputOf} from '#shared/endpoints.ts'
 import {parseTypeSource} from '#shared/types/sources.ts'
 import {Cli} from './cli.ts'
 import {startControlPlane} from './control-plane.ts'
+
+type Service = OutputOf<'getRelease'>['services'][string]
 
 const typeText = (name: string, script = 'exec serve') =>
   `type: ${name}\nabout: messages\nscript: ${script}\nports: [1883]\nparameters: {level: {default: low, pattern: low|high}}\ninjects: {URL: 'mqtt://{host}:{port}'}\n`
@@ -60,12 +62,12 @@ describe('types of one’s own', () => {
   const client = () => createClient({api: plane.url, token: plane.token})
   let count = 0
   /** Deploys a project of these files, and answers its service `_bus` as the release has it. */
-  const deployed = async (files: Readonly<Record<string, string>>): Promise<ServiceDefinition> => {
+  const deployed = async (files: Readonly<Record<string, string>>): Promise<Service> => {
     const formation = `f${++count}`
     const {code, stderr} = await run(['deploy', '--no-scale', '-f', formation], cli.project(formation, files))
     assert.equal(code, 0, stderr)
     const {services} = await client().call('getRelease', {params: {formation, release: 'latest'}})
-    return services._bus as ServiceDefinition
+    return services._bus as Service
   }
   const refused = async (files: Readonly<Record<string, string>>): Promise<string> => {
     const formation = `f${++count}`
@@ -154,7 +156,7 @@ describe('types of one’s own', () => {
     assert.equal((await run(['types', 'add', 'wire.yml'], dir)).code, 0)
     assert.deepEqual((await deployed({'gilliam.yml': manifest('wire')})).origin, {from: 'stage', sha256: sha256(text)})
     const params = {formation: `f${count}`}
-    const base = (await client().call('getRelease', {params: {...params, release: 'latest'}})).services._bus as ServiceDefinition
+    const base = (await client().call('getRelease', {params: {...params, release: 'latest'}})).services._bus as Service
     const {script: _, origin: _o, injects: _i, bare: _b, ...rest} = base
     const only = {...rest, env: {}}
     const made = await client().call('createRelease', {

@@ -25,6 +25,7 @@ const params = (name: EndpointName): Record<string, string> => {
     name: 'web.abc',
     route: 'none',
     sha256: 'b'.repeat(64),
+    ring: 'canary',
     token: '0'.repeat(16),
   }
   return Object.fromEntries(Object.keys(table[name].params ?? {}).map(key => [key, values[key] ?? 'none']))

@@ -21,6 +21,7 @@ const named: Readonly<Record<string, readonly string[]>> = {
   InstanceName: ['web.abc'],
   SecretName: ['db'],
   TrustName: ['ci'],
+  RingName: ['canary'],
   TypeName: ['mqtt'],
 }
 

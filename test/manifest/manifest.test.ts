@@ -25,7 +25,7 @@ const defaults = {
   ports: [],
   env: {},
   scale: 1,
-  resources: {cpuMilli: 100, memoryMib: 64},
+  resources: {cpuMilli: 100, memoryMib: 256},
   requirements: [],
   requires: [],
   stopGraceMs: 10_000,
