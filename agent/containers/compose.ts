@@ -4,6 +4,7 @@ import type {Assignment} from '#shared/domain/assignment.ts'
 import type {RuntimeName} from '#shared/domain/release.ts'
 import type {Logger} from '#shared/log.ts'
 import type {Home} from '../compose.ts'
+import type {Launching} from '../launcher.ts'
 import type {Limit} from '../runtime/cgroup.ts'
 import {EngineApi} from '../runtime/docker/api.ts'
 import {collectImages} from '../runtime/docker/collect.ts'
@@ -59,6 +60,10 @@ const besides = (processes: Home, docker: DockerRuntime): Home['runtime'] => ({
 /** Router and proxy of a stage: they reach instances at the addresses that the machine has. */
 const platformFormation = 'gilliam'
 
+/** Whether it is a container where processes are offered, too. */
+const isForContainers = (assignment: Assignment, stackImage: string | undefined): boolean =>
+  sourceOf(assignment, stackImage) !== undefined && !(assignment.formation === platformFormation && assignment.image === undefined)
+
 export const containersOn = (options: ContainerOptions): Home & {readonly docker: DockerRuntime} => {
   const {settings, runtimes, home, stage, executor, host, owner, limits, wallClock, processes, log} = options
   const {socketPath, network, stackImage, credentials} = settings
@@ -68,10 +73,7 @@ export const containersOn = (options: ContainerOptions): Home & {readonly docker
   const docker = createDockerRuntime({api, scope: `${stage}.${executor}`, surroundings: around, onError})
   // Fetching what no registry has takes parts that only the launcher is given.
   let images: Images | undefined
-  const takes = (assignment: Assignment): boolean => {
-    if (!runtimes.includes('process')) return true
-    return sourceOf(assignment, stackImage) !== undefined && !(assignment.formation === platformFormation && assignment.image === undefined)
-  }
+  const takes = (assignment: Assignment): boolean => !runtimes.includes('process') || isForContainers(assignment, stackImage)
   return {
     ...processes,
     docker,
@@ -105,9 +107,9 @@ export const containersOn = (options: ContainerOptions): Home & {readonly docker
           return others.launch(record, signal, onProgress)
         },
         exec: async (record, order) => {
-          if (docker.knows(parts.directoryOf(record.key))) return containers.exec(record, order)
-          if (others.exec === undefined) throw new Error('this executor can not run commands in instances')
-          return others.exec(record, order)
+          const by: Launching = docker.knows(parts.directoryOf(record.key)) ? containers : others
+          if (by.exec === undefined) throw new Error('this executor can not run commands in instances')
+          return by.exec(record, order)
         },
       }
     },
