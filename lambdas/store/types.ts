@@ -1,6 +1,7 @@
 // What the store offers to the functions: every question and every state change, with its outcomes. Types only; the other files of this folder do it.
 import type {AgentProgram, AgentWish} from '#shared/domain/agent.ts'
 import type {InstanceReport} from '#shared/domain/assignment.ts'
+import type {Backup} from '#shared/domain/backup.ts'
 import type {CapacityMemory} from '#shared/domain/capacity.ts'
 import type {Draining, Executor, ExecutorDescriptor, ExecutorState, Leaving} from '#shared/domain/executor.ts'
 import type {DesiredScale, Formation} from '#shared/domain/formation.ts'
@@ -347,6 +348,20 @@ export interface VolumeStore {
   readonly release: (formation: string, service: string) => Promise<Not<'ok' | 'missing' | 'held'>>
 }
 
+export interface BackupStore {
+  /** Newest first; of one formation, whether that still exists or not. */
+  readonly list: (formation: string) => Promise<readonly Backup[]>
+  /** Of its service, only the newest `keep` stay, this one included. */
+  readonly create: (backup: Backup, keep: number) => Promise<Ok | Not<'missing' | 'destroying'>>
+  readonly note: (
+    formation: string,
+    service: string,
+    id: string,
+    event: 'restored' | 'verified' | 'failed',
+    now: number,
+  ) => Promise<Ok<{backup: Backup}> | Not<'missing'>>
+}
+
 export interface WatchStore {
   /** Notes that leases were looked at; answers since when that has happened with no gap over `maxGapMs`. */
   readonly tick: (now: number, maxGapMs: number) => Promise<number>
@@ -385,6 +400,7 @@ export interface Store {
   readonly agents: AgentStore
   readonly idempotency: IdempotencyStore
   readonly volumes: VolumeStore
+  readonly backups: BackupStore
   readonly watch: WatchStore
   readonly capacity: CapacityStore
   readonly audit: AuditStore
