@@ -39,6 +39,7 @@ export {Secret, SecretName, SecretSet, SetSecret} from './api/secrets.ts'
 export {ExecInstance, FollowLogs, RelayKeys, Run, RunService, SessionTicket} from './api/sessions.ts'
 export {ServiceTraffic, SetTraffic} from './api/traffic.ts'
 export {CreateTrust, ExchangeToken, Login, Trust, TrustName} from './api/trusts.ts'
+export {SetType, TypeFile, TypeName, TypeSummary} from './api/types.ts'
 
 export const requestBodyBytesMax = 1_048_576
 export {Volume} from './api/volumes.ts'

@@ -46,6 +46,7 @@ export type ItemType =
   | 'token'
   | 'token-child'
   | 'trust'
+  | 'auxiliary-type'
   | 'used-token'
   | 'secret'
   | 'requests'
@@ -97,6 +98,8 @@ export const keys = {
   trustTokens: (name: string, hash = '') => ({pk: `T#TRUST#${name}`, sk: `CHILD#${hash}`}),
   /** An id token that was taken once. */
   usedToken: (hash: string) => ({pk: `T#USED#${hash}`, sk: 'USED'}),
+  /** Types of backing services that the stage adds. */
+  auxiliaryType: (name: string) => ({pk: 'TYPES', sk: `TYPE#${name}`}),
   secret: (formation: string, name: string) => ({pk: `SECRETS#${formation}`, sk: `SECRET#${name}`}),
   artifact: (sha256: string) => ({pk: `ARTIFACT#${sha256}`, sk: 'ARTIFACT'}),
   /** Which agent the executors of a ring are to run. */

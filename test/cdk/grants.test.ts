@@ -300,6 +300,17 @@ describe('cdk: what functions may do with the table', () => {
     assert.equal((await call('getRelayKeys', {token: undefined})).keys.length, 1)
   })
 
+  it('is enough to add types to the stage, and to take them away', async () => {
+    const name = {params: {type: 'mqtt'}}
+    await call('setType', {...name, body: {text: 'type: mqtt\nscript: serve\nports: [1883]\n'}})
+    assert.equal((await call('listTypes')).items.at(-1).type, 'mqtt')
+    await call('getType', name)
+    await call('createFormation', {body: {name: 'typed'}})
+    const {script: _, ...definition} = serviceDefinition({kind: 'auxiliary', type: 'mqtt'})
+    await call('createRelease', {params: {formation: 'typed'}, body: {services: {_bus: definition}}})
+    await call('deleteType', name)
+  })
+
   it('is enough to keep a volume and to give it up', async () => {
     const {token: joinToken} = await call('createToken', {body: {name: 'disks', scope: 'join', uses: 1}})
     const {token} = await call('joinExecutor', {token: joinToken, body: descriptor('e5')})
