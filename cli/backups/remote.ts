@@ -38,7 +38,8 @@ const said = (bytes: Uint8Array): string => Buffer.from(bytes).toString().split(
 
 const endWell = async (session: Session, peer: Peer, what: string): Promise<void> => {
   const {code, reason} = await attach(session, peer, undefined)
-  if (code !== 0) throw new CommandError('failed', `${what} failed with ${reason === undefined ? `exit code ${code}` : neutralise(reason)}.`)
+  if (code !== 0)
+    throw new CommandError('failed', `${what} failed with ${reason === undefined ? `exit code ${code}` : neutralise(reason)}.`)
 }
 
 /** Gzips what the command writes into a file; throws when it fails or writes too much. */

@@ -25,7 +25,10 @@ const commandsOf = async (client: Client, formation: string, service: string, re
   const {services} = await client.call('getRelease', {params: {formation, release}})
   const backup = Object.hasOwn(services, service) ? services[service]?.backup : undefined
   if (backup !== undefined) return backup
-  throw new CommandError('usage', `Nothing says how ${service} is backed up: its type has no \`backup\` (docs/auxiliaries.md), or it has none.`)
+  throw new CommandError(
+    'usage',
+    `Nothing says how ${service} is backed up: its type has no \`backup\` (docs/auxiliaries.md), or it has none.`,
+  )
 }
 
 /** The only running instance of a service. */

@@ -25,7 +25,10 @@ export const backupOperations = ({store, blobs, randomId}: BackupDeps): Pick<Ope
       throw new GilliamError('invalid_request', `“${service}” of release ${dump.release} has no type that says how it is backed up.`)
     const stored = await findSlug({store, blobs}, dump.sha256, now)
     if (stored?.bytes !== dump.bytes)
-      throw new GilliamError('slug_missing', `A dump ${dump.sha256} of ${dump.bytes} bytes was not uploaded; POST /v1/artifacts tells where to.`)
+      throw new GilliamError(
+        'slug_missing',
+        `A dump ${dump.sha256} of ${dump.bytes} bytes was not uploaded; POST /v1/artifacts tells where to.`,
+      )
     const backup: Backup = {formation, service, id: randomId(), ...dump, createdAt: now}
     const {outcome} = await store.by(actor).backups.create(backup, keep)
     if (outcome !== 'ok') throw refusalOf(formation, outcome)

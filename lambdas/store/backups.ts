@@ -28,7 +28,12 @@ export const createBackupStore = (table: Table): BackupStore => ({
         {put: typed('backup', keys.backup(formation, service, id), backup), when: notExists},
         ...dropped.map(each => ({delete: keys.backup(formation, service, each.id)})),
       ],
-      {action: 'backup.create', formation, what: `backup ${id} of ${service}`, to: {sha256, bytes, forgotten: dropped.map(each => each.id)}},
+      {
+        action: 'backup.create',
+        formation,
+        what: `backup ${id} of ${service}`,
+        to: {sha256, bytes, forgotten: dropped.map(each => each.id)},
+      },
     )
     return refused === undefined ? {outcome: 'ok'} : whyNotActive(table, formation)
   },

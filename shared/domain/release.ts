@@ -1,6 +1,7 @@
 // Releases and the services they define: what was deployed, never changed afterwards. Pure data.
-import type {BackupCommands} from './backup.ts'
+
 import type {TypeOrigin} from './auxiliary.ts'
+import type {BackupCommands} from './backup.ts'
 
 /** What one instance reserves on its executor. */
 export interface Resources {

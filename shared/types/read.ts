@@ -64,7 +64,10 @@ const programKeys = {
 
 export const backupKeys = {
   dump: {about: 'shell command in the running instance: writes the whole data to its standard output', read: short(scriptCharactersMax)},
-  restore: {about: 'shell command in the running instance: replaces its data by what comes on its standard input', read: short(scriptCharactersMax)},
+  restore: {
+    about: 'shell command in the running instance: replaces its data by what comes on its standard input',
+    read: short(scriptCharactersMax),
+  },
   verify: {
     about: 'shell command in a scratch instance: restores what comes on its standard input beside it, and ends with 0 if it is whole',
     read: short(scriptCharactersMax),

@@ -321,7 +321,10 @@ describe('cdk: what functions may do with the table', () => {
     for (let times = 0; times < 2; times++) made.push(await call('createBackup', {params: {...name, service: 'db'}, body}))
     const id = made.at(-1)?.id
     assert.equal((await call('noteBackup', {params: {...name, service: 'db', backup: id}, body: {event: 'verified'}})).verified.ok, true)
-    assert.deepEqual((await call('listBackups', {params: name})).items.map((each: {id: string}) => each.id), [id])
+    assert.deepEqual(
+      (await call('listBackups', {params: name})).items.map((each: {id: string}) => each.id),
+      [id],
+    )
   })
 
   it('is enough to keep a volume and to give it up', async () => {

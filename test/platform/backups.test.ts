@@ -7,7 +7,8 @@ import {after, before, describe, it} from 'node:test'
 import {builtinTypes} from '#shared/types/builtin.ts'
 import {Stage, until} from './stage.ts'
 
-const skip = ['redis-server', 'redis-cli'].some(program => spawnSync(program, ['--version']).error !== undefined) && 'redis is not on this machine'
+const skip =
+  ['redis-server', 'redis-cli'].some(program => spawnSync(program, ['--version']).error !== undefined) && 'redis is not on this machine'
 
 /** A redis whose dumps are none. */
 const liar = JSON.stringify({...builtinTypes().get('redis')?.type.backup, dump: 'echo nonsense'})
@@ -67,7 +68,10 @@ describe('platform: backups', {skip}, () => {
     assert.equal(code, 0, stderr)
     assert.match(stderr, /is good: 1 keys/)
     assert.equal((await listed('_cache'))[0]?.verified?.ok, true)
-    assert.deepEqual((await stage.running('kept', '_cache')).map(({name}) => name), before.map(({name}) => name))
+    assert.deepEqual(
+      (await stage.running('kept', '_cache')).map(({name}) => name),
+      before.map(({name}) => name),
+    )
     assert.equal(await redis('_cache', 'get', 'colour'), 'blue')
   })
 
@@ -102,6 +106,13 @@ describe('platform: backups', {skip}, () => {
 
   it('leaves nothing running behind', () => {
     const servers = stage.pids(/^redis-server/).length
-    assert.equal(servers, 2, execFileSync('ps', ['-ef'], {encoding: 'utf8'}).split('\n').filter(line => line.includes('redis')).join('\n'))
+    assert.equal(
+      servers,
+      2,
+      execFileSync('ps', ['-ef'], {encoding: 'utf8'})
+        .split('\n')
+        .filter(line => line.includes('redis'))
+        .join('\n'),
+    )
   })
 })
