@@ -1,7 +1,6 @@
 // What the store offers to the functions: every question and every state change, with its outcomes. Types only; the other files of this folder do it.
 import type {AgentProgram, AgentWish} from '#shared/domain/agent.ts'
 import type {InstanceReport} from '#shared/domain/assignment.ts'
-import type {Backup} from '#shared/domain/backup.ts'
 import type {CapacityMemory} from '#shared/domain/capacity.ts'
 import type {Draining, Executor, ExecutorDescriptor, ExecutorState, Leaving} from '#shared/domain/executor.ts'
 import type {DesiredScale, Formation} from '#shared/domain/formation.ts'
@@ -11,7 +10,6 @@ import type {OnLost, PortDefinition, Release, Resources, SlugReference} from '#s
 import type {Rollout} from '#shared/domain/rollout.ts'
 import type {RunOrder, SessionOrder} from '#shared/domain/session.ts'
 import type {Traffic} from '#shared/domain/traffic.ts'
-import type {Volume} from '#shared/domain/volume.ts'
 import type {RelayKey, SigningKey} from '#shared/sessions/tickets.ts'
 import type {
   Actor,
@@ -23,8 +21,10 @@ import type {
   TokenStore,
   TrustStore,
 } from './access-types.ts'
+import type {BackupStore, VolumeStore} from './data-types.ts'
 
 export type * from './access-types.ts'
+export type * from './data-types.ts'
 
 /**
  * Expected outcomes are values. `exists`: the name is taken. `missing`: no such thing. `conflict`: others changed it several times in a row;
@@ -339,27 +339,6 @@ export interface AgentStore {
   ) => Promise<Ok<{ring: AgentRing}> | Not<'conflict' | 'full'>>
   /** Back to what it wanted before; undoing that goes forth again. */
   readonly undo: (ring: string, updatedBy: string, now: number) => Promise<Ok<{ring: AgentRing}> | Not<'missing' | 'conflict'>>
-}
-
-export interface VolumeStore {
-  /** Of one formation, whether that still exists or not. */
-  readonly list: (formation: string) => Promise<readonly Volume[]>
-  /** Gives it up: the next instance begins with another one. Its data stays where it is. `held`: an instance has it. */
-  readonly release: (formation: string, service: string) => Promise<Not<'ok' | 'missing' | 'held'>>
-}
-
-export interface BackupStore {
-  /** Newest first; of one formation, whether that still exists or not. */
-  readonly list: (formation: string) => Promise<readonly Backup[]>
-  /** Of its service, only the newest `keep` stay, this one included. */
-  readonly create: (backup: Backup, keep: number) => Promise<Ok | Not<'missing' | 'destroying'>>
-  readonly note: (
-    formation: string,
-    service: string,
-    id: string,
-    event: 'restored' | 'verified' | 'failed',
-    now: number,
-  ) => Promise<Ok<{backup: Backup}> | Not<'missing'>>
 }
 
 export interface WatchStore {
