@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import {existsSync, readFileSync} from 'node:fs'
 import {join} from 'node:path'
-import {test} from 'node:test'
+import {type TestContext, test} from 'node:test'
 import {CloudWatchLogsClient, FilterLogEventsCommand, type FilterLogEventsCommandInput} from '@aws-sdk/client-cloudwatch-logs'
 import {mockClient} from 'aws-sdk-client-mock'
 import {lateMsMax, TaskOutput} from '#agent/ecs/output.ts'
@@ -26,17 +26,17 @@ const task = (id: string, key: string): TaskView => ({
   createdAt: 0,
 })
 
-test('what tasks write', async t => {
+/** CloudWatch in pages of two, and what reads from it. */
+const world = (t: TestContext) => {
   const folder = temporaryFolder(t)
   const written: Written[] = []
-  let [now, fails] = [1_000_000, false]
-  const client = new CloudWatchLogsClient({region: 'eu-west-1', credentials: {accessKeyId: 'none', secretAccessKey: 'none'}})
   const asked: FilterLogEventsCommandInput[] = []
-  // CloudWatch in pages of two.
+  const state = {now: 1_000_000, fails: false}
+  const client = new CloudWatchLogsClient({region: 'eu-west-1', credentials: {accessKeyId: 'none', secretAccessKey: 'none'}})
   mockClient(client)
     .on(FilterLogEventsCommand)
     .callsFake((input: FilterLogEventsCommandInput) => {
-      if (fails) throw new Error('Rate exceeded')
+      if (state.fails) throw new Error('Rate exceeded')
       asked.push(input)
       const {startTime = 0, logStreamNamePrefix = '', nextToken} = input
       const fitting = written.filter(
@@ -46,12 +46,7 @@ test('what tasks write', async t => {
       return {events: fitting.slice(at, at + 2), ...(at + 2 < fitting.length && {nextToken: String(at + 2)})}
     })
   const write = (id: string, timestamp: number, message: string, executor = 'fargate') =>
-    written.push({
-      eventId: `e${written.length}`,
-      logStreamName: `_tasks/${executor}/crm/users/instance/${id}`,
-      timestamp,
-      message,
-    })
+    written.push({eventId: `e${written.length}`, logStreamName: `_tasks/${executor}/crm/users/instance/${id}`, timestamp, message})
   const output = new TaskOutput({
     client,
     logGroup: 'services',
@@ -59,46 +54,50 @@ test('what tasks write', async t => {
     tasks: {list: async () => [task('t1', 'crm.users.a'), task('t2', 'crm.users.b'), task('t3', '../../etc')]},
     isKnown: key => key.startsWith('crm.'),
     directoryOf: key => join(folder, key),
-    now: () => now,
+    now: () => state.now,
   })
-  const linesOf = (key: string) => readFileSync(join(folder, key, 'out.log'), 'utf8')
+  return {folder, asked, state, write, output, linesOf: (key: string) => readFileSync(join(folder, key, 'out.log'), 'utf8')}
+}
+
+test('what tasks write', async t => {
+  const {folder, asked, state, write, output, linesOf} = world(t)
 
   await t.test('goes to the file of its instance, over all pages', async () => {
-    write('t1', now, 'one')
-    write('t2', now + 1, 'from b')
-    write('t1', now + 2, 'two')
-    write('t1', now + 3, 'of another executor', 'fargate-2')
+    write('t1', state.now, 'one')
+    write('t2', state.now + 1, 'from b')
+    write('t1', state.now + 2, 'two')
+    write('t1', state.now + 3, 'of another executor', 'fargate-2')
     await output.read()
     assert.deepEqual([linesOf('crm.users.a'), linesOf('crm.users.b')], ['one\ntwo\n', 'from b\n'])
     assert.equal(asked.length, 2)
   })
 
   await t.test('is read once, also what shows up late and after a failure', async () => {
-    now += 10_000
-    fails = true
+    state.now += 10_000
+    state.fails = true
     await assert.rejects(output.read(), /Rate exceeded/)
-    fails = false
-    write('t1', now - 5_000, 'late')
-    write('t1', now, 'three')
+    state.fails = false
+    write('t1', state.now - 5_000, 'late')
+    write('t1', state.now, 'three')
     await output.read()
     await output.read()
     assert.equal(linesOf('crm.users.a'), 'one\ntwo\nlate\nthree\n')
   })
 
   await t.test('of instances nobody knows goes nowhere', async () => {
-    write('t3', now, 'outside')
-    write('t9', now, 'of no task')
+    write('t3', state.now, 'outside')
+    write('t9', state.now, 'of no task')
     await output.read()
     assert.equal(existsSync(join(folder, '../../etc/out.log')), false)
     assert.equal(linesOf('crm.users.a'), 'one\ntwo\nlate\nthree\n')
   })
 
   await t.test('is looked for no longer than it may be late', async () => {
-    now += 10 * lateMsMax
-    write('t1', now, 'much later')
+    state.now += 10 * lateMsMax
+    write('t1', state.now, 'much later')
     await output.read()
     await output.read()
-    assert.equal(asked.at(-1)?.startTime, now - lateMsMax)
+    assert.equal(asked.at(-1)?.startTime, state.now - lateMsMax)
     assert.match(linesOf('crm.users.a'), /three\nmuch later\n$/)
   })
 })
