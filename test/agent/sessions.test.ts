@@ -19,7 +19,8 @@ const key = await makeSigningKey('first')
 /** A client that sends what it likes, and the agent's side of its session. */
 const meet = async (t: TestContext): Promise<{client: WebSocket; peer: Peer}> => {
   const log = createLogger('test', {level: 'fatal'})
-  const relay = createRelay({fetchKeys: async () => [publicOf(key)], limits: relayLimitsDefault, log, now: Date.now})
+  const source = {fetchKeys: async () => [publicOf(key)], fetchRevoked: async () => ({tokens: [], at: Date.now()})}
+  const relay = createRelay({...source, limits: relayLimitsDefault, log, now: Date.now})
   relay.server.listen(0, '127.0.0.1')
   await once(relay.server, 'listening')
   const url = `ws://127.0.0.1:${(relay.server.address() as AddressInfo).port}/`
