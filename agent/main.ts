@@ -71,14 +71,14 @@ const start = async () => {
   const {home, limits} = await homeHere()
   return runAgent(withLabels(settings, {limits}), {...home, log, program, wallClock: Date.now, random: Math.random})
 }
-const {leave, suspend, switched} = await start().catch(fail)
+const {leave, handOver, suspend, switched} = await start().catch(fail)
 log.info({executor: settings.descriptor.id, pid: process.pid}, 'agent runs')
 
 const end = (signal: string, how: () => Promise<void>, code = 0): void => {
   log.info({signal}, 'agent leaves')
   how().then(() => process.exit(code), fail)
 }
-void switched.then(() => end('upgrade', leave, upgradeExitCode))
+void switched.then(() => end('upgrade', handOver, upgradeExitCode))
 process.once('SIGTERM', () => end('SIGTERM', leave))
 process.once('SIGINT', () => end('SIGINT', leave))
 process.once('SIGUSR2', () => end('SIGUSR2', suspend))

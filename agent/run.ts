@@ -16,6 +16,7 @@ const logLookMs = 500
 const logFlushMs = 2_000
 const offsetsSaveMs = 5_000
 const cleanUpMs = 60_000
+const handOverTimeoutMs = 5_000
 /** Spot gives two minutes; AWS says to look every five seconds. */
 const noticesEveryMs = 5_000
 
@@ -25,6 +26,8 @@ export interface RunningAgent {
   readonly switched: Promise<void>
   /** Leaves; instances go on and the next agent adopts them. */
   readonly leave: () => Promise<void>
+  /** The same, for an agent that has to prove itself: with a sync before, so that the lease lasts until it has, or the one before is back. */
+  readonly handOver: () => Promise<void>
   /** Stops every instance, to be started again by the next agent, and leaves. */
   readonly suspend: () => Promise<void>
 }
@@ -126,11 +129,16 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
     await agent.close()
     unlock()
   }
+  const handOver = async (): Promise<void> => {
+    await syncing.stop()
+    await lastSync(calls, handOverTimeoutMs)
+    await leave()
+  }
   const suspend = async (): Promise<void> => {
     await agent.suspend()
     await syncing.stop()
     if (agent.hasReports) await lastSync(calls)
     await leave()
   }
-  return {agent, switched: switched.promise, leave, suspend}
+  return {agent, switched: switched.promise, leave, handOver, suspend}
 }

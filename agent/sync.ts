@@ -78,13 +78,15 @@ const within = (ms: number, otherwiseMs: number): number =>
 interface Course {
   readonly hold: (isIdle: boolean) => Held
   readonly quietMs: number
+  /** How long an answer that would say nothing new may be held back. */
+  readonly holdMs: number
   /** What was told or heard was new. */
   readonly onNews: () => void
 }
 
 const call = async (
   {agent, upgrades, connection, spool, sessions, look, notice, busyMs, now, log}: SyncOptions,
-  {hold, quietMs, onNews}: Course,
+  {hold, quietMs, holdMs, onNews}: Course,
 ): Promise<number> => {
   look()
   const reports = agent.reports(reportsPerCallMax)
@@ -97,7 +99,7 @@ const call = async (
       assignmentVersion,
       reports,
       logs: batch.lines,
-      holdMs: isIdle ? idleHoldMs : 0,
+      holdMs: isIdle ? holdMs : 0,
       quietMs,
       leaving: notice(),
       agent: upgrades?.told,
@@ -123,9 +125,11 @@ const call = async (
 }
 
 /** One call before the agent leaves, so that callers are not sent to what it stopped. A control plane that does not answer in time is left alone. */
-export const lastSync = async (options: SyncOptions): Promise<void> => {
-  const hold = () => new Held(AbortSignal.timeout(lastSyncTimeoutMs))
-  await call(options, {hold, quietMs: 0, onNews: () => undefined}).catch(error => options.log.warn({err: error}, 'the last sync failed'))
+export const lastSync = async (options: SyncOptions, timeoutMs = lastSyncTimeoutMs): Promise<void> => {
+  const hold = () => new Held(AbortSignal.timeout(timeoutMs))
+  await call(options, {hold, quietMs: 0, holdMs: 0, onNews: () => undefined}).catch(error =>
+    options.log.warn({err: error}, 'the last sync failed'),
+  )
 }
 
 /** Starts calling. Goes on for ever: without a control plane everything keeps running. */
@@ -145,7 +149,7 @@ export const startSync = (options: SyncOptions): Sync => {
     const onNews = (): void => {
       newsAt = options.now()
     }
-    const nextMs = await call(options, {hold, quietMs: Math.max(0, Math.round(calledAt - newsAt)), onNews})
+    const nextMs = await call(options, {hold, quietMs: Math.max(0, Math.round(calledAt - newsAt)), holdMs: idleHoldMs, onNews})
     held = undefined
     if (failures > 0) options.log.info({failures}, 'the control plane answers again')
     failures = 0

@@ -36,9 +36,10 @@ export {RouteOptions} from './api/route-options.ts'
 export {ChangeRoute, CreateRoute, RouteView} from './api/routes.ts'
 export {CreateRollout, Rebalance, Rebalanced, Rollout, Scale, SetScale} from './api/scale.ts'
 export {Secret, SecretName, SecretSet, SetSecret} from './api/secrets.ts'
-export {ExecInstance, FollowLogs, RelayKeys, Run, RunService, SessionTicket} from './api/sessions.ts'
+export {ExecInstance, FollowLogs, RelayKeys, RevokedQuery, RevokedTokens, Run, RunService, SessionTicket} from './api/sessions.ts'
 export {ServiceTraffic, SetTraffic} from './api/traffic.ts'
 export {CreateTrust, ExchangeToken, Login, Trust, TrustName} from './api/trusts.ts'
+export {SetType, TypeFile, TypeName, TypeSummary} from './api/types.ts'
 
 export const requestBodyBytesMax = 1_048_576
 export {Volume} from './api/volumes.ts'

@@ -28,6 +28,12 @@ export interface NewTokenRecord extends TokenRecord {
   readonly token: string
 }
 
+/** A token that was revoked, and when. */
+export interface RevokedToken {
+  readonly id: string
+  readonly at: number
+}
+
 export interface TokenStore {
   /** `token` is the secret, `gil_<scope>_<43 characters>`; only its SHA-256 is stored. */
   readonly create: (token: NewToken, now: number) => Promise<NewTokenRecord>
@@ -74,6 +80,8 @@ export interface TokenStore {
   readonly countRequests: (id: string, window: number, requests: number, endsAt: number) => Promise<number>
   /** Those that have not ended, newest first. */
   readonly list: (now: number) => Promise<readonly TokenRecord[]>
+  /** Those revoked at or after a time, as long as a session may last, oldest first; at most a thousand. */
+  readonly revokedSince: (since: number) => Promise<readonly RevokedToken[]>
   /** With all that were made with it; one credential of an executor with all of that executor. Holds from the next request on. */
   readonly revoke: (id: string, now: number) => Promise<Ok | Not<'missing'>>
 }
@@ -124,6 +132,23 @@ export interface TrustStore {
   readonly create: (trust: Trust) => Promise<Not<'ok' | 'exists' | 'full'>>
   /** With every token that was given under it. */
   readonly delete: (name: string, now: number) => Promise<Ok | Not<'missing'>>
+}
+
+/** The file of a type of backing services that the stage adds. */
+export interface StageType {
+  readonly name: string
+  readonly text: string
+  readonly sha256: string
+  readonly updatedAt: number
+}
+
+export interface StageTypeStore {
+  /** By name. */
+  readonly list: () => Promise<readonly StageType[]>
+  readonly get: (name: string) => Promise<StageType | undefined>
+  /** Adds or replaces it. `full`: there are `stageTypesMax`. */
+  readonly set: (type: StageType) => Promise<Not<'ok' | 'full'>>
+  readonly delete: (name: string) => Promise<Not<'ok' | 'missing'>>
 }
 
 export interface ArtifactRecord {

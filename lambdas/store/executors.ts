@@ -25,7 +25,7 @@ import {touchDiscovery} from './discovery.ts'
 import {hashOf} from './draw.ts'
 import {domainOf, typed} from './items.ts'
 import {executorPartitions, indexPartitions, keys} from './schema.ts'
-import {ordersOf} from './sessions.ts'
+import {clearOrders, ordersOf} from './sessions.ts'
 import {loseInstance} from './stop.ts'
 import {type Change, type Deed, get, getMany, type Item, pause, query, type Table, transact, type Write, write} from './table.ts'
 import type {Admission, AssignedInstance, ExecutorStore, Moved} from './types.ts'
@@ -326,6 +326,7 @@ export const createExecutorStore = (table: Table): ExecutorStore => ({
   assignments: id => assignmentsOf(table, id),
   orders: async (id, now) => {
     const items = await query(table, `A#${id}`)
+    await clearOrders(table, items, now)
     return {assignments: assignedOf(items), sessions: ordersOf(items, now)}
   },
 })

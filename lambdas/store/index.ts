@@ -14,6 +14,7 @@ import {createRouteStore} from './routes.ts'
 import {createScaleStore} from './scales.ts'
 import {createSecretStore} from './secrets.ts'
 import {createSessionStore} from './sessions.ts'
+import {createStageTypeStore} from './stage-types.ts'
 import type {Table} from './table.ts'
 import {createTokenStore} from './tokens.ts'
 import {createTrafficStore} from './traffic.ts'
@@ -30,7 +31,8 @@ export {idempotencyKeptMs, idempotencyLockMs} from './idempotency.ts'
 export {createInstancesMax} from './instances.ts'
 export {releaseBytesMax} from './releases.ts'
 export {secretsMax} from './secrets.ts'
-export {lastUseEveryMs, tokenChildrenMax, tokenDepthMax} from './tokens.ts'
+export {stageTypesMax} from './stage-types.ts'
+export {lastUseEveryMs, revokedListedMax, tokenChildrenMax, tokenDepthMax} from './tokens.ts'
 export {trustsMax} from './trusts.ts'
 export type * from './types.ts'
 
@@ -50,6 +52,7 @@ const storeOver = (table: Table): Store => {
     routes,
     tokens: createTokenStore(table),
     trusts: createTrustStore(table),
+    stageTypes: createStageTypeStore(table),
     secrets: createSecretStore(table),
     artifacts: createArtifactStore(table),
     agents: createAgentStore(table),

@@ -12,7 +12,16 @@ import type {RunOrder, SessionOrder} from '#shared/domain/session.ts'
 import type {Traffic} from '#shared/domain/traffic.ts'
 import type {Volume} from '#shared/domain/volume.ts'
 import type {RelayKey, SigningKey} from '#shared/sessions/tickets.ts'
-import type {Actor, ArtifactStore, AuditStore, IdempotencyStore, SecretStore, TokenStore, TrustStore} from './access-types.ts'
+import type {
+  Actor,
+  ArtifactStore,
+  AuditStore,
+  IdempotencyStore,
+  SecretStore,
+  StageTypeStore,
+  TokenStore,
+  TrustStore,
+} from './access-types.ts'
 
 export type * from './access-types.ts'
 
@@ -370,6 +379,7 @@ export interface Store {
   readonly routes: RouteStore
   readonly tokens: TokenStore
   readonly trusts: TrustStore
+  readonly stageTypes: StageTypeStore
   readonly secrets: SecretStore
   readonly artifacts: ArtifactStore
   readonly agents: AgentStore

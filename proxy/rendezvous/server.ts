@@ -8,14 +8,18 @@ import type {Logger} from '#shared/log.ts'
 import type {RelayKey, Ticket} from '#shared/sessions/tickets.ts'
 import type {RelayLimits} from './limits.ts'
 import {type Refusal, Rendezvous} from './rendezvous.ts'
+import {type FetchRevoked, watchRevoked} from './revoked.ts'
 
 /** Keys are fetched again for a ticket that fits none, at most this often: anybody can show a ticket that fits none. */
 const keysEveryMs = 2_000
 const headTimeoutMs = 10_000
 const ticketCharactersMax = 2_048
+/** Connections besides the two of each session: some who are being refused, and no more than leave files open for others. */
+const strangersMax = 256
 
 export interface RelayOptions {
   readonly fetchKeys: () => Promise<readonly RelayKey[]>
+  readonly fetchRevoked: FetchRevoked
   readonly limits: RelayLimits
   readonly log: Logger
   readonly now: () => number
@@ -33,7 +37,8 @@ const refuse = (socket: Duplex, code: ErrorCode, detail: string): void => {
   const {status} = errorCodes[code]
   const body = JSON.stringify(problem(code, detail))
   const head = [`HTTP/1.1 ${status} ${code}`, 'content-type: application/problem+json', `content-length: ${Buffer.byteLength(body)}`]
-  socket.end(`${head.join('\r\n')}\r\nconnection: close\r\n\r\n${body}`)
+  // Nobody else minds this connection any more: it must not depend on the other end closing it.
+  socket.end(`${head.join('\r\n')}\r\nconnection: close\r\n\r\n${body}`, () => socket.destroy())
 }
 
 const refusals: Readonly<Record<Refusal, readonly [ErrorCode, string]>> = {
@@ -75,6 +80,7 @@ export const createRelay = (options: RelayOptions): Relay => {
   const {limits, log, now} = options
   const rendezvous = new Rendezvous({limits, now})
   const check = createCheck(options)
+  const stopWatching = watchRevoked({...options, everyMs: limits.revokedEveryMs, rendezvous})
   let upgrading: Promise<WebSocketServer> | undefined
   const loadUpgrades = async (): Promise<WebSocketServer> => {
     const {WebSocketServer} = await import('ws')
@@ -95,6 +101,7 @@ export const createRelay = (options: RelayOptions): Relay => {
     response.writeHead(404, {'content-type': 'application/problem+json', connection: 'close'}).end(body)
   })
   server.headersTimeout = headTimeoutMs
+  server.maxConnections = 2 * limits.sessionsMax + strangersMax
   server.on('upgrade', (request, socket, head) => {
     socket.on('error', () => socket.destroy())
     admit(request, socket, head).catch((error: unknown) => {
@@ -107,6 +114,7 @@ export const createRelay = (options: RelayOptions): Relay => {
     size: () => rendezvous.size,
     close: () =>
       new Promise(resolve => {
+        stopWatching()
         server.close(() => resolve())
         rendezvous.end()
         server.closeAllConnections()

@@ -14,6 +14,7 @@ import {scaleEndpoints} from './scale.ts'
 import {secretsEndpoints} from './secrets.ts'
 import {sessionsEndpoints} from './sessions.ts'
 import {trustsEndpoints} from './trusts.ts'
+import {typesEndpoints} from './types.ts'
 import {volumesEndpoints} from './volumes.ts'
 
 export const endpointTable = {
@@ -32,6 +33,7 @@ export const endpointTable = {
   ...trustsEndpoints,
   ...sessionsEndpoints,
   ...volumesEndpoints,
+  ...typesEndpoints,
 } as const satisfies Record<string, EndpointFacts>
 
 export type EndpointName = keyof typeof endpointTable

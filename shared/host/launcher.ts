@@ -1,8 +1,11 @@
 // What starts an agent on a host: a shell script that starts the version that is current, and goes back to the one before when a new one does not come
 // into contact with the control plane. Pure text; the agent's side of it is agent/upgrade/versions.ts.
 
-/** How long a new version of an agent has until a sync of it is answered. */
-export const trialSecondsDefault = 60
+/**
+ * How long a new version of an agent has until a sync of it is answered. Shorter than the lease, with room for both restarts: until the one before is back,
+ * nobody gives up what runs.
+ */
+export const trialSecondsDefault = 25
 /** Starts of a version on trial. */
 export const trialStartsMax = 3
 

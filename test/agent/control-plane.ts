@@ -36,6 +36,10 @@ export class ControlPlane {
   /** Which agent its ring wants, and what the agent said of itself last. */
   wish: AgentWish | undefined
   agent: AgentProgram | undefined
+  /** An agent of this version is asked to wait for long. */
+  slowVersion: string | undefined
+  /** Of each sync. */
+  readonly versions: (string | undefined)[] = []
   readonly joins: unknown[] = []
   syncs = 0
   readonly reports: InstanceReport[] = []
@@ -125,6 +129,7 @@ export class ControlPlane {
   #sync({assignmentVersion, reports, logs, agent}: SyncBody): unknown {
     this.syncs += 1
     this.agent = agent
+    this.versions.push(agent?.version)
     this.reports.push(...reports)
     this.logs.push(...logs)
     const over = new Set(reports.filter(({state}) => state === 'stopped' || state === 'failed').map(({id}) => id))
@@ -136,7 +141,7 @@ export class ControlPlane {
       ...(token === undefined ? {} : {token}),
       assignmentVersion: this.#version,
       ...(assignmentVersion === this.#version ? {} : {assignments: this.#assignments}),
-      nextSyncMs: this.nextSyncMs,
+      nextSyncMs: agent !== undefined && agent.version === this.slowVersion ? 20_000 : this.nextSyncMs,
       leaseMs: 45_000,
       syncUrl: this.syncUrl,
       drainMs: this.drainMs,

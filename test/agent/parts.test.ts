@@ -1,12 +1,12 @@
 // The agent's smaller parts: environment, built-in types, ports, health checks, state file, settings, cleanup.
 import assert from 'node:assert/strict'
-import {mkdirSync, mkdtempSync, readdirSync, statSync, utimesSync, writeFileSync} from 'node:fs'
+import {mkdirSync, mkdtempSync, readdirSync, statSync, symlinkSync, utimesSync, writeFileSync} from 'node:fs'
 import {createServer as createHttpServer} from 'node:http'
 import {type AddressInfo, createServer} from 'node:net'
 import {join} from 'node:path'
 import {type TestContext, test} from 'node:test'
 import {healthCheckOf} from '#agent/checks.ts'
-import {endedFoldersMax, trimFolders} from '#agent/cleanup.ts'
+import {emptyFolder, endedFoldersMax, trimFolders} from '#agent/cleanup.ts'
 import {commandOf} from '#agent/command.ts'
 import {environmentOf} from '#agent/environment.ts'
 import {carryOut, watchHealth} from '#agent/health.ts'
@@ -109,6 +109,34 @@ test('ports: free ones of the range, the same again after a restart, none that a
   now += portRestMs
   for (let n = 0; n < 17 && !given.has(first[80]); n++) given.add((await take(`more-${n}`))[80])
   assert.ok(given.has(first[80]), 'after its rest it can be used again')
+})
+
+test('ports: those that rest do for the next agent too, and for the whole time when its machine was started anew', async () => {
+  let now = 0
+  const ports = () => new Ports({range: {first: 24_000, last: 24_001}, host: '127.0.0.1', now: () => now, random: () => 0})
+  const before = ports()
+  assert.equal(before.resting(), undefined)
+  const [one] = [await before.allocate('a', [{port: 80}], {})]
+  assert.ok('ports' in one)
+  now = 10_000
+  before.release('a')
+  const resting = before.resting()
+  assert.deepEqual(resting, {24000: 10_000 + portRestMs})
+  const portOf = async (after: Ports): Promise<number | undefined> => {
+    const given = await after.allocate('b', [{port: 80}], {})
+    return 'ports' in given ? given.ports[80] : undefined
+  }
+  const after = ports()
+  after.rest(resting, true)
+  assert.equal(await portOf(after), 24_001)
+  assert.equal(((await after.allocate('c', [{port: 80}], {})) as {refused?: string}).refused?.startsWith('no host port is free'), true)
+  now += portRestMs
+  assert.equal(((await after.allocate('c', [{port: 80}], {})) as {ports?: Record<string, number>}).ports?.[80], 24_000)
+  assert.equal(after.resting(), undefined)
+  now = 5
+  const rebooted = ports()
+  rebooted.rest({24000: 3}, false)
+  assert.deepEqual(rebooted.resting(), {24000: 5 + portRestMs})
 })
 
 test('ports: a fixed one that is taken is refused with who has it; so is a used-up range and a foreign host', async t => {
@@ -233,4 +261,17 @@ test('the newest folders of ended instances stay, and all of live ones', async t
   const left = readdirSync(folder)
   assert.equal(left.length, endedFoldersMax + 1)
   assert.ok(left.includes('crm.users.0') && !left.includes('crm.users.1') && left.includes(`crm.users.${endedFoldersMax + 4}`))
+})
+
+test('what an ended instance ran in goes, its log files and what its links point to stay', async t => {
+  const folder = temporaryFolder(t)
+  const other = temporaryFolder(t)
+  writeFileSync(join(other, 'kept'), '')
+  for (const name of ['run/-rf', 'control']) mkdirSync(join(folder, name), {recursive: true})
+  symlinkSync(other, join(folder, 'run', 'there'))
+  symlinkSync(other, join(folder, 'overlay'))
+  writeFileSync(join(folder, 'out.log'), 'last words')
+  await emptyFolder(folder)
+  await emptyFolder(folder)
+  assert.deepEqual([readdirSync(folder), readdirSync(other)], [['out.log'], ['kept']])
 })

@@ -7,8 +7,10 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {after, before, describe, it, type TestContext} from 'node:test'
 import {ensureBundle, ownRoot} from '#local/bundle.ts'
+import {executorLeaseMs} from '#shared/domain/executor.ts'
 import type {SlugReference} from '#shared/domain/release.ts'
-import {launcherScript, trialStartsMax} from '#shared/host/launcher.ts'
+import {launcherScript, trialSecondsDefault, trialStartsMax} from '#shared/host/launcher.ts'
+import {agentUnit} from '#shared/host/unit.ts'
 import {ControlPlane} from './control-plane.ts'
 import {assignment, processesOf, temporaryFolder} from './fixtures.ts'
 import {until} from './wait.ts'
@@ -45,6 +47,9 @@ const supervise = ([program = '', ...args]: readonly string[], env: Readonly<Rec
   }
   return {codes, pid: () => child.pid, end}
 }
+
+const paths = {node: '/node', program: '/agent.mjs', launcher: '/launch', versions: '/versions', environmentFile: '/env'}
+const unit = agentUnit({user: 'gilliam', ...paths}).join('\n')
 
 let machines = 0
 
@@ -137,8 +142,12 @@ describe('an upgrade of an agent', {concurrency: 3, timeout: 5 * patienceMs}, ()
     const here = await machine(t, bundle, 60)
     const {plane, versions, codes, become, want} = here
     assert.deepEqual(plane.agent, {version: first, ring: 'canary', installed: true, launched: true})
+    plane.slowVersion = first
     const second = want(`${text}// second\n`)
+    const before = plane.versions.length
     await become(() => plane.agent?.version === second.sha256)
+    assert.deepEqual(plane.versions.slice(before), [first, first, second.sha256], 'once more before it left')
+    plane.slowVersion = undefined
     assert.deepEqual(codes, [75], 'left by itself, to be started again')
     assert.deepEqual(here.instance(), here.started)
     await become(() => !existsSync(join(versions, 'trial')))
@@ -150,6 +159,13 @@ describe('an upgrade of an agent', {concurrency: 3, timeout: 5 * patienceMs}, ()
     assert.equal(plane.joins.length, 1)
     assert.deepEqual(readdirSync(versions).sort(), [third.sha256], 'the one before is kept, older ones are not')
     assert.deepEqual(codes, [75, 75, 75])
+  })
+
+  it('is over within the lease, whatever becomes of it', () => {
+    const [, restartSeconds] = /^RestartSec=(\d+)$/m.exec(unit) ?? []
+    const startMs = 5_000
+    const overMs = trialSecondsDefault * 1_000 + 2 * (Number(restartSeconds) * 1_000 + startMs)
+    assert.ok(overMs < executorLeaseMs, `${overMs} ms`)
   })
 
   it('to what does not start is refused before anything is left', async t => {

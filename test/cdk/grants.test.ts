@@ -117,7 +117,7 @@ describe('cdk: what functions may do with the table', () => {
       state: stop ? 'stopped' : 'running',
       announced: !stop,
       restarts: 0,
-      address: {host: '127.0.0.1', ports: {'80': 20_000}},
+      address: {host: '127.0.0.1', ports: {'80': 20_000, '9001': 20_001}},
     }))
     const logs = assignments.map(({formation, service, id}: Record<string, unknown>) => ({
       formation,
@@ -293,12 +293,23 @@ describe('cdk: what functions may do with the table', () => {
     await call('spawnInstance', {params: name, body: {service: 'web'}})
     await rounds('e3', token)
     const [{id}] = (await call('listInstances', {params: name})).items
-    await call('announce', {params: {...name, name: 'proxy.one'}, body: {host: '127.0.0.1', ports: {9001: 9001}}})
     await call('execInstance', {params: {...name, instance: id}, body: {command: ['true']}})
     await call('followLogs', {params: name, body: {executor: 'e3'}})
     await call('runService', {params: name, body: {service: 'web', command: ['true']}})
     await rounds('e3', token)
     assert.equal((await call('getRelayKeys', {token: undefined})).keys.length, 1)
+    assert.ok((await call('getRevoked', {token: undefined, query: {since: '0'}})).at > 0)
+  })
+
+  it('is enough to add types to the stage, and to take them away', async () => {
+    const name = {params: {type: 'mqtt'}}
+    await call('setType', {...name, body: {text: 'type: mqtt\nscript: serve\nports: [1883]\n'}})
+    assert.equal((await call('listTypes')).items.at(-1).type, 'mqtt')
+    await call('getType', name)
+    await call('createFormation', {body: {name: 'typed'}})
+    const {script: _, ...definition} = serviceDefinition({kind: 'auxiliary', type: 'mqtt'})
+    await call('createRelease', {params: {formation: 'typed'}, body: {services: {_bus: definition}}})
+    await call('deleteType', name)
   })
 
   it('is enough to keep a volume and to give it up', async () => {

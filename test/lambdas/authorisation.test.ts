@@ -18,6 +18,7 @@ const params = (name: EndpointName): Record<string, string> => {
     release: '1',
     secret: 'key',
     trust: 'ci',
+    type: 'mqtt',
     instance: 'abc',
     target: 'web',
     executor: 'one',

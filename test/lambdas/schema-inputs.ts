@@ -22,6 +22,7 @@ const named: Readonly<Record<string, readonly string[]>> = {
   SecretName: ['db'],
   TrustName: ['ci'],
   RingName: ['canary'],
+  TypeName: ['mqtt'],
 }
 
 export const refOf = (schema: Schema): string | undefined => /^#\/components\/schemas\/(\w+)$/.exec(schema?.$ref ?? '')?.[1]
