@@ -33,7 +33,7 @@ export {createInstancesMax} from './instances.ts'
 export {releaseBytesMax} from './releases.ts'
 export {secretsMax} from './secrets.ts'
 export {stageTypesMax} from './stage-types.ts'
-export {lastUseEveryMs, tokenChildrenMax, tokenDepthMax} from './tokens.ts'
+export {lastUseEveryMs, revokedListedMax, tokenChildrenMax, tokenDepthMax} from './tokens.ts'
 export {trustsMax} from './trusts.ts'
 export type * from './types.ts'
 

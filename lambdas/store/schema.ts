@@ -41,6 +41,7 @@ export type ItemType =
   | 'lease'
   | 'assignment'
   | 'session'
+  | 'revoked-token'
   | 'relay-key'
   | 'route'
   | 'routing'
@@ -98,6 +99,8 @@ export const keys = {
   trust: (name: string) => ({pk: 'TRUSTS', sk: `TRUST#${name}`}),
   /** Where the tokens are listed that were given under a trust, as beside a token those made with it. */
   trustTokens: (name: string, hash = '') => ({pk: `T#TRUST#${name}`, sk: `CHILD#${hash}`}),
+  /** Which tokens were revoked, by time: relays ask. Of a formation’s or the stage’s tokens nothing else is said. */
+  revokedToken: (at: string, id: string) => ({pk: 'T#REVOKED', sk: `${at}#${id}`}),
   /** An id token that was taken once. */
   usedToken: (hash: string) => ({pk: `T#USED#${hash}`, sk: 'USED'}),
   /** Types of backing services that the stage adds. */

@@ -84,6 +84,7 @@ export const endpointSchemas = {
   runService: {params: formation, request: api.RunService, response: api.Run},
   followLogs: {params: formation, request: api.FollowLogs, response: api.SessionTicket},
   getRelayKeys: {response: api.RelayKeys},
+  getRevoked: {query: api.RevokedQuery, response: api.RevokedTokens},
   getHealth: {response: api.Health},
   getOpenapi: {response: api.OpenapiDocument},
 } as const satisfies {[N in EndpointName]: SchemasOf<(typeof endpointTable)[N]>}

@@ -298,6 +298,7 @@ describe('cdk: what functions may do with the table', () => {
     await call('runService', {params: name, body: {service: 'web', command: ['true']}})
     await rounds('e3', token)
     assert.equal((await call('getRelayKeys', {token: undefined})).keys.length, 1)
+    assert.ok((await call('getRevoked', {token: undefined, query: {since: '0'}})).at > 0)
   })
 
   it('is enough to add types to the stage, and to take them away', async () => {
