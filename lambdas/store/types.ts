@@ -10,6 +10,7 @@ import type {OnLost, PortDefinition, Release, Resources, SlugReference} from '#s
 import type {Rollout} from '#shared/domain/rollout.ts'
 import type {RunOrder, SessionOrder} from '#shared/domain/session.ts'
 import type {Traffic} from '#shared/domain/traffic.ts'
+import type {Volume} from '#shared/domain/volume.ts'
 import type {RelayKey, SigningKey} from '#shared/sessions/tickets.ts'
 import type {
   Actor,
