@@ -36,10 +36,15 @@ const withStreams = (session: Session, input: Readable, output: PassThrough): Se
 
 const said = (bytes: Uint8Array): string => Buffer.from(bytes).toString().split('\n').map(neutralise).join('\n')
 
+/** The cause of a failure that the command itself told by its exit code. */
+export const judged = 'the command ended so'
+
 const endWell = async (session: Session, peer: Peer, what: string): Promise<void> => {
   const {code, reason} = await attach(session, peer, undefined)
-  if (code !== 0)
-    throw new CommandError('failed', `${what} failed with ${reason === undefined ? `exit code ${code}` : neutralise(reason)}.`)
+  if (code === 0) return
+  const error = new CommandError('failed', `${what} failed with ${reason === undefined ? `exit code ${code}` : neutralise(reason)}.`)
+  if (reason === undefined) error.cause = judged
+  throw error
 }
 
 /** Gzips what the command writes into a file; throws when it fails or writes too much. */

@@ -7,7 +7,7 @@ import type {Client} from '#shared/client.ts'
 import {type BackupCommands, backupsKeptDefault, backupsKeptMax} from '#shared/domain/backup.ts'
 import type {OutputOf} from '#shared/endpoints.ts'
 import {download} from '../backups/artifact.ts'
-import {giveDump, shell, takeDump} from '../backups/remote.ts'
+import {giveDump, judged, shell, takeDump} from '../backups/remote.ts'
 import {CommandError} from '../exit.ts'
 import {upload} from '../pack/upload.ts'
 import {size, table, time} from '../render.ts'
@@ -117,7 +117,9 @@ const verify = async (session: Session, service: string, id: string | undefined)
     const peer = await joinRun(session, instance, line)
     return giveDump(session, peer, file, `Checking backup ${backup.id}`)
   }).catch(async error => {
-    if (error instanceof CommandError && error.exit === 'failed') await client.call('noteBackup', {params, body: {event: 'failed'}})
+    // That nobody could look says nothing of the backup.
+    if (error instanceof CommandError && error.exit === 'failed' && error.cause === judged)
+      await client.call('noteBackup', {params, body: {event: 'failed'}})
     throw error
   })
   const noted = await client.call('noteBackup', {params, body: {event: 'verified'}})
