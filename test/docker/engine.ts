@@ -81,7 +81,8 @@ export interface Engine {
   readonly socketPath: string
   /** The image of busybox, as a stack image would be: the engine's id of it. */
   readonly stackId: string
-  readonly start: () => Promise<void>
+  /** `flags`: of this start, after its usual ones. */
+  readonly start: (...flags: string[]) => Promise<void>
   /** Ends the engine with a signal, and waits until it is gone. */
   readonly end: (signal: NodeJS.Signals) => Promise<void>
   readonly log: () => string
@@ -93,24 +94,27 @@ class OwnEngine implements Engine {
   readonly api = new EngineApi(this.socketPath)
   stackId = ''
   readonly #flags: readonly string[]
+  readonly #prefix: readonly string[]
   #process: ChildProcess | undefined
   #log = ''
 
-  constructor(flags: readonly string[]) {
+  constructor(flags: readonly string[], prefix: readonly string[] = []) {
     this.#flags = flags
+    this.#prefix = prefix
   }
 
   log(): string {
     return this.#log.slice(-4_000)
   }
 
-  start = async (): Promise<void> => {
+  start = async (...more: string[]): Promise<void> => {
     const at = (name: string) => join(this.folder, name)
     // Of an engine that was killed. Where nobody collects dead processes, its containerd counts as alive by this number.
     rmSync(at('exec/containerd/containerd.pid'), {force: true})
     const places = ['--data-root', at('data'), '--exec-root', at('exec'), '--pidfile', at('pid'), '-H', `unix://${this.socketPath}`]
-    const flags = ['--bridge', 'none', '--iptables=false', '--ip6tables=false', ...this.#flags]
-    const child = spawn(pathOf('dockerd') ?? '', [...places, ...flags], {
+    const flags = ['--bridge', 'none', '--iptables=false', '--ip6tables=false', ...this.#flags, ...more]
+    const [program = '', ...args] = [...this.#prefix, pathOf('dockerd') ?? '', ...places, ...flags]
+    const child = spawn(program, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: {...process.env, PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin`},
     })
@@ -171,8 +175,15 @@ class OwnEngine implements Engine {
 }
 
 /** An engine for whoever ends it. */
-export const startEngine = async (...flags: string[]): Promise<Engine & {readonly remove: () => Promise<void>}> => {
-  const engine = new OwnEngine(flags)
+export interface EndingEngine extends Engine {
+  readonly remove: () => Promise<void>
+}
+
+export const startEngine = (...flags: string[]): Promise<EndingEngine> => startEngineOn([], ...flags)
+
+/** The same on another host: `prefix` is put before the command. */
+export const startEngineOn = async (prefix: readonly string[], ...flags: string[]): Promise<EndingEngine> => {
+  const engine = new OwnEngine(flags, prefix)
   await engine.start()
   await engine.importStack()
   return engine

@@ -24,6 +24,8 @@ export interface Executor {
 export interface ExecutorOptions {
   readonly link?: Link
   readonly settings?: Readonly<Record<string, string>>
+  /** Starts what its agent needs there, before it starts; answers more settings. */
+  readonly prepare?: (host: Host) => Promise<Readonly<Record<string, string>>>
 }
 
 /** Asks one address all the time from the client's host. */
@@ -97,8 +99,9 @@ export class HostedStage {
   }
 
   /** Adds a host and starts its agent; waits until it has joined. */
-  async addExecutor(name: string, {link, settings = {}}: ExecutorOptions = {}): Promise<Executor> {
+  async addExecutor(name: string, {link, settings: given = {}, prepare}: ExecutorOptions = {}): Promise<Executor> {
     const host = await this.network.add(name, link)
+    const settings = {...given, ...(await prepare?.(host))}
     const home = join(this.stage.folder, 'hosts', name)
     mkdirSync(home, {recursive: true, mode: 0o700})
     writeFileSync(join(home, 'join-token'), `${this.#joinToken}\n`, {mode: 0o600})
