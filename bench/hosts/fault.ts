@@ -22,6 +22,8 @@ export interface Fault {
   readonly setUp?: (rig: Rig) => Promise<void>
   readonly strike: (rig: Rig) => Promise<void>
   readonly heal: (rig: Rig) => Promise<void>
+  /** When it has been measured: as it was before. */
+  readonly cleanUp?: (rig: Rig) => Promise<void>
   readonly expect: {
     /** Requests may fail for so long at most; 0: none may. */
     readonly failsForMsMax: number

@@ -1,7 +1,6 @@
 // The table of faults: what happens to a system on several hosts, and what its users may see of it.
 import {writeFileSync} from 'node:fs'
 import {join} from 'node:path'
-import {setTimeout as sleep} from 'node:timers/promises'
 import {until} from '#test/platform/stage.ts'
 import type {Fault} from './fault.ts'
 import {boxManifest, scales, signals} from './project.ts'
@@ -146,9 +145,8 @@ const machines: readonly Fault[] = [
       await rig.startAgent(smallHost)
       await rig.scale('web', (scales.web ?? 0) + 3)
     },
-    heal: async rig => {
-      writeFileSync(filler(rig), '')
-    },
+    heal: async rig => writeFileSync(filler(rig), ''),
+    cleanUp: rig => rig.scale('web', scales.web ?? 0),
     expect: {failsForMsMax: 0, isReplaced: false},
   },
   {
@@ -181,14 +179,16 @@ const machines: readonly Fault[] = [
     lastsMs: ({shortMs}) => shortMs,
     strike: async rig => {
       await rig.killAgent(smallHost)
-      process.kill(rig.mainOf(smallHost, 'web').pid, 'SIGKILL')
-      await sleep(500)
-      const address = rig.host(smallHost).address
-      rig.later(await rig.program(smallHost, 'occupy.ts', address, String(ports.first), String(ports.last - 8)))
+      const {pid, port} = rig.mainOf(smallHost, 'web')
+      process.kill(pid, 'SIGKILL')
+      await until('it to end', async () => rig.processes().every(each => each.pid !== pid))
+      const half = Array.from({length: (ports.last - ports.first + 1) / 2}, (_, n) => ports.first + n)
+      rig.later(await rig.program(smallHost, 'occupy.ts', rig.host(smallHost).address, ...new Set([port, ...half].map(String))))
       await rig.startAgent(smallHost)
       await rig.scale('web', (scales.web ?? 0) + 3)
     },
     heal: async rig => rig.undo(),
+    cleanUp: rig => rig.scale('web', scales.web ?? 0),
     expect: atFirst,
   },
   {
@@ -228,6 +228,18 @@ const containers: readonly Fault[] = [
     strike: rig => rig.engine.end('SIGKILL'),
     heal: rig => rig.engine.start(),
     expect: {failsForMsMax: 45_000, isReplaced: false},
+  },
+  {
+    name: 'docker-live-restore',
+    what: 'the Docker daemon is restarted with `live-restore`',
+    asks: 'box',
+    setUp: async rig => {
+      await rig.engine.end('SIGTERM')
+      await rig.engine.start('--live-restore')
+    },
+    strike: rig => rig.engine.end('SIGTERM'),
+    heal: rig => rig.engine.start('--live-restore'),
+    expect: nothing,
   },
   {
     name: 'image-missing',

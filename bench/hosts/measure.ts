@@ -54,7 +54,8 @@ export const seenBy = (asked: readonly Asked[]): Seen => {
 
 /** Acknowledged writes that are not there. */
 const lostWrites = async (rig: Rig): Promise<readonly string[]> => {
-  const {written} = rig.witness
+  // Those that are acknowledged while it is asked need not be listed.
+  const written = [...rig.witness.written]
   const there = new Set((await rig.hosted.stage.items<{name: string}>(['formations'])).map(({name}) => name))
   return written.filter(name => !there.has(name))
 }
@@ -128,6 +129,7 @@ export const measure = async (rig: Rig, fault: Fault, lengths: Lengths, note: (t
   const after = mainsOf(rig)
   const replaced = [...run.before.keys()].filter(id => !after.has(id)).length
   const startedAnew = [...run.before].filter(([id, pid]) => after.has(id) && after.get(id) !== pid).length
+  await fault.cleanUp?.(rig)
   const broken = checked(rig, fault, run, await lostWrites(rig))
   for (const [number, how] of broken) note(`invariant ${number}: ${how.join('; ')}`)
   const unexpected = surprises(fault, seen, replaced)

@@ -8,6 +8,8 @@ export interface InstanceProcess {
   readonly service: string
   readonly id: string
   readonly executor: string
+  /** Where it was told to listen. */
+  readonly port: number
   /** The program itself, not the shell that watches it, nor what it started or forked. */
   readonly isMain: boolean
 }
@@ -29,6 +31,7 @@ const read = (pid: string): InstanceProcess | undefined => {
       service: of('GILLIAM_SERVICE'),
       id: of('GILLIAM_INSTANCE'),
       executor: of('GILLIAM_EXECUTOR'),
+      port: Number(of('PORT')),
       isMain: mainPrograms.some(pattern => pattern.test(command)),
     }
   } catch {

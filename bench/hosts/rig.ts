@@ -88,7 +88,7 @@ export class Rig {
 
   async #addContainers(): Promise<void> {
     const prepare = async (host: Host): Promise<Record<string, string>> => {
-      this.#engine = await startEngineOn(host.prefix)
+      this.#engine = await startEngineOn(host.prefix, '--iptables=true')
       return {GILLIAM_DOCKER_SOCKET: this.#engine.socketPath}
     }
     const settings = {
