@@ -95,9 +95,9 @@ export class Invariants {
 
   /** To be told in the order of asking, and after what the control plane said meanwhile. `mayBeSilent`: the router itself was struck. */
   seeAnswer({at, status, text}: Asked, {service, mayBeSilent}: {service: string; mayBeSilent: boolean}): void {
-    if (status === 200) return this.#seeServed(text, at, service)
     const isClear = status === 0 ? mayBeSilent || text === gaveUp : /"code":\s*"\w+"/.test(text)
-    if (!isClear) this.breaks(4, `no clear error: ${status} ${text}`)
+    if (status === 200) this.#seeServed(text, at, service)
+    else if (!isClear) this.breaks(4, `no clear error: ${status} ${text}`)
   }
 
   #seeServed(text: string, at: number, service: string): void {

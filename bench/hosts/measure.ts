@@ -79,6 +79,11 @@ const mainsOf = (rig: Rig): ReadonlyMap<string, number> =>
 const strikeAndHeal = async (rig: Rig, fault: Fault, lengths: Lengths): Promise<Run> => {
   await fault.setUp?.(rig)
   await untilWhole(rig, Date.now())
+  // Instances never move: what an earlier fault emptied stays empty.
+  if (!rig.isSpread('web')) {
+    await rig.spread('web')
+    await untilWhole(rig, Date.now())
+  }
   const before = mainsOf(rig)
   const load = rig.hosted.load(fault.asks === 'web' ? webHost : boxHost, everyMs)
   await sleep(calmMs)

@@ -169,6 +169,20 @@ export class Rig {
     this.desired.set(service, count)
   }
 
+  /** Whether each host of processes has as many of a service as any other. */
+  isSpread(service: string): boolean {
+    const counts = plainHosts.map(host => this.instances(service).filter(({executor}) => executor === host).length)
+    return new Set(counts).size === 1
+  }
+
+  /** Makes all instances of a service anew. */
+  async spread(service: string): Promise<void> {
+    const count = this.desired.get(service) ?? 0
+    await this.scale(service, 0)
+    await until('all to end', async () => this.processes().every(each => each.service !== service))
+    await this.scale(service, count)
+  }
+
   killAgent(host: string): Promise<void> {
     return this.hosted.endAgent(host, 'SIGKILL')
   }
