@@ -54,6 +54,7 @@ export class Agent {
       path: options.statePath,
       bootId: options.bootId,
       offsets: () => options.logs.offsets(),
+      resting: () => options.ports.resting(),
       onSaveError: error => options.log.error({err: error}, 'the state can not be saved; going on without'),
       onChange: (before, after) => this.#changed(before, after),
     }
@@ -76,6 +77,7 @@ export class Agent {
   async adopt(state: AgentState): Promise<void> {
     const {directoryOf, logs, ports, bootId, runtime} = this.#options
     this.#ledger.restore(state)
+    ports.rest(state.resting, state.bootId === bootId)
     await Promise.all(
       [...this.records.values()].map(async record => {
         logs.follow(record.key, record.assignment, directoryOf(record.key), state.offsets[record.key])

@@ -1,5 +1,6 @@
 // Makes the parts of an agent and connects them. Starts nothing and reads no environment.
 import {dirname, join} from 'node:path'
+import {ringLabel} from '#shared/domain/agent.ts'
 import type {JoinProof} from '#shared/join-proof.ts'
 import type {Logger} from '#shared/log.ts'
 import {Agent} from './agent.ts'
@@ -17,6 +18,8 @@ import type {Finder} from './runtime/runtime.ts'
 import {Sessions, type SessionsOptions} from './sessions/sessions.ts'
 import type {Layout, Settings} from './settings.ts'
 import {Slugs} from './slugs/slugs.ts'
+import type {Program} from './upgrade/program.ts'
+import {Upgrades} from './upgrade/upgrades.ts'
 
 /** What a launcher is made of, besides what it runs instances with. */
 export type LauncherParts = Omit<LauncherOptions, 'runtime'> & {
@@ -42,6 +45,8 @@ export interface World extends Home {
   /** Another agent serves this executor from now on. By default all that runs here is stopped; where instances are not the agent's own, it has to leave them. */
   readonly onTaken?: () => void
   readonly log: Logger
+  /** What this agent is, for the control plane; it says nothing of itself without. */
+  readonly program?: Program
   /** Milliseconds since the epoch, for log lines and for what is signed. */
   readonly wallClock: () => number
   readonly random: () => number
@@ -54,6 +59,15 @@ export interface Parts {
   readonly logs: Logs
   readonly slugs: Slugs
   readonly sessions: Sessions
+  readonly upgrades: Upgrades | undefined
+}
+
+/** What parts call when it happens. */
+export interface Calls {
+  /** Something should be reported at once. */
+  readonly onUrgent: () => void
+  /** Another agent is to take over. */
+  readonly onSwitched: () => void
 }
 
 const createLogs = ({log, wallClock}: World, spool: Spool): Logs =>
@@ -89,8 +103,8 @@ const createSessions = ({agent, ...parts}: SessionParts): Sessions =>
     giveUp: (key, reason) => agent().giveUp(key, reason),
   })
 
-/** Makes the parts; `onUrgent` is called when something should be reported at once. */
-export const createParts = (settings: Settings, layout: Layout, world: World, onUrgent: () => void): Parts => {
+/** Makes the parts. */
+export const createParts = (settings: Settings, layout: Layout, world: World, {onUrgent, onSwitched}: Calls): Parts => {
   const {descriptor, environment, api} = settings
   const joining = joiningOf(settings, world)
   const {runtime, launcher, bootId, log, now, wallClock, random} = world
@@ -144,5 +158,8 @@ export const createParts = (settings: Settings, layout: Layout, world: World, on
     onUrgent,
     onForgotten: key => void forget(key).catch(error => log.warn({err: error, instance: key}, 'what is left of it can not be removed')),
   })
-  return {agent, connection, spool, logs, slugs, sessions}
+  const {program} = world
+  const upgrading = {ring: descriptor.labels[ringLabel], locate, now, log, onNews: onUrgent, onSwitched}
+  const upgrades = program && new Upgrades({program, ...upgrading})
+  return {agent, connection, spool, logs, slugs, sessions, upgrades}
 }

@@ -3,6 +3,7 @@ import {randomBytes} from 'node:crypto'
 import {readFileSync} from 'node:fs'
 import {readFile} from 'node:fs/promises'
 import {type Client, createClient} from '#shared/client.ts'
+import type {AgentProgram, AgentWish} from '#shared/domain/agent.ts'
 import type {AssignedSession, Assignment, InstanceReport, LogLine} from '#shared/domain/assignment.ts'
 import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
 import type {CallOf, OutputOf} from '#shared/endpoints.ts'
@@ -24,6 +25,8 @@ export interface SyncRequest {
   readonly leaving?: Notice | undefined
   /** For how long nothing was new. */
   readonly quietMs: number
+  /** What this agent is. */
+  readonly agent?: AgentProgram | undefined
 }
 
 export interface SyncAnswer {
@@ -39,6 +42,8 @@ export interface SyncAnswer {
   readonly drainMs?: number | undefined
   /** Where else syncs may go, as the API says; the address itself does not repeat it. */
   readonly syncUrl?: string | undefined
+  /** The agent that is to run in place of this one. */
+  readonly agent?: AgentWish | undefined
   /** The next credential, in place of the one that was sent. */
   readonly token?: string | undefined
 }
@@ -123,13 +128,14 @@ export class Connection {
   async sync(request: SyncRequest, options: {timeoutMs?: number; signal?: AbortSignal} = {}): Promise<SyncAnswer> {
     const client = this.#client ?? (await this.#join())
     this.#sequence = Math.max(this.#sequence + 1, this.#options.wallClock())
-    const {assignmentVersion, reports, logs, holdMs, quietMs, leaving} = request
+    const {assignmentVersion, reports, logs, holdMs, quietMs, leaving, agent} = request
     const body = {
       assignmentVersion,
       reports: [...reports],
       logs: [...logs],
       quietMs,
       sequence: this.#sequence,
+      agent,
       ...(holdMs > 0 && {holdMs}),
       ...(leaving !== undefined && {leaving}),
     }

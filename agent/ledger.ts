@@ -4,6 +4,7 @@ import {isInstanceId, isName, isServiceName} from '#shared/domain/names.ts'
 import type {HeardAt} from './contact.ts'
 import {type InstanceRecord, keyOf} from './instance.ts'
 import type {Offsets} from './logs/logs.ts'
+import type {RestingPorts} from './ports.ts'
 import {type AgentState, StateFile} from './state.ts'
 
 export type OnChange = (before: InstanceRecord | undefined, after: InstanceRecord) => void
@@ -12,6 +13,7 @@ export interface LedgerOptions {
   readonly path: string
   readonly bootId: string
   readonly offsets: () => Readonly<Record<string, Offsets>>
+  readonly resting: () => RestingPorts | undefined
   readonly onSaveError: (error: unknown) => void
   /** After each change of a record. */
   readonly onChange: OnChange
@@ -114,11 +116,19 @@ export class Ledger {
   }
 
   #state(): AgentState {
-    const {bootId, offsets} = this.#options
+    const {bootId, offsets, resting} = this.#options
+    const rests = resting()
     const desired = [...this.#desired.keys()].filter(key => this.#records.has(key))
     const records = [...this.#records.values()]
     // Else an idle agent would write the file after every sync.
     const isCounted = this.#heardAt !== undefined && records.some(({assignment: {onLost}}) => onLost?.action === 'stop')
-    return {bootId, ...(isCounted && {heardAt: this.#heardAt}), desired, records, offsets: offsets()}
+    return {
+      bootId,
+      ...(isCounted && {heardAt: this.#heardAt}),
+      ...(rests !== undefined && {resting: rests}),
+      desired,
+      records,
+      offsets: offsets(),
+    }
   }
 }

@@ -1,5 +1,5 @@
 // The agent's composition root: reads the environment, starts, and obeys signals. SIGTERM and SIGINT leave instances running; SIGUSR2 stops them first.
-// `doctor` looks at the host instead. `prove` is another program: it answers one question of an agent that is kept from its machine's metadata, on the socket that it has for its input and output.
+// `doctor` looks at the host instead; `version` says which bundle this is. `prove` is another program: it answers one question of an agent that is kept from its machine's metadata, on the socket that it has for its input and output.
 import {readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {read, required} from '#shared/config.ts'
@@ -12,6 +12,8 @@ import {processesHere} from './processes.ts'
 import {answerProof} from './prover.ts'
 import {runAgent} from './run.ts'
 import {readSettings, withLabels} from './settings.ts'
+import {readProgram} from './upgrade/program.ts'
+import {upgradeExitCode} from './upgrade/upgrades.ts'
 
 const fail = (error: unknown): never => {
   process.stderr.write(`gilliam agent: ${error instanceof Error ? error.message : error}\n`)
@@ -41,6 +43,13 @@ if (process.argv[2] === 'doctor') {
   process.exit(findings.some(({state}) => state === 'fail') ? 1 : 0)
 }
 
+const program = await readProgram(process.env, process.argv[1] ?? '', process.execPath).catch(fail)
+
+if (process.argv[2] === 'version') {
+  process.stdout.write(`${program.version}\n`)
+  process.exit(0)
+}
+
 const settings = await readSettings(process.env, process.execPath).catch(fail)
 const log = createLogger('agent', {level: settings.logLevel})
 
@@ -60,15 +69,16 @@ const homeHere = async (): Promise<{home: Home; limits: string}> => {
 
 const start = async () => {
   const {home, limits} = await homeHere()
-  return runAgent(withLabels(settings, {limits}), {...home, log, wallClock: Date.now, random: Math.random})
+  return runAgent(withLabels(settings, {limits}), {...home, log, program, wallClock: Date.now, random: Math.random})
 }
-const {leave, suspend} = await start().catch(fail)
+const {leave, handOver, suspend, switched} = await start().catch(fail)
 log.info({executor: settings.descriptor.id, pid: process.pid}, 'agent runs')
 
-const end = (signal: string, how: () => Promise<void>): void => {
+const end = (signal: string, how: () => Promise<void>, code = 0): void => {
   log.info({signal}, 'agent leaves')
-  how().then(() => process.exit(0), fail)
+  how().then(() => process.exit(code), fail)
 }
+void switched.then(() => end('upgrade', handOver, upgradeExitCode))
 process.once('SIGTERM', () => end('SIGTERM', leave))
 process.once('SIGINT', () => end('SIGINT', leave))
 process.once('SIGUSR2', () => end('SIGUSR2', suspend))

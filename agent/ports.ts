@@ -5,6 +5,9 @@ import type {PortDefinition} from '#shared/domain/release.ts'
 /** A port is not given to another instance within this after its last use: callers with an old table would reach the wrong one. */
 export const portRestMs = 60_000
 
+/** By port, when it may be given away again, in the clock of the machine's present life. */
+export type RestingPorts = Readonly<Record<string, number>>
+
 export interface PortRange {
   readonly first: number
   readonly last: number
@@ -59,6 +62,19 @@ export class Ports {
       this.#used.delete(port)
       this.#resting.set(port, this.#now() + portRestMs)
     }
+  }
+
+  /** Ports that rest, for the next agent to know; undefined when none does. */
+  resting(): RestingPorts | undefined {
+    for (const port of this.#resting.keys()) this.#isResting(port)
+    return this.#resting.size === 0 ? undefined : Object.fromEntries(this.#resting)
+  }
+
+  /** Lets rest what did for an earlier agent. Its times mean nothing when the machine was started anew since: then for the whole time. */
+  rest(resting: RestingPorts | undefined, isSameLife: boolean): void {
+    const latest = this.#now() + portRestMs
+    for (const [port, until] of Object.entries(resting ?? {}))
+      this.#resting.set(Number(port), isSameLife ? Math.min(until, latest) : latest)
   }
 
   /**

@@ -16,13 +16,18 @@ const logLookMs = 500
 const logFlushMs = 2_000
 const offsetsSaveMs = 5_000
 const cleanUpMs = 60_000
+const handOverTimeoutMs = 5_000
 /** Spot gives two minutes; AWS says to look every five seconds. */
 const noticesEveryMs = 5_000
 
 export interface RunningAgent {
   readonly agent: Agent
+  /** Resolves when another agent is to take over: this one should leave. */
+  readonly switched: Promise<void>
   /** Leaves; instances go on and the next agent adopts them. */
   readonly leave: () => Promise<void>
+  /** The same, for an agent that has to prove itself: with a sync before, so that the lease lasts until it has, or the one before is back. */
+  readonly handOver: () => Promise<void>
   /** Stops every instance, to be started again by the next agent, and leaves. */
   readonly suspend: () => Promise<void>
 }
@@ -90,8 +95,9 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
   makeHome(settings.home, layout, settings.owner !== undefined)
   const unlock = takeLock(layout.lock)
   let sync: Sync | undefined
-  const parts = createParts(settings, layout, world, () => sync?.poke())
-  const {agent, connection, spool, logs, sessions} = parts
+  const switched = Promise.withResolvers<void>()
+  const parts = createParts(settings, layout, world, {onUrgent: () => sync?.poke(), onSwitched: switched.resolve})
+  const {agent, connection, spool, logs, sessions, upgrades} = parts
   if (!connection.hasCredential && settings.join === undefined) {
     unlock()
     throw new Error('this executor has not joined yet: GILLIAM_JOIN_TOKEN_FILE must name a file with a join token, or GILLIAM_JOIN be role')
@@ -101,6 +107,7 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
   const notices = startNotices(settings, world, () => sync?.poke())
   const calls = {
     agent,
+    upgrades,
     connection,
     spool,
     sessions,
@@ -122,11 +129,16 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
     await agent.close()
     unlock()
   }
+  const handOver = async (): Promise<void> => {
+    await syncing.stop()
+    await lastSync(calls, handOverTimeoutMs)
+    await leave()
+  }
   const suspend = async (): Promise<void> => {
     await agent.suspend()
     await syncing.stop()
     if (agent.hasReports) await lastSync(calls)
     await leave()
   }
-  return {agent, leave, suspend}
+  return {agent, switched: switched.promise, leave, handOver, suspend}
 }

@@ -2,6 +2,7 @@
 import {availableParallelism, totalmem} from 'node:os'
 import {delimiter, dirname, join, resolve} from 'node:path'
 import {type Environment, read, readNumber, required} from '#shared/config.ts'
+import {ringLabel} from '#shared/domain/agent.ts'
 import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
 import {isName} from '#shared/domain/names.ts'
 import type {RuntimeName} from '#shared/domain/release.ts'
@@ -52,6 +53,10 @@ const readAttributes = async (text: string): Promise<Partial<ExecutorDescriptor>
 const readDescriptor = async (env: Environment, host: string, runtimes: readonly RuntimeName[]): Promise<ExecutorDescriptor> => {
   const id = required(env, 'GILLIAM_EXECUTOR')
   if (!isName(id)) throw new Error(`GILLIAM_EXECUTOR must be lower-case letters, digits and dashes, not “${id}”`)
+  const attributes = await readAttributes(read(env, 'GILLIAM_EXECUTOR_ATTRIBUTES'))
+  const ring = attributes.labels?.[ringLabel]
+  if (ring !== undefined && !isName(ring))
+    throw new Error(`GILLIAM_EXECUTOR_ATTRIBUTES: the label ${ringLabel} must be lower-case letters, digits and dashes, not “${ring}”`)
   return {
     zone: 'default',
     domain: 'default',
@@ -61,7 +66,7 @@ const readDescriptor = async (env: Environment, host: string, runtimes: readonly
     cpuMilli: availableParallelism() * 1_000,
     memoryMib: Math.floor(totalmem() / 1_048_576),
     pricePerHour: 0,
-    ...(await readAttributes(read(env, 'GILLIAM_EXECUTOR_ATTRIBUTES'))),
+    ...attributes,
     id,
     host,
     runtimes,

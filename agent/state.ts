@@ -3,6 +3,7 @@ import {readFileSync} from 'node:fs'
 import {open, rename} from 'node:fs/promises'
 import type {InstanceRecord} from './instance.ts'
 import type {Offsets} from './logs/logs.ts'
+import type {RestingPorts} from './ports.ts'
 
 const schemaVersion = 1
 
@@ -11,6 +12,8 @@ export interface AgentState {
   readonly bootId: string
   /** When the control plane was last heard from, if anything that runs here hangs on that. */
   readonly heardAt?: number
+  /** Ports that nobody may have yet, with when they may; only while there are some. */
+  readonly resting?: RestingPorts
   /** Keys of what the control plane last assigned. */
   readonly desired: readonly string[]
   readonly records: readonly InstanceRecord[]

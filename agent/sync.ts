@@ -9,6 +9,7 @@ import type {Connection} from './connection.ts'
 import type {Spool} from './logs/spool.ts'
 import type {Notice} from './notices.ts'
 import type {Sessions} from './sessions/sessions.ts'
+import type {Upgrades} from './upgrade/upgrades.ts'
 
 const reportsPerCallMax = 200
 const logLinesPerCallMax = 1_000
@@ -26,6 +27,8 @@ export interface SyncOptions {
   readonly agent: Agent
   readonly connection: Connection
   readonly spool: Spool
+  /** Undefined for an agent that says nothing of itself. */
+  readonly upgrades?: Upgrades | undefined
   readonly sessions: Pick<Sessions, 'take'>
   /** Reads what instances wrote since. */
   readonly look: () => void
@@ -75,13 +78,15 @@ const within = (ms: number, otherwiseMs: number): number =>
 interface Course {
   readonly hold: (isIdle: boolean) => Held
   readonly quietMs: number
+  /** How long an answer that would say nothing new may be held back. */
+  readonly holdMs: number
   /** What was told or heard was new. */
   readonly onNews: () => void
 }
 
 const call = async (
-  {agent, connection, spool, sessions, look, notice, busyMs, now, log}: SyncOptions,
-  {hold, quietMs, onNews}: Course,
+  {agent, upgrades, connection, spool, sessions, look, notice, busyMs, now, log}: SyncOptions,
+  {hold, quietMs, holdMs, onNews}: Course,
 ): Promise<number> => {
   look()
   const reports = agent.reports(reportsPerCallMax)
@@ -90,7 +95,15 @@ const call = async (
   const held = hold(isIdle)
   try {
     const {assignmentVersion} = agent
-    const request = {assignmentVersion, reports, logs: batch.lines, holdMs: isIdle ? idleHoldMs : 0, quietMs, leaving: notice()}
+    const request = {
+      assignmentVersion,
+      reports,
+      logs: batch.lines,
+      holdMs: isIdle ? holdMs : 0,
+      quietMs,
+      leaving: notice(),
+      agent: upgrades?.told,
+    }
     const sentAt = now()
     const answer = await connection.sync(request, {signal: held.signal})
     // Only then is it known to be up to date: what was given up is not in the new assignments, and must not start before.
@@ -100,6 +113,7 @@ const call = async (
     if (answer.assignments !== undefined) agent.assign(answer.assignments, answer.assignmentVersion)
     if (answer.sessions !== undefined) sessions.take(answer.sessions)
     agent.heard(sentAt)
+    upgrades?.heard(answer.agent)
     const nextSyncMs = within(answer.nextSyncMs, busyMs)
     return spool.isEmpty ? nextSyncMs : Math.min(nextSyncMs, busyMs)
   } catch (error) {
@@ -111,9 +125,11 @@ const call = async (
 }
 
 /** One call before the agent leaves, so that callers are not sent to what it stopped. A control plane that does not answer in time is left alone. */
-export const lastSync = async (options: SyncOptions): Promise<void> => {
-  const hold = () => new Held(AbortSignal.timeout(lastSyncTimeoutMs))
-  await call(options, {hold, quietMs: 0, onNews: () => undefined}).catch(error => options.log.warn({err: error}, 'the last sync failed'))
+export const lastSync = async (options: SyncOptions, timeoutMs = lastSyncTimeoutMs): Promise<void> => {
+  const hold = () => new Held(AbortSignal.timeout(timeoutMs))
+  await call(options, {hold, quietMs: 0, holdMs: 0, onNews: () => undefined}).catch(error =>
+    options.log.warn({err: error}, 'the last sync failed'),
+  )
 }
 
 /** Starts calling. Goes on for ever: without a control plane everything keeps running. */
@@ -133,7 +149,7 @@ export const startSync = (options: SyncOptions): Sync => {
     const onNews = (): void => {
       newsAt = options.now()
     }
-    const nextMs = await call(options, {hold, quietMs: Math.max(0, Math.round(calledAt - newsAt)), onNews})
+    const nextMs = await call(options, {hold, quietMs: Math.max(0, Math.round(calledAt - newsAt)), holdMs: idleHoldMs, onNews})
     held = undefined
     if (failures > 0) options.log.info({failures}, 'the control plane answers again')
     failures = 0

@@ -1,5 +1,6 @@
 // What an EC2 machine does when it starts: installs Node and the agent, says who it is, joins by its role. A shell script, written for Amazon Linux 2023.
 import type {Variable} from '#shared/config.ts'
+import {launcherScript} from '#shared/host/launcher.ts'
 import {agentUnit} from '#shared/host/unit.ts'
 
 export interface UserData {
@@ -14,6 +15,7 @@ export interface UserData {
 
 const home = '/var/lib/gilliam'
 const program = '/opt/gilliam/agent.mjs'
+const launcher = '/opt/gilliam/launch'
 const environmentFile = '/etc/gilliam/agent.env'
 const proverSocket = '/run/gilliam-prove.sock'
 /** EC2's metadata service, by either protocol. */
@@ -23,6 +25,8 @@ const unit = agentUnit({
   user: 'gilliam',
   node: '/usr/bin/node-24',
   program,
+  launcher,
+  versions: `${home}/versions`,
   environmentFile,
   wants: ['gilliam-prove.socket'],
   // Instances run below this unit: the machine's own credentials are not for them, so that the agent has to ask for its proofs.
@@ -97,6 +101,7 @@ export const userData = (data: UserData): string[] => [
   'useradd --system --home-dir / --shell /sbin/nologin gilliam-prover',
   `install -d -m 0755 /opt/gilliam && install -d -o gilliam -m 0700 ${home} /etc/gilliam`,
   `aws s3 cp --only-show-errors "s3://${data.agent.bucket}/${data.agent.key}" ${program}`,
+  `cat > ${launcher} <<'END'\n${launcherScript}END`,
   'umask 077',
   `cat > ${environmentFile} <<END`,
   ...environment(data),

@@ -34,6 +34,7 @@ import {addStop} from './commands/stop.ts'
 import {addToken} from './commands/token.ts'
 import {addTraffic} from './commands/traffic.ts'
 import {addTrust} from './commands/trust.ts'
+import {addTypes} from './commands/types.ts'
 import {addVolumes} from './commands/volumes.ts'
 import type {World} from './session.ts'
 import {usageMessage} from './usage.ts'
@@ -56,6 +57,7 @@ const commands = [
   addPs,
   addStop,
   addVolumes,
+  addTypes,
   addExplain,
   addLogs,
   addRoute,

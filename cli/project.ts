@@ -3,8 +3,10 @@ import {mkdir, readFile, rename, rm, stat, writeFile} from 'node:fs/promises'
 import {basename, dirname, join} from 'node:path'
 import {isName} from '#shared/domain/names.ts'
 import type {Manifest} from '#shared/manifest.ts'
+import type {Types} from '#shared/types/builtin.ts'
 import type {Detected} from './detect/detect.ts'
 import {CommandError} from './exit.ts'
+import type {FetchOptions, StageType} from './types/own.ts'
 
 /** Kept in `.gilliam/state.json`: what `create` chose for this project. */
 export interface Remembered {
@@ -82,11 +84,24 @@ const detected = async (dir: string, say: (line: string) => void): Promise<Detec
   return found
 }
 
+interface TypeFetching extends FetchOptions {
+  readonly stageType?: StageType
+}
+
+/** The types that the manifest may use. Only when it names one is anything looked for. */
+const typesOf = async (dir: string, text: string, fetching: TypeFetching): Promise<Types | undefined> => {
+  const {typesWanted} = await import('#shared/manifest.ts')
+  const {sources, names} = typesWanted(text)
+  if (names.length === 0) return undefined
+  const {projectTypes, usableTypes} = await import('./types/own.ts')
+  return usableTypes(await projectTypes(dir, sources, fetching), names, fetching.stageType)
+}
+
 /**
  * Reads and checks the project's manifest; throws a usage error with every problem's line and column. Processes that do not say how they are run are run
  * as the project's files tell, and `say` tells how that is.
  */
-export const readManifest = async (project: Project, say: (line: string) => void): Promise<Manifest> => {
+export const readManifest = async (project: Project, say: (line: string) => void, fetching: TypeFetching): Promise<Manifest> => {
   if (project.manifestFile === undefined)
     throw new CommandError(
       'usage',
@@ -96,7 +111,7 @@ export const readManifest = async (project: Project, say: (line: string) => void
   const {formatProblems, leavesRunToProject, parseManifest} = await import('#shared/manifest.ts')
   const isLeft = leavesRunToProject(text)
   const found = isLeft ? await detected(project.dir, say) : undefined
-  const parsed = parseManifest(text, found)
+  const parsed = parseManifest(text, found, await typesOf(project.dir, text, fetching))
   if (parsed.ok) return parsed.manifest
   const count = parsed.problems.length
   const file = basename(project.manifestFile)

@@ -72,7 +72,7 @@ export const createFunctions = (options: FunctionOptions): Functions => {
   return {
     api: {
       formations: local(createFormationsFunction({...deps('formations'), randomId, expressions, blobs, relay})),
-      executors: local(createExecutorsFunction({...deps('executors'), logs, timing, secrets: {stage, box}, proofs})),
+      executors: local(createExecutorsFunction({...deps('executors'), logs, timing, wishesKeptMs: 1_000, secrets: {stage, box}, proofs})),
       registry: local(createRegistryFunction({...deps('registry'), nextPollMs})),
       routing: local(createRoutingFunction(deps('routing'))),
       artifacts: local(createArtifactsFunction({...deps('artifacts'), blobs})),

@@ -1,5 +1,7 @@
 // Request and response schemas of the HTTP API: validation, types and OpenAPI in one. Strict: unknown keys are refused. One file per noun in api/.
+
 export {CreateToken, Health, OpenapiDocument, Token} from './api/access.ts'
+export {AgentRing, RingName, UpgradeAgents} from './api/agents.ts'
 export {Artifact, CreateArtifact, slugBytesMax} from './api/artifacts.ts'
 export {AuditPage, AuditQuery} from './api/audit.ts'
 export {
@@ -37,6 +39,7 @@ export {Secret, SecretName, SecretSet, SetSecret} from './api/secrets.ts'
 export {ExecInstance, FollowLogs, RelayKeys, Run, RunService, SessionTicket} from './api/sessions.ts'
 export {ServiceTraffic, SetTraffic} from './api/traffic.ts'
 export {CreateTrust, ExchangeToken, Login, Trust, TrustName} from './api/trusts.ts'
+export {SetType, TypeFile, TypeName, TypeSummary} from './api/types.ts'
 
 export const requestBodyBytesMax = 1_048_576
 export {Volume} from './api/volumes.ts'

@@ -18,6 +18,7 @@ export const variables = {
   GILLIAM_EXECUTOR_HOST: 'Address at which callers reach the executor’s instances; 127.0.0.1 by default',
   GILLIAM_EXECUTOR_ATTRIBUTES: 'JSON: zone, domain, network, tags, labels, cpuMilli, memoryMib, pricePerHour, machineType of the executor',
   GILLIAM_AGENT_HOME: 'Folder of an agent’s state: credential, instances, slugs, logs',
+  GILLIAM_AGENT_VERSIONS: 'Folder of the versions of an agent that came by upgrades; its launcher sets it',
   GILLIAM_PROXY: 'URL of the forward proxy that instances get as HTTP_PROXY',
   GILLIAM_RUNTIMES: 'What an agent runs instances by: `process` (default), `docker`, or both with a comma between',
   GILLIAM_DOCKER_SOCKET: 'Socket of the Docker engine; `/var/run/docker.sock` by default',

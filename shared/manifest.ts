@@ -3,7 +3,7 @@
 import type {z} from 'zod'
 import {CreateRelease} from './api.ts'
 import {closest} from './domain/closest.ts'
-import {isServiceName} from './domain/names.ts'
+import {isName, isServiceName} from './domain/names.ts'
 import type {ServiceDefinition, ServiceKind} from './domain/release.ts'
 import {cycleIn, requiresOf} from './domain/requires.ts'
 import {checkRank, checkRequirement, type ExpressionCheck} from './expressions.ts'
@@ -199,8 +199,20 @@ const isEmpty = (root: Value): boolean =>
 export const leavesRunToProject = (text: string): boolean => {
   const source = readSource(text)
   if (!source.ok) return false
+  const problems: Problem[] = []
+  const sections = readFields(source.root, manifestKeys, collect(problems), 'manifest', freeKeyPrefix)
+  return problems.length === 0 && Object.values(sections?.processes ?? {}).some(values => !saysHow(values))
+}
+
+/** Where a manifest says that types of its own are, and which types it names; nothing for a text with problems: {@link parseManifest} tells them. */
+export const typesWanted = (text: string): {readonly sources?: readonly string[]; readonly names: readonly string[]} => {
+  const source = readSource(text)
+  if (!source.ok) return {names: []}
   const sections = readFields(source.root, manifestKeys, collect([]), 'manifest', freeKeyPrefix)
-  return Object.values(sections?.processes ?? {}).some(values => !saysHow(values))
+  const names = Object.values(sections?.auxiliary ?? {}).flatMap(({type, script, image}) =>
+    type === undefined || script !== undefined || image !== undefined || !isName(type) ? [] : [type],
+  )
+  return {...(sections?.types !== undefined && {sources: sections.types}), names}
 }
 
 /**

@@ -2,7 +2,7 @@
 //
 //   npm test                     everything
 //   npm test -- agent proxy/     only files whose path contains one of the words
-import {globSync, mkdtempSync, rmSync} from 'node:fs'
+import {chmodSync, globSync, mkdtempSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join, relative} from 'node:path'
 import {run} from 'node:test'
@@ -81,6 +81,8 @@ if (files.length === 0) {
 }
 // Whatever the run's processes keep is below one folder. Its name is short: sockets lie in it.
 const folder = mkdtempSync(join(tmpdir(), 'gt-'))
+// Some tests start programs as another user, which must get to their files below.
+chmodSync(folder, 0o711)
 process.env.TMPDIR = folder
 const watch = new LeakWatch(folder)
 const stopLooking = keepLooking(watch)

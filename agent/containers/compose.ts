@@ -57,17 +57,12 @@ const besides = (processes: Home, docker: DockerRuntime): Home['runtime'] => ({
   },
 })
 
-/** Commands in instances: in processes only. */
-const execBeside =
-  (others: Launching, docker: DockerRuntime, directoryOf: (key: string) => string): NonNullable<Launching['exec']> =>
-  async (record, order) => {
-    if (docker.knows(directoryOf(record.key)) || others.exec === undefined)
-      throw new Error('this executor can not run commands in containers')
-    return others.exec(record, order)
-  }
-
 /** Router and proxy of a stage: they reach instances at the addresses that the machine has. */
 const platformFormation = 'gilliam'
+
+/** Whether it is a container where processes are offered, too. */
+const isForContainers = (assignment: Assignment, stackImage: string | undefined): boolean =>
+  sourceOf(assignment, stackImage) !== undefined && !(assignment.formation === platformFormation && assignment.image === undefined)
 
 export const containersOn = (options: ContainerOptions): Home & {readonly docker: DockerRuntime} => {
   const {settings, runtimes, home, stage, executor, host, owner, limits, wallClock, processes, log} = options
@@ -78,10 +73,7 @@ export const containersOn = (options: ContainerOptions): Home & {readonly docker
   const docker = createDockerRuntime({api, scope: `${stage}.${executor}`, surroundings: around, onError})
   // Fetching what no registry has takes parts that only the launcher is given.
   let images: Images | undefined
-  const takes = (assignment: Assignment): boolean => {
-    if (!runtimes.includes('process')) return true
-    return sourceOf(assignment, stackImage) !== undefined && !(assignment.formation === platformFormation && assignment.image === undefined)
-  }
+  const takes = (assignment: Assignment): boolean => !runtimes.includes('process') || isForContainers(assignment, stackImage)
   return {
     ...processes,
     docker,
@@ -114,7 +106,11 @@ export const containersOn = (options: ContainerOptions): Home & {readonly docker
           if (left !== undefined) return {outcome: 'failed', reason: left.message, retry: true}
           return others.launch(record, signal, onProgress)
         },
-        exec: execBeside(others, docker, parts.directoryOf),
+        exec: async (record, order) => {
+          const by: Launching = docker.knows(parts.directoryOf(record.key)) ? containers : others
+          if (by.exec === undefined) throw new Error('this executor can not run commands in instances')
+          return by.exec(record, order)
+        },
       }
     },
     tidy: async known => {

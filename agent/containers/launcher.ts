@@ -4,13 +4,26 @@ import type {Assignment} from '#shared/domain/assignment.ts'
 import {type ExecutorEnvironment, environmentOf} from '../environment.ts'
 import {Gate} from '../gate.ts'
 import type {InstanceRecord} from '../instance.ts'
-import {boundsOf, clear, fetched, type Launch, type LauncherOptions, type Launching, launchesMax, makeVolume, prepare} from '../launcher.ts'
+import {
+  type Attendance,
+  boundsOf,
+  clear,
+  type ExecOrder,
+  fetched,
+  type Launch,
+  type LauncherOptions,
+  type Launching,
+  launchesMax,
+  makeVolume,
+  prepare,
+} from '../launcher.ts'
 import {EngineRefusal} from '../runtime/docker/api.ts'
 import {type ContainerSpec, type Image, isMountable, type Project, projectPath} from '../runtime/docker/container.ts'
 import type {Images} from '../runtime/docker/images.ts'
 import {ImageRefused} from '../runtime/docker/pull.ts'
 import type {Around} from '../runtime/docker/surroundings.ts'
 import type {DockerRuntime} from '../runtime/docker.ts'
+import type {Execution} from '../runtime/runtime.ts'
 
 /** Progress is told at most this often. */
 const progressEveryMs = 1_000
@@ -92,20 +105,32 @@ export class ContainerLauncher implements Launching {
     const {assignment} = record
     const source = sourceOf(assignment, this.#options.stackImage)
     if (source === undefined) return {outcome: 'failed', reason: refusal(assignment), retry: false}
-    if (assignment.run !== undefined) return {outcome: 'failed', reason: 'this executor can not run commands in containers', retry: false}
+    const {run} = assignment
+    let attendance: Attendance | undefined
     try {
-      // Waiting for downloads takes no place: others may have theirs.
+      // Waiting for downloads, or for somebody, takes no place: others may have theirs.
       const [image, slug] = await Promise.all([
         this.#image(source.image, assignment, signal, onProgress),
         source.script === undefined || assignment.slug === undefined ? undefined : fetched(this.#options.slugs, assignment.slug, signal),
       ])
       const project = source.script === undefined ? undefined : {script: source.script, ...(slug === undefined ? {} : {slug})}
-      return await this.#gate.pass(() => this.#start(record, image, project, signal))
+      attendance = run?.attached ? await this.#options.attend(record, signal) : undefined
+      const launch = await this.#gate.pass(() => this.#start(record, image, project, signal))
+      if (launch.outcome === 'started') attendance?.begin(launch.running)
+      else attendance?.fail(launch.outcome === 'failed' ? launch.reason : 'it was called off')
+      return launch
     } catch (error) {
+      attendance?.fail((error as Error).message)
       if (signal.aborted) return {outcome: 'cancelled'}
       const hopeless = (error instanceof ImageRefused && !error.retry) || (error instanceof EngineRefusal && isHopeless(error))
       return {outcome: 'failed', reason: (error as Error).message, retry: !hopeless}
     }
+  }
+
+  /** Runs a command in the container of an instance that runs. */
+  exec({key}: InstanceRecord, order: ExecOrder): Promise<Execution> {
+    const {runtime, directoryOf} = this.#options
+    return runtime.exec({...order, directory: directoryOf(key)})
   }
 
   async #image(
@@ -149,7 +174,8 @@ export class ContainerLauncher implements Launching {
     await remember(key, allocation.ports)
     await clear(directory, runtime)
     if (signal.aborted) return {outcome: 'cancelled'}
-    const volume = await makeVolume(volumes, assignment)
+    // A command of its own would be a second writer.
+    const volume = assignment.run === undefined ? await makeVolume(volumes, assignment) : undefined
     const running = await runtime.start({
       directory,
       image,
@@ -171,8 +197,10 @@ const labelsOf = ({formation, service, release}: Assignment): Record<string, str
   'gilliam.release': String(release),
 })
 
-const optionsOf = ({args, user, readOnly}: Assignment): Pick<ContainerSpec, 'args' | 'user' | 'readOnly'> => ({
+const optionsOf = ({args, user, readOnly, run}: Assignment): Pick<ContainerSpec, 'args' | 'user' | 'readOnly' | 'argv' | 'attached'> => ({
   ...(args === undefined ? {} : {args}),
+  ...(run === undefined ? {} : {argv: run.command}),
+  ...(run?.attached ? {attached: run.line?.terminal === undefined ? {} : {terminal: run.line.terminal}} : {}),
   ...(user === undefined ? {} : {user}),
   ...(readOnly === undefined ? {} : {readOnly}),
 })

@@ -6,6 +6,7 @@ import {required} from '#shared/config.ts'
 import {createLogger} from '#shared/log.ts'
 import {type RunningAgent, runAgent} from '../run.ts'
 import {readSettings} from '../settings.ts'
+import {readProgram} from '../upgrade/program.ts'
 import {tasksOnEcs} from './compose.ts'
 import {proveTaskRole} from './proof.ts'
 import {readFargateSettings} from './settings.ts'
@@ -25,6 +26,8 @@ const start = async () => {
   const {descriptor, ...rest} = await readSettings(env, process.execPath)
   const runtimes = fargate.stackImage === undefined ? (['docker'] as const) : (['docker', 'process'] as const)
   const settings = {...rest, descriptor: {...descriptor, runtimes}}
+  // Its image is what it is upgraded by.
+  const program = await readProgram({}, process.argv[1] ?? '', process.execPath)
   const log = createLogger('agent', {level: settings.logLevel})
   const now = () => performance.timeOrigin + performance.now()
   const {stage} = settings.environment
@@ -43,7 +46,7 @@ const start = async () => {
   let running: RunningAgent | undefined
   // Its tasks are the other's by now.
   const onTaken = () => void running?.leave().then(() => process.exit(exitTaken), fail)
-  running = await runAgent(settings, {...home, prove, onTaken, log, wallClock: Date.now, random: Math.random})
+  running = await runAgent(settings, {...home, prove, onTaken, log, program, wallClock: Date.now, random: Math.random})
   log.info({executor: descriptor.id, cluster: fargate.cluster, pid: process.pid}, 'agent runs')
   startSweeping(running.agent, home, log)
   return {...running, log}

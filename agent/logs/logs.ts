@@ -6,6 +6,9 @@ import {createTailBuffer, Tail} from './tail.ts'
 
 const streams = {stdout: 'out.log', stderr: 'err.log'} as const
 
+/** How often files are looked at while somebody listens. */
+const lookMs = 50
+
 /** Bytes read of each stream. */
 export type Offsets = Readonly<Record<keyof typeof streams, number>>
 
@@ -21,6 +24,7 @@ export class Logs {
   readonly #buffer = createTailBuffer()
   readonly #following = new Map<string, Following>()
   readonly #listeners = new Set<(line: LogLine) => void>()
+  #looking: NodeJS.Timeout | undefined
 
   /** `now` in milliseconds since the epoch. */
   constructor(options: {spool: Spool; now: () => number; onError: (error: unknown, key: string) => void}) {
@@ -64,10 +68,16 @@ export class Logs {
     this.#add(key, this.#lineOf(source, 'agent', text))
   }
 
-  /** Tells of every line as it is read, until the returned function is called. */
+  /** Tells of every line soon after it is written, until the returned function is called. However many listen, files are looked at once. */
   listen(listener: (line: LogLine) => void): () => void {
     this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    this.#looking ??= setInterval(() => this.look(), lookMs)
+    return () => {
+      this.#listeners.delete(listener)
+      if (this.#listeners.size > 0) return
+      clearInterval(this.#looking)
+      this.#looking = undefined
+    }
   }
 
   #add(key: string, line: LogLine): void {

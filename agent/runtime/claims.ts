@@ -78,6 +78,13 @@ export const readExit = ({control, number}: Start): Exit | undefined => {
   return /^[0-9]{1,3}$/.test(text) ? {code: Number(text)} : {}
 }
 
+/** The newest start that was claimed for a process; undefined when there is none. Unlike {@link lastStart} it changes nothing: an agent may be starting the next one. */
+export const runningStart = (directory: string): Start | undefined => {
+  const control = controlOf(directory)
+  const number = startsIn(control).find(start => ![undefined, revoked].includes(readNote(join(control, `pid.${start}`))))
+  return number === undefined ? undefined : {control, number}
+}
+
 const claimed = async (path: string): Promise<string | undefined> => {
   for (let waited = 0; waited < claimWaitMs; waited += claimPollMs) {
     const note = readNote(path)

@@ -7,10 +7,12 @@ import {mkdir, rm} from 'node:fs/promises'
 import {basename, join} from 'node:path'
 import {replaceFile} from '../state.ts'
 import {type EngineApi, EngineRefusal, EngineUnreachable} from './docker/api.ts'
+import {type AttachedOptions, attachedOver} from './docker/attached.ts'
 import {type ContainerSpec, containerOf, type Surroundings} from './docker/container.ts'
+import {type ContainerExec, execInContainer} from './docker/exec.ts'
 import {followOutput, type Output, readRest} from './docker/output.ts'
 import {inspect, Watch} from './docker/watch.ts'
-import type {Found, Running, Runtime} from './runtime.ts'
+import type {Attached, Execution, Found, Running, Runtime} from './runtime.ts'
 
 /** On every container of an executor, with the executor's scope as its value. */
 const scopeLabel = 'gilliam.executor'
@@ -32,6 +34,7 @@ export type DockerRuntime = Runtime<ContainerSpec> & {
   /** Whether the last start in this folder, as far as its files tell, was a container. */
   readonly knows: (directory: string) => boolean
   readonly forget: (directory: string) => Promise<void>
+  readonly exec: (spec: ContainerExec & {readonly directory: string}) => Promise<Execution>
   /** Ends and removes containers of this executor whose instance nobody knows. Answers their keys. */
   readonly endStrays: (isKnown: (key: string) => boolean) => Promise<string[]>
   /** Lets go of everything; what runs goes on. */
@@ -74,31 +77,34 @@ class Docker implements DockerRuntime {
     const {scope, surroundings} = this.#options
     const {directory} = spec
     const name = this.#nameOf(directory)
-    const earlier = readId(directory)
+    const earlier = spec.attached === undefined ? readId(directory) : undefined
     if (earlier !== undefined) await readRest({...this.#outputOf(directory), container: earlier})
     await this.#remove(name)
     if (spec.project !== undefined) await mkdir(join(directory, 'overlay'), {recursive: true})
     const labels = {...spec.labels, [scopeLabel]: scope, [keyLabel]: basename(directory), [stopSignalLabel]: spec.image.stopSignal}
     const around = await surroundings()
-    const id = await this.#run({...spec, labels}, around).catch(error => {
+    const {id, attached} = await this.#run({...spec, labels}, around).catch(error => {
       if (!(error instanceof EngineRefusal) || !/setting rlimit/.test(error.message)) throw error
       // The engine may not give more than it has itself, which is less than was asked for: with what it has, the limit holds.
       this.#filesMax = Math.min(this.#filesMax, spec.bounds.filesMax)
       return this.#run({...spec, labels}, around)
     })
-    return this.#follow(directory, id, spec.image.stopSignal)
+    if (attached === undefined) return this.#follow(directory, id, spec.image.stopSignal)
+    return {...this.#runningOf(id, this.#watch.follow(id), spec.image.stopSignal), attached}
   }
 
   // Creates and starts it, or leaves nothing of it.
-  async #run(spec: ContainerSpec, around: Surroundings): Promise<string> {
+  async #run(spec: ContainerSpec, around: Surroundings): Promise<{readonly id: string; readonly attached?: Attached}> {
     const {api} = this.#options
     const {directory} = spec
     const body = containerOf(spec, {...around, filesMax: this.#filesMax})
     const {Id: id} = await api.call<{Id: string}>('POST', '/containers/create', {query: {name: this.#nameOf(directory)}, body})
     try {
       await replaceFile(noteOf(directory), `${id}\n`)
+      const attached = spec.attached === undefined ? undefined : await this.#attach(id, spec.attached.terminal)
       await api.call('POST', `/containers/${id}/start`)
-      return id
+      if (spec.attached?.terminal !== undefined) attached?.resize(spec.attached.terminal)
+      return {id, ...(attached && {attached})}
     } catch (error) {
       await this.#remove(id).then(
         () => rm(noteOf(directory), {force: true}),
@@ -108,19 +114,35 @@ class Docker implements DockerRuntime {
     }
   }
 
+  // Before it starts: nothing it says is lost.
+  async #attach(id: string, terminal: AttachedOptions['terminal']): Promise<Attached> {
+    const {api} = this.#options
+    const place = `/containers/${id}`
+    const connection = await api.upgrade(`${place}/attach`, {query: {stream: '1', stdin: '1', stdout: '1', stderr: '1'}})
+    return attachedOver({api, connection, place, terminal})
+  }
+
+  async exec({directory, ...spec}: ContainerExec & {readonly directory: string}): Promise<Execution> {
+    const {api, onError} = this.#options
+    const onFailure = (error: unknown) => onError(error, `a command in ${basename(directory)} can not be signalled`)
+    return execInContainer({api, container: readId(directory) ?? this.#nameOf(directory), onError: onFailure}, spec)
+  }
+
   find = async (directory: string): Promise<Found> => {
     const {api} = this.#options
     const id = readId(directory)
     try {
       const view = await inspect(api, id ?? this.#nameOf(directory))
       if (view === undefined) return id === undefined ? {state: 'absent'} : {state: 'ended', exit: {}}
+      if (view.state === 'running' && view.isAttached)
+        return {state: 'running', running: this.#runningOf(view.id, this.#watch.follow(view.id))}
       if (view.state === 'running') return {state: 'running', running: this.#follow(directory, view.id)}
       if (view.state === 'created') {
         // An agent that died may have asked for its start a moment ago.
         await this.#remove(view.id)
         return {state: 'absent'}
       }
-      await readRest({...this.#outputOf(directory), container: view.id})
+      if (!view.isAttached) await readRest({...this.#outputOf(directory), container: view.id})
       return {state: 'ended', exit: view.exit}
     } catch (error) {
       if (!(error instanceof EngineUnreachable)) throw error
@@ -179,9 +201,18 @@ class Docker implements DockerRuntime {
       this.#followed.delete(id)
       return exit
     })
-    const running = {terminate: () => this.#signal(id, stopSignal), kill: () => this.#signal(id, 'SIGKILL'), ended}
+    const running = this.#runningOf(id, ended, stopSignal)
     this.#followed.set(id, {running, output})
     return running
+  }
+
+  #runningOf(id: string, ended: Running['ended'], stopSignal?: string): Running {
+    return {
+      terminate: () => this.#signal(id, stopSignal),
+      kill: () => this.#signal(id, 'SIGKILL'),
+      signal: name => this.#signal(id, name),
+      ended,
+    }
   }
 
   #signal(id: string, signal: string | undefined): void {

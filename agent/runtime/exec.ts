@@ -30,10 +30,22 @@ export const attachedCommand = (
   return {line: lineInTerminal(command, terminal), environment: terminalVariables(environment), isTerminal: true}
 }
 
+/** Its number may be another's by now. */
+const isOver = ({exitCode, signalCode}: ChildProcess): boolean => exitCode !== null || signalCode !== null
+
 /** The near end of a child's pipes. */
 export const attachedTo = (child: ChildProcess, {isTerminal, note}: Pick<AttachedCommand, 'isTerminal' | 'note'>): Attached => {
   const stdin = child.stdin as Writable
-  let resized: Promise<void> = Promise.resolve()
+  let [wanted, isResizing]: [Terminal | undefined, boolean] = [undefined, false]
+  // One after the other, and of those that come meanwhile the last one.
+  const resize = async (pid: number): Promise<void> => {
+    isResizing = true
+    for (let size = wanted; size !== undefined && !isOver(child); size = wanted) {
+      wanted = undefined
+      await resizeBelow(pid, size)
+    }
+    isResizing = false
+  }
   // It may end without reading.
   stdin.on('error', () => undefined)
   return {
@@ -44,8 +56,9 @@ export const attachedTo = (child: ChildProcess, {isTerminal, note}: Pick<Attache
     ...(note !== undefined && {note}),
     resize: terminal => {
       const {pid} = child
-      // One after the other: the last one counts.
-      if (isTerminal && pid !== undefined) resized = resized.then(() => resizeBelow(pid, terminal))
+      if (!isTerminal || pid === undefined) return
+      wanted = terminal
+      if (!isResizing) void resize(pid)
     },
   }
 }
@@ -80,6 +93,9 @@ export const execProcess = (
         reject(error)
         return
       }
-      resolve({...attachedTo(child, prepared), signal: signal => signalTo(-(child.pid as number), signal), kill, ended})
+      const signal = (name: NodeJS.Signals): void => {
+        if (!isOver(child)) signalTo(-(child.pid as number), name)
+      }
+      resolve({...attachedTo(child, prepared), signal, kill, ended})
     })
   })

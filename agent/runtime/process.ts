@@ -6,7 +6,7 @@ import {basename, join} from 'node:path'
 import type {Exit} from '../instance.ts'
 import type {Cgroup, Limit} from './cgroup.ts'
 import {type Cgroups, openCgroup} from './cgroups.ts'
-import {cgroupsOf, claimStart, lastStart, nextStart, noteCgroups, openExitNote, readExit, type Start} from './claims.ts'
+import {cgroupsOf, claimStart, lastStart, nextStart, noteCgroups, openExitNote, readExit, runningStart, type Start} from './claims.ts'
 import {attachedCommand, attachedTo, execProcess} from './exec.ts'
 import {adoptedEnd, Followed, marksOf, settleCgroup} from './followed.ts'
 import type {Owner} from './owner.ts'
@@ -135,7 +135,7 @@ export const createProcessRuntime = (options: ProcessRuntimeOptions = {}): Runti
     return findStart(directory, start, () => options.onStuck?.(basename(directory)))
   },
   exec: async spec => {
-    const start = await lastStart(spec.directory)
+    const start = runningStart(spec.directory)
     const group = start === undefined ? undefined : openCgroup(cgroupsOf(start))
     return execProcess(spec, pid => group?.add(pid), options.owner)
   },

@@ -4,10 +4,9 @@ import {payloadBytesMax} from '#shared/sessions/frames.ts'
 import type {Peer} from '#shared/sessions/peer.ts'
 import type {Logs} from '../logs/logs.ts'
 
-/** How often files are looked at while somebody follows. */
-const lookMs = 50
-/** Lines waiting for a client that takes them too slowly; older ones are left out here, and found in the logs. */
+/** Lines waiting for a client that takes them too slowly, and what they hold, in characters; older ones are left out here, and found in the logs. */
 const waitingMax = 10_000
+const waitingCharactersMax = 2_097_152
 
 type Wanted = Pick<AssignedSession, 'formation' | 'service' | 'instance'>
 
@@ -29,21 +28,27 @@ const nextPayload = (waiting: string[]): Buffer => {
 /** Sends lines until the client is gone. */
 export const followLines = async (logs: Logs, wanted: Wanted, peer: Peer): Promise<void> => {
   const waiting: string[] = []
+  let characters = 0
   let isSending = false
+  const next = (): Buffer => {
+    const payload = nextPayload(waiting)
+    characters = waiting.reduce((sum, {length}) => sum + length, 0)
+    return payload
+  }
   const send = async (): Promise<void> => {
     isSending = true
-    while (waiting.length > 0 && peer.isOpen) await peer.pour('lines', nextPayload(waiting))
+    while (waiting.length > 0 && peer.isOpen) await peer.pour('lines', next())
     isSending = false
   }
   const forget = logs.listen(({formation: _, ...line}) => {
     if (!isWanted(wanted, {formation: _, ...line})) return
-    waiting.push(JSON.stringify(line))
-    if (waiting.length > waitingMax) waiting.splice(0, waiting.length - waitingMax)
+    const text = JSON.stringify(line)
+    waiting.push(text)
+    characters += text.length
+    while (waiting.length > waitingMax || characters > waitingCharactersMax) characters -= waiting.shift()?.length ?? characters
     if (!isSending) void send()
   })
-  const timer = setInterval(() => logs.look(), lookMs)
   peer.listen(() => undefined)
   await peer.closed
-  clearInterval(timer)
   forget()
 }

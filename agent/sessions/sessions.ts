@@ -75,9 +75,8 @@ export class Sessions {
     const peer = await this.#join(line, AbortSignal.any([signal, this.#end.signal]))
     const forget = this.#remember(line.id, assignment.formation, peer)
     const directory = this.#options.directoryOf(key)
-    const copy = (stream: 'stdout' | 'stderr', bytes: Buffer): void => {
+    const copy = (stream: 'stdout' | 'stderr', bytes: Buffer): Promise<void> =>
       appendFile(join(directory, stream === 'stdout' ? 'out.log' : 'err.log'), bytes).catch(() => undefined)
-    }
     return {
       begin: running => {
         if (running.attached === undefined) throw new Error('it runs without anybody attached')

@@ -1,7 +1,17 @@
 // Moves bytes between a client and a command: input, output, size and signals one way, output and the end the other. Owns when a command's output is over.
 import type {Readable} from 'node:stream'
 import {setTimeout as sleep} from 'node:timers/promises'
-import {type Ended, type Frame, type Hello, readSignal, readSize, sessionProtocol} from '#shared/sessions/frames.ts'
+import {
+  type Ended,
+  type Frame,
+  type Hello,
+  payloadBytesMax,
+  readSignal,
+  readSize,
+  sessionProtocol,
+  stdinWindowBytes,
+  stdinWindowFrames,
+} from '#shared/sessions/frames.ts'
 import type {Closed, Peer} from '#shared/sessions/peer.ts'
 import type {Exit} from '../instance.ts'
 import type {Attached} from '../runtime/runtime.ts'
@@ -12,13 +22,29 @@ const lastWordsMs = 250
 export interface Work extends Attached {
   readonly signal: (signal: NodeJS.Signals) => void
   readonly ended: Promise<Exit>
-  /** Gets a copy of what is written. */
-  readonly copy?: (stream: 'stdout' | 'stderr', bytes: Buffer) => void
+  /** Gets a copy of what is written; resolves when it has it, and never rejects. */
+  readonly copy?: (stream: 'stdout' | 'stderr', bytes: Buffer) => Promise<void>
 }
 
-const take = (work: Work, peer: Peer, {name, payload}: Frame): void => {
-  if (name === 'stdin' && payload.length === 0) work.stdin.end()
-  else if (name === 'stdin') work.stdin.write(payload, () => peer.sendJson('credit', {bytes: payload.length}))
+/** Passes input on. What the command does not take is kept here, so that a client that sends on in spite of that is ended. */
+const inputTo = ({stdin}: Work, peer: Peer): ((payload: Buffer) => void) => {
+  let [bytes, frames] = [0, 0]
+  return payload => {
+    if (payload.length === 0) return void stdin.end()
+    bytes += payload.length
+    frames += 1
+    // The last frame within the window may reach over its end.
+    if (bytes > stdinWindowBytes + payloadBytesMax || frames > stdinWindowFrames) return peer.destroy()
+    stdin.write(payload, () => {
+      bytes -= payload.length
+      frames -= 1
+      peer.sendJson('credit', {bytes: payload.length})
+    })
+  }
+}
+
+const take = (work: Work, input: (payload: Buffer) => void, {name, payload}: Frame): void => {
+  if (name === 'stdin') input(payload)
   else if (name === 'signal') {
     const signal = readSignal(payload)
     if (signal !== undefined) work.signal(signal)
@@ -36,7 +62,7 @@ const pass = async (work: Work, peer: Peer, name: 'stdout' | 'stderr', stream: R
   const moving = (async () => {
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       isBusy = true
-      work.copy?.(name, chunk)
+      await work.copy?.(name, chunk)
       await peer.pour(name, chunk)
       isBusy = false
       movedAt = performance.now()
@@ -62,7 +88,8 @@ export const serve = async (peer: Peer, work: Work): Promise<'ended' | Closed> =
   const {isTerminal, note, stdout, stderr} = work
   const hello: Hello = {protocol: sessionProtocol, tty: isTerminal, ...(note !== undefined && {note})}
   peer.sendJson('hello', hello)
-  peer.listen(frame => take(work, peer, frame))
+  const input = inputTo(work, peer)
+  peer.listen(frame => take(work, input, frame))
   const done = (async (): Promise<'ended'> => {
     await Promise.all([pass(work, peer, 'stdout', stdout), ...(stderr === undefined ? [] : [pass(work, peer, 'stderr', stderr)])])
     const exit = await work.ended

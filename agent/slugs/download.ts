@@ -11,6 +11,9 @@ const downloadIdleMs = 30_000
 /** Asks the control plane where a slug can be fetched. */
 export type Locate = (sha256: string, signal: AbortSignal) => Promise<string>
 
+/** Other bytes than were asked for; asking again brings the same. */
+export class WrongContent extends Error {}
+
 const measured = (limitBytes: number): {readonly stream: Transform; readonly sha256: () => string} => {
   const hash = createHash('sha256')
   let bytes = 0
@@ -18,7 +21,7 @@ const measured = (limitBytes: number): {readonly stream: Transform; readonly sha
     transform(chunk: Buffer, _encoding, done) {
       bytes += chunk.length
       hash.update(chunk)
-      if (bytes > limitBytes) done(new Error(`more than the ${limitBytes} bytes it should have`))
+      if (bytes > limitBytes) done(new WrongContent(`more than the ${limitBytes} bytes it should have`))
       else done(null, chunk)
     },
   })
@@ -35,5 +38,5 @@ export const download = async (url: string, {sha256, bytes}: SlugReference, file
   const check = measured(bytes)
   await pipeline(answer, check.stream, createWriteStream(file, {mode: 0o600}), {signal})
   const got = check.sha256()
-  if (got !== sha256) throw new Error(`its content is not what it should be (SHA-256 ${got})`)
+  if (got !== sha256) throw new WrongContent(`its content is not what it should be (SHA-256 ${got})`)
 }

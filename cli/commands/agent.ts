@@ -1,7 +1,6 @@
-// `gilliam agent install`: makes this host an executor. `gilliam agent uninstall`: and takes it back.
+// `gilliam agent install`: makes this host an executor. `gilliam agent uninstall`: and takes it back. The other verbs are in agent-upgrade.ts.
 import {existsSync} from 'node:fs'
 import {hostname} from 'node:os'
-import {join} from 'node:path'
 import type {Command} from 'commander'
 import {isName} from '#shared/domain/names.ts'
 import {applyInstall, applyUninstall, type InstallPlan, planInstall, printPlan, withoutSystemd} from '#shared/host/install.ts'
@@ -9,6 +8,8 @@ import {checkUrl, readToken} from '../credentials.ts'
 import {CommandError} from '../exit.ts'
 import type {Session, World} from '../session.ts'
 import {act, verb} from '../verb.ts'
+import {agentBundle} from './agent-bundle.ts'
+import {addAgentUpgrade} from './agent-upgrade.ts'
 
 interface InstallFlags {
   readonly join: string
@@ -19,12 +20,6 @@ interface InstallFlags {
   readonly bundle?: string
   readonly root: string
   readonly print?: boolean
-}
-
-const bundleOf = ({root}: World, given: string | undefined): string => {
-  const file = given ?? join(root, 'dist', 'agent.mjs')
-  if (existsSync(file)) return file
-  throw new CommandError('notFound', `There is no agent’s bundle ${file}. \`./bootstrap\` makes one, or give one with --bundle.`)
 }
 
 const nameOf = (given: string | undefined): string => {
@@ -43,7 +38,7 @@ const plan = async (session: Session, flags: InstallFlags): Promise<InstallPlan>
     host: flags.address,
     user: flags.user,
     node: session.execPath,
-    bundle: bundleOf(session, flags.bundle),
+    bundle: agentBundle(session, flags.bundle),
     systemd: flags.root !== '/' || existsSync('/run/systemd/system'),
   })
 }
@@ -74,7 +69,7 @@ const uninstall = async (session: Session, flags: {root: string; purge?: boolean
 }
 
 export const addAgent = (program: Command, world: World): void => {
-  const group = program.command('agent').description('Install an agent on this host')
+  const group = program.command('agent').description('Install an agent on this host, and upgrade those of all')
   verb(group, 'install', 'Make this host an executor')
     .requiredOption('--join <file>', 'file with a join token')
     .requiredOption('--api <url>', 'the control plane')
@@ -89,4 +84,5 @@ export const addAgent = (program: Command, world: World): void => {
     .option('--root <folder>', 'what was installed into this folder', '/')
     .option('--purge', 'remove its home as well: credential, instances, logs')
     .action(act<{root: string; purge?: boolean}>(world, (session, _, flags) => uninstall(session, flags)))
+  addAgentUpgrade(group, world)
 }

@@ -12,6 +12,7 @@ import {size} from '../render.ts'
 import {type Release, rollOut} from '../rollout.ts'
 import {syncRoutes} from '../routes.ts'
 import type {Session, World} from '../session.ts'
+import {stageTypeOf} from '../types/stage.ts'
 import {act, counts, verb} from '../verb.ts'
 
 interface DeployOptions {
@@ -109,7 +110,11 @@ const release = async (session: Session, client: Client, manifest: Manifest, opt
 }
 
 const deploy = async (session: Session, options: DeployOptions): Promise<void> => {
-  const manifest = await readManifest(await session.project(), session.progress.say)
+  const manifest = await readManifest(await session.project(), session.progress.say, {
+    env: session.env,
+    interrupted: session.interrupted,
+    stageType: stageTypeOf(session),
+  })
   const scale = scaleOf(options, manifest)
   const client = await session.client()
   const made = await release(session, client, manifest, options)

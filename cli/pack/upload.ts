@@ -7,13 +7,16 @@ import {CommandError} from '../exit.ts'
 import {size} from '../render.ts'
 import type {Slug} from './archive.ts'
 
+/** A file, and what it is known by. */
+type Upload = Omit<Slug, 'files'>
+
 const uploadTriesMax = 3
 /** No byte taken, or no answer, for this long. */
 const uploadIdleMs = 60_000
 
 type Headers = Readonly<Record<string, string>>
 
-const put = async (url: string, headers: Headers, slug: Slug, signal: AbortSignal): Promise<number> => {
+const put = async (url: string, headers: Headers, slug: Upload, signal: AbortSignal): Promise<number> => {
   const answer = await transfer(url, {
     method: 'PUT',
     headers: {'content-type': 'application/gzip', ...headers, 'content-length': String(slug.bytes)},
@@ -26,7 +29,7 @@ const put = async (url: string, headers: Headers, slug: Slug, signal: AbortSigna
 }
 
 /** Uploads with a bounded number of tries; each asks anew where to, as upload addresses end. Says what it did. */
-export const upload = async (client: Client, slug: Slug, signal: AbortSignal, say: (line: string) => void): Promise<SlugReference> => {
+export const upload = async (client: Client, slug: Upload, signal: AbortSignal, say: (line: string) => void): Promise<SlugReference> => {
   const reference = {sha256: slug.sha256, bytes: slug.bytes}
   let failure = 'no upload address'
   for (let tries = 0; tries < uploadTriesMax; tries++) {
@@ -48,5 +51,5 @@ export const upload = async (client: Client, slug: Slug, signal: AbortSignal, sa
       failure = (error as Error).message
     }
   }
-  throw new CommandError('failed', `Uploading the project failed: ${failure}. Try again; nothing was changed.`)
+  throw new CommandError('failed', `Uploading failed: ${failure}. Try again; nothing was changed.`)
 }

@@ -66,7 +66,8 @@ export const attach = async (session: Session, peer: Peer, terminal: Terminal | 
   const undo: (() => void)[] = [input.end]
   const begin = ({payload}: Frame): void => {
     const {tty, note, protocol} = readJson(payload)
-    if (protocol !== sessionProtocol) session.err(`gilliam: the agent speaks protocol ${String(protocol)}, this CLI ${sessionProtocol}\n`)
+    if (protocol !== sessionProtocol)
+      session.err(`gilliam: the agent speaks protocol ${neutralise(String(protocol))}, this CLI ${sessionProtocol}\n`)
     if (typeof note === 'string') session.err(`gilliam: ${neutralise(note)}\n`)
     if (terminal !== undefined && tty === true) {
       console.setRaw(true)

@@ -20,6 +20,8 @@ export interface Following {
 }
 
 const linesMax = 1_000
+/** Milliseconds either side of the epoch that are a date (ECMA-262, Time Values). */
+const dateMsMax = 8.64e15
 /** How often what is kept is read while everything is live, and while it is not. */
 const liveReadMs = 5_000
 const readMs = 1_000
@@ -31,6 +33,14 @@ const againMs = 10_000
 const joinMs = 30_000
 /** How finely these times are kept. */
 const stepMs = 200
+
+/** What an executor sends is checked here: no control plane has seen it. */
+const isLine = (value: unknown): value is Line => {
+  if (typeof value !== 'object' || value === null) return false
+  const {service, id, at, stream, text} = value as Record<string, unknown>
+  const isDate = typeof at === 'number' && Math.abs(at) <= dateMsMax
+  return isDate && [service, id, stream, text].every(each => typeof each === 'string')
+}
 
 /** Live lines of executors, as they come to run matching instances. */
 class Live {
@@ -90,7 +100,7 @@ class Live {
     let why = ''
     peer.listen(({name, payload}) => {
       const {lines, reason} = readJson(payload)
-      if (name === 'lines' && Array.isArray(lines)) for (const line of lines as Line[]) this.#onLine(line)
+      if (name === 'lines' && Array.isArray(lines)) for (const line of lines) if (isLine(line)) this.#onLine(line)
       if (name === 'exit' && typeof reason === 'string') why = reason
       if (name === 'hello') this.#onJoined()
     })

@@ -5,9 +5,10 @@ import type {Store} from '#lambdas/store/index.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
 import type {BlobStore} from '#shared/ports.ts'
+import {agentOperations} from './agents.ts'
 
 export interface ArtifactsDeps {
-  readonly store: Pick<Store, 'tokens' | 'idempotency' | 'artifacts'>
+  readonly store: Pick<Store, 'tokens' | 'idempotency' | 'artifacts' | 'agents' | 'by'>
   readonly log: Logger
   readonly now: () => number
   readonly blobs: BlobStore
@@ -36,6 +37,7 @@ export const createArtifactsFunction = ({store, log, now, blobs}: ArtifactsDeps)
     {store, log, now},
     {
       createArtifact: ({body}, call) => create({store, blobs}, body, call.now),
+      ...agentOperations(store, blobs),
       getArtifact: ({params}, call) => get({store, blobs}, params.sha256, call.now),
     },
   )

@@ -13,6 +13,7 @@ import {instancesOn} from './left.ts'
 import type {ProofDeps} from './proof.ts'
 import type {SecretSources} from './secrets.ts'
 import {type SyncTerms, syncOperation} from './sync.ts'
+import {createWishes} from './wishes.ts'
 
 export interface ExecutorsDeps {
   readonly store: Store
@@ -22,6 +23,8 @@ export interface ExecutorsDeps {
   /** Until the next sync of an agent. */
   readonly timing: Pace
   readonly terms?: SyncTerms
+  /** How long what the rings want is remembered, in milliseconds. */
+  readonly wishesKeptMs?: number
   readonly secrets: SecretSources
   /** Lets EC2 machines join by their role. */
   readonly proofs: ProofDeps
@@ -40,7 +43,7 @@ const stateOf = (executor: Executor, now: number): Presented['state'] => {
 /** Only what the API shows: the store’s own fields stay inside. */
 const present = (executor: Executor, now: number): Presented => {
   const {id, host, zone, domain, network, tags, labels, runtimes, cpuMilli, memoryMib, pricePerHour, machineType} = executor
-  const {cpuMilliUsed, memoryMibUsed, instances, hostPorts, joinedAt, leaseExpiresAt, drainBy, leaving} = executor
+  const {cpuMilliUsed, memoryMibUsed, instances, hostPorts, joinedAt, leaseExpiresAt, drainBy, leaving, agent} = executor
   const size = {cpuMilli, memoryMib, pricePerHour, ...(machineType !== undefined && {machineType})}
   const descriptor = {id, host, zone, domain, network, tags, labels, runtimes, ...size}
   return {
@@ -54,6 +57,7 @@ const present = (executor: Executor, now: number): Presented => {
     leaseExpiresAt,
     drainBy,
     leaving,
+    ...(agent !== undefined && {agent}),
   }
 }
 
@@ -95,13 +99,32 @@ const forget = async (store: Store, id: string, now: number): Promise<undefined>
   throw forgotten.outcome === 'alive' ? stillAlive(forgotten.executor, now) : tryAgain(id)
 }
 
-export const createExecutorsFunction = ({store, log, now, logs, timing, terms = {}, secrets, proofs}: ExecutorsDeps): ApiFunction =>
+export const createExecutorsFunction = ({
+  store,
+  log,
+  now,
+  logs,
+  timing,
+  terms = {},
+  wishesKeptMs,
+  secrets,
+  proofs,
+}: ExecutorsDeps): ApiFunction =>
   createFunction(
     'executors',
     {store, log, now},
     {
       ...joinOperations(store, proofs, terms),
-      syncExecutor: syncOperation({store, logs, timing, terms, secrets, log, tokenTtlMs: executorTokenTtlMs}),
+      syncExecutor: syncOperation({
+        store,
+        logs,
+        timing,
+        terms,
+        wishes: createWishes(store.agents, wishesKeptMs),
+        secrets,
+        log,
+        tokenTtlMs: executorTokenTtlMs,
+      }),
       listExecutors: async (_, call) => ({items: (await store.executors.list()).map(executor => present(executor, call.now))}),
       getExecutor: async ({params}, call) => present(await find(store, params.executor), call.now),
       listExecutorInstances: async ({params}) => instancesOn(store, await find(store, params.executor)),

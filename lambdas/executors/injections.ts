@@ -41,6 +41,7 @@ export const injected = ({template, address}: Injection, values: Readonly<Record
     if (name === 'host') return host
     if (name === 'port') return address.port === undefined ? undefined : String(address.port)
     const value = Object.hasOwn(values, name) ? values[name] : undefined
-    return value !== undefined && isUrl ? encodeURIComponent(value) : value
+    // A field of a secret may hold half a character, which has no escape.
+    return value !== undefined && isUrl ? encodeURIComponent(value.toWellFormed()) : value
   })
 }

@@ -3,6 +3,7 @@
 import {createSign} from '#lambdas/middleware/tickets.ts'
 import type {Operation} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
+import {type AgentProgram, type AgentWish, upgradeState} from '#shared/domain/agent.ts'
 import type {LogLine} from '#shared/domain/assignment.ts'
 import {executorLeaseMs, type Leaving} from '#shared/domain/executor.ts'
 import {askAgainMs, type Pace} from '#shared/domain/pace.ts'
@@ -14,6 +15,7 @@ import type {Principal} from '#shared/scopes.ts'
 import {loadOrders} from './assignments.ts'
 import {createOwnLines, type OwnLines} from './ownership.ts'
 import {resolveSecrets, type SecretSources} from './secrets.ts'
+import type {Wishes} from './wishes.ts'
 
 /** Reports written at the same time. */
 const reportsAtOnceMax = 8
@@ -31,6 +33,7 @@ export interface SyncDeps {
   readonly logs: LogStore
   readonly timing: Pace
   readonly terms: SyncTerms
+  readonly wishes: Wishes
   readonly secrets: SecretSources
   readonly log: Logger
   /** How long a credential lasts; the next one is given at half of it. */
@@ -61,8 +64,13 @@ const takeReports = async (
   return newest < 0 ? {} : {sequence: newest}
 }
 
-const renew = async (store: Pick<Store, 'executors'>, executor: string, now: number): Promise<{version: number; isDraining: boolean}> => {
-  const renewed = await store.executors.renew(executor, now)
+const renew = async (
+  store: Pick<Store, 'executors'>,
+  executor: string,
+  agent: AgentProgram | undefined,
+  now: number,
+): Promise<{version: number; isDraining: boolean}> => {
+  const renewed = await store.executors.renew(executor, now, agent)
   if (renewed.outcome === 'ok') return {version: renewed.assignmentVersion, isDraining: renewed.state === 'draining'}
   if (renewed.outcome === 'missing') throw new GilliamError('not_found', `There is no executor “${executor}”; join first.`)
   throw new GilliamError('executor_lost', `The lease of executor “${executor}” ended; join again.`)
@@ -84,6 +92,12 @@ const renewCredential = async (
   return renewed.outcome === 'ok' ? {token: renewed.created.token} : {}
 }
 
+/** What its ring wants of an agent that runs another one, and can do something about it. */
+const wishOf = async (wishes: Wishes, agent: AgentProgram | undefined, now: number): Promise<{agent?: AgentWish}> => {
+  const wish = agent === undefined ? undefined : await wishes(agent.ring, now)
+  return agent !== undefined && wish !== undefined && upgradeState(agent, wish) === 'upgrading' ? {agent: wish} : {}
+}
+
 const keepLines = async (logs: LogStore, ownLines: OwnLines, executor: string, lines: readonly LogLine[]): Promise<void> => {
   if (lines.length === 0) return
   const own = await ownLines(executor, lines)
@@ -101,11 +115,11 @@ const leavingOf = ({leaving}: InputOf<'syncExecutor'>['body']): Leaving | undefi
  * newer assignments than the version says, and then gets them again; never the other way round.
  */
 export const syncOperation = (deps: SyncDeps): Operation<'syncExecutor'> => {
-  const {store, logs, timing, terms, secrets, log} = deps
+  const {store, logs, timing, terms, wishes, secrets, log} = deps
   const ownLines = createOwnLines(store.instances)
   const sign = createSign(store.sessions)
   return async ({params: {executor}, body}, {now, principal, actor}) => {
-    const {version: assignmentVersion, isDraining} = await renew(store, executor, now)
+    const {version: assignmentVersion, isDraining} = await renew(store, executor, body.agent, now)
     // Told again and again while it holds; who lost a race is told the next time.
     if (body.leaving !== undefined || isDraining) await store.by(actor).executors.leave(executor, now, leavingOf(body))
     await keepLines(logs, ownLines, executor, body.logs)
@@ -113,7 +127,7 @@ export const syncOperation = (deps: SyncDeps): Operation<'syncExecutor'> => {
     const changed = assignmentVersion !== body.assignmentVersion
     const isNews = changed || body.reports.length > 0
     const nextSyncMs = isNews ? timing.busyMs : body.quietMs === undefined ? timing.idleMs : askAgainMs(body.quietMs, timing)
-    const answer = {assignmentVersion, nextSyncMs, leaseMs: executorLeaseMs, ...terms, ...taken}
+    const answer = {assignmentVersion, nextSyncMs, leaseMs: executorLeaseMs, ...terms, ...taken, ...(await wishOf(wishes, body.agent, now))}
     if (!changed) return {...answer, ...(await renewCredential(deps, executor, principal, now))}
     const {assignments: loaded, sessions} = await loadOrders({store, sign}, executor, now)
     const assignments = await resolveSecrets({store, sources: secrets, log, now}, executor, loaded)

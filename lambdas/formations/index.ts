@@ -11,6 +11,7 @@ import {rebalanceOperation} from './rebalance.ts'
 import {releaseOperations} from './releases.ts'
 import {scaleOperations} from './scale.ts'
 import {sessionOperations} from './sessions.ts'
+import {typeOperations} from './types.ts'
 import {volumeOperations} from './volumes.ts'
 
 export interface FormationsDeps {
@@ -37,6 +38,7 @@ export const createFormationsFunction = ({store, log, now, randomId, expressions
       ...instanceOperations(store, randomId),
       ...sessionOperations({store, randomId, relay}),
       ...volumeOperations(store),
+      ...typeOperations(store),
       rebalance: rebalanceOperation(store, expressions),
       explain: explainOperation(store, expressions),
     },

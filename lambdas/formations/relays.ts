@@ -6,7 +6,9 @@ import {relayFormation, relayPort} from '#shared/sessions/places.ts'
 /** Finds a relay for a session, by its id. Throws no_relay. */
 export type FindRelay = (session: string, now: number) => Promise<string>
 
-const addressOf = ({body}: RegistryEntry): string | undefined => {
+/** Only what an executor announces of an instance: who may announce what is outside the platform is not to hear what sessions say. */
+const addressOf = ({body, executor}: RegistryEntry): string | undefined => {
+  if (executor === undefined) return undefined
   const ports = typeof body.ports === 'object' && body.ports !== null ? (body.ports as Record<string, unknown>) : {}
   const port = ports[String(relayPort)]
   if (typeof body.host !== 'string' || typeof port !== 'number') return undefined

@@ -7,11 +7,10 @@ import type {Release, SlugReference} from '#shared/domain/release.ts'
 import {usesOf} from '#shared/domain/secret.ts'
 import type {InputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
-import {builtinTypes} from '#shared/types/builtin.ts'
 import {checkReferences, checkRelease} from './checks.ts'
 import {checkServices, findRelease, refusalOf, releaseNumber, tryAgain} from './found.ts'
 import {presentRelease} from './present.ts'
-import {resolveTypes} from './types.ts'
+import {allTypes, resolveTypes} from './types.ts'
 
 type Named = 'createRelease' | 'listReleases' | 'getRelease' | 'getEnv' | 'changeEnv'
 type Env = Readonly<Record<string, string>>
@@ -92,7 +91,7 @@ const changeLatest = async (store: Store, formation: string, body: EnvChanges, n
 
 export const releaseOperations = (store: Store, blobs: Slugs['blobs']): Pick<Operations<'formations'>, Named> => ({
   createRelease: async ({params, body}, {now, actor}) => {
-    const services = await resolveTypes(body.services, async () => builtinTypes())
+    const services = await resolveTypes(body.services, () => allTypes(store))
     const draft = {...body, services}
     checkRelease(services)
     await findActive(store, params.formation)

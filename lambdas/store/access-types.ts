@@ -126,6 +126,23 @@ export interface TrustStore {
   readonly delete: (name: string, now: number) => Promise<Ok | Not<'missing'>>
 }
 
+/** The file of a type of backing services that the stage adds. */
+export interface StageType {
+  readonly name: string
+  readonly text: string
+  readonly sha256: string
+  readonly updatedAt: number
+}
+
+export interface StageTypeStore {
+  /** By name. */
+  readonly list: () => Promise<readonly StageType[]>
+  readonly get: (name: string) => Promise<StageType | undefined>
+  /** Adds or replaces it. `full`: there are `stageTypesMax`. */
+  readonly set: (type: StageType) => Promise<Not<'ok' | 'full'>>
+  readonly delete: (name: string) => Promise<Not<'ok' | 'missing'>>
+}
+
 export interface ArtifactRecord {
   readonly sha256: string
   readonly bytes: number

@@ -121,6 +121,9 @@ export const stateChangedIs = (at: number | undefined): Condition =>
   at === undefined
     ? {text: 'attribute_not_exists(stateChangedAt)'}
     : {text: 'stateChangedAt = :wasChangedAt', values: {':wasChangedAt': at}}
+/** What a ring wants is still what was read; undefined: nothing yet. */
+export const wishIs = (since: number | undefined): Condition =>
+  since === undefined ? notExists : {text: 'since = :wasSince', values: {':wasSince': since}}
 /** Nothing is placed on the executor. */
 export const executorEmpty: Condition = {text: 'instances = :none', values: {':none': 0}}
 /** The executor’s credential is still the one that was read, by the hash of its secret; undefined: it has none. */

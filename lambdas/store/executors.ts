@@ -25,7 +25,7 @@ import {touchDiscovery} from './discovery.ts'
 import {hashOf} from './draw.ts'
 import {domainOf, typed} from './items.ts'
 import {executorPartitions, indexPartitions, keys} from './schema.ts'
-import {ordersOf} from './sessions.ts'
+import {clearOrders, ordersOf} from './sessions.ts'
 import {loseInstance} from './stop.ts'
 import {type Change, type Deed, get, getMany, type Item, pause, query, type Table, transact, type Write, write} from './table.ts'
 import type {Admission, AssignedInstance, ExecutorStore, Moved} from './types.ts'
@@ -55,8 +55,9 @@ const executorOf = (item: Item, lease: Item): Executor => {
     'joinedWith',
     'formerKeys',
   )
-  const {leaseExpiresAt, assignmentVersion} = domainOf<Pick<Executor, 'leaseExpiresAt' | 'assignmentVersion'>>(lease)
-  return {...fields, leaseExpiresAt, assignmentVersion, hostPorts: [...(hostPorts ?? [])].sort((a, b) => a - b)}
+  const {leaseExpiresAt, assignmentVersion, agent} = domainOf<Pick<Executor, 'leaseExpiresAt' | 'assignmentVersion' | 'agent'>>(lease)
+  const told = {leaseExpiresAt, assignmentVersion, ...(agent !== undefined && {agent})}
+  return {...fields, ...told, hostPorts: [...(hostPorts ?? [])].sort((a, b) => a - b)}
 }
 
 /** What an operator wants of an executor. */
@@ -233,7 +234,7 @@ const leave =
     const {drainBy, leaving: told} = seen
     if (told !== undefined && told.at === leaving.at && told.reason === leaving.reason && seen.state === 'draining')
       return {outcome: 'ok', executor: seen}
-    const by = leaving.at === undefined ? undefined : leaving.at - leaveMarginMs
+    const by = leaving.at === undefined ? undefined : Math.max(now, leaving.at - leaveMarginMs)
     const isAnothers = seen.state === 'draining' && told === undefined
     return wish(table, 'drain')(id, now, by === undefined ? undefined : Math.min(by, drainBy ?? by), isAnothers ? undefined : leaving)
   }
@@ -275,8 +276,8 @@ const forget =
 
 const renew =
   (table: Table): ExecutorStore['renew'] =>
-  async (id, now) => {
-    const change = {set: {leaseExpiresAt: now + executorLeaseMs}}
+  async (id, now, agent) => {
+    const change = {set: {leaseExpiresAt: now + executorLeaseMs, agent}}
     const item = await write(table, {update: keys.lease(id), change, when: executorNotLost})
     if (item === undefined) return {outcome: (await get(table, keys.lease(id))) === undefined ? 'missing' : 'lost'}
     return {outcome: 'ok', assignmentVersion: item.assignmentVersion as number, state: item.state as ExecutorState}
@@ -325,6 +326,7 @@ export const createExecutorStore = (table: Table): ExecutorStore => ({
   assignments: id => assignmentsOf(table, id),
   orders: async (id, now) => {
     const items = await query(table, `A#${id}`)
+    await clearOrders(table, items, now)
     return {assignments: assignedOf(items), sessions: ordersOf(items, now)}
   },
 })

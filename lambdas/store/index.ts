@@ -1,4 +1,5 @@
 // The store's door: makes a store over a table. Functions import this file only.
+import {createAgentStore} from './agents.ts'
 import {createArtifactStore} from './artifacts.ts'
 import {createAuditStore, entryWrite} from './audit.ts'
 import {createCapacityStore} from './capacity.ts'
@@ -13,6 +14,7 @@ import {createRouteStore} from './routes.ts'
 import {createScaleStore} from './scales.ts'
 import {createSecretStore} from './secrets.ts'
 import {createSessionStore} from './sessions.ts'
+import {createStageTypeStore} from './stage-types.ts'
 import type {Table} from './table.ts'
 import {createTokenStore} from './tokens.ts'
 import {createTrafficStore} from './traffic.ts'
@@ -21,6 +23,7 @@ import type {Store} from './types.ts'
 import {createVolumeStore} from './volumes.ts'
 import {createWatchStore} from './watch.ts'
 
+export {ringsMax} from './agents.ts'
 export {auditKeptMs} from './audit.ts'
 export {createClient, createTable} from './create-table.ts'
 export {credentialOverlapMs} from './credentials.ts'
@@ -28,6 +31,7 @@ export {idempotencyKeptMs, idempotencyLockMs} from './idempotency.ts'
 export {createInstancesMax} from './instances.ts'
 export {releaseBytesMax} from './releases.ts'
 export {secretsMax} from './secrets.ts'
+export {stageTypesMax} from './stage-types.ts'
 export {lastUseEveryMs, tokenChildrenMax, tokenDepthMax} from './tokens.ts'
 export {trustsMax} from './trusts.ts'
 export type * from './types.ts'
@@ -48,8 +52,10 @@ const storeOver = (table: Table): Store => {
     routes,
     tokens: createTokenStore(table),
     trusts: createTrustStore(table),
+    stageTypes: createStageTypeStore(table),
     secrets: createSecretStore(table),
     artifacts: createArtifactStore(table),
+    agents: createAgentStore(table),
     idempotency: createIdempotencyStore(table),
     volumes: createVolumeStore(table),
     watch: createWatchStore(table),

@@ -46,10 +46,12 @@ export type ItemType =
   | 'token'
   | 'token-child'
   | 'trust'
+  | 'auxiliary-type'
   | 'used-token'
   | 'secret'
   | 'requests'
   | 'artifact'
+  | 'agent-ring'
   | 'idempotency'
   | 'watch'
   | 'capacity'
@@ -96,8 +98,12 @@ export const keys = {
   trustTokens: (name: string, hash = '') => ({pk: `T#TRUST#${name}`, sk: `CHILD#${hash}`}),
   /** An id token that was taken once. */
   usedToken: (hash: string) => ({pk: `T#USED#${hash}`, sk: 'USED'}),
+  /** Types of backing services that the stage adds. */
+  auxiliaryType: (name: string) => ({pk: 'TYPES', sk: `TYPE#${name}`}),
   secret: (formation: string, name: string) => ({pk: `SECRETS#${formation}`, sk: `SECRET#${name}`}),
   artifact: (sha256: string) => ({pk: `ARTIFACT#${sha256}`, sk: 'ARTIFACT'}),
+  /** Which agent the executors of a ring are to run. */
+  agentRing: (ring: string) => ({pk: 'AGENTS', sk: `RING#${ring}`}),
   idempotency: (tokenId: string, key: string) => ({pk: `IDEMPOTENCY#${tokenId}#${key}`, sk: 'IDEMPOTENCY'}),
   /** Changes of a formation, or of what belongs to none, by time. */
   audit: (formation: string | undefined, at: string) => ({pk: auditPartitionOf(formation), sk: at}),

@@ -5,7 +5,7 @@ import {executorNotLost, notExists} from './conditions.ts'
 import {domainOf, ttlOf, typed} from './items.ts'
 import {assignmentsMove} from './placement.ts'
 import {keys} from './schema.ts'
-import {type Deed, get, type Item, query, type Table, transact} from './table.ts'
+import {type Deed, get, type Item, query, type Table, transact, write} from './table.ts'
 import type {SessionStore} from './types.ts'
 
 interface StoredOrder extends SessionOrder {
@@ -18,6 +18,15 @@ export const ordersOf = (items: readonly Item[], now: number): SessionOrder[] =>
     .filter(item => item.type === 'session' && (item.expiresAt as number) > now)
     .map(item => domainOf<StoredOrder>(item))
     .map(({expiresAt: _, ...order}) => order)
+
+/** Orders that are over and are removed at one look; DynamoDB itself may take days. */
+const clearedAtOnceMax = 25
+
+/** Removes orders that are over: whoever asks for many must not make every look at what an executor is to run longer. */
+export const clearOrders = async (table: Table, items: readonly Item[], now: number): Promise<void> => {
+  const over = items.filter(({type, expiresAt}) => type === 'session' && (expiresAt as number) <= now).slice(0, clearedAtOnceMax)
+  await Promise.all(over.map(({pk, sk}) => write(table, {delete: {pk: pk as string, sk: sk as string}})))
+}
 
 const targetOf = ({service, instance}: SessionOrder): string =>
   instance === undefined ? (service === undefined ? 'all services' : `service ${service}`) : `instance ${service}.${instance}`

@@ -1,17 +1,27 @@
 // What the store offers to the functions: every question and every state change, with its outcomes. Types only; the other files of this folder do it.
+import type {AgentProgram, AgentWish} from '#shared/domain/agent.ts'
 import type {InstanceReport} from '#shared/domain/assignment.ts'
 import type {CapacityMemory} from '#shared/domain/capacity.ts'
 import type {Draining, Executor, ExecutorDescriptor, ExecutorState, Leaving} from '#shared/domain/executor.ts'
 import type {DesiredScale, Formation} from '#shared/domain/formation.ts'
 import type {Instance} from '#shared/domain/instance.ts'
 import type {FormationSnapshot, Route, RoutingTable} from '#shared/domain/registry.ts'
-import type {OnLost, PortDefinition, Release, Resources} from '#shared/domain/release.ts'
+import type {OnLost, PortDefinition, Release, Resources, SlugReference} from '#shared/domain/release.ts'
 import type {Rollout} from '#shared/domain/rollout.ts'
 import type {RunOrder, SessionOrder} from '#shared/domain/session.ts'
 import type {Traffic} from '#shared/domain/traffic.ts'
 import type {Volume} from '#shared/domain/volume.ts'
 import type {RelayKey, SigningKey} from '#shared/sessions/tickets.ts'
-import type {Actor, ArtifactStore, AuditStore, IdempotencyStore, SecretStore, TokenStore, TrustStore} from './access-types.ts'
+import type {
+  Actor,
+  ArtifactStore,
+  AuditStore,
+  IdempotencyStore,
+  SecretStore,
+  StageTypeStore,
+  TokenStore,
+  TrustStore,
+} from './access-types.ts'
 
 export type * from './access-types.ts'
 
@@ -209,8 +219,12 @@ export interface ExecutorStore {
   readonly leases: (ids: readonly string[]) => Promise<ReadonlyMap<string, number>>
   /** Those that drain, with one query; may lag a moment behind. */
   readonly draining: () => Promise<readonly Draining[]>
-  /** The one small write of an idle sync: its lease lasts `executorLeaseMs` from now. */
-  readonly renew: (id: string, now: number) => Promise<Ok<{assignmentVersion: number; state: ExecutorState}> | Not<'missing' | 'lost'>>
+  /** The one small write of an idle sync: its lease lasts `executorLeaseMs` from now. What its agent says of itself is kept in the same write. */
+  readonly renew: (
+    id: string,
+    now: number,
+    agent?: AgentProgram,
+  ) => Promise<Ok<{assignmentVersion: number; state: ExecutorState}> | Not<'missing' | 'lost'>>
   /** `by`: when what is left is stopped; without it, what was said before holds. Its being cordoned is remembered meanwhile. */
   readonly drain: (id: string, now: number, by?: number) => Promise<Moved>
   /** Its agent says that its machine is to go: it is drained, by then; or, without a word, that it stays: then what it said before is over. */
@@ -303,6 +317,29 @@ export interface RouteStore {
   readonly table: (heldVersion: number) => Promise<RoutingTable | undefined>
 }
 
+/** Which agent the executors of a ring are to run. */
+export interface AgentRing extends AgentWish {
+  readonly ring: string
+  /** What it wanted before. */
+  readonly former: {readonly bundle?: SlugReference}
+  /** Name of the token. */
+  readonly updatedBy: string
+}
+
+export interface AgentStore {
+  /** By name; may lag a moment behind. A ring of which nothing was said is not among them. */
+  readonly rings: () => Promise<readonly AgentRing[]>
+  /** `full`: there are `ringsMax`. */
+  readonly want: (
+    ring: string,
+    bundle: SlugReference,
+    updatedBy: string,
+    now: number,
+  ) => Promise<Ok<{ring: AgentRing}> | Not<'conflict' | 'full'>>
+  /** Back to what it wanted before; undoing that goes forth again. */
+  readonly undo: (ring: string, updatedBy: string, now: number) => Promise<Ok<{ring: AgentRing}> | Not<'missing' | 'conflict'>>
+}
+
 export interface VolumeStore {
   /** Of one formation, whether that still exists or not. */
   readonly list: (formation: string) => Promise<readonly Volume[]>
@@ -342,8 +379,10 @@ export interface Store {
   readonly routes: RouteStore
   readonly tokens: TokenStore
   readonly trusts: TrustStore
+  readonly stageTypes: StageTypeStore
   readonly secrets: SecretStore
   readonly artifacts: ArtifactStore
+  readonly agents: AgentStore
   readonly idempotency: IdempotencyStore
   readonly volumes: VolumeStore
   readonly watch: WatchStore

@@ -65,6 +65,8 @@ export class Meeting {
   }
 
   #pass(from: WebSocket, message: Buffer, isBinary: boolean): void {
+    // What comes before the answer to its end is read and forgotten: who is made to wait now would wait for ever.
+    if (this.#isOver) return
     const to = this.#otherOf(from)
     if (!isBinary || to === undefined) {
       this.end(closeCodes.fault, isBinary ? 'nobody is there to hear that' : 'sides speak in bytes')

@@ -13,6 +13,8 @@ import {type Refusal, Rendezvous} from './rendezvous.ts'
 const keysEveryMs = 2_000
 const headTimeoutMs = 10_000
 const ticketCharactersMax = 2_048
+/** Connections besides the two of each session: some who are being refused, and no more than leave files open for others. */
+const strangersMax = 256
 
 export interface RelayOptions {
   readonly fetchKeys: () => Promise<readonly RelayKey[]>
@@ -33,7 +35,8 @@ const refuse = (socket: Duplex, code: ErrorCode, detail: string): void => {
   const {status} = errorCodes[code]
   const body = JSON.stringify(problem(code, detail))
   const head = [`HTTP/1.1 ${status} ${code}`, 'content-type: application/problem+json', `content-length: ${Buffer.byteLength(body)}`]
-  socket.end(`${head.join('\r\n')}\r\nconnection: close\r\n\r\n${body}`)
+  // Nobody else minds this connection any more: it must not depend on the other end closing it.
+  socket.end(`${head.join('\r\n')}\r\nconnection: close\r\n\r\n${body}`, () => socket.destroy())
 }
 
 const refusals: Readonly<Record<Refusal, readonly [ErrorCode, string]>> = {
@@ -95,6 +98,7 @@ export const createRelay = (options: RelayOptions): Relay => {
     response.writeHead(404, {'content-type': 'application/problem+json', connection: 'close'}).end(body)
   })
   server.headersTimeout = headTimeoutMs
+  server.maxConnections = 2 * limits.sessionsMax + strangersMax
   server.on('upgrade', (request, socket, head) => {
     socket.on('error', () => socket.destroy())
     admit(request, socket, head).catch((error: unknown) => {

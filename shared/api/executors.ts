@@ -1,5 +1,6 @@
 // What agents and operators say of executors: join, sync, drain.
 import {z} from 'zod'
+import {AgentProgram, AgentWish} from './agents.ts'
 import {
   Address,
   At,
@@ -93,6 +94,7 @@ export const Executor = z
     leaseExpiresAt: At,
     leaving: Leaving.optional().describe('what its agent was told: its machine is to go'),
     drainBy: At.optional().describe('while it drains: when what is left is stopped, replaced or not'),
+    agent: AgentProgram.optional(),
   })
   .meta({id: 'Executor'})
 const drainMsMax = 604_800_000
@@ -142,6 +144,7 @@ export const Sync = z
     sequence: z.int().min(0).optional().describe('higher in every sync of an agent: reports that arrive after newer ones are not taken'),
     quietMs: QuietMs,
     leaving: Leaving.optional().describe('its machine is to go: it is drained until it says so no more'),
+    agent: AgentProgram.optional(),
   })
   .meta({id: 'Sync'})
 export const Assignment = z
@@ -183,6 +186,7 @@ export const Synced = z
       .int()
       .optional()
       .describe('how long an instance that is to stop goes on serving: by then, every router and proxy has heard that it is withdrawn'),
+    agent: AgentWish.optional().describe('the agent that its ring wants, while it runs another one that has not refused'),
     token: z
       .string()
       .optional()

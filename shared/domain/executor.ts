@@ -1,4 +1,5 @@
 // A machine, or a virtual pool, that runs instances: what it is, what it has left, and whether it is alive. Pure data.
+import type {AgentProgram} from './agent.ts'
 import type {RuntimeName} from './release.ts'
 
 /** What an agent says of its machine when it joins. */
@@ -53,6 +54,8 @@ export interface Executor extends ExecutorDescriptor, ExecutorUsage {
   readonly leaving?: Leaving
   /** While it drains: when what is left is stopped, replaced or not. */
   readonly drainBy?: number
+  /** As its agent said in its last sync; absent when that says nothing of itself. */
+  readonly agent?: AgentProgram
   /** Counts changes of what is assigned to it; the agent echoes the one it has. */
   readonly assignmentVersion: number
 }

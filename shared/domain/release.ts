@@ -9,8 +9,8 @@ export interface Resources {
   readonly memoryMib: number
 }
 
-/** Reserved when a manifest names no resources. */
-export const resourcesDefault: Resources = {cpuMilli: 100, memoryMib: 64}
+/** Reserved when a manifest names no resources. Memory is a limit, too: see docs/decisions/0035. */
+export const resourcesDefault: Resources = {cpuMilli: 100, memoryMib: 256}
 
 /** A port callers use; the instance listens on a host port the agent picks (`$PORT`, `$PORT_<port>`), unless `hostPort` fixes it. */
 export interface PortDefinition {

@@ -1,5 +1,6 @@
 // Method, path, function and scopes of every endpoint, without schemas: what the client needs, and light to load. One file per noun beside it.
 import {accessEndpoints} from './access.ts'
+import {agentsEndpoints} from './agents.ts'
 import {artifactsEndpoints} from './artifacts.ts'
 import type {EndpointFacts} from './endpoint.ts'
 import {executorsEndpoints} from './executors.ts'
@@ -13,6 +14,7 @@ import {scaleEndpoints} from './scale.ts'
 import {secretsEndpoints} from './secrets.ts'
 import {sessionsEndpoints} from './sessions.ts'
 import {trustsEndpoints} from './trusts.ts'
+import {typesEndpoints} from './types.ts'
 import {volumesEndpoints} from './volumes.ts'
 
 export const endpointTable = {
@@ -24,12 +26,14 @@ export const endpointTable = {
   ...registryEndpoints,
   ...routingEndpoints,
   ...artifactsEndpoints,
+  ...agentsEndpoints,
   ...logsEndpoints,
   ...accessEndpoints,
   ...secretsEndpoints,
   ...trustsEndpoints,
   ...sessionsEndpoints,
   ...volumesEndpoints,
+  ...typesEndpoints,
 } as const satisfies Record<string, EndpointFacts>
 
 export type EndpointName = keyof typeof endpointTable

@@ -3,13 +3,16 @@ import {spawn} from 'node:child_process'
 import {chmod, copyFile, mkdir, rm, writeFile} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
 import type {Variable} from '../config.ts'
+import {launcherScript, trialSecondsDefault} from './launcher.ts'
 import {agentUnit, unitName} from './unit.ts'
 
 export const places = {
   home: '/var/lib/gilliam',
+  versions: '/var/lib/gilliam/versions',
   programs: '/opt/gilliam',
   node: '/opt/gilliam/node',
   agent: '/opt/gilliam/agent.mjs',
+  launcher: '/opt/gilliam/launch',
   settings: '/etc/gilliam',
   environment: '/etc/gilliam/agent.env',
   joinToken: '/etc/gilliam/join-token',
@@ -62,13 +65,21 @@ const environmentOf = ({api, executor, host}: InstallOptions): string => {
 /** What is to be written. Node comes along: an agent needs the version it was made for, whatever the host has. */
 export const planInstall = (options: InstallOptions): InstallPlan => {
   const {user, systemd, joinToken, node, bundle} = options
-  const unit = agentUnit({user, node: places.node, program: places.agent, environmentFile: places.environment})
+  const unit = agentUnit({
+    user,
+    node: places.node,
+    program: places.agent,
+    launcher: places.launcher,
+    versions: places.versions,
+    environmentFile: places.environment,
+  })
   return {
     user,
     folders: [places.home, places.settings],
     files: [
       {path: places.node, mode: 0o755, content: {copyOf: node}},
       {path: places.agent, mode: 0o644, content: {copyOf: bundle}},
+      {path: places.launcher, mode: 0o755, content: {text: launcherScript}},
       {path: places.environment, mode: 0o600, isAgents: true, content: {text: environmentOf(options)}},
       {path: places.joinToken, mode: 0o600, isAgents: true, content: {text: `${joinToken}\n`, isSecret: true}},
       ...(systemd ? [{path: places.unit, mode: 0o644, content: {text: `${unit.join('\n')}\n`}}] : []),
@@ -132,6 +143,8 @@ export const applyInstall = async (plan: InstallPlan, root: string): Promise<voi
     await mkdir(join(root, folder), {recursive: true})
     await chmod(join(root, folder), 0o700)
   }
+  // What is installed is to run, whatever came by upgrades before.
+  for (const name of ['current', 'trial']) await rm(join(root, places.versions, name), {force: true})
   for (const file of plan.files) await writeOne(file, root)
   if (!isHere) return
   await run(ownCommand(plan, root))
@@ -150,7 +163,7 @@ export const printPlan = (plan: InstallPlan): string => {
 
 /** How the agent is run where there is no systemd. */
 export const withoutSystemd = (user: string): string =>
-  `Run, again whenever it ends, as ${user}: set -a; . ${places.environment}; exec ${places.node} ${places.agent}`
+  `Run, again whenever it ends, as ${user}: set -a; . ${places.environment}; exec /bin/sh ${places.launcher} ${places.versions} ${trialSecondsDefault} ${places.agent} ${places.node}`
 
 /** Stops the agent and removes what {@link applyInstall} wrote; its home stays unless `withHome`. Instances that run go on until the host ends. */
 export const applyUninstall = async (root: string, withHome: boolean): Promise<void> => {

@@ -1,10 +1,14 @@
 // The systemd unit of an agent, for every way of installing one: `gilliam agent install`, and the machines of cdk/user-data.ts. Pure text.
+import {trialSecondsDefault} from './launcher.ts'
 
 export interface AgentUnit {
   readonly user: string
   /** Absolute paths. */
   readonly node: string
   readonly program: string
+  /** The launcher's script, and the folder where later versions are kept. */
+  readonly launcher: string
+  readonly versions: string
   readonly environmentFile: string
   /** Units that must be up before, besides the network. */
   readonly wants?: readonly string[]
@@ -35,7 +39,7 @@ const takeBack = `-+/bin/sh -c 'echo "-cpu -memory -pids" > /sys/fs/cgroup/syste
  * The lines of the unit (systemd.unit(5), systemd.service(5)). `KillMode=process` lets instances live when the agent is restarted: the next one adopts them.
  * `Delegate=yes` lets it make their cgroups. No limit of tasks or start-ups of its own: instances have theirs, and the agent is to come back always.
  */
-export const agentUnit = ({user, node, program, environmentFile, wants = [], service = []}: AgentUnit): string[] => {
+export const agentUnit = ({user, node, program, launcher, versions, environmentFile, wants = [], service = []}: AgentUnit): string[] => {
   const units = ['network-online.target', ...wants].join(' ')
   return [
     '[Unit]',
@@ -46,7 +50,7 @@ export const agentUnit = ({user, node, program, environmentFile, wants = [], ser
     '[Service]',
     `User=${user}`,
     `EnvironmentFile=${environmentFile}`,
-    `ExecStart=${node} ${heapFlags} ${program}`,
+    `ExecStart=/bin/sh ${launcher} ${versions} ${trialSecondsDefault} ${program} ${node} ${heapFlags}`,
     `ExecStopPost=${takeBack}`,
     'Restart=always',
     'RestartSec=2',

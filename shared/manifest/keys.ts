@@ -1,5 +1,6 @@
 // Every key a manifest may have, as tables: meaning and reader. docs/manifest.md is tested against them. How values become a release is in service.ts.
 import {isName, isServiceName} from '#shared/domain/names.ts'
+import {parseTypeSource} from '../types/sources.ts'
 import {flag, group, list, quantity, type Read, record, text, textThat, variable, variables, wholeNumber} from './reading.ts'
 import {readRoutes} from './routes.ts'
 import {parseCpu, parseDuration, parseMemory, parseOnLost, parsePort} from './units.ts'
@@ -88,6 +89,15 @@ export const manifestKeys = {
   env: {about: 'environment variables of every service; a service’s own win', read: variables},
   processes: {about: 'your services, by name', read: record(group(processKeys), key => `process “${key}”`)},
   auxiliary: {about: 'backing services, by name', read: record(group(auxiliaryKeys), key => `auxiliary “${key}”`)},
+  types: {
+    about: 'where types of your own are: folders, `https://…` files, `npm:NAME@VERSION`',
+    read: list(
+      textThat(
+        given => parseTypeSource(given) !== undefined,
+        'a folder of the project, an https URL (`#sha256=…` pins it) or `npm:NAME@VERSION` with one version',
+      ),
+    ),
+  },
   routes: {about: 'routes from domain and path to a service', read: readRoutes},
 } as const
 

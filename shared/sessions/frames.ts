@@ -36,6 +36,8 @@ export interface Frame {
 export const payloadBytesMax = 65_536
 /** Standard input that the client may send before the agent says that some was taken, in bytes. */
 export const stdinWindowBytes = 262_144
+/** Frames of it that may be under way besides; a client that sends more of either has not kept to it, and is ended. */
+export const stdinWindowFrames = 16_384
 
 export interface Hello {
   readonly protocol: number

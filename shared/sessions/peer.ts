@@ -9,6 +9,11 @@ const silenceMs = 75_000
 const connectTimeoutMs = 10_000
 /** Waits when more than this is under way, in bytes. */
 const bufferedBytesMax = 262_144
+/** What does not wait (credit, signals) may add to that. One that takes none of it for so long is ended, in bytes. */
+const unsentBytesMax = 4 * bufferedBytesMax
+/** What may have come before somebody listens, in bytes; each frame takes some more memory. */
+const earlyBytesMax = 1_048_576
+const frameOverheadBytes = 64
 
 /** How relays end a connection: WebSocket close codes (RFC 6455 §7.4.2) and what they mean. */
 export const closeCodes = {
@@ -48,8 +53,8 @@ export class Peer {
   readonly closed: Promise<Closed>
   readonly #socket: WebSocket
   readonly #early: Frame[] = []
+  #earlyBytes = 0
   #listener: ((frame: Frame) => void) | undefined
-
   #silence: NodeJS.Timeout | undefined
 
   constructor(socket: WebSocket) {
@@ -61,7 +66,7 @@ export class Peer {
       this.#heard()
       const frame = isBinary ? decodeFrame(data as Buffer) : undefined
       if (frame === undefined || frame.name === 'alive') return
-      if (this.#listener === undefined) this.#early.push(frame)
+      if (this.#listener === undefined) this.#keep(frame)
       else this.#listener(frame)
     })
     this.closed = new Promise(resolve => {
@@ -71,6 +76,12 @@ export class Peer {
         resolve({code, reason: reason.toString()})
       })
     })
+  }
+
+  #keep(frame: Frame): void {
+    this.#earlyBytes += frame.payload.length + frameOverheadBytes
+    if (this.#earlyBytes > earlyBytesMax) this.#socket.terminate()
+    else this.#early.push(frame)
   }
 
   #heard(): void {
@@ -91,6 +102,7 @@ export class Peer {
 
   /** Sends one frame; nothing happens when the connection is over. */
   send(name: FrameName, payload?: Uint8Array): void {
+    if (this.#socket.bufferedAmount > unsentBytesMax) this.#socket.terminate()
     if (this.isOpen) this.#socket.send(encodeFrame(name, payload), () => undefined)
   }
 

@@ -1,6 +1,7 @@
 // A tiny control plane over loopback HTTP for the agent's tests: joins, answers syncs from what the test assigns, serves slugs, remembers what it was told.
 import {createServer, type IncomingMessage, type Server, type ServerResponse} from 'node:http'
 import type {AddressInfo} from 'node:net'
+import type {AgentProgram, AgentWish} from '#shared/domain/agent.ts'
 import type {Assignment, InstanceReport, LogLine} from '#shared/domain/assignment.ts'
 import {until} from './wait.ts'
 
@@ -8,6 +9,13 @@ const readBody = async (request: IncomingMessage): Promise<unknown> => {
   let text = ''
   for await (const chunk of request) text += chunk
   return text === '' ? undefined : JSON.parse(text)
+}
+
+interface SyncBody {
+  readonly assignmentVersion: number
+  readonly reports: InstanceReport[]
+  readonly logs: LogLine[]
+  readonly agent?: AgentProgram
 }
 
 export class ControlPlane {
@@ -25,6 +33,13 @@ export class ControlPlane {
   /** Where else syncs may go, and how long instances drain, when it says so. */
   syncUrl: string | undefined
   drainMs: number | undefined
+  /** Which agent its ring wants, and what the agent said of itself last. */
+  wish: AgentWish | undefined
+  agent: AgentProgram | undefined
+  /** An agent of this version is asked to wait for long. */
+  slowVersion: string | undefined
+  /** Of each sync. */
+  readonly versions: (string | undefined)[] = []
   readonly joins: unknown[] = []
   syncs = 0
   readonly reports: InstanceReport[] = []
@@ -108,11 +123,13 @@ export class ControlPlane {
     if (url.startsWith('/v1/artifacts/'))
       return send(200, {sha256: url.slice(14), bytes: 1, stored: true, downloadUrl: `${this.url}/blobs/${url.slice(14)}`})
     this.leaving = (body as {leaving?: unknown}).leaving
-    return send(200, this.#sync(body as {assignmentVersion: number; reports: InstanceReport[]; logs: LogLine[]}))
+    return send(200, this.#sync(body as SyncBody))
   }
 
-  #sync({assignmentVersion, reports, logs}: {assignmentVersion: number; reports: InstanceReport[]; logs: LogLine[]}): unknown {
+  #sync({assignmentVersion, reports, logs, agent}: SyncBody): unknown {
     this.syncs += 1
+    this.agent = agent
+    this.versions.push(agent?.version)
     this.reports.push(...reports)
     this.logs.push(...logs)
     const over = new Set(reports.filter(({state}) => state === 'stopped' || state === 'failed').map(({id}) => id))
@@ -124,10 +141,11 @@ export class ControlPlane {
       ...(token === undefined ? {} : {token}),
       assignmentVersion: this.#version,
       ...(assignmentVersion === this.#version ? {} : {assignments: this.#assignments}),
-      nextSyncMs: this.nextSyncMs,
+      nextSyncMs: agent !== undefined && agent.version === this.slowVersion ? 20_000 : this.nextSyncMs,
       leaseMs: 45_000,
       syncUrl: this.syncUrl,
       drainMs: this.drainMs,
+      agent: this.wish,
     }
   }
 

@@ -111,6 +111,34 @@ test('ports: free ones of the range, the same again after a restart, none that a
   assert.ok(given.has(first[80]), 'after its rest it can be used again')
 })
 
+test('ports: those that rest do for the next agent too, and for the whole time when its machine was started anew', async () => {
+  let now = 0
+  const ports = () => new Ports({range: {first: 24_000, last: 24_001}, host: '127.0.0.1', now: () => now, random: () => 0})
+  const before = ports()
+  assert.equal(before.resting(), undefined)
+  const [one] = [await before.allocate('a', [{port: 80}], {})]
+  assert.ok('ports' in one)
+  now = 10_000
+  before.release('a')
+  const resting = before.resting()
+  assert.deepEqual(resting, {24000: 10_000 + portRestMs})
+  const portOf = async (after: Ports): Promise<number | undefined> => {
+    const given = await after.allocate('b', [{port: 80}], {})
+    return 'ports' in given ? given.ports[80] : undefined
+  }
+  const after = ports()
+  after.rest(resting, true)
+  assert.equal(await portOf(after), 24_001)
+  assert.equal(((await after.allocate('c', [{port: 80}], {})) as {refused?: string}).refused?.startsWith('no host port is free'), true)
+  now += portRestMs
+  assert.equal(((await after.allocate('c', [{port: 80}], {})) as {ports?: Record<string, number>}).ports?.[80], 24_000)
+  assert.equal(after.resting(), undefined)
+  now = 5
+  const rebooted = ports()
+  rebooted.rest({24000: 3}, false)
+  assert.deepEqual(rebooted.resting(), {24000: 5 + portRestMs})
+})
+
 test('ports: a fixed one that is taken is refused with who has it; so is a used-up range and a foreign host', async t => {
   const busy = await listen(t)
   const make = (host: string) => new Ports({range: {first: busy, last: busy}, host, now: () => 0, random: () => 0})
@@ -219,6 +247,7 @@ test('settings name the variable that is wrong', async () => {
   await bad({GILLIAM_EXECUTOR: 'Not A Name'}, /GILLIAM_EXECUTOR must be lower-case/)
   await bad({GILLIAM_EXECUTOR_ATTRIBUTES: '{'}, /GILLIAM_EXECUTOR_ATTRIBUTES is not JSON/)
   await bad({GILLIAM_EXECUTOR_ATTRIBUTES: '{"zoo":1}'}, /GILLIAM_EXECUTOR_ATTRIBUTES: .*zoo/)
+  await bad({GILLIAM_EXECUTOR_ATTRIBUTES: '{"labels":{"ring":"No Ring"}}'}, /GILLIAM_EXECUTOR_ATTRIBUTES: the label ring/)
   await bad({GILLIAM_PORT_RANGE: 'all'}, /GILLIAM_PORT_RANGE/)
 })
 

@@ -42,6 +42,7 @@ const startHere = async (t: TestContext) => {
   const agent = await runAgent(settings, {
     ...processesHere(settings, log),
     log,
+    program: {version: 'source', file: '/main.ts', node: process.execPath},
     wallClock: Date.now,
     random: Math.random,
   })
@@ -84,7 +85,9 @@ test('joins, runs what is assigned, announces it, and withdraws it before it sto
   assert.equal((await call('stopInstance', {params: {formation: 'crm', instance: 'w1'}})).status, 202)
   assert.deepEqual((await call('getRegistry', {params: {formation: 'crm'}})).body, {})
   await reached(here, 'w1', 'stopped')
-  assert.equal((await here.platform.store.executors.get('here'))?.instances, 0)
+  const executor = await here.platform.store.executors.get('here')
+  assert.equal(executor?.instances, 0)
+  assert.deepEqual(executor?.agent, {version: 'source', ring: 'default', installed: true, launched: false})
   await until(() => here.agent.agent.records.size === 0)
 })
 

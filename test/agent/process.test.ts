@@ -40,6 +40,22 @@ test('an agent that looks while a start of its predecessor is under way finds it
   assert.deepEqual([...seen].sort(), ['absent', 'running'])
 })
 
+test('a command beside an instance leaves the notes of its starts alone: the next start is not forbidden by it', async t => {
+  const directory = temporaryFolder(t)
+  mkdirSync(join(directory, 'run'))
+  const runtime = createProcessRuntime()
+  const running = await runtime.start({directory, command: 'sleep 1000', environment: {PATH: process.env.PATH ?? ''}, bounds})
+  const notes = () => readdirSync(join(directory, 'control')).filter(name => name.startsWith('pid.'))
+  const before = notes()
+  const execution = await runtime.exec?.({directory, command: ['true'], environment: {PATH: process.env.PATH ?? ''}, session: 'a'})
+  assert.equal((await execution?.ended)?.code, 0)
+  // Its number may be another's by now: this must reach nobody.
+  execution?.signal('SIGKILL')
+  assert.deepEqual(notes(), before)
+  running.kill()
+  await running.ended
+})
+
 const startDaemon = async (t: TestContext, id: string, command: string) => {
   const directory = join(temporaryFolder(t), `crm.users.${id}`)
   mkdirSync(join(directory, 'run'), {recursive: true})

@@ -117,7 +117,7 @@ describe('cdk: what functions may do with the table', () => {
       state: stop ? 'stopped' : 'running',
       announced: !stop,
       restarts: 0,
-      address: {host: '127.0.0.1', ports: {'80': 20_000}},
+      address: {host: '127.0.0.1', ports: {'80': 20_000, '9001': 20_001}},
     }))
     const logs = assignments.map(({formation, service, id}: Record<string, unknown>) => ({
       formation,
@@ -127,7 +127,8 @@ describe('cdk: what functions may do with the table', () => {
       stream: 'stdout',
       text: 'x',
     }))
-    await call('syncExecutor', {token, params: {executor}, body: {assignmentVersion: 0, reports, logs}})
+    const agent = {version: 'source', ring: 'canary', installed: true, launched: true}
+    await call('syncExecutor', {token, params: {executor}, body: {assignmentVersion: 0, reports, logs, agent}})
   }
   const rounds = async (executor: string, token: string): Promise<void> => {
     for (let round = 0; round < 4; round++) {
@@ -171,6 +172,8 @@ describe('cdk: what functions may do with the table', () => {
     await call('createArtifact', {body: {sha256, bytes: 10}})
     sizes.set(sha256, 10)
     await call('getArtifact', {params: {sha256}})
+    await call('upgradeAgents', {params: {ring: 'canary'}, body: {sha256}})
+    await call('listAgentRings')
     await call('setSecret', {params: {...crm, secret: 'key'}, body: {value: 'x'}})
     const services = {web: serviceDefinition({scale: 2, env: {KEY: 'secret://key'}, rank: '-executor.same_service'})}
     const other = 'b'.repeat(64)
@@ -290,12 +293,22 @@ describe('cdk: what functions may do with the table', () => {
     await call('spawnInstance', {params: name, body: {service: 'web'}})
     await rounds('e3', token)
     const [{id}] = (await call('listInstances', {params: name})).items
-    await call('announce', {params: {...name, name: 'proxy.one'}, body: {host: '127.0.0.1', ports: {9001: 9001}}})
     await call('execInstance', {params: {...name, instance: id}, body: {command: ['true']}})
     await call('followLogs', {params: name, body: {executor: 'e3'}})
     await call('runService', {params: name, body: {service: 'web', command: ['true']}})
     await rounds('e3', token)
     assert.equal((await call('getRelayKeys', {token: undefined})).keys.length, 1)
+  })
+
+  it('is enough to add types to the stage, and to take them away', async () => {
+    const name = {params: {type: 'mqtt'}}
+    await call('setType', {...name, body: {text: 'type: mqtt\nscript: serve\nports: [1883]\n'}})
+    assert.equal((await call('listTypes')).items.at(-1).type, 'mqtt')
+    await call('getType', name)
+    await call('createFormation', {body: {name: 'typed'}})
+    const {script: _, ...definition} = serviceDefinition({kind: 'auxiliary', type: 'mqtt'})
+    await call('createRelease', {params: {formation: 'typed'}, body: {services: {_bus: definition}}})
+    await call('deleteType', name)
   })
 
   it('is enough to keep a volume and to give it up', async () => {

@@ -68,7 +68,14 @@ describe('gilliam agent', () => {
     const folder = mkdtempSync(join(tmpdir(), 'gilliam-unit-'))
     try {
       mkdirSync(folder, {recursive: true})
-      const unit = agentUnit({user: 'daemon', node: process.execPath, program: '/opt/gilliam/agent.mjs', environmentFile: '/etc/hostname'})
+      const unit = agentUnit({
+        user: 'daemon',
+        node: process.execPath,
+        program: '/opt/gilliam/agent.mjs',
+        launcher: '/opt/gilliam/launch',
+        versions: '/var/lib/gilliam/versions',
+        environmentFile: '/etc/hostname',
+      })
       writeFileSync(join(folder, unitName), unit.join('\n'))
       const {status, stderr} = spawnSync('systemd-analyze', ['verify', '--man=no', join(folder, unitName)], {encoding: 'utf8'})
       assert.equal(

@@ -1,5 +1,8 @@
 // The verbs about routes, executors, the registry and tokens, against a loopback control plane that holds them to the endpoint table.
 import assert from 'node:assert/strict'
+import {createHash} from 'node:crypto'
+import {writeFileSync} from 'node:fs'
+import {join} from 'node:path'
 import {after, before, beforeEach, describe, it} from 'node:test'
 import {GilliamError} from '#shared/errors.ts'
 import {Cli} from './cli.ts'
@@ -118,6 +121,54 @@ describe('gilliam', () => {
     plane.answers.cordonExecutor = call => executor({state: call.body.undo ? 'ready' : 'cordoned', instances: 3})
     assert.equal((await run('executor', 'cordon', 'local')).stderr, 'local is cordoned; instances on it: 3.\n')
     assert.equal((await run('executor', 'uncordon', 'local')).stderr, 'local is ready; instances on it: 3.\n')
+  })
+
+  it('agent upgrade and agent versions', async () => {
+    const sha256 = 'b'.repeat(64)
+    const ring = {ring: 'canary', since: at, bundle: {sha256, bytes: 10}, former: {}, updatedBy: 'me'}
+    plane.answers.upgradeAgents = ({body, params}) => ({
+      ...ring,
+      ring: params.ring ?? '',
+      bundle: {sha256: body.sha256 ?? sha256, bytes: 10},
+    })
+    plane.answers.createArtifact = ({body}) => ({...body, stored: true})
+    const bundle = join(cli.folder, 'agent.mjs')
+    writeFileSync(bundle, 'an agent')
+    const made = await run('agent', 'upgrade', '--ring', 'canary', '--bundle', bundle)
+    const own = createHash('sha256').update('an agent').digest('hex')
+    assert.deepEqual([made.code, made.stdout], [0, `${own.slice(0, 12)}\n`], made.stderr)
+    assert.deepEqual(plane.of('createArtifact')[0]?.body, {sha256: own, bytes: 8})
+    assert.deepEqual(plane.of('upgradeAgents')[0]?.body, {sha256: own})
+    assert.equal((await run('agent', 'upgrade', '--ring', 'canary', '--undo')).code, 0)
+    assert.deepEqual(plane.of('upgradeAgents')[1]?.body, {undo: true})
+    assert.equal((await run('agent', 'upgrade', '--ring', 'canary', '--undo', '--bundle', bundle)).code, 2)
+    assert.equal((await run('agent', 'upgrade', '--ring', 'canary', '--bundle', '/nowhere')).code, 4)
+    const agent = {version: 'a'.repeat(64), ring: 'canary', installed: true, launched: true}
+    const refused = {...agent, refused: {since: at, why: 'it does not start'}}
+    const agents = {
+      one: {...agent, version: sha256},
+      two: agent,
+      three: refused,
+      four: {...agent, launched: false},
+      five: {...agent, ring: 'default'},
+    }
+    const rows = Object.entries(agents).map(([id, each]) => executor({id, agent: each}))
+    plane.answers.listExecutors = () => ({items: [...rows, executor({id: 'six'})]})
+    plane.answers.listAgentRings = () => ({items: [ring]})
+    assert.equal(
+      (await run('agent', 'versions')).stdout,
+      [
+        'EXECUTOR  RING     VERSION       WANTED        STATE',
+        'one       canary   bbbbbbbbbbbb  bbbbbbbbbbbb  current',
+        'two       canary   aaaaaaaaaaaa  bbbbbbbbbbbb  upgrading',
+        'three     canary   aaaaaaaaaaaa  bbbbbbbbbbbb  refused: it does not start',
+        'four      canary   aaaaaaaaaaaa  bbbbbbbbbbbb  by hand',
+        'five      default  aaaaaaaaaaaa                current',
+        'six                                            unknown',
+        '',
+      ].join('\n'),
+    )
+    assert.equal(items((await run('agent', 'versions', '--json')).stdout)[2]?.why, 'it does not start')
   })
 
   it('executor rm: forgets one that is lost; one that is alive ends it with 5 and what to do', async () => {

@@ -1,13 +1,25 @@
 // A stage whose agent runs images and scripts side by side: a container calls a service by its name through the real proxy, and is called through the router.
 import assert from 'node:assert/strict'
-import {mkdirSync, writeFileSync} from 'node:fs'
+import {mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {after, before, describe, it} from 'node:test'
-import {get, Stage, until} from '#test/platform/stage.ts'
+import {get, type Listed, Stage, until} from '#test/platform/stage.ts'
 import {engineMissing, networkName, useEngine} from './engine.ts'
 import {Registry} from './registry.ts'
 
 const skip = engineMissing()
+
+/** Of all processes of this machine; one that has just ended has none. */
+const commandLines = (): string[] =>
+  readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name))
+    .map(pid => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'latin1')
+      } catch {
+        return ''
+      }
+    })
 
 describe('a stage with containers', {skip}, () => {
   const engine = useEngine()
@@ -51,5 +63,39 @@ routes:
       return got.status === 200 && got
     })
     assert.equal(answer.text, 'users here')
+  })
+
+  it('exec runs commands in a container, run makes a container of its own', async () => {
+    const inCrm = ['-f', 'crm']
+    const name = (await stage.running('crm', 'caller'))[0]?.name ?? ''
+    const script = 'cat /www/index.html; echo; echo "$GILLIAM_SERVICE"; exit 7'
+    const beside = await stage.gilliam(['exec', ...inCrm, name, '--', '/bin/sh', '-c', script])
+    assert.deepEqual([beside.code, beside.stdout], [7, 'users here\ncaller\n'])
+    const own = await stage.gilliam(['run', ...inCrm, 'caller', '--', '/bin/sh', '-c', 'ls /www; echo "$GILLIAM_SERVICE"; exit 3'])
+    assert.deepEqual([own.code, own.stdout], [3, 'empty\ncaller\n'])
+    const {stdout} = await stage.must(['run', ...inCrm, '--detach', 'caller', '--', '/bin/sh', '-c', 'echo alone'])
+    for (const words of ['empty', 'alone'])
+      await until(`“${words}” in the logs`, async () => {
+        const kept = await stage.must(['logs', '--formation', 'crm', '--service', 'caller'])
+        return kept.stdout.split('\n').filter(line => line.endsWith(`| ${words}`)).length === 1
+      })
+    await until('it to end', async () => {
+      const all = await stage.items<Listed>(['ps', '-a', ...inCrm])
+      return all.find(each => each.name === stdout.trim())?.state === 'stopped'
+    })
+  })
+
+  it('what the client of a container’s command leaves behind is ended', async () => {
+    const name = (await stage.running('crm', 'caller'))[0]?.name ?? ''
+    const marks = ['1', '2'].map(each => `${each}${process.pid}`)
+    const [first = '', second = ''] = marks
+    const sleepers = (mark: string): number => commandLines().filter(line => line === `sleep\0${mark}\0`).length
+    const beside = stage.spawn(['exec', '-f', 'crm', name, '/bin/sh', '-c', `trap "" HUP TERM; sleep ${first}`])
+    const own = stage.spawn(['run', '-f', 'crm', 'caller', '/bin/sh', '-c', `exec sleep ${second}`])
+    for (const mark of marks) await until(`sleep ${mark}`, async () => sleepers(mark) === 1)
+    beside.kill('SIGKILL')
+    own.kill('SIGKILL')
+    for (const mark of marks) await until(`sleep ${mark} to be ended`, async () => sleepers(mark) === 0)
+    assert.equal((await stage.running('crm', 'caller'))[0]?.name, name, 'the instance runs on')
   })
 })

@@ -24,6 +24,7 @@ const silent: readonly EndpointName[] = [
 
 const formation = 'crm'
 const params = {formation}
+const sha256 = 'a'.repeat(64)
 const release = {services: {web: serviceDefinition()}, env: {PASSWORD: 'hunter2'}, message: 'first'}
 
 /** In an order in which each works; what an entry says of it. */
@@ -90,6 +91,19 @@ const changes: readonly (readonly [EndpointName, (platform: Platform) => Promise
     {formation, what: 'instance a', to: {reason: 'rebalanced: idle suits it better than one'}},
   ],
   [
+    'releaseVolume',
+    async ({store, clock}) => {
+      const db = pendingInstance(formation, '_db', 'c', {volume: {}}, clock.now)
+      await store.instances.spawn(db)
+      const one = await store.executors.get('one')
+      assert.ok(one !== undefined)
+      assert.equal((await store.instances.assign(one, [db], clock.now)).assigned.length, 1)
+      await store.instances.report('one', reportOf(formation, '_db', 'c', 'stopped', false), clock.now)
+      return {params: {...params, service: '_db'}}
+    },
+    {formation, what: 'volume _db', from: {id: 'c', executor: 'one'}},
+  ],
+  [
     'execInstance',
     async ({store}) => {
       const running = (await store.instances.list(formation)).find(({state}) => state === 'running')
@@ -108,6 +122,19 @@ const changes: readonly (readonly [EndpointName, (platform: Platform) => Promise
       return {params: {executor: 'one'}}
     },
     {what: 'executor one', from: {state: 'lost'}},
+  ],
+  [
+    'upgradeAgents',
+    async ({store}) => {
+      await store.artifacts.put({sha256, bytes: 10, stored: true, createdAt: 1})
+      return {params: {ring: 'canary'}, body: {sha256}}
+    },
+    {what: 'ring canary', from: {version: 'installed'}, to: {version: sha256}},
+  ],
+  [
+    'upgradeAgents',
+    async () => ({params: {ring: 'canary'}, body: {undo: true}}),
+    {action: 'agent.undo', from: {version: sha256}, to: {version: 'installed'}},
   ],
   [
     'createTrust',

@@ -18,12 +18,14 @@ const params = (name: EndpointName): Record<string, string> => {
     release: '1',
     secret: 'key',
     trust: 'ci',
+    type: 'mqtt',
     instance: 'abc',
     target: 'web',
     executor: 'one',
     name: 'web.abc',
     route: 'none',
     sha256: 'b'.repeat(64),
+    ring: 'canary',
     token: '0'.repeat(16),
   }
   return Object.fromEntries(Object.keys(table[name].params ?? {}).map(key => [key, values[key] ?? 'none']))

@@ -134,5 +134,6 @@ describe('an injected variable', () => {
     assert.equal(injected({...one, template: '{PASSWORD}'}, env), 'a/b@c:d')
     assert.equal(injected({...one, template: '{host}'}, env), 'fd00::1')
     assert.equal(injected({...one, template: '{PASSWORD}', env}, {PASSWORD: '{host}'}), '{host}', 'a value is not a template')
+    assert.equal(injected({...one, template: 'x://{PASSWORD}', env}, {PASSWORD: 'a\ud800'}), 'x://a%EF%BF%BD', 'half a character')
   })
 })

@@ -21,6 +21,8 @@ const named: Readonly<Record<string, readonly string[]>> = {
   InstanceName: ['web.abc'],
   SecretName: ['db'],
   TrustName: ['ci'],
+  RingName: ['canary'],
+  TypeName: ['mqtt'],
 }
 
 export const refOf = (schema: Schema): string | undefined => /^#\/components\/schemas\/(\w+)$/.exec(schema?.$ref ?? '')?.[1]

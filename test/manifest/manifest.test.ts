@@ -25,7 +25,7 @@ const defaults = {
   ports: [],
   env: {},
   scale: 1,
-  resources: {cpuMilli: 100, memoryMib: 64},
+  resources: {cpuMilli: 100, memoryMib: 256},
   requirements: [],
   requires: [],
   stopGraceMs: 10_000,
@@ -303,7 +303,7 @@ auxiliary:
     assert.match(problems('processes: {a: *nowhere}')[0] ?? '', /^gilliam\.yml:1:16: /)
     assert.match(problems('processes: {[1]: x}')[0] ?? '', /a key must be a plain text/)
     assert.deepEqual(problems(''), [
-      'gilliam.yml:1:1: manifest must be a map with formation, env, processes, auxiliary, routes, not nothing',
+      'gilliam.yml:1:1: manifest must be a map with formation, env, processes, auxiliary, types, routes, not nothing',
     ])
     assert.deepEqual(problems('formation: crm'), ['gilliam.yml:1:1: manifest: defines no service; add one under `processes:`'])
     assert.match(problems('processes: [1]')[0] ?? '', /processes must be a map/)

@@ -127,6 +127,7 @@ describe('platform: losing and rebooting', () => {
     assert.ok(tookMs < servesAgainMs, `it took ${tookMs} ms`)
     assert.deepEqual((await of('till')).map(one => one.name).sort(), before)
     assert.equal(stage.pids(/^node server\.mjs$/).length, 9, 'one process for each')
-    for (const service of ['router', 'proxy']) assert.equal((await stage.running('gilliam', service)).length, 1)
+    for (const service of ['router', 'proxy'])
+      await until(`one ${service}`, async () => (await stage.running('gilliam', service)).length === 1)
   })
 })

@@ -1,7 +1,7 @@
 // The relay over real sockets: who is let in, what passes, what ends a session, and what is held back.
 import assert from 'node:assert/strict'
 import {once} from 'node:events'
-import type {AddressInfo} from 'node:net'
+import {type AddressInfo, connect} from 'node:net'
 import {type TestContext, test} from 'node:test'
 import {WebSocket} from 'ws'
 import {type RelayLimits, relayLimitsDefault} from '#proxy/rendezvous/limits.ts'
@@ -91,6 +91,20 @@ test('only those with a ticket that holds are let in', async t => {
   assert.deepEqual(await refusal(url, `Bearer ${late}`), {status: 401, code: 'unauthenticated'})
   const ended = await signTicket(key, {session: 'b', side: 'client', until: clock.now - 1}, clock.now)
   assert.deepEqual(await refusal(url, `Bearer ${ended}`), {status: 401, code: 'unauthenticated'})
+})
+
+test('who is refused does not keep a connection open by not closing it', async t => {
+  const {relay, url} = await start(t)
+  const {port} = new URL(url)
+  const stranger = connect({port: Number(port), host: '127.0.0.1', allowHalfOpen: true})
+  t.after(() => stranger.destroy())
+  stranger.write('GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n')
+  let heard = ''
+  stranger.on('data', chunk => (heard += chunk)).on('error', () => undefined)
+  await until(() => heard.startsWith('HTTP/1.1 401'))
+  const connections = () =>
+    new Promise<number>((resolve, reject) => relay.server.getConnections((error, n) => (error ? reject(error) : resolve(n))))
+  await until(async () => (await connections()) === 0)
 })
 
 test('a ticket holds once, and so does another one for the same side', async t => {

@@ -20,6 +20,7 @@ const launchFailsShare = 0.01
 interface Saved {
   readonly boot: number
   readonly heardAt?: number
+  readonly resting: readonly (readonly [port: number, until: number])[]
   readonly desired: readonly string[]
   readonly records: readonly InstanceRecord[]
 }
@@ -54,10 +55,13 @@ export class AgentModel {
   start(): void {
     const saved = this.host.disk === undefined ? undefined : (JSON.parse(this.host.disk) as Saved)
     for (const record of saved?.records ?? []) this.records.set(record.key, record)
-    if (saved?.boot === this.host.boot) this.heardAt = saved.heardAt
+    const isSameBoot = saved?.boot === this.host.boot
+    if (isSameBoot) this.heardAt = saved?.heardAt
+    const latest = this.#now + portRestMs
+    for (const [port, until] of saved?.resting ?? []) this.#resting.set(port, isSameBoot ? Math.min(until, latest) : latest)
     const known = (saved?.desired ?? []).flatMap(key => this.records.get(key) ?? [])
     this.desired = new Map(known.map(record => [record.key, record.assignment]))
-    for (const record of [...this.records.values()]) this.#adopt(record, saved?.boot === this.host.boot)
+    for (const record of [...this.records.values()]) this.#adopt(record, isSameBoot)
     this.#decide()
     this.#endStrays(() => this.#calls.start())
   }
@@ -173,7 +177,8 @@ export class AgentModel {
     const records = [...this.records.values()]
     const isCounted = this.heardAt !== undefined && records.some(({assignment}) => assignment.onLost?.action === 'stop')
     const {boot} = this.host
-    const text = JSON.stringify({boot, ...(isCounted && {heardAt: this.heardAt}), desired, records} satisfies Saved)
+    const resting = [...this.#resting].filter(([, until]) => until > this.#now)
+    const text = JSON.stringify({boot, ...(isCounted && {heardAt: this.heardAt}), resting, desired, records} satisfies Saved)
     this.#after(this.host.options.random.next() * diskMs, 'writes', () => {
       this.host.disk = text
       this.#isWriting = false

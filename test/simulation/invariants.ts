@@ -185,10 +185,10 @@ export class Invariants {
     for (const reader of this.#readers()) this.#route(reader, host, `${host.options.descriptor.host}:${port}`, key)
   }
 
-  // Invariant 5: what is at an address is what the table says, for as long as the table is not older than ports rest. An agent that was started
-  // anew does not know which ports rest, and picks anywhere in its range: far more than the few ports of a simulation.
+  // Invariant 5: what is at an address is what the table says, for as long as the table is not older than ports rest. An agent whose
+  // state file is lost does not know which ports rest, and picks anywhere in its range: far more than the few ports of a simulation.
   #route(reader: Reader, host: Host, address: string, key: string): void {
-    if (this.#timeline.now - Math.max(host.forgotAt, host.agentSince) <= portRestMs) return
+    if (this.#timeline.now - host.forgotAt <= portRestMs) return
     if (reader.lastAnswerAt === undefined || this.#timeline.now - reader.lastAnswerAt > portRestMs) return
     const entry = reader.table.get(address)
     this.#check('5', entry === undefined || keyOf(entry) === key, () => `requests for ${entry && keyOf(entry)} reach ${key} at ${address}`)

@@ -57,7 +57,8 @@ export class Replica {
     const logs = {append: async () => undefined, read: async () => ({items: [], cursor: ''})}
     const timing = {busyMs: 1_000, idleMs: 10_000}
     const secrets = {stage: 'simulation'}
-    this.sync = syncOperation({store: this.store, logs, timing, terms: {}, secrets, log: silent, tokenTtlMs: 3_600_000})
+    const wishes = async () => undefined
+    this.sync = syncOperation({store: this.store, logs, timing, terms: {}, wishes, secrets, log: silent, tokenTtlMs: 3_600_000})
     this.discover = discoverOperation(this.store, {busyMs: 500, idleMs: 2_000})
     const wakeAt = (formation: string, at: number) => this.#wakeAt(formation, at)
     this.reconcile = createReconcilerFunction({...deps, randomId: () => random.id(), wakeAt, everythingEveryMs})

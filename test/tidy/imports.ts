@@ -30,7 +30,7 @@ export const rules: readonly Rule[] = [
   {from: /^local\//, may: /^(?:shared|lambdas|agent|proxy|cli|local)\//, packages: any},
   {
     from: /^cdk\//,
-    may: /^(?:cdk\/|shared\/(?:bundling|endpoints|config|openapi|host\/unit)\.ts$|shared\/endpoints\/|lambdas\/store\/schema\.ts$)/,
+    may: /^(?:cdk\/|shared\/(?:bundling|endpoints|config|openapi|host\/unit|host\/launcher)\.ts$|shared\/endpoints\/|lambdas\/store\/schema\.ts$)/,
     packages: any,
   },
   {from: /^examples\/([a-z]+)\//, may: /^examples\/$1\//, packages: /^node:/},

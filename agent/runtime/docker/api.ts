@@ -1,7 +1,7 @@
 // Speaks to one Docker engine over its socket: requests, JSON, streams (Docker Engine API). Knows no paths but those a caller names. Over node:http, since
 // undici would take 30 MB more of every agent.
-import {Agent, type IncomingMessage, request} from 'node:http'
-import type {Readable} from 'node:stream'
+import {Agent, type ClientRequest, type IncomingMessage, request} from 'node:http'
+import type {Duplex, Readable} from 'node:stream'
 
 /** The newest version of the API this was written for; an older engine is spoken to in its own. */
 const versionMax = '1.47'
@@ -98,6 +98,34 @@ export class EngineApi {
     }
   }
 
+  /** Takes a connection over (Docker Engine API, “Hijacking” of ContainerAttach): from here on it carries a command's own bytes, both ways. Throws like {@link call}. */
+  async upgrade(path: string, {query, body, timeoutMs = callTimeoutMs}: Omit<CallOptions, 'signal' | 'headers'>): Promise<Duplex> {
+    const prefix = await this.#version(AbortSignal.timeout(timeoutMs))
+    const headers = {connection: 'Upgrade', upgrade: 'tcp'}
+    const asked = this.#request('POST', `${prefix}${path}`, {headers, ...(query && {query}), ...(body !== undefined && {body})})
+    const timer = setTimeout(() => asked.destroy(new Error('no answer in time')), timeoutMs)
+    try {
+      return await this.#takenOver(asked, body)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #takenOver(asked: ClientRequest, body: unknown): Promise<Duplex> {
+    return new Promise((resolve, reject) => {
+      asked.once('upgrade', (_, socket, head) => {
+        if (head.length > 0) socket.unshift(head)
+        resolve(socket)
+      })
+      asked.once('response', answer => {
+        const status = answer.statusCode ?? 0
+        readAll(answer).then(text => reject(new EngineRefusal(status, complaintIn(text, status))), reject)
+      })
+      asked.once('error', error => reject(this.#unreachable(error)))
+      asked.end(body === undefined ? undefined : JSON.stringify(body))
+    })
+  }
+
   /** Ends everything under way. */
   close(): void {
     this.#agent.destroy()
@@ -129,18 +157,23 @@ export class EngineApi {
     return `/v${isBefore(version, versionMax) ? version : versionMax}`
   }
 
-  #send(method: Method, path: string, {query = {}, body, headers = {}, signal}: CallOptions): Promise<IncomingMessage> {
+  #request(method: Method, path: string, {query = {}, body, headers = {}, signal}: CallOptions): ClientRequest {
     const search = new URLSearchParams(query).toString()
     const type = body === undefined || isStream(body) ? {} : {'content-type': 'application/json'}
+    return request({
+      socketPath: this.socketPath,
+      agent: this.#agent,
+      method,
+      path: search === '' ? path : `${path}?${search}`,
+      headers: {host: 'docker', ...type, ...headers},
+      ...(signal === undefined ? {} : {signal}),
+    })
+  }
+
+  #send(method: Method, path: string, options: CallOptions): Promise<IncomingMessage> {
+    const {body} = options
     return new Promise((resolve, reject) => {
-      const asked = request({
-        socketPath: this.socketPath,
-        agent: this.#agent,
-        method,
-        path: search === '' ? path : `${path}?${search}`,
-        headers: {host: 'docker', ...type, ...headers},
-        ...(signal === undefined ? {} : {signal}),
-      })
+      const asked = this.#request(method, path, options)
       asked.once('response', resolve)
       asked.once('error', error => reject(this.#unreachable(error)))
       if (isStream(body)) body.pipe(asked)

@@ -1,4 +1,5 @@
 // A container's definition for the engine (ContainerCreate), made of what an instance is to be. Pure; every safe default is here.
+import type {Terminal} from '#shared/domain/session.ts'
 import type {Limit} from '../cgroup.ts'
 import type {StartSpec} from '../runtime.ts'
 
@@ -20,8 +21,12 @@ export interface Project {
   readonly slug?: string
 }
 
-export interface ContainerSpec extends Omit<StartSpec, 'command'> {
+export interface ContainerSpec extends Omit<StartSpec, 'command' | 'attached'> {
   readonly image: Image
+  /** A command of its own, in place of entry point and project's script. */
+  readonly argv?: readonly string[]
+  /** Somebody is attached to it: what it reads and writes goes over `Running.attached`, and not into log files. */
+  readonly attached?: {readonly terminal?: Terminal}
   /** What its entry point gets instead of what the image says. */
   readonly args?: readonly string[]
   /** A project that runs in the image, instead of what the image runs. */
@@ -130,9 +135,17 @@ const boundsOf = ({cpuMilli, memoryMib, pidsMax, filesMax}: ContainerSpec['bound
   }
 }
 
+/** What it runs. A command of its own takes the place of all that the image or the service says. */
+const commandOf = ({project, args, argv}: ContainerSpec): Record<string, unknown> => {
+  const place = project === undefined ? {} : {WorkingDir: projectPath}
+  if (argv !== undefined) return {Entrypoint: argv.slice(0, 1), Cmd: argv.slice(1), ...place}
+  if (project !== undefined) return {Entrypoint: ['/bin/sh', '-c', shim, 'gilliam', project.script], Cmd: [], ...place}
+  return args === undefined ? {} : {Cmd: args}
+}
+
 /** The body of ContainerCreate. */
 export const containerOf = (spec: ContainerSpec, around: Surroundings): Record<string, unknown> => {
-  const {project, image, args, environment, readOnly = false, volume} = spec
+  const {project, environment, readOnly = false, volume, attached} = spec
   const {exposed, published} = portsOf(spec.ports, around.hostAddress)
   const user = userOf(spec, around.owner)
   const mounts = [
@@ -141,11 +154,11 @@ export const containerOf = (spec: ContainerSpec, around: Surroundings): Record<s
   ]
   const variables = {...environment, ...(project === undefined ? {} : {TINI_KILL_PROCESS_GROUP: '1'})}
   return {
-    Image: image.id,
+    Image: spec.image.id,
     ...(user === '' ? {} : {User: user}),
-    ...(project === undefined
-      ? {...(args === undefined ? {} : {Cmd: args})}
-      : {Entrypoint: ['/bin/sh', '-c', shim, 'gilliam', project.script], Cmd: [], WorkingDir: projectPath}),
+    ...commandOf(spec),
+    ...(attached === undefined ? {} : {OpenStdin: true, StdinOnce: true, AttachStdin: true, AttachStdout: true, AttachStderr: true}),
+    Tty: attached?.terminal !== undefined,
     Env: Object.entries(variables).map(([name, value]) => `${name}=${value}`),
     Labels: spec.labels,
     ExposedPorts: exposed,

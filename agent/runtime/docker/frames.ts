@@ -38,6 +38,37 @@ export class Frames {
   }
 }
 
+/** Some bytes of a stream, as they came. */
+export interface Piece {
+  readonly stream: 'stdout' | 'stderr'
+  readonly bytes: Buffer
+}
+
+/** Takes the two streams of a command without a terminal apart, frames of any size from chunks of any size, holding back nothing but headers. */
+export class Pieces {
+  #header: Buffer = Buffer.alloc(0)
+  #left = 0
+
+  add(chunk: Buffer): Piece[] {
+    const pieces: Piece[] = []
+    for (let at = 0; at < chunk.length; ) {
+      if (this.#left === 0) {
+        const more = chunk.subarray(at, at + headerBytes - this.#header.length)
+        this.#header = Buffer.concat([this.#header, more])
+        at += more.length
+        if (this.#header.length < headerBytes) break
+        this.#left = this.#header.readUInt32BE(4)
+      }
+      const bytes = chunk.subarray(at, at + this.#left)
+      if (bytes.length > 0) pieces.push({stream: this.#header[0] === stderrKind ? 'stderr' : 'stdout', bytes})
+      at += bytes.length
+      this.#left -= bytes.length
+      if (this.#left === 0) this.#header = Buffer.alloc(0)
+    }
+    return pieces
+  }
+}
+
 const lineBytesMax = 1_048_576
 
 /** The values of a stream of JSON lines. */

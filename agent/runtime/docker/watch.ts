@@ -13,6 +13,8 @@ export interface ContainerView {
   readonly id: string
   readonly state: 'created' | 'running' | 'ended'
   readonly exit: Exit
+  /** Its output went to somebody, and into no log file. */
+  readonly isAttached: boolean
 }
 
 interface Inspected {
@@ -24,12 +26,13 @@ interface Inspected {
     readonly OOMKilled: boolean
     readonly Error: string
   }
+  readonly Config: {readonly OpenStdin: boolean}
 }
 
-const viewOf = ({Id, State}: Inspected): ContainerView => {
+const viewOf = ({Id, State, Config}: Inspected): ContainerView => {
   const {Status, Running, ExitCode, OOMKilled, Error: complaint} = State
   const exit: Exit = {code: ExitCode, ...(OOMKilled ? {oom: true} : {}), ...(complaint === '' ? {} : {reason: complaint})}
-  return {id: Id, state: Running ? 'running' : Status === 'created' ? 'created' : 'ended', exit}
+  return {id: Id, state: Running ? 'running' : Status === 'created' ? 'created' : 'ended', exit, isAttached: Config.OpenStdin}
 }
 
 /** The container as it is now; undefined when there is none of this name or id. Throws when the engine does not answer. */

@@ -1,0 +1,22 @@
+// Requests and responses about types of backing services.
+import {z} from 'zod'
+import {isName} from '../domain/names.ts'
+import {At, Sha256} from './fields.ts'
+
+export const TypeName = z
+  .string()
+  .refine(isName, 'a lower-case name: letters, digits and dashes, at most 40, starting with a letter')
+  .meta({id: 'TypeName'})
+export const SetType = z
+  .strictObject({text: z.string().min(1).max(65_536).describe('its file, in YAML; `type` in it is the name in the path')})
+  .meta({id: 'SetType'})
+export const TypeSummary = z
+  .strictObject({
+    type: TypeName,
+    about: z.string(),
+    from: z.enum(['builtin', 'stage']),
+    sha256: Sha256.describe('of its file'),
+    updatedAt: At.optional().describe('of a stage’s own'),
+  })
+  .meta({id: 'TypeSummary'})
+export const TypeFile = z.strictObject({...TypeSummary.shape, text: z.string()}).meta({id: 'TypeFile'})
