@@ -239,7 +239,8 @@ const containers: readonly Fault[] = [
     },
     strike: rig => rig.engine.end('SIGTERM'),
     heal: rig => rig.engine.start('--live-restore'),
-    expect: nothing,
+    // It makes the ways to their ports anew.
+    expect: {failsForMsMax: 3_000, isReplaced: false},
   },
   {
     name: 'image-missing',

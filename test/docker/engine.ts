@@ -88,6 +88,14 @@ export interface Engine {
   readonly log: () => string
 }
 
+const unmount = (place: string): void => {
+  try {
+    execFileSync(pathOf('umount') ?? '', ['-l', place], {stdio: 'ignore'})
+  } catch {
+    // It went with another one meanwhile; what is left keeps the folder from being removed, which says so.
+  }
+}
+
 class OwnEngine implements Engine {
   readonly folder = mkdtempSync(join(tmpdir(), 'gilliam-docker-'))
   readonly socketPath = join(this.folder, 'docker.sock')
@@ -168,7 +176,7 @@ class OwnEngine implements Engine {
     this.api.close()
     for (const line of readFileSync('/proc/mounts', 'utf8').split('\n')) {
       const [, place = ''] = line.split(' ')
-      if (place.startsWith(`${this.folder}/`)) execFileSync(pathOf('umount') ?? '', ['-l', place])
+      if (place.startsWith(`${this.folder}/`)) unmount(place)
     }
     rmSync(this.folder, {recursive: true, force: true, maxRetries: 5})
   }
