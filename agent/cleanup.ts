@@ -1,7 +1,8 @@
 // Keeps the agent's disk in bounds: folders of instances that are over, and slugs that nobody uses. Touches nothing of a live instance.
-import {readdir, rm, stat} from 'node:fs/promises'
+import {readdir, stat} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {SlugReference} from '#shared/domain/release.ts'
+import {removeTrees} from './runtime/owner.ts'
 import type {Slugs} from './slugs/slugs.ts'
 
 /** Folders of ended instances kept for their log files. */
@@ -9,7 +10,7 @@ export const endedFoldersMax = 50
 
 /** Removes what an ended instance needed to run; its log files stay for a while. */
 export const emptyFolder = async (directory: string): Promise<void> => {
-  for (const name of ['run', 'run.next', 'control', 'overlay', 'output']) await rm(join(directory, name), {recursive: true, force: true})
+  await removeTrees(['run', 'run.next', 'control', 'overlay', 'output'].map(name => join(directory, name)))
 }
 
 /** Removes the oldest folders of ended instances beyond `keptMax`. `live` holds the keys of instances the agent knows. */
@@ -20,7 +21,8 @@ export const trimFolders = async (instances: string, live: (key: string) => bool
     if (!live(name)) ended.push({path, changedAt: (await stat(path)).mtimeMs})
   }
   ended.sort((a, b) => b.changedAt - a.changedAt)
-  for (const {path} of ended.slice(keptMax)) await rm(path, {recursive: true, force: true})
+  const old = ended.slice(keptMax).map(({path}) => path)
+  if (old.length > 0) await removeTrees(old)
 }
 
 /** All of it. */

@@ -1,6 +1,6 @@
 // Gets one instance from an assignment to a running process: command, slug, folder, ports, environment, start. Decides nothing about when.
 import {existsSync} from 'node:fs'
-import {mkdir, rename, rm} from 'node:fs/promises'
+import {mkdir, rename} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {Assignment} from '#shared/domain/assignment.ts'
 import {limitsDefault, type SlugReference} from '#shared/domain/release.ts'
@@ -12,7 +12,7 @@ import {type InstanceRecord, keyOf} from './instance.ts'
 import type {Ports} from './ports.ts'
 
 import {isOnPath} from './programs.ts'
-import {giveTree, type Owner} from './runtime/owner.ts'
+import {giveTree, type Owner, removeTrees} from './runtime/owner.ts'
 import type {Bounds, Execution, Finder, Running, Runtime} from './runtime/runtime.ts'
 import {lineOf} from './runtime/terminal.ts'
 
@@ -179,7 +179,7 @@ export const prepare = async (directory: string, source: string | undefined, own
   const run = join(directory, 'run')
   if (existsSync(run)) return owner === undefined ? undefined : giveTree(run, owner)
   const next = `${run}.next`
-  await rm(next, {recursive: true, force: true})
+  if (existsSync(next)) await removeTrees([next])
   await mkdir(next, {recursive: true, mode: 0o700})
   if (source !== undefined) await copyTree(source, next)
   if (owner !== undefined) await giveTree(next, owner)

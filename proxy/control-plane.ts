@@ -8,12 +8,16 @@ import type {RelayOptions} from './rendezvous/server.ts'
 
 /** One call to the feed; the loop is what repeats it. */
 const discoverTimeoutMs = idleHoldMs + 5_000
-const keysTimeoutMs = 5_000
+const relayTimeoutMs = 5_000
 
-/** Fetches what tickets are checked with; anybody may have it. */
-export const createFetchKeys = (env: Environment): RelayOptions['fetchKeys'] => {
+/** What a relay asks for: the keys that tickets are checked with, and whose tokens were revoked. Anybody may have it. */
+export const createRelaySource = (env: Environment): Pick<RelayOptions, 'fetchKeys' | 'fetchRevoked'> => {
   const client = createClient({api: required(env, 'GILLIAM_API')})
-  return async () => (await client.call('getRelayKeys', {}, {timeoutMs: keysTimeoutMs, triesMax: 2})).keys
+  const options = {timeoutMs: relayTimeoutMs, triesMax: 2}
+  return {
+    fetchKeys: async () => (await client.call('getRelayKeys', {}, options)).keys,
+    fetchRevoked: since => client.call('getRevoked', {query: {since: String(since)}}, options),
+  }
 }
 
 /** The feed through the API client. The token is read again when the control plane refuses it, so it can be replaced while we run. */

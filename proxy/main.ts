@@ -19,7 +19,7 @@ const isLoopback = (host: string): boolean => host === 'localhost' || host.start
 const lead = async (settings: Settings, env: Environment): Promise<void> => {
   const {role, logLevel: level, host, port, adminPort, workers, bridge} = settings
   const log = createLogger(role, {level})
-  const [{startPrimary}, {createDiscover, createFetchKeys}, {shutdown}] = await Promise.all([
+  const [{startPrimary}, {createDiscover, createRelaySource}, {shutdown}] = await Promise.all([
     import('./workers/primary.ts'),
     import('./control-plane.ts'),
     import('./listener.ts'),
@@ -27,7 +27,7 @@ const lead = async (settings: Settings, env: Environment): Promise<void> => {
   const starting = startPrimary({
     settings,
     discover: createDiscover(env),
-    fetchKeys: createFetchKeys(env),
+    relay: createRelaySource(env),
     limits: limitsDefault,
     program: process.argv[1] as string,
     args: [role, workerArgument],
@@ -67,12 +67,12 @@ const work = async (settings: Settings): Promise<void> => {
 const relay = async (env: Environment): Promise<void> => {
   const settings = readRelaySettings(env)
   const log = createLogger('relay', {level: settings.logLevel})
-  const [{startRelayAlone}, {createFetchKeys}, {relayLimitsDefault}] = await Promise.all([
+  const [{startRelayAlone}, {createRelaySource}, {relayLimitsDefault}] = await Promise.all([
     import('./rendezvous/program.ts'),
     import('./control-plane.ts'),
     import('./rendezvous/limits.ts'),
   ])
-  const end = await startRelayAlone(settings, {fetchKeys: createFetchKeys(env), limits: relayLimitsDefault, log, now: Date.now})
+  const end = await startRelayAlone(settings, {...createRelaySource(env), limits: relayLimitsDefault, log, now: Date.now})
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void end().then(() => process.exit(0)))
   log.info({address: settings.host, port: settings.port, admin: settings.adminPort}, 'relay listens')
 }

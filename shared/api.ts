@@ -4,6 +4,7 @@ export {CreateToken, Health, OpenapiDocument, Token} from './api/access.ts'
 export {AgentRing, RingName, UpgradeAgents} from './api/agents.ts'
 export {Artifact, CreateArtifact, slugBytesMax} from './api/artifacts.ts'
 export {AuditPage, AuditQuery} from './api/audit.ts'
+export {Backup, CreateBackup, NoteBackup} from './api/backups.ts'
 export {
   CordonExecutor,
   DrainExecutor,
@@ -36,7 +37,7 @@ export {RouteOptions} from './api/route-options.ts'
 export {ChangeRoute, CreateRoute, RouteView} from './api/routes.ts'
 export {CreateRollout, Rebalance, Rebalanced, Rollout, Scale, SetScale} from './api/scale.ts'
 export {Secret, SecretName, SecretSet, SetSecret} from './api/secrets.ts'
-export {ExecInstance, FollowLogs, RelayKeys, Run, RunService, SessionTicket} from './api/sessions.ts'
+export {ExecInstance, FollowLogs, RelayKeys, RevokedQuery, RevokedTokens, Run, RunService, SessionTicket} from './api/sessions.ts'
 export {ServiceTraffic, SetTraffic} from './api/traffic.ts'
 export {CreateTrust, ExchangeToken, Login, Trust, TrustName} from './api/trusts.ts'
 export {SetType, TypeFile, TypeName, TypeSummary} from './api/types.ts'

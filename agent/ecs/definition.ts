@@ -29,6 +29,9 @@ export const imageOf = ({image, slug, script, type}: Assignment, {stackImage}: F
 const noStack =
   'this Fargate executor runs images only: give the service an image, or the executor a stackImage (GILLIAM_FARGATE) that slugs are run in'
 
+/** Of the CloudWatch streams that the tasks of an executor write. */
+export const streamPrefixOf = (executor: string): string => `_tasks/${executor}/`
+
 /** What the families of an executor begin with, and no other's: names of stages and executors have no underscore. */
 export const familyPrefixOf = (stage: string, executor: string): string => `gilliam_${stage}_${executor}_`
 
@@ -85,7 +88,7 @@ export const definitionOf = (assignment: Assignment, given: DefinitionGiven): De
           options: {
             'awslogs-group': settings.logGroup,
             'awslogs-region': settings.region,
-            'awslogs-stream-prefix': `_tasks/${formation}/${service}`,
+            'awslogs-stream-prefix': `${streamPrefixOf(executor)}${formation}/${service}`,
             mode: 'non-blocking',
             'max-buffer-size': '4m',
           },

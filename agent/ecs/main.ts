@@ -5,10 +5,11 @@ import {SSMClient} from '@aws-sdk/client-ssm'
 import {required} from '#shared/config.ts'
 import {createLogger} from '#shared/log.ts'
 import {type RunningAgent, runAgent} from '../run.ts'
-import {readSettings} from '../settings.ts'
+import {layoutOf, readSettings} from '../settings.ts'
 import {readProgram} from '../upgrade/program.ts'
 import {tasksOnEcs} from './compose.ts'
 import {proveTaskRole} from './proof.ts'
+import {startReading} from './reading.ts'
 import {readFargateSettings} from './settings.ts'
 import {startSweeping} from './sweep.ts'
 
@@ -49,6 +50,11 @@ const start = async () => {
   running = await runAgent(settings, {...home, prove, onTaken, log, program, wallClock: Date.now, random: Math.random})
   log.info({executor: descriptor.id, cluster: fargate.cluster, pid: process.pid}, 'agent runs')
   startSweeping(running.agent, home, log)
+  startReading(
+    running.agent,
+    {settings: fargate, executor: descriptor.id, tasks: home.tasks, instances: layoutOf(settings.home).instances},
+    log,
+  )
   return {...running, log}
 }
 

@@ -4,7 +4,7 @@ import {mkdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {fileURLToPath} from 'node:url'
-import {type EndingEngine, engineMissing, networkName, startEngineOn} from '#test/docker/engine.ts'
+import {engineMissing, type HostEngine, networkName, startEngineIn} from '#test/docker/engine.ts'
 import type {Host} from '#test/hosts/network.ts'
 import {HostedStage} from '#test/hosts/stage.ts'
 import {until} from '#test/platform/stage.ts'
@@ -41,7 +41,7 @@ export class Rig {
   readonly projects: {readonly shop: string; readonly box: string}
   readonly desired: Desired
   readonly invariants: Invariants
-  #engine: EndingEngine | undefined
+  #engine: HostEngine | undefined
   #witness: Witness | undefined
   #watching: NodeJS.Timeout | undefined
   readonly #programs = new Set<ChildProcess>()
@@ -87,15 +87,16 @@ export class Rig {
   }
 
   async #addContainers(): Promise<void> {
-    const prepare = async (host: Host): Promise<Record<string, string>> => {
-      this.#engine = await startEngineOn(host.prefix, '--iptables=true')
-      return {GILLIAM_DOCKER_SOCKET: this.#engine.socketPath}
-    }
-    const settings = {
+    const settings: Record<string, string> = {
       ...attributesOf(containerHost, containerTag),
       GILLIAM_RUNTIMES: 'docker',
       GILLIAM_DOCKER_NETWORK: networkName(),
       GILLIAM_STACK_IMAGE: 'gilliam-test:stack',
+    }
+    const prepare = async (host: Host): Promise<void> => {
+      this.#engine = await startEngineIn(host.prefix)
+      settings.GILLIAM_DOCKER_SOCKET = this.#engine.socketPath
+      await this.#engine.importStack()
     }
     await this.hosted.addExecutor(containerHost, {settings, prepare})
     await this.hosted.stage.must(['deploy'], this.projects.box)
@@ -114,7 +115,7 @@ export class Rig {
     return this.#witness
   }
 
-  get engine(): EndingEngine {
+  get engine(): HostEngine {
     if (this.#engine === undefined) throw new Error('there is no engine')
     return this.#engine
   }

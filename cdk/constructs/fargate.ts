@@ -98,7 +98,7 @@ export class Fargate extends Construct {
     return role
   }
 
-  #createRole({stage, options: {taskRole}}: FargateProps): Role {
+  #createRole({stage, services, options: {taskRole}}: FargateProps): Role {
     const role = new Role(this, 'Role', {assumedBy: ecsTasks(this)})
     const {clusterArn, clusterName} = this.#cluster
     const stack = Stack.of(this)
@@ -129,6 +129,7 @@ export class Fargate extends Construct {
         new PolicyStatement({actions: ['ecs:ListTasks'], resources: ['*'], conditions: inCluster}),
         // ECS binds none of these to a definition. What one could be abused for is bound by iam:PassRole.
         new PolicyStatement({actions: [...definitionActions], resources: ['*']}),
+        new PolicyStatement({actions: ['logs:FilterLogEvents'], resources: [services.logGroupArn]}),
         new PolicyStatement({actions: ['ssm:PutParameter', 'ssm:DeleteParameters'], resources: [this.#parameters(stage)]}),
         new PolicyStatement({
           actions: ['iam:PassRole'],

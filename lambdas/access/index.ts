@@ -8,6 +8,7 @@ import {auditOperations} from './audit.ts'
 import {exchangeOperation} from './exchange.ts'
 import type {FetchOptions} from './fetch.ts'
 import {createIssuers} from './issuers.ts'
+import {revokedOperation} from './revoked.ts'
 import {secretOperations} from './secrets.ts'
 import {tokenOperations} from './tokens.ts'
 import {trustOperations} from './trusts.ts'
@@ -56,6 +57,7 @@ export const createAccessFunction = ({
         return {ok: true, stage, version}
       },
       getRelayKeys: async () => ({keys: [...(await store.sessions.publicKeys())]}),
+      getRevoked: revokedOperation(store.tokens),
       getOpenapi: async () => openapi,
     },
   )

@@ -48,16 +48,17 @@ export const sessionOperations = ({store, randomId, relay: fixed}: SessionDeps):
     const id = randomBytes(idBytes).toString('hex')
     return {id, relay: await findRelay(id, now), until: Math.min(now + sessionMsMax, principal?.expiresAt ?? now)}
   }
-  const clientsEnd = async ({id, relay, until}: SessionLine, now: number) => ({
+  const clientsEnd = async ({id, relay, until}: SessionLine, {now, principal}: Call) => ({
     id,
     relay,
     until,
-    ticket: await sign({session: id, side: 'client', until}, now),
+    ticket: await sign({session: id, side: 'client', until, ...(principal !== undefined && {holder: principal.tokenId})}, now),
   })
-  const order = async (executor: string, wanted: SessionOrder, {actor, now}: Call) => {
+  const order = async (executor: string, wanted: SessionOrder, call: Call) => {
+    const {actor, now} = call
     const {outcome} = await store.by(actor).sessions.order(executor, wanted, now)
     if (outcome !== 'ok') throw busy(executor, outcome)
-    return clientsEnd(wanted, now)
+    return clientsEnd(wanted, call)
   }
   const runOrderOf = async ({command, terminal, detach}: InputOf<'runService'>['body'], call: Call) =>
     detach ? {command} : {command, line: {...(await drawLine(call)), ...terminalOf(terminal)}}
@@ -76,7 +77,7 @@ export const sessionOperations = ({store, randomId, relay: fixed}: SessionDeps):
       const asked = {service, release, executor, requirements: [], ports: [], run}
       const instance = await place(store.by(call.actor), randomId, formation, asked, call.now)
       const shown = presentInstance(instance)
-      return run.line === undefined ? {instance: shown} : {instance: shown, session: await clientsEnd(run.line, call.now)}
+      return run.line === undefined ? {instance: shown} : {instance: shown, session: await clientsEnd(run.line, call)}
     },
     followLogs: async ({params: {formation}, body: {executor, service, instance}}, call) => {
       const wanted = {...(service !== undefined && {service}), ...(instance !== undefined && {instance})}

@@ -28,6 +28,12 @@ export interface NewTokenRecord extends TokenRecord {
   readonly token: string
 }
 
+/** A token that was revoked, and when. */
+export interface RevokedToken {
+  readonly id: string
+  readonly at: number
+}
+
 export interface TokenStore {
   /** `token` is the secret, `gil_<scope>_<43 characters>`; only its SHA-256 is stored. */
   readonly create: (token: NewToken, now: number) => Promise<NewTokenRecord>
@@ -74,6 +80,8 @@ export interface TokenStore {
   readonly countRequests: (id: string, window: number, requests: number, endsAt: number) => Promise<number>
   /** Those that have not ended, newest first. */
   readonly list: (now: number) => Promise<readonly TokenRecord[]>
+  /** Those revoked at or after a time, as long as a session may last, oldest first; at most a thousand. */
+  readonly revokedSince: (since: number) => Promise<readonly RevokedToken[]>
   /** With all that were made with it; one credential of an executor with all of that executor. Holds from the next request on. */
   readonly revoke: (id: string, now: number) => Promise<Ok | Not<'missing'>>
 }

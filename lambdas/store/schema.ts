@@ -33,6 +33,7 @@ export type ItemType =
   | 'rollout'
   | 'instance'
   | 'volume'
+  | 'backup'
   | 'discovery'
   | 'announcement'
   | 'traffic'
@@ -40,6 +41,7 @@ export type ItemType =
   | 'lease'
   | 'assignment'
   | 'session'
+  | 'revoked-token'
   | 'relay-key'
   | 'route'
   | 'routing'
@@ -71,6 +73,7 @@ export const keys = {
   rollout: (formation: string, release: number) => ({pk: `F#${formation}`, sk: `ROLLOUT#${releaseDigits(release)}`}),
   instance: (formation: string, id: string) => ({pk: `F#${formation}`, sk: `INSTANCE#${id}`}),
   volume: (formation: string, service: string) => ({pk: `F#${formation}`, sk: `VOLUME#${service}`}),
+  backup: (formation: string, service: string, id: string) => ({pk: `B#${formation}`, sk: `BACKUP#${service}#${id}`}),
   announcement: (formation: string, service: string, id: string) => ({pk: `D#${formation}`, sk: `ANNOUNCEMENT#${service}.${id}`}),
   /** Beside announcements: one query has all that readers of the feed get. */
   traffic: (formation: string, service: string) => ({pk: `D#${formation}`, sk: `TRAFFIC#${service}`}),
@@ -96,6 +99,8 @@ export const keys = {
   trust: (name: string) => ({pk: 'TRUSTS', sk: `TRUST#${name}`}),
   /** Where the tokens are listed that were given under a trust, as beside a token those made with it. */
   trustTokens: (name: string, hash = '') => ({pk: `T#TRUST#${name}`, sk: `CHILD#${hash}`}),
+  /** Which tokens were revoked, by time: relays ask. Of a formation’s or the stage’s tokens nothing else is said. */
+  revokedToken: (at: string, id: string) => ({pk: 'T#REVOKED', sk: `${at}#${id}`}),
   /** An id token that was taken once. */
   usedToken: (hash: string) => ({pk: `T#USED#${hash}`, sk: 'USED'}),
   /** Types of backing services that the stage adds. */

@@ -1,12 +1,13 @@
 // Bearer tokens: kept as hashes, shown once, never listed with their secrets.
+import {sessionMsMax} from '#shared/domain/session.ts'
 import type {Principal} from '#shared/scopes.ts'
 import {exists, notExists, notRevoked} from './conditions.ts'
 import {createForExecutor, renewForExecutor} from './credentials.ts'
 import {draw, hashOf} from './draw.ts'
-import {domainOf, ttlOf, typed} from './items.ts'
+import {domainOf, sortable, ttlOf, typed} from './items.ts'
 import {indexPartitions, keys} from './schema.ts'
 import {type Deed, deleteMany, get, type Item, type Key, query, type Table, transact, write, writeNoting} from './table.ts'
-import type {NewTokenRecord, TokenRecord, TokenStore} from './types.ts'
+import type {NewTokenRecord, RevokedToken, TokenRecord, TokenStore} from './types.ts'
 
 /** Longest text that is looked at as a token, in characters. */
 const secretCharactersMax = 128
@@ -16,6 +17,8 @@ export const lastUseEveryMs = 3_600_000
 export const tokenChildrenMax = 100
 /** Makers between a token and the first of them. */
 export const tokenDepthMax = 4
+/** Revoked tokens told at once. */
+export const revokedListedMax = 1_000
 
 /** Its depth is how many makers there are before it. */
 const recordOf = (item: Item): TokenRecord => {
@@ -55,10 +58,28 @@ const createChild =
     return refused === undefined ? {outcome: 'ok', created} : {outcome: 'missing'}
   }
 
+/** Sessions that were asked for with it go on no longer. */
+const noteRevoked = async (table: Table, key: Key, now: number): Promise<void> => {
+  const item = await get(table, key)
+  if (item === undefined) return
+  const {id} = recordOf(item)
+  await write(table, {
+    put: {...typed('revoked-token', keys.revokedToken(sortable(now), id), {id, at: now}), ttl: ttlOf(now + sessionMsMax)},
+  })
+}
+
+const revokedSince = async (table: Table, since: number): Promise<readonly RevokedToken[]> => {
+  const {pk} = keys.revokedToken('', '')
+  const between = [sortable(since), sortable(Number.MAX_SAFE_INTEGER)] as const
+  const items = await query(table, pk, {between, limit: revokedListedMax})
+  return items.map(item => domainOf<RevokedToken>(item))
+}
+
 /** Marks it first, so that nothing more is made with it, and removes it last, so that whoever is interrupted can do it again. */
 const revokeTree = async (table: Table, key: Key, now: number): Promise<boolean> => {
   if (!(await writeNoting(table, {update: key, change: {set: {revokedAt: now}}, when: exists}, await revocationOf(table, key))))
     return false
+  await noteRevoked(table, key, now)
   await revokeChildren(table, key.pk, now)
   await deleteMany(table, [key])
   return true
@@ -145,6 +166,8 @@ export const createTokenStore = (table: Table): TokenStore => ({
     const items = await query(table, indexPartitions.tokens, {index: 'gsi1', newestFirst: true})
     return items.filter(item => item.revokedAt === undefined && (item.expiresAt as number) > now).map(recordOf)
   },
+
+  revokedSince: since => revokedSince(table, since),
 
   revoke: async (id, now) => {
     const items = await query(table, indexPartitions.tokens, {index: 'gsi1'})

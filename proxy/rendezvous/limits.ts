@@ -15,6 +15,8 @@ export interface RelayLimits {
   readonly silenceMs: number
   /** How often the relay says that it is there itself. */
   readonly pingMs: number
+  /** How often the control plane is asked, while there are sessions, whose tokens were revoked. */
+  readonly revokedEveryMs: number
   /** How long it is remembered that a ticket was used; tickets hold shorter. */
   readonly usedMs: number
 }
@@ -26,5 +28,6 @@ export const relayLimitsDefault: RelayLimits = {
   waitMs: 900_000,
   silenceMs: 150_000,
   pingMs: 30_000,
+  revokedEveryMs: 10_000,
   usedMs: (ticketSeconds + 2 * ticketSkewSeconds) * 1_000,
 }

@@ -15,6 +15,8 @@ export interface RendezvousOptions {
 export class Rendezvous {
   readonly #options: RendezvousOptions
   readonly #meetings = new Map<string, Meeting>()
+  /** Token of whoever asked for it, by session. */
+  readonly #holders = new Map<string, string>()
   /** Tickets that were used, by session and side, and until when that is remembered. In the order of their use. */
   readonly #used = new Map<string, number>()
 
@@ -43,11 +45,23 @@ export class Rendezvous {
   }
 
   /** Lets a side in whose ticket was taken. */
-  admit({session, side, until}: Ticket, socket: WebSocket): void {
+  admit({session, side, until, holder}: Ticket, socket: WebSocket): void {
     const {limits, now} = this.#options
-    const meeting = this.#meetings.get(session) ?? new Meeting({limits, leftMs: until - now(), onEnd: () => this.#meetings.delete(session)})
+    const onEnd = (): void => {
+      this.#meetings.delete(session)
+      this.#holders.delete(session)
+    }
+    const meeting = this.#meetings.get(session) ?? new Meeting({limits, leftMs: until - now(), onEnd})
     this.#meetings.set(session, meeting)
+    if (holder !== undefined) this.#holders.set(session, holder)
     meeting.admit(side, socket)
+  }
+
+  /** Ends the sessions that were asked for with these tokens, by id. */
+  revoke(tokens: readonly string[]): void {
+    const revoked = new Set(tokens)
+    for (const [session, holder] of [...this.#holders])
+      if (revoked.has(holder)) this.#meetings.get(session)?.end(closeCodes.over, 'the token that asked for it was revoked')
   }
 
   /** Ends every session. */

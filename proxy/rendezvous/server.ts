@@ -8,6 +8,7 @@ import type {Logger} from '#shared/log.ts'
 import type {RelayKey, Ticket} from '#shared/sessions/tickets.ts'
 import type {RelayLimits} from './limits.ts'
 import {type Refusal, Rendezvous} from './rendezvous.ts'
+import {type FetchRevoked, watchRevoked} from './revoked.ts'
 
 /** Keys are fetched again for a ticket that fits none, at most this often: anybody can show a ticket that fits none. */
 const keysEveryMs = 2_000
@@ -18,6 +19,7 @@ const strangersMax = 256
 
 export interface RelayOptions {
   readonly fetchKeys: () => Promise<readonly RelayKey[]>
+  readonly fetchRevoked: FetchRevoked
   readonly limits: RelayLimits
   readonly log: Logger
   readonly now: () => number
@@ -78,6 +80,7 @@ export const createRelay = (options: RelayOptions): Relay => {
   const {limits, log, now} = options
   const rendezvous = new Rendezvous({limits, now})
   const check = createCheck(options)
+  const stopWatching = watchRevoked({...options, everyMs: limits.revokedEveryMs, rendezvous})
   let upgrading: Promise<WebSocketServer> | undefined
   const loadUpgrades = async (): Promise<WebSocketServer> => {
     const {WebSocketServer} = await import('ws')
@@ -111,6 +114,7 @@ export const createRelay = (options: RelayOptions): Relay => {
     size: () => rendezvous.size,
     close: () =>
       new Promise(resolve => {
+        stopWatching()
         server.close(() => resolve())
         rendezvous.end()
         server.closeAllConnections()

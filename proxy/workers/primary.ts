@@ -25,7 +25,7 @@ const reportTimeoutMs = 1_000
 export interface PrimaryOptions {
   readonly settings: Settings
   readonly discover: DiscoveryOptions['discover']
-  readonly fetchKeys: RelayOptions['fetchKeys']
+  readonly relay: Pick<RelayOptions, 'fetchKeys' | 'fetchRevoked'>
   readonly limits: Limits
   /** What a worker is started with. */
   readonly program: string
@@ -79,10 +79,10 @@ const createSource = (role: Settings['role'], directory: Directory, crew: Crew, 
 }
 
 /** Sessions meet here, at one process, whatever becomes of the workers. */
-const startRelay = async ({settings, fetchKeys, log, now}: PrimaryOptions): Promise<Relay | undefined> => {
+const startRelay = async ({settings, relay: source, log, now}: PrimaryOptions): Promise<Relay | undefined> => {
   const {host, relayPort} = settings
   if (relayPort === undefined) return undefined
-  const relay = createRelay({fetchKeys, limits: relayLimitsDefault, log, now})
+  const relay = createRelay({...source, limits: relayLimitsDefault, log, now})
   await listen(relay.server, {host, port: relayPort})
   return relay
 }

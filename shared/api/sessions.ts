@@ -2,7 +2,7 @@
 import {z} from 'zod'
 import {commandCharactersMax, commandPartsMax} from '../domain/session.ts'
 import {terminalCellsMax} from '../sessions/frames.ts'
-import {At, ExecutorName, FormationName, InstanceId, ReleaseNumber, ServiceName} from './fields.ts'
+import {At, ExecutorName, FormationName, InstanceId, NumberText, ReleaseNumber, ServiceName} from './fields.ts'
 import {Instance} from './instances.ts'
 
 const cells = z.int().min(1).max(terminalCellsMax)
@@ -47,6 +47,11 @@ export const FollowLogs = z
 export const RelayKeys = z
   .strictObject({keys: z.array(z.strictObject({kid: z.string(), kty: z.string(), crv: z.string(), x: z.string()}))})
   .meta({id: 'RelayKeys'})
+
+export const RevokedQuery = z.strictObject({since: NumberText.describe('milliseconds since the epoch')})
+export const RevokedTokens = z
+  .strictObject({tokens: z.array(z.string()), at: At.describe('to ask from the next time')})
+  .meta({id: 'RevokedTokens'})
 
 const line = {id: SessionId, relay, until: At, terminal: Terminal.optional(), ticket}
 /** Of an assignment. */

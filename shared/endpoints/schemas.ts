@@ -71,6 +71,9 @@ export const endpointSchemas = {
   exchangeToken: {request: api.ExchangeToken, response: api.Token},
   listVolumes: {params: formation, response: api.list(api.Volume)},
   releaseVolume: {params: service},
+  listBackups: {params: formation, response: api.list(api.Backup)},
+  createBackup: {params: service, request: api.CreateBackup, response: api.Backup},
+  noteBackup: {params: {...service, backup: api.InstanceId}, request: api.NoteBackup, response: api.Backup},
   listTypes: {response: api.list(api.TypeSummary)},
   getType: {params: {type: api.TypeName}, response: api.TypeFile},
   setType: {params: {type: api.TypeName}, request: api.SetType, response: api.TypeFile},
@@ -81,6 +84,7 @@ export const endpointSchemas = {
   runService: {params: formation, request: api.RunService, response: api.Run},
   followLogs: {params: formation, request: api.FollowLogs, response: api.SessionTicket},
   getRelayKeys: {response: api.RelayKeys},
+  getRevoked: {query: api.RevokedQuery, response: api.RevokedTokens},
   getHealth: {response: api.Health},
   getOpenapi: {response: api.OpenapiDocument},
 } as const satisfies {[N in EndpointName]: SchemasOf<(typeof endpointTable)[N]>}

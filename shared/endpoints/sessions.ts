@@ -43,4 +43,12 @@ export const sessionsEndpoints = {
     summary: 'What relays check tickets with',
     status: 200,
   },
+  getRevoked: {
+    method: 'GET',
+    path: '/v1/relay/revoked',
+    function: 'access',
+    scopes: 'public',
+    summary: 'Ids of tokens revoked of late: relays end their sessions',
+    status: 200,
+  },
 } as const satisfies Record<string, EndpointFacts>

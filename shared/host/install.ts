@@ -1,6 +1,6 @@
 // What installing an agent on a host writes and runs, as data, and the doing of it. Knows the host's layout; reads no environment.
 import {spawn} from 'node:child_process'
-import {chmod, copyFile, mkdir, rm, writeFile} from 'node:fs/promises'
+import {chmod, chown, copyFile, mkdir, rm, writeFile} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
 import type {Variable} from '../config.ts'
 import {launcherScript, trialSecondsDefault} from './launcher.ts'
@@ -28,10 +28,16 @@ export interface InstallFile {
   readonly content: {readonly text: string; readonly isSecret?: true} | {readonly copyOf: string}
 }
 
+export interface InstallFolder {
+  readonly path: string
+  readonly mode: number
+  /** Owned by the agent's user; root's otherwise. */
+  readonly isAgents?: true
+}
+
 export interface InstallPlan {
   readonly user: string
-  /** Of the agent's user, and private to it. */
-  readonly folders: readonly string[]
+  readonly folders: readonly InstallFolder[]
   readonly files: readonly InstallFile[]
   readonly systemd: boolean
 }
@@ -75,12 +81,16 @@ export const planInstall = (options: InstallOptions): InstallPlan => {
   })
   return {
     user,
-    folders: [places.home, places.settings],
+    // Root's own: instances may be the agent's user as well, and must not put links where root is to write, nor say what systemd starts things with.
+    folders: [
+      {path: places.home, mode: 0o700, isAgents: true},
+      {path: places.settings, mode: 0o755},
+    ],
     files: [
       {path: places.node, mode: 0o755, content: {copyOf: node}},
       {path: places.agent, mode: 0o644, content: {copyOf: bundle}},
       {path: places.launcher, mode: 0o755, content: {text: launcherScript}},
-      {path: places.environment, mode: 0o600, isAgents: true, content: {text: environmentOf(options)}},
+      {path: places.environment, mode: 0o644, content: {text: environmentOf(options)}},
       {path: places.joinToken, mode: 0o600, isAgents: true, content: {text: `${joinToken}\n`, isSecret: true}},
       ...(systemd ? [{path: places.unit, mode: 0o644, content: {text: `${unit.join('\n')}\n`}}] : []),
     ],
@@ -95,8 +105,9 @@ const userCommand = (user: string): Command => ['useradd', '--system', '--home-d
 
 const ownCommand = ({user, folders, files}: InstallPlan, root: string): Command => [
   'chown',
+  '-h',
   `${user}:`,
-  ...[...folders, ...files.flatMap(file => (file.isAgents ? [file.path] : []))].map(path => join(root, path)),
+  ...[...folders, ...files].flatMap(({path, isAgents}) => (isAgents ? [join(root, path)] : [])),
 ]
 
 const startCommands: readonly Command[] = [
@@ -139,9 +150,10 @@ const writeOne = async ({path, mode, content}: InstallFile, root: string): Promi
 export const applyInstall = async (plan: InstallPlan, root: string): Promise<void> => {
   const isHere = root === '/'
   if (isHere && !(await isThere(['id', '-u', plan.user]))) await run(userCommand(plan.user))
-  for (const folder of plan.folders) {
-    await mkdir(join(root, folder), {recursive: true})
-    await chmod(join(root, folder), 0o700)
+  for (const {path, mode, isAgents} of plan.folders) {
+    await mkdir(join(root, path), {recursive: true})
+    if (isHere && !isAgents) await chown(path, 0, 0)
+    await chmod(join(root, path), mode)
   }
   // What is installed is to run, whatever came by upgrades before.
   for (const name of ['current', 'trial']) await rm(join(root, places.versions, name), {force: true})
@@ -168,7 +180,8 @@ export const withoutSystemd = (user: string): string =>
 /** Stops the agent and removes what {@link applyInstall} wrote; its home stays unless `withHome`. Instances that run go on until the host ends. */
 export const applyUninstall = async (root: string, withHome: boolean): Promise<void> => {
   if (root === '/') await isThere(['systemctl', 'disable', '--now', unitName])
-  for (const path of [places.unit, places.settings, places.programs, ...(withHome ? [places.home] : [])])
-    await rm(join(root, path), {recursive: true, force: true})
+  const paths = [places.unit, places.settings, places.programs, ...(withHome ? [places.home] : [])]
+  // By rm(1): instances that go on may write in the home, and Node would follow a link that they put in the place of a folder meanwhile.
+  await run(['rm', '-rf', '--', ...paths.map(path => join(root, path))])
   if (root === '/') await isThere(['systemctl', 'daemon-reload'])
 }

@@ -17,6 +17,8 @@ export interface Ticket {
   readonly side: Side
   /** When the session is over at the latest, in milliseconds since the epoch. */
   readonly until: number
+  /** Id of the token that the session was asked for with; of the client's only. */
+  readonly holder?: string
 }
 
 /** Half of a key pair, as JWK (RFC 7517). */
@@ -42,10 +44,10 @@ export const makeSigningKey = async (kid: string): Promise<SigningKey> => {
 
 export const publicOf = ({kid, crv, kty, x}: RelayKey): RelayKey => ({kid, crv, kty, x})
 
-export const signTicket = async (key: SigningKey, {session, side, until}: Ticket, now: number): Promise<string> => {
+export const signTicket = async (key: SigningKey, {session, side, until, holder}: Ticket, now: number): Promise<string> => {
   const {kid, ...jwk} = key
   const seconds = Math.floor(now / 1_000)
-  return new SignJWT({side, until})
+  return new SignJWT({side, until, ...(holder !== undefined && {holder})})
     .setProtectedHeader({alg: algorithm, kid})
     .setSubject(session)
     .setAudience(audience)
@@ -73,9 +75,9 @@ export const verifyTicket = async (keys: readonly RelayKey[], token: string, now
         requiredClaims: ['sub', 'exp', 'side', 'until'],
       },
     )
-    const {sub, side, until} = payload
+    const {sub, side, until, holder} = payload
     if (sub === undefined || (side !== 'client' && side !== 'agent') || typeof until !== 'number') return undefined
-    return {session: sub, side, until}
+    return {session: sub, side, until, ...(typeof holder === 'string' && {holder})}
   } catch {
     return undefined
   }

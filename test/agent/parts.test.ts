@@ -1,12 +1,12 @@
 // The agent's smaller parts: environment, built-in types, ports, health checks, state file, settings, cleanup.
 import assert from 'node:assert/strict'
-import {mkdirSync, mkdtempSync, readdirSync, statSync, utimesSync, writeFileSync} from 'node:fs'
+import {mkdirSync, mkdtempSync, readdirSync, statSync, symlinkSync, utimesSync, writeFileSync} from 'node:fs'
 import {createServer as createHttpServer} from 'node:http'
 import {type AddressInfo, createServer} from 'node:net'
 import {join} from 'node:path'
 import {type TestContext, test} from 'node:test'
 import {healthCheckOf} from '#agent/checks.ts'
-import {endedFoldersMax, trimFolders} from '#agent/cleanup.ts'
+import {emptyFolder, endedFoldersMax, trimFolders} from '#agent/cleanup.ts'
 import {commandOf} from '#agent/command.ts'
 import {environmentOf} from '#agent/environment.ts'
 import {carryOut, watchHealth} from '#agent/health.ts'
@@ -261,4 +261,17 @@ test('the newest folders of ended instances stay, and all of live ones', async t
   const left = readdirSync(folder)
   assert.equal(left.length, endedFoldersMax + 1)
   assert.ok(left.includes('crm.users.0') && !left.includes('crm.users.1') && left.includes(`crm.users.${endedFoldersMax + 4}`))
+})
+
+test('what an ended instance ran in goes, its log files and what its links point to stay', async t => {
+  const folder = temporaryFolder(t)
+  const other = temporaryFolder(t)
+  writeFileSync(join(other, 'kept'), '')
+  for (const name of ['run/-rf', 'control']) mkdirSync(join(folder, name), {recursive: true})
+  symlinkSync(other, join(folder, 'run', 'there'))
+  symlinkSync(other, join(folder, 'overlay'))
+  writeFileSync(join(folder, 'out.log'), 'last words')
+  await emptyFolder(folder)
+  await emptyFolder(folder)
+  assert.deepEqual([readdirSync(folder), readdirSync(other)], [['out.log'], ['kept']])
 })

@@ -19,7 +19,8 @@ const key = await makeSigningKey('first')
 /** A client that sends what it likes, and the agent's side of its session. */
 const meet = async (t: TestContext): Promise<{client: WebSocket; peer: Peer}> => {
   const log = createLogger('test', {level: 'fatal'})
-  const relay = createRelay({fetchKeys: async () => [publicOf(key)], limits: relayLimitsDefault, log, now: Date.now})
+  const source = {fetchKeys: async () => [publicOf(key)], fetchRevoked: async () => ({tokens: [], at: Date.now()})}
+  const relay = createRelay({...source, limits: relayLimitsDefault, log, now: Date.now})
   relay.server.listen(0, '127.0.0.1')
   await once(relay.server, 'listening')
   const url = `ws://127.0.0.1:${(relay.server.address() as AddressInfo).port}/`
@@ -102,4 +103,18 @@ test('an answer that its client does not read is kept up to a limit, too', async
     await new Promise(resolve => setImmediate(resolve))
   }
   assert.ok(!peer.isOpen)
+})
+
+test('signals beyond what a person sends are left out', async t => {
+  const {client, peer} = await meet(t)
+  const {work, stdin} = reluctant()
+  let signals = 0
+  const served = serve(peer, {...work, signal: () => (signals += 1)})
+  const signal = encodeFrame('signal', Buffer.from('{"signal":"SIGHUP"}'))
+  await flood(client, signal, 2_000 * signal.length)
+  client.send(encodeFrame('stdin', Buffer.from('the end')))
+  await until(() => stdin.readableLength > 0)
+  assert.ok(signals >= 1 && signals < 1_000, `${signals} of 2000 were passed on`)
+  client.close()
+  await served
 })

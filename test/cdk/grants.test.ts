@@ -298,6 +298,7 @@ describe('cdk: what functions may do with the table', () => {
     await call('runService', {params: name, body: {service: 'web', command: ['true']}})
     await rounds('e3', token)
     assert.equal((await call('getRelayKeys', {token: undefined})).keys.length, 1)
+    assert.ok((await call('getRevoked', {token: undefined, query: {since: '0'}})).at > 0)
   })
 
   it('is enough to add types to the stage, and to take them away', async () => {
@@ -309,6 +310,22 @@ describe('cdk: what functions may do with the table', () => {
     const {script: _, ...definition} = serviceDefinition({kind: 'auxiliary', type: 'mqtt'})
     await call('createRelease', {params: {formation: 'typed'}, body: {services: {_bus: definition}}})
     await call('deleteType', name)
+  })
+
+  it('is enough to note backups, and to forget the oldest', async () => {
+    const name = {formation: 'dumped'}
+    await call('createFormation', {body: {name: name.formation}})
+    const backup = {dump: 'a', restore: 'b', verify: 'c'}
+    await call('createRelease', {params: name, body: {services: {db: serviceDefinition({backup})}}})
+    const made = []
+    const body = {sha256, bytes: 10, instance: 'abc', release: 1, keep: 1}
+    for (let times = 0; times < 2; times++) made.push(await call('createBackup', {params: {...name, service: 'db'}, body}))
+    const id = made.at(-1)?.id
+    assert.equal((await call('noteBackup', {params: {...name, service: 'db', backup: id}, body: {event: 'verified'}})).verified.ok, true)
+    assert.deepEqual(
+      (await call('listBackups', {params: name})).items.map((each: {id: string}) => each.id),
+      [id],
+    )
   })
 
   it('is enough to keep a volume and to give it up', async () => {

@@ -18,6 +18,7 @@ const publicEndpoints = [
   'GET /v1/login',
   'GET /v1/openapi.json',
   'GET /v1/relay/keys',
+  'GET /v1/relay/revoked',
   'POST /v1/join/role',
   'POST /v1/tokens/exchange',
 ]

@@ -71,7 +71,8 @@ describe('cdk: what a machine does when it starts', () => {
     )
 
     assert.deepEqual(joining, {prover: `${root}/run/gilliam-prove.sock`})
-    assert.equal(statSync(join(root, 'etc/gilliam/agent.env')).mode & 0o077, 0)
+    const modes = ['etc/gilliam', 'etc/gilliam/agent.env', 'var/lib/gilliam'].map(path => statSync(join(root, path)).mode & 0o777)
+    assert.deepEqual(modes, [0o755, 0o644, 0o700], 'settings are no secret; what the agent keeps is')
     const calls = readFileSync(join(root, 'calls'), 'utf8')
     assert.match(calls, /dnf install -y -q nodejs24/)
     assert.match(calls, /systemctl enable --now gilliam-prove.socket gilliam-agent.service/)

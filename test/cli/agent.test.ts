@@ -30,6 +30,7 @@ describe('gilliam agent', () => {
     for (const line of ['GILLIAM_API=https://api.example', 'GILLIAM_EXECUTOR=rack-1', 'GILLIAM_EXECUTOR_HOST=10.0.0.5', 'useradd --system'])
       assert.ok(stdout.includes(line), line)
     assert.doesNotMatch(stdout, /gil_join_secret/)
+    assert.match(stdout, /^chown -h gilliam: \/var\/lib\/gilliam \/etc\/gilliam\/join-token$/m, 'nothing else is the agent’s')
   })
 
   it('installs into another root, private files private, and removes it again', {
@@ -42,8 +43,8 @@ describe('gilliam agent', () => {
     assert.equal(readFileSync(at(places.agent), 'utf8'), 'console.log("an agent")\n')
     assert.equal(execFileSync(at(places.node), ['--version'], {encoding: 'utf8'}), `${process.version}\n`)
     assert.equal(readFileSync(at(places.joinToken), 'utf8'), 'gil_join_secret\n')
-    for (const path of [places.joinToken, places.environment]) assert.equal(statSync(at(path)).mode & 0o777, 0o600, path)
-    for (const path of [places.home, places.settings]) assert.equal(statSync(at(path)).mode & 0o777, 0o700, path)
+    const modes = [places.joinToken, places.environment, places.home, places.settings].map(path => statSync(at(path)).mode & 0o777)
+    assert.deepEqual(modes, [0o600, 0o644, 0o700, 0o755])
     assert.match(readFileSync(at(places.unit), 'utf8'), /^User=daemon$/m)
     assert.equal((await cli.run(['agent', 'uninstall', '--root', root])).code, 0)
     assert.deepEqual(

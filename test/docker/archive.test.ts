@@ -5,6 +5,7 @@ import {readdirSync} from 'node:fs'
 import {join} from 'node:path'
 import {before, describe, it} from 'node:test'
 import {gzipSync} from 'node:zlib'
+import {EngineRefusal} from '#agent/runtime/docker/api.ts'
 import type {Assignment} from '#shared/domain/assignment.ts'
 import type {SlugReference} from '#shared/domain/release.ts'
 import {assignment, machine} from '#test/agent/fixtures.ts'
@@ -24,10 +25,16 @@ describe('an image from the artifact store', {skip: engineMissing(), concurrency
     GILLIAM_DOCKER_NETWORK: networkName(),
   }
   let archive: Buffer
-  before(async () => {
+  let named: Buffer
+  const saved = async (image: string): Promise<Buffer> => {
     const chunks: Buffer[] = []
-    for await (const chunk of await engine.api.stream('GET', `/images/${engine.stackId}/get`)) chunks.push(chunk as Buffer)
-    archive = gzipSync(Buffer.concat(chunks))
+    for await (const chunk of await engine.api.stream('GET', `/images/${image}/get`)) chunks.push(chunk as Buffer)
+    return gzipSync(Buffer.concat(chunks))
+  }
+  before(async () => {
+    archive = await saved(engine.stackId)
+    await engine.api.call('POST', `/images/${engine.stackId}/tag`, {query: {repo: 'others/database', tag: '16'}})
+    named = await saved('others/database:16')
     await engine.api.call('DELETE', `/images/${engine.stackId}`, {query: {force: '1'}})
   })
   const of = (id: string, imageArchive: SlugReference, image = engine.stackId): Assignment => {
@@ -66,6 +73,16 @@ describe('an image from the artifact store', {skip: engineMissing(), concurrency
     assert.match(await failed('g2'), /does not hold the image sha256:1111/)
     assert.match(await failed('g3'), /“web:1” is no id of an image/)
     assert.deepEqual(readdirSync(join(here.home, 'archives')), [])
+  })
+
+  it('gets no name by its archive: others may mean their own image by it', async t => {
+    const here = await machine(t)
+    here.plane.slugs.set(referenceOf(named).sha256, named)
+    await here.start(environment)
+    here.plane.assign(of('n1', referenceOf(named), `sha256:${'3'.repeat(64)}`))
+    const told = await here.plane.reported('n1', report => report.state === 'failed')
+    assert.match(told.reason ?? '', /gives images names \(others\/database:16\)/)
+    await assert.rejects(engine.api.call('GET', '/images/others/database:16/json'), EngineRefusal)
   })
 
   it('is not loaded when its bytes are not the ones that were asked for', async t => {

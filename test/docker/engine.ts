@@ -88,6 +88,14 @@ export interface Engine {
   readonly log: () => string
 }
 
+/** An engine that is a host's own. */
+export interface HostEngine extends Engine {
+  /** Where all that is its own is; what it starts names it in its arguments. */
+  readonly folder: string
+  readonly remove: () => Promise<void>
+  readonly importStack: () => Promise<void>
+}
+
 const unmount = (place: string): void => {
   try {
     execFileSync(pathOf('umount') ?? '', ['-l', place], {stdio: 'ignore'})
@@ -96,7 +104,7 @@ const unmount = (place: string): void => {
   }
 }
 
-class OwnEngine implements Engine {
+class OwnEngine implements HostEngine {
   readonly folder = mkdtempSync(join(tmpdir(), 'gilliam-docker-'))
   readonly socketPath = join(this.folder, 'docker.sock')
   readonly api = new EngineApi(this.socketPath)
@@ -120,9 +128,8 @@ class OwnEngine implements Engine {
     // Of an engine that was killed. Where nobody collects dead processes, its containerd counts as alive by this number.
     rmSync(at('exec/containerd/containerd.pid'), {force: true})
     const places = ['--data-root', at('data'), '--exec-root', at('exec'), '--pidfile', at('pid'), '-H', `unix://${this.socketPath}`]
-    const flags = ['--bridge', 'none', '--iptables=false', '--ip6tables=false', ...this.#flags, ...more]
-    const [program = '', ...args] = [...this.#prefix, pathOf('dockerd') ?? '', ...places, ...flags]
-    const child = spawn(program, args, {
+    const [first = '', ...rest] = [...this.#prefix, pathOf('dockerd') ?? '', ...places, '--ip6tables=false', ...this.#flags, ...more]
+    const child = spawn(first, rest, {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: {...process.env, PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin`},
     })
@@ -182,16 +189,19 @@ class OwnEngine implements Engine {
   }
 }
 
-/** An engine for whoever ends it. */
-export interface EndingEngine extends Engine {
-  readonly remove: () => Promise<void>
+/** Of an engine beside others on the machine's own network. */
+const apart = ['--bridge', 'none', '--iptables=false']
+
+/** An engine with the usual bridge and rules, for a network namespace of its own, which `prefix` runs a command in. Has no image. */
+export const startEngineIn = async (prefix: readonly string[]): Promise<HostEngine> => {
+  const engine = new OwnEngine([], prefix)
+  await engine.start()
+  return engine
 }
 
-export const startEngine = (...flags: string[]): Promise<EndingEngine> => startEngineOn([], ...flags)
-
-/** The same on another host: `prefix` is put before the command. */
-export const startEngineOn = async (prefix: readonly string[], ...flags: string[]): Promise<EndingEngine> => {
-  const engine = new OwnEngine(flags, prefix)
+/** An engine for whoever ends it. */
+export const startEngine = async (...flags: string[]): Promise<Engine & {readonly remove: () => Promise<void>}> => {
+  const engine = new OwnEngine([...apart, ...flags])
   await engine.start()
   await engine.importStack()
   return engine
@@ -199,7 +209,7 @@ export const startEngineOn = async (prefix: readonly string[], ...flags: string[
 
 /** An engine for the tests of this file, from the first to the last of them. `flags`: of dockerd. */
 export const useEngine = (...flags: string[]): Engine => {
-  const engine = new OwnEngine(flags)
+  const engine = new OwnEngine([...apart, ...flags])
   before(async () => {
     await engine.start()
     await engine.importStack()

@@ -52,3 +52,20 @@ it('orders that are over do not pile up where an executor looks for what it is t
   )
   assert.equal(Count, 1, 'the assignment is there, and nothing else')
 })
+
+it('revoked tokens are told by time, those made with them too, and each once it is revoked', async () => {
+  const {tokens} = database.store
+  const make = async (name: string) => tokens.create({name, scope: 'user', verbs: ['exec'], ttlMs: 1_000_000}, now)
+  const [parent, kept] = [await make('parent'), await make('kept')]
+  const holder = await tokens.authenticate(parent.token, now)
+  assert.ok(holder)
+  const child = await tokens.createChild({name: 'child', scope: 'user', verbs: ['exec'], ttlMs: 1_000}, holder, now)
+  assert.ok(child.outcome === 'ok')
+  assert.deepEqual(await tokens.revokedSince(0), [])
+  await tokens.revoke(parent.id, now + 5)
+  const told = await tokens.revokedSince(now + 5)
+  assert.deepEqual(new Set(told.map(({id}) => id)), new Set([parent.id, child.created.id]))
+  assert.deepEqual(await tokens.revokedSince(now + 6), [])
+  await tokens.revoke(kept.id, now + 9)
+  assert.deepEqual(await tokens.revokedSince(now + 6), [{id: kept.id, at: now + 9}])
+})

@@ -124,6 +124,17 @@ describe('platform: one-off work', () => {
     assert.equal((await stage.running('work', 'web'))[0]?.name, name, 'the instance runs on')
   })
 
+  it('exec: ends with the token it was asked for with', async () => {
+    const created = await stage.must(['token', 'create', 'guest', '--allow', 'exec,read', '--json'])
+    const {id, token} = JSON.parse(created.stdout) as {id: string; token: string}
+    const command = ['exec', ...inWork, name, '--', 'sh', '-c', 'trap "" HUP; echo ready; exec sleep 7773']
+    const guest = talk(command, undefined, `GILLIAM_TOKEN=${token} "$0" "$@"`)
+    await saying('it to begin', guest, /ready/)
+    await stage.must(['token', 'revoke', id])
+    await saying('why it ended', guest, /was revoked/)
+    await until('the command to be ended', async () => sleepers('7773') === 0)
+  })
+
   it('run: an instance of its own runs it once; its output is in the logs too', async () => {
     const script = 'read word; echo "$word $COLOUR $PORT."; exit 3'
     const told = talk(['run', ...inWork, 'web', '--', 'sh', '-c', script], Buffer.from('hello\n'))

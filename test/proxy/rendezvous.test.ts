@@ -28,13 +28,19 @@ const start = async (t: TestContext, limits: Partial<RelayLimits> = {}) => {
     fetches += 1
     return [publicOf(key)]
   }
-  const relay = createRelay({fetchKeys, limits: {...relayLimitsDefault, ...limits}, log, now: () => clock.now})
+  const revoked: string[] = []
+  const asked: number[] = []
+  const fetchRevoked = async (since: number) => {
+    asked.push(since)
+    return {tokens: revoked, at: clock.now}
+  }
+  const relay = createRelay({fetchKeys, fetchRevoked, limits: {...relayLimitsDefault, ...limits}, log, now: () => clock.now})
   relay.server.listen(0, '127.0.0.1')
   await once(relay.server, 'listening')
   const url = `ws://127.0.0.1:${(relay.server.address() as AddressInfo).port}/`
   t.after(() => relay.close())
-  const ticket = (session: string, side: Side, signer = key): Promise<string> =>
-    signTicket(signer, {session, side, until: clock.now + 60_000}, clock.now)
+  const ticket = (session: string, side: Side, signer = key, holder?: string): Promise<string> =>
+    signTicket(signer, {session, side, until: clock.now + 60_000, ...(holder !== undefined && {holder})}, clock.now)
   const raw = async (session: string, side: Side): Promise<Raw> => {
     const socket = new WebSocket(url, {headers: {authorization: `Bearer ${await ticket(session, side)}`}, perMessageDeflate: false})
     t.after(() => socket.terminate())
@@ -43,7 +49,7 @@ const start = async (t: TestContext, limits: Partial<RelayLimits> = {}) => {
     await once(socket, 'open')
     return {socket, joined, closed}
   }
-  return {relay, url, clock, ticket, raw, fetches: () => fetches}
+  return {relay, url, clock, ticket, raw, revoked, asked, fetches: () => fetches}
 }
 
 /** The status and problem that an attempt to connect is answered with. */
@@ -184,4 +190,24 @@ test('who sends faster than the other side takes is made to wait; nothing is los
   client.resume()
   await pouring
   await until(() => heard === total)
+})
+
+test('a session ends when the token it was asked for with is revoked, others go on; without sessions nothing is asked', async t => {
+  const {url, ticket, revoked, asked, relay, clock} = await start(t, {revokedEveryMs: 10})
+  const meet = async (session: string, holder: string) => {
+    const join = async (side: Side) => joinRelay({relay: url, ticket: await ticket(session, side, key, holder), waitMs: 5_000})
+    const [client, agent] = await Promise.all([join('client'), join('agent')])
+    return {client, agent}
+  }
+  assert.deepEqual(asked, [])
+  const [one, other] = await Promise.all([meet('a', 'token-one'), meet('b', 'token-other')])
+  await until(() => asked.length > 1)
+  assert.ok((asked[0] ?? 0) < clock.now && asked.at(-1) === clock.now)
+  revoked.push('token-one')
+  const [client, agent] = await Promise.all([one.client.closed, one.agent.closed])
+  assert.deepEqual([client.code, agent.code], [closeCodes.over, closeCodes.over])
+  assert.match(client.reason, /revoked/)
+  assert.equal(relay.size(), 1)
+  assert.ok(other.client.isOpen)
+  await other.client.close()
 })

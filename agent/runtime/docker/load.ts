@@ -23,6 +23,23 @@ const complaintOf = (message: unknown): string | undefined => {
   return typeof error === 'string' ? error : undefined
 }
 
+/** What the engine says when an archive gives an image a name: `Loaded image: postgres:16`. */
+const nameIn = (message: unknown): string | undefined => {
+  const said = typeof message === 'object' && message !== null && 'stream' in message ? String(message.stream) : ''
+  return /^Loaded image: (\S+)$/m.exec(said)?.[1]
+}
+
+/** Takes names back that an archive gave to its images: they may be others', who would get this image by them. */
+const refuseNames = async (api: EngineApi, names: readonly string[], {sha256}: SlugReference): Promise<void> => {
+  if (names.length === 0) return
+  for (const name of names)
+    await api.call('DELETE', `/images/${name}`, {query: {force: '1'}}).catch(error => {
+      if (!(error instanceof EngineRefusal && error.status === 404)) throw error
+    })
+  const given = names.slice(0, 3).join(', ')
+  throw new ImageRefused(`the image’s archive ${sha256.slice(0, 12)} gives images names (${given}); save the image by its id`, false)
+}
+
 /** Loads the archive. Throws {@link ImageRefused} when the engine does not take it, which trying again does not change. */
 export const load = async ({api, fetch, archive, signal, onProgress}: Load): Promise<void> => {
   onProgress('fetching the image')
@@ -36,11 +53,15 @@ export const load = async ({api, fetch, archive, signal, onProgress}: Load): Pro
       timeoutMs: pullMsMax,
       signal,
     })
+    const names: string[] = []
     for await (const message of jsonLines(answer)) {
+      const name = nameIn(message)
+      if (name !== undefined) names.push(name)
       const complaint = complaintOf(message)
       if (complaint !== undefined)
         throw new ImageRefused(`the image’s archive ${archive.sha256.slice(0, 12)} can not be loaded: ${complaint}`, false)
     }
+    await refuseNames(api, names, archive)
   } catch (error) {
     if (error instanceof EngineRefusal)
       throw new ImageRefused(`the image’s archive can not be loaded: ${error.message}`, error.status >= 500)

@@ -11,7 +11,9 @@ export interface ImageReference {
 }
 
 const charactersMax = 512
-const pattern = /^((?:[a-zA-Z0-9._:[\]-]+\/)?[a-z0-9._/-]+?)(?::([\w][\w.-]{0,127}))?(?:@(sha256:[0-9a-f]{64}))?$/
+/** Host, path (lower-case words with separators between them: no `..`), tag and digest. */
+const pattern =
+  /^((?:[a-zA-Z0-9[][a-zA-Z0-9._:[\]-]*\/)?[a-z0-9]+(?:(?:[._]|__|-+|\/)[a-z0-9]+)*)(?::([\w][\w.-]{0,127}))?(?:@(sha256:[0-9a-f]{64}))?$/
 
 /** Docker's own registry, which names without a host mean. */
 export const dockerHub = 'docker.io'
@@ -21,6 +23,7 @@ export const parseReference = (text: string): ImageReference | undefined => {
   const [, name, tag = 'latest', digest] = text.length > charactersMax ? [] : (pattern.exec(text) ?? [])
   if (name === undefined) return undefined
   const [first = '', ...rest] = name.split('/')
-  const isHost = rest.length > 0 && (/[.:]/.test(first) || first === 'localhost')
+  // An engine takes capital letters for a host as well: what it asks there must not get the credentials of Docker's own registry.
+  const isHost = rest.length > 0 && (/[.:A-Z]/.test(first) || first === 'localhost')
   return {registry: isHost ? first : dockerHub, name, tag, ...(digest === undefined ? {} : {digest})}
 }
