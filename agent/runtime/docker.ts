@@ -163,8 +163,11 @@ class Docker implements DockerRuntime {
   async endStrays(isKnown: (key: string) => boolean): Promise<string[]> {
     const {api, scope} = this.#options
     const query = {all: '1', filters: JSON.stringify({label: [`${scopeLabel}=${scope}`]})}
-    const listed = await api.call<{Id: string; Labels: Record<string, string>}[]>('GET', '/containers/json', {query})
-    const strays = listed.filter(({Labels}) => !isKnown(Labels[keyLabel] ?? ''))
+    type Listed = {readonly Id: string; readonly Names: readonly string[]; readonly Labels: Record<string, string>}
+    const listed = await api.call<Listed[]>('GET', '/containers/json', {query})
+    // Anybody's container has the labels of its image as well, but not such a name.
+    const own = listed.filter(({Names, Labels}) => Names.includes(`/${scope}.${Labels[keyLabel]}`))
+    const strays = own.filter(({Labels}) => !isKnown(Labels[keyLabel] ?? ''))
     for (const {Id} of strays) await this.#remove(Id)
     return strays.map(({Labels}) => Labels[keyLabel] ?? '')
   }

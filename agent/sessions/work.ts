@@ -18,6 +18,8 @@ import type {Attached} from '../runtime/runtime.ts'
 
 /** Children of a command that has ended may hold its output open; it is over when nothing came for so long. */
 const lastWordsMs = 250
+/** Of a client, to its command. */
+const signalsPerSecondMax = 32
 
 export interface Work extends Attached {
   readonly signal: (signal: NodeJS.Signals) => void
@@ -43,12 +45,27 @@ const inputTo = ({stdin}: Work, peer: Peer): ((payload: Buffer) => void) => {
   }
 }
 
-const take = (work: Work, input: (payload: Buffer) => void, {name, payload}: Frame): void => {
-  if (name === 'stdin') input(payload)
-  else if (name === 'signal') {
+/** Passes signals on, no more of them than the agent can look up processes for: others are left out. */
+const signalsTo = (work: Work): ((payload: Buffer) => void) => {
+  let [second, count] = [0, 0]
+  return payload => {
     const signal = readSignal(payload)
-    if (signal !== undefined) work.signal(signal)
-  } else if (name === 'resize') {
+    const now = Math.floor(performance.now() / 1_000)
+    count = now === second ? count + 1 : 1
+    second = now
+    if (signal !== undefined && count <= signalsPerSecondMax) work.signal(signal)
+  }
+}
+
+interface Inlets {
+  readonly input: (payload: Buffer) => void
+  readonly signals: (payload: Buffer) => void
+}
+
+const take = (work: Work, {input, signals}: Inlets, {name, payload}: Frame): void => {
+  if (name === 'stdin') input(payload)
+  else if (name === 'signal') signals(payload)
+  else if (name === 'resize') {
     const size = readSize(payload)
     if (size !== undefined) work.resize(size)
   }
@@ -88,8 +105,8 @@ export const serve = async (peer: Peer, work: Work): Promise<'ended' | Closed> =
   const {isTerminal, note, stdout, stderr} = work
   const hello: Hello = {protocol: sessionProtocol, tty: isTerminal, ...(note !== undefined && {note})}
   peer.sendJson('hello', hello)
-  const input = inputTo(work, peer)
-  peer.listen(frame => take(work, input, frame))
+  const inlets = {input: inputTo(work, peer), signals: signalsTo(work)}
+  peer.listen(frame => take(work, inlets, frame))
   const done = (async (): Promise<'ended'> => {
     await Promise.all([pass(work, peer, 'stdout', stdout), ...(stderr === undefined ? [] : [pass(work, peer, 'stderr', stderr)])])
     const exit = await work.ended

@@ -104,3 +104,17 @@ test('an answer that its client does not read is kept up to a limit, too', async
   }
   assert.ok(!peer.isOpen)
 })
+
+test('signals beyond what a person sends are left out', async t => {
+  const {client, peer} = await meet(t)
+  const {work, stdin} = reluctant()
+  let signals = 0
+  const served = serve(peer, {...work, signal: () => (signals += 1)})
+  const signal = encodeFrame('signal', Buffer.from('{"signal":"SIGHUP"}'))
+  await flood(client, signal, 2_000 * signal.length)
+  client.send(encodeFrame('stdin', Buffer.from('the end')))
+  await until(() => stdin.readableLength > 0)
+  assert.ok(signals >= 1 && signals < 1_000, `${signals} of 2000 were passed on`)
+  client.close()
+  await served
+})

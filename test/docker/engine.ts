@@ -87,17 +87,26 @@ export interface Engine {
   readonly log: () => string
 }
 
-class OwnEngine implements Engine {
+/** An engine that is a host's own. */
+export interface HostEngine extends Engine {
+  /** Where all that is its own is; what it starts names it in its arguments. */
+  readonly folder: string
+  readonly remove: () => Promise<void>
+}
+
+class OwnEngine implements HostEngine {
   readonly folder = mkdtempSync(join(tmpdir(), 'gilliam-docker-'))
   readonly socketPath = join(this.folder, 'docker.sock')
   readonly api = new EngineApi(this.socketPath)
   stackId = ''
   readonly #flags: readonly string[]
+  readonly #prefix: readonly string[]
   #process: ChildProcess | undefined
   #log = ''
 
-  constructor(flags: readonly string[]) {
+  constructor(flags: readonly string[], prefix: readonly string[] = []) {
     this.#flags = flags
+    this.#prefix = prefix
   }
 
   log(): string {
@@ -109,8 +118,8 @@ class OwnEngine implements Engine {
     // Of an engine that was killed. Where nobody collects dead processes, its containerd counts as alive by this number.
     rmSync(at('exec/containerd/containerd.pid'), {force: true})
     const places = ['--data-root', at('data'), '--exec-root', at('exec'), '--pidfile', at('pid'), '-H', `unix://${this.socketPath}`]
-    const flags = ['--bridge', 'none', '--iptables=false', '--ip6tables=false', ...this.#flags]
-    const child = spawn(pathOf('dockerd') ?? '', [...places, ...flags], {
+    const [first = '', ...rest] = [...this.#prefix, pathOf('dockerd') ?? '', ...places, '--ip6tables=false', ...this.#flags]
+    const child = spawn(first, rest, {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: {...process.env, PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin`},
     })
@@ -170,9 +179,19 @@ class OwnEngine implements Engine {
   }
 }
 
+/** Of an engine beside others on the machine's own network. */
+const apart = ['--bridge', 'none', '--iptables=false']
+
+/** An engine with the usual bridge and rules, for a network namespace of its own, which `prefix` runs a command in. Has no image. */
+export const startEngineIn = async (prefix: readonly string[]): Promise<HostEngine> => {
+  const engine = new OwnEngine([], prefix)
+  await engine.start()
+  return engine
+}
+
 /** An engine for whoever ends it. */
 export const startEngine = async (...flags: string[]): Promise<Engine & {readonly remove: () => Promise<void>}> => {
-  const engine = new OwnEngine(flags)
+  const engine = new OwnEngine([...apart, ...flags])
   await engine.start()
   await engine.importStack()
   return engine
@@ -180,7 +199,7 @@ export const startEngine = async (...flags: string[]): Promise<Engine & {readonl
 
 /** An engine for the tests of this file, from the first to the last of them. `flags`: of dockerd. */
 export const useEngine = (...flags: string[]): Engine => {
-  const engine = new OwnEngine(flags)
+  const engine = new OwnEngine([...apart, ...flags])
   before(async () => {
     await engine.start()
     await engine.importStack()

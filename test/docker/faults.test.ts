@@ -146,8 +146,14 @@ describe('containers and faults', {skip}, () => {
     const [known, lost] = [specOf(t, engine.stackId, 'known', 'exec sleep 1000'), specOf(t, engine.stackId, 'lost', 'exec sleep 1000')]
     await start(t, known)
     const {ended} = await start(t, lost)
+    // Labels come with an image, too: what others run of it is theirs.
+    const Labels = {'gilliam.executor': 'test.here', 'gilliam.instance': 'crm.users.lost'}
+    const body = {Image: engine.stackId, Cmd: ['true'], Labels}
+    const {Id: others} = await engine.api.call<{Id: string}>('POST', '/containers/create', {query: {name: 'others'}, body})
+    t.after(() => engine.api.call('DELETE', `/containers/${others}`, {query: {force: '1'}}))
     assert.deepEqual(await create().endStrays(key => key !== 'crm.users.lost'), ['crm.users.lost'])
     await ended
+    await engine.api.call('GET', `/containers/${others}/json`)
     assert.equal((await create().find(known.directory)).state, 'running')
   })
 })

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import {writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {after, before, describe, it} from 'node:test'
+import {Images} from '#agent/runtime/docker/images.ts'
 import type {Assignment} from '#shared/domain/assignment.ts'
-import {assignment, health, machine} from '#test/agent/fixtures.ts'
+import {assignment, health, machine, temporaryFolder} from '#test/agent/fixtures.ts'
 import {until} from '#test/agent/wait.ts'
 import {engineMissing, networkName, useEngine} from './engine.ts'
 import {Registry} from './registry.ts'
@@ -132,6 +133,17 @@ describe('images', {skip, concurrency: 1}, () => {
     const running = await here.plane.reported('p1', report => report.state === 'running')
     const answer = await fetch(`http://127.0.0.1:${running.address?.ports[80]}/`)
     assert.equal(await answer.text(), 'pinned')
+  })
+
+  it('an image named by its id is looked for here, and in no registry', async t => {
+    const errors: unknown[] = []
+    const fetchArchive = () => assert.fail('there is no archive')
+    const path = join(temporaryFolder(t), 'images.json')
+    const images = new Images({api: engine.api, path, now: Date.now, onError: error => errors.push(error), fetchArchive})
+    const {signal} = new AbortController()
+    const {id} = await images.get({image: engine.stackId, release: 'crm/1', signal, onProgress: () => undefined})
+    assert.equal(id, engine.stackId)
+    assert.deepEqual(errors, [])
   })
 
   it('a pull that nobody waits for any more is called off', async t => {

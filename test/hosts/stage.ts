@@ -24,6 +24,8 @@ export interface Executor {
 export interface ExecutorOptions {
   readonly link?: Link
   readonly settings?: Readonly<Record<string, string>>
+  /** Before its agent starts. */
+  readonly prepare?: (host: Host) => Promise<void>
 }
 
 /** Asks one address all the time from the client's host. */
@@ -97,8 +99,9 @@ export class HostedStage {
   }
 
   /** Adds a host and starts its agent; waits until it has joined. */
-  async addExecutor(name: string, {link, settings = {}}: ExecutorOptions = {}): Promise<Executor> {
+  async addExecutor(name: string, {link, settings = {}, prepare}: ExecutorOptions = {}): Promise<Executor> {
     const host = await this.network.add(name, link)
+    await prepare?.(host)
     const home = join(this.stage.folder, 'hosts', name)
     mkdirSync(home, {recursive: true, mode: 0o700})
     writeFileSync(join(home, 'join-token'), `${this.#joinToken}\n`, {mode: 0o600})
@@ -161,8 +164,8 @@ export class HostedStage {
   }
 
   /** Asks the router for `host` from the client's host, until the stage is closed or the load ended. */
-  load(host: string, everyMs = 100): Load {
-    const load = new Load(this.client.prefix, `${this.stage.urls.router}/`, host, everyMs)
+  load(host: string, everyMs = 100, path = '/'): Load {
+    const load = new Load(this.client.prefix, `${this.stage.urls.router}${path}`, host, everyMs)
     this.#loads.push(load)
     return load
   }

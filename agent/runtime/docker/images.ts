@@ -64,6 +64,9 @@ export interface Wanted {
   readonly onProgress: (text: string) => void
 }
 
+/** An image's own id, which no registry knows. */
+const isId = (image: string): boolean => /^sha256:[0-9a-f]{64}$/.test(image)
+
 const imageOf = ({Id, Config}: Inspected): Image => ({id: Id, user: Config?.User ?? '', stopSignal: Config?.StopSignal || 'SIGTERM'})
 
 const loadResolved = (path: string): [string, Resolved][] => {
@@ -98,7 +101,8 @@ export class Images {
     if (reference === undefined) throw new ImageRefused(`“${image}” is no name of an image`, false)
     const key = `${release} ${image}`
     const known = this.#resolved.get(key)
-    const here = (known && (await this.#inspect(known.id))) ?? (reference.digest && (await this.#inspect(image)))
+    const here =
+      (known && (await this.#inspect(known.id))) ?? ((reference.digest !== undefined || isId(image)) && (await this.#inspect(image)))
     const found = here || (await this.#fetch(wanted, known?.pinned === undefined ? reference : (parseReference(known.pinned) ?? reference)))
     if (known?.id !== found.Id) await this.#remember(key, found, reference)
     return imageOf(found)
@@ -108,8 +112,7 @@ export class Images {
   async #archived(wanted: Wanted, archive: SlugReference): Promise<Image> {
     const {image, release} = wanted
     const {api, fetchArchive} = this.#options
-    if (!/^sha256:[0-9a-f]{64}$/.test(image))
-      throw new ImageRefused(`“${image}” is no id of an image, which one from an archive needs`, false)
+    if (!isId(image)) throw new ImageRefused(`“${image}” is no id of an image, which one from an archive needs`, false)
     if ((await this.#inspect(image)) === undefined) {
       const run = (signal: AbortSignal, onProgress: (text: string) => void) => load({api, fetch: fetchArchive, archive, signal, onProgress})
       await this.#shared(image, run, wanted)
