@@ -2,6 +2,7 @@
 import {Command} from 'commander'
 import {addAgent} from './commands/agent.ts'
 import {addAudit} from './commands/audit.ts'
+import {addBackup} from './commands/backup.ts'
 import {addCreate} from './commands/create.ts'
 import {addDeploy} from './commands/deploy.ts'
 import {addDestroy} from './commands/destroy.ts'
@@ -57,6 +58,7 @@ const commands = [
   addPs,
   addStop,
   addVolumes,
+  addBackup,
   addTypes,
   addExplain,
   addLogs,

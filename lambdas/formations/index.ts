@@ -4,6 +4,7 @@ import type {Store} from '#lambdas/store/index.ts'
 import type {Expressions} from '#shared/domain/placement-rules.ts'
 import type {Logger} from '#shared/log.ts'
 import type {BlobStore} from '#shared/ports.ts'
+import {backupOperations} from './backups.ts'
 import {explainOperation} from './explain.ts'
 import {formationOperations} from './formations.ts'
 import {instanceOperations} from './instances.ts'
@@ -39,6 +40,7 @@ export const createFormationsFunction = ({store, log, now, randomId, expressions
       ...sessionOperations({store, randomId, relay}),
       ...volumeOperations(store),
       ...typeOperations(store),
+      ...backupOperations({store, blobs, randomId}),
       rebalance: rebalanceOperation(store, expressions),
       explain: explainOperation(store, expressions),
     },

@@ -2,6 +2,7 @@
 import {createAgentStore} from './agents.ts'
 import {createArtifactStore} from './artifacts.ts'
 import {createAuditStore, entryWrite} from './audit.ts'
+import {createBackupStore} from './backups.ts'
 import {createCapacityStore} from './capacity.ts'
 import {createExecutorStore} from './executors.ts'
 import {createFormationStore} from './formations.ts'
@@ -58,6 +59,7 @@ const storeOver = (table: Table): Store => {
     agents: createAgentStore(table),
     idempotency: createIdempotencyStore(table),
     volumes: createVolumeStore(table),
+    backups: createBackupStore(table),
     watch: createWatchStore(table),
     capacity: createCapacityStore(table),
     audit: createAuditStore(table),

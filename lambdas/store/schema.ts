@@ -33,6 +33,7 @@ export type ItemType =
   | 'rollout'
   | 'instance'
   | 'volume'
+  | 'backup'
   | 'discovery'
   | 'announcement'
   | 'traffic'
@@ -72,6 +73,7 @@ export const keys = {
   rollout: (formation: string, release: number) => ({pk: `F#${formation}`, sk: `ROLLOUT#${releaseDigits(release)}`}),
   instance: (formation: string, id: string) => ({pk: `F#${formation}`, sk: `INSTANCE#${id}`}),
   volume: (formation: string, service: string) => ({pk: `F#${formation}`, sk: `VOLUME#${service}`}),
+  backup: (formation: string, service: string, id: string) => ({pk: `B#${formation}`, sk: `BACKUP#${service}#${id}`}),
   announcement: (formation: string, service: string, id: string) => ({pk: `D#${formation}`, sk: `ANNOUNCEMENT#${service}.${id}`}),
   /** Beside announcements: one query has all that readers of the feed get. */
   traffic: (formation: string, service: string) => ({pk: `D#${formation}`, sk: `TRAFFIC#${service}`}),

@@ -22,8 +22,10 @@ import type {
   TokenStore,
   TrustStore,
 } from './access-types.ts'
+import type {BackupStore, VolumeStore} from './data-types.ts'
 
 export type * from './access-types.ts'
+export type * from './data-types.ts'
 
 /**
  * Expected outcomes are values. `exists`: the name is taken. `missing`: no such thing. `conflict`: others changed it several times in a row;
@@ -340,13 +342,6 @@ export interface AgentStore {
   readonly undo: (ring: string, updatedBy: string, now: number) => Promise<Ok<{ring: AgentRing}> | Not<'missing' | 'conflict'>>
 }
 
-export interface VolumeStore {
-  /** Of one formation, whether that still exists or not. */
-  readonly list: (formation: string) => Promise<readonly Volume[]>
-  /** Gives it up: the next instance begins with another one. Its data stays where it is. `held`: an instance has it. */
-  readonly release: (formation: string, service: string) => Promise<Not<'ok' | 'missing' | 'held'>>
-}
-
 export interface WatchStore {
   /** Notes that leases were looked at; answers since when that has happened with no gap over `maxGapMs`. */
   readonly tick: (now: number, maxGapMs: number) => Promise<number>
@@ -385,6 +380,7 @@ export interface Store {
   readonly agents: AgentStore
   readonly idempotency: IdempotencyStore
   readonly volumes: VolumeStore
+  readonly backups: BackupStore
   readonly watch: WatchStore
   readonly capacity: CapacityStore
   readonly audit: AuditStore

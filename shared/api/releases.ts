@@ -17,6 +17,8 @@ import {
   Slug,
 } from './fields.ts'
 
+const BackupCommand = z.string().min(1).max(4_096)
+
 export const ServiceDefinition = z
   .strictObject({
     kind: z.enum(['process', 'auxiliary']),
@@ -28,6 +30,10 @@ export const ServiceDefinition = z
       .record(EnvName, z.string().max(1_024))
       .optional()
       .describe('variables that services which require this one get; `{host}` and `{port}` stand for its address'),
+    backup: z
+      .strictObject({dump: BackupCommand, restore: BackupCommand, verify: BackupCommand})
+      .optional()
+      .describe('shell commands of its type; dumps go out on standard output, and come in on standard input'),
     parameters: z.record(z.string().max(64), z.string().max(1_024)).optional().describe('what an auxiliary’s type lets one choose'),
     origin: z
       .strictObject({from: z.string().max(1_024), sha256: Sha256})

@@ -1,4 +1,5 @@
 // What a type of backing service is, once its file is read: how an instance of it is run, and what those who require it are told. Pure data.
+import type {BackupCommands} from './backup.ts'
 import type {HealthCheck, PortDefinition} from './release.ts'
 
 /** Something a manifest may choose. Its value reaches the command as an environment variable, and nowhere else but whole arguments of an image. */
@@ -24,6 +25,7 @@ export interface AuxiliaryType {
   readonly health?: HealthCheck
   /** Where its data is in a container. `unasked`: it has a volume unless a manifest says otherwise. */
   readonly volume?: {readonly path: string; readonly unasked: boolean}
+  readonly backup?: BackupCommands
   readonly parameters: Readonly<Record<string, TypeParameter>>
   /** By the end of a variable’s name: `URL` becomes `CACHE_URL` for `_cache`. */
   readonly injects: Readonly<Record<string, string>>

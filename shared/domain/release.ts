@@ -1,5 +1,7 @@
 // Releases and the services they define: what was deployed, never changed afterwards. Pure data.
+
 import type {TypeOrigin} from './auxiliary.ts'
+import type {BackupCommands} from './backup.ts'
 
 /** What one instance reserves on its executor. */
 export interface Resources {
@@ -100,6 +102,8 @@ export interface ServiceDefinition extends PlacementRules {
   /** Variables that services which require this one get; `{host}`, `{port}` and parameters stand for their values. */
   readonly injects?: Readonly<Record<string, string>>
   readonly onLost?: OnLost
+  /** How its type backs it up. */
+  readonly backup?: BackupCommands
   /** What was chosen of its type. */
   readonly parameters?: Readonly<Record<string, string>>
   /** Where the type was from that says how it is run. */

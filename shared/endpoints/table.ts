@@ -2,6 +2,7 @@
 import {accessEndpoints} from './access.ts'
 import {agentsEndpoints} from './agents.ts'
 import {artifactsEndpoints} from './artifacts.ts'
+import {backupsEndpoints} from './backups.ts'
 import type {EndpointFacts} from './endpoint.ts'
 import {executorsEndpoints} from './executors.ts'
 import {formationsEndpoints} from './formations.ts'
@@ -34,6 +35,7 @@ export const endpointTable = {
   ...sessionsEndpoints,
   ...volumesEndpoints,
   ...typesEndpoints,
+  ...backupsEndpoints,
 } as const satisfies Record<string, EndpointFacts>
 
 export type EndpointName = keyof typeof endpointTable

@@ -1,5 +1,6 @@
 // A type’s file → the type, or every problem with its line and column. Owns what a type may say; how services use one is in resolve.ts.
 import {type AuxiliaryType, prefixOf, type TypeParameter} from '../domain/auxiliary.ts'
+import type {BackupCommands} from '../domain/backup.ts'
 import {isName} from '../domain/names.ts'
 import {type HealthCheck, healthDefault} from '../domain/release.ts'
 import {duration, name as nameRule, portList} from '../manifest/keys.ts'
@@ -61,6 +62,18 @@ const programKeys = {
   install: {about: 'how it is installed', read: short(256)},
 } as const
 
+export const backupKeys = {
+  dump: {about: 'shell command in the running instance: writes the whole data to its standard output', read: short(scriptCharactersMax)},
+  restore: {
+    about: 'shell command in the running instance: replaces its data by what comes on its standard input',
+    read: short(scriptCharactersMax),
+  },
+  verify: {
+    about: 'shell command in a scratch instance: restores what comes on its standard input beside it, and ends with 0 if it is whole',
+    read: short(scriptCharactersMax),
+  },
+} as const
+
 /** Every key a type may have. docs/auxiliaries.md is tested against them. */
 export const typeKeys = {
   type: {about: 'its name', read: textThat(isName, nameRule)},
@@ -75,6 +88,7 @@ export const typeKeys = {
   ports: {about: 'ports callers use', read: portList},
   health: {about: 'how an instance shows that it serves', read: group(typeHealthKeys)},
   volume: {about: 'where its data is', read: group(volumeKeys)},
+  backup: {about: 'how it is backed up', read: group(backupKeys)},
   parameters: {about: 'what a manifest may choose, by name', read: record(group(parameterKeys))},
   injects: {
     about: 'what services that require it get, by the end of the variable’s name',
@@ -149,8 +163,12 @@ const checkWhole = (values: Values, complain: Complain): void => {
   if (health !== undefined && ports.length === 0) complain('health', 'has nothing to check: there are no `ports`')
 }
 
+const isWhole = (backup: Values['backup']): backup is BackupCommands =>
+  backup?.dump !== undefined && backup.restore !== undefined && backup.verify !== undefined
+
 const typeOf = (values: Values, complain: Complain): AuxiliaryType => {
-  const {type = '', about = '', image, args, script, program, ports = [], health, volume, injects = {}} = values
+  const {type = '', about = '', image, args, script, program, ports = [], health, volume, backup, injects = {}} = values
+  if (backup !== undefined && !isWhole(backup)) complain('backup', 'needs `dump`, `restore` and `verify`')
   if (values.type === undefined) complain('type', 'is missing: the name of the type')
   checkWhole(values, complain)
   const parameters = parametersOf(type, values, complain)
@@ -166,6 +184,7 @@ const typeOf = (values: Values, complain: Complain): AuxiliaryType => {
     ports,
     ...(health === undefined ? {} : {health: healthOf(health)}),
     ...(volume?.path === undefined ? {} : {volume: {path: volume.path, unasked: volume.unasked ?? false}}),
+    ...(isWhole(backup) ? {backup} : {}),
     parameters,
     injects,
   }

@@ -87,6 +87,7 @@ export const applyType = (
     ...(type.program === undefined ? {} : {program: type.program}),
     ...(place === undefined ? {} : {volume: place}),
     ...(health === undefined ? {} : {health}),
+    ...(type.backup === undefined ? {} : {backup: type.backup}),
     ...(Object.keys(injects).length === 0 ? {} : {injects}),
     ports: definition.ports.length > 0 ? definition.ports : type.ports,
     env: {...Object.fromEntries(variables), ...definition.env},

@@ -312,6 +312,22 @@ describe('cdk: what functions may do with the table', () => {
     await call('deleteType', name)
   })
 
+  it('is enough to note backups, and to forget the oldest', async () => {
+    const name = {formation: 'dumped'}
+    await call('createFormation', {body: {name: name.formation}})
+    const backup = {dump: 'a', restore: 'b', verify: 'c'}
+    await call('createRelease', {params: name, body: {services: {db: serviceDefinition({backup})}}})
+    const made = []
+    const body = {sha256, bytes: 10, instance: 'abc', release: 1, keep: 1}
+    for (let times = 0; times < 2; times++) made.push(await call('createBackup', {params: {...name, service: 'db'}, body}))
+    const id = made.at(-1)?.id
+    assert.equal((await call('noteBackup', {params: {...name, service: 'db', backup: id}, body: {event: 'verified'}})).verified.ok, true)
+    assert.deepEqual(
+      (await call('listBackups', {params: name})).items.map((each: {id: string}) => each.id),
+      [id],
+    )
+  })
+
   it('is enough to keep a volume and to give it up', async () => {
     const {token: joinToken} = await call('createToken', {body: {name: 'disks', scope: 'join', uses: 1}})
     const {token} = await call('joinExecutor', {token: joinToken, body: descriptor('e5')})

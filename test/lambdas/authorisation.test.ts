@@ -19,6 +19,7 @@ const params = (name: EndpointName): Record<string, string> => {
     secret: 'key',
     trust: 'ci',
     type: 'mqtt',
+    backup: 'abc',
     instance: 'abc',
     target: 'web',
     executor: 'one',

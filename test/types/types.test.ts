@@ -8,7 +8,7 @@ import type {AuxiliaryType} from '#shared/domain/auxiliary.ts'
 import type {ServiceDefinition} from '#shared/domain/release.ts'
 import {parseManifest} from '#shared/manifest.ts'
 import {builtinTypes} from '#shared/types/builtin.ts'
-import {parameterKeys, parseType, typeBytesMax, typeKeys} from '#shared/types/read.ts'
+import {backupKeys, parameterKeys, parseType, typeBytesMax, typeKeys} from '#shared/types/read.ts'
 import {applyType} from '#shared/types/resolve.ts'
 import {serviceDefinition} from '#test/store/samples.ts'
 
@@ -75,6 +75,7 @@ describe('a type', () => {
       ['type: x\nimage: x\nhealth: {tcp: true}', /nothing to check/],
       ['type: x\nimage: x\nports: [1]\nhealth: {port: 2}', /checks port 2/],
       ['type: x\nimage: x\nvolume: {unasked: true}', /needs a `path`/],
+      ['type: x\nimage: x\nbackup: {dump: a}', /needs `dump`, `restore` and `verify`/],
     ] as const)
       assert.match(faults(text).join('\n'), message, text)
   })
@@ -101,7 +102,7 @@ describe('a type', () => {
 
   it('is documented, key by key', () => {
     const page = readFileSync(new URL('../../docs/auxiliaries.md', import.meta.url), 'utf8')
-    for (const [key, {about}] of [...Object.entries(typeKeys), ...Object.entries(parameterKeys)])
+    for (const [key, {about}] of [...Object.entries(typeKeys), ...Object.entries(parameterKeys), ...Object.entries(backupKeys)])
       assert.ok(page.includes(`| \`${key}\` | ${about} |`), `${key}: ${about}`)
     for (const {type} of builtinTypes().values())
       for (const [name, parameter] of Object.entries(type.parameters))

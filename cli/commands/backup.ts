@@ -1,0 +1,145 @@
+// `gilliam backup create | list | restore | verify`: dumps of a service's data, made and taken by the commands of its type, kept in the artifact store.
+import {mkdtemp, rm} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import type {Command} from 'commander'
+import type {Client} from '#shared/client.ts'
+import {type BackupCommands, backupsKeptDefault, backupsKeptMax} from '#shared/domain/backup.ts'
+import type {OutputOf} from '#shared/endpoints.ts'
+import {download} from '../backups/artifact.ts'
+import {giveDump, shell, takeDump} from '../backups/remote.ts'
+import {CommandError} from '../exit.ts'
+import {upload} from '../pack/upload.ts'
+import {size, table, time} from '../render.ts'
+import type {Session, World} from '../session.ts'
+import {joinRun} from '../sessions/join.ts'
+import {act, number, verb} from '../verb.ts'
+
+type Backup = OutputOf<'createBackup'>
+
+/** An agent hears of it at once, or with its next sync: on AWS within 20 s. */
+const waitMs = 45_000
+
+/** The commands that a release has for a service. */
+const commandsOf = async (client: Client, formation: string, service: string, release: string): Promise<BackupCommands> => {
+  const {services} = await client.call('getRelease', {params: {formation, release}})
+  const backup = Object.hasOwn(services, service) ? services[service]?.backup : undefined
+  if (backup !== undefined) return backup
+  throw new CommandError(
+    'usage',
+    `Nothing says how ${service} is backed up: its type has no \`backup\` (docs/auxiliaries.md), or it has none.`,
+  )
+}
+
+/** The only running instance of a service. */
+const runningOf = async (client: Client, formation: string, service: string) => {
+  const {items} = await client.call('listInstances', {params: {formation}, query: {service}})
+  const running = items.filter(({state, origin}) => state === 'running' && origin !== 'run')
+  const [only] = running
+  if (only !== undefined && running.length === 1) return only
+  throw new CommandError('conflict', `${service} has ${running.length} running instances; a backup is of the data of exactly one.`)
+}
+
+const joinExec = async (session: Session, formation: string, instance: string, command: string[]) => {
+  const {relay, ticket} = await (await session.client()).call('execInstance', {params: {formation, instance}, body: {command}})
+  const {joinRelay} = await import('#shared/sessions/peer.ts')
+  return joinRelay({relay, ticket, waitMs, signal: session.interrupted})
+}
+
+const withFile = async <T>(task: (file: string) => Promise<T>): Promise<T> => {
+  const folder = await mkdtemp(join(tmpdir(), 'gilliam-backup-'))
+  try {
+    return await task(join(folder, 'dump.gz'))
+  } finally {
+    await rm(folder, {recursive: true, force: true})
+  }
+}
+
+const create = async (session: Session, service: string, {keep}: {keep?: string}): Promise<void> => {
+  const kept = keep === undefined ? backupsKeptDefault : number(keep, 'The number of backups to keep', 1, backupsKeptMax)
+  const formation = await session.formation()
+  const client = await session.client()
+  const {id: instance, release} = await runningOf(client, formation, service)
+  const {dump} = await commandsOf(client, formation, service, String(release))
+  const made = await withFile(async file => {
+    const taken = await takeDump(session, await joinExec(session, formation, instance, shell(dump)), file)
+    const stored = await upload(client, {file, ...taken}, session.interrupted, session.progress.say)
+    return client.call('createBackup', {params: {formation, service}, body: {...stored, instance, release, keep: kept}})
+  })
+  session.progress.say(`Backup ${made.id} of ${service}, ${size(made.bytes)}; \`gilliam backup verify ${service}\` checks it.`)
+  session.print(`${made.id}\n`, made)
+}
+
+const checkedOf = ({verified}: Backup): string => (verified === undefined ? '' : `${verified.ok ? 'good' : 'BAD'} ${time(verified.at)}`)
+
+const list = async (session: Session, service: string | undefined): Promise<void> => {
+  const formation = await session.formation()
+  const all = (await (await session.client()).call('listBackups', {params: {formation}})).items
+  const items = all.filter(each => service === undefined || each.service === service)
+  const rows = items.map(each => [each.service, each.id, time(each.createdAt), size(each.bytes), each.instance, checkedOf(each)])
+  session.print(table(['service', 'backup', 'made', 'size', 'instance', 'checked'], rows, session.paintOut), {items})
+}
+
+/** One by its id; the newest without. */
+const find = async (client: Client, formation: string, service: string, id: string | undefined): Promise<Backup> => {
+  const {items} = await client.call('listBackups', {params: {formation}})
+  const found = items.find(each => each.service === service && (id === undefined || each.id === id))
+  if (found !== undefined) return found
+  throw new CommandError('notFound', `${service} has no backup${id === undefined ? '' : ` “${id}”`}; \`gilliam backup list\` shows them.`)
+}
+
+const restore = async (session: Session, service: string, id: string | undefined): Promise<void> => {
+  const formation = await session.formation()
+  const client = await session.client()
+  const backup = await find(client, formation, service, id)
+  const {id: instance, release} = await runningOf(client, formation, service)
+  const commands = await commandsOf(client, formation, service, String(release))
+  await withFile(async file => {
+    await download(client, backup, file, session.interrupted)
+    await giveDump(session, await joinExec(session, formation, instance, shell(commands.restore)), file, 'Restoring')
+  })
+  const noted = await client.call('noteBackup', {params: {formation, service, backup: backup.id}, body: {event: 'restored'}})
+  session.progress.say(`${service}.${instance} has the data of backup ${backup.id}, of ${time(backup.createdAt)}.`)
+  session.print('', noted)
+}
+
+const verify = async (session: Session, service: string, id: string | undefined): Promise<void> => {
+  const formation = await session.formation()
+  const client = await session.client()
+  const backup = await find(client, formation, service, id)
+  const commands = await commandsOf(client, formation, service, String(backup.release))
+  const params = {formation, service, backup: backup.id}
+  const wrote = await withFile(async file => {
+    await download(client, backup, file, session.interrupted)
+    const body = {service, release: backup.release, command: shell(commands.verify)}
+    const {instance, session: line} = await client.call('runService', {params: {formation}, body})
+    if (line === undefined) throw new CommandError('failed', `${instance.name} runs without a line to it.`)
+    const peer = await joinRun(session, instance, line)
+    return giveDump(session, peer, file, `Checking backup ${backup.id}`)
+  }).catch(async error => {
+    if (error instanceof CommandError && error.exit === 'failed') await client.call('noteBackup', {params, body: {event: 'failed'}})
+    throw error
+  })
+  const noted = await client.call('noteBackup', {params, body: {event: 'verified'}})
+  session.progress.say(`Backup ${backup.id} of ${service} is good${wrote === '' ? '' : `: ${wrote}`}.`)
+  session.print('', noted)
+}
+
+export const addBackup = (program: Command, world: World): void => {
+  const group = program.command('backup').description('Back the data of a service up, restore it, and check backups')
+  verb(group, 'create', 'Make a backup of a service')
+    .argument('<service>', 'an auxiliary whose type says how')
+    .option('--keep <n>', `backups of the service to keep; ${backupsKeptDefault} by default`)
+    .action(act<{keep?: string}>(world, (session, [service = ''], options) => create(session, service, options)))
+  verb(group, 'list', 'List backups, newest first')
+    .argument('[service]', 'only of this one')
+    .action(act(world, (session, [service]) => list(session, service)))
+  verb(group, 'restore', 'Replace the data of a running service by that of a backup')
+    .argument('<service>', 'the service')
+    .argument('[backup]', 'as `gilliam backup list` shows it; the newest by default')
+    .action(act(world, (session, [service = '', id]) => restore(session, service, id)))
+  verb(group, 'verify', 'Restore a backup into a scratch instance, and check it')
+    .argument('<service>', 'the service')
+    .argument('[backup]', 'as `gilliam backup list` shows it; the newest by default')
+    .action(act(world, (session, [service = '', id]) => verify(session, service, id)))
+}
