@@ -1,12 +1,16 @@
 // Terminals for commands, made by util-linux `script` (Node has none) and measured by `stty`. Knows nothing of instances and sessions.
 import {execFile} from 'node:child_process'
 import {readFileSync} from 'node:fs'
+import {setTimeout as sleep} from 'node:timers/promises'
 import type {Terminal} from '#shared/domain/session.ts'
 import {isOnPath} from '../programs.ts'
 
 /** What terminals are made with; both are in every Debian, Ubuntu, Fedora and RHEL. */
 const programs = ['script', 'stty'] as const
 const descendantsMax = 64
+/** A terminal is there within a moment, or never. */
+const looksMax = 200
+const lookAgainMs = 25
 /** Majors of Unix98 pseudo-terminals (Linux, Documentation/admin-guide/devices.txt). */
 const ptsMajor = {first: 136, last: 143}
 
@@ -61,10 +65,20 @@ const terminalBelow = (pid: number): number | undefined => {
   return undefined
 }
 
-/** Sets the size of the terminal below a process; the kernel sends SIGWINCH. Nothing happens when there is none (yet). */
+const stty = (terminal: number, words: readonly string[]): Promise<string> =>
+  new Promise(resolve => execFile('stty', ['-F', `/dev/pts/${terminal}`, ...words], (_, stdout) => resolve(stdout)))
+
+/** A terminal that has its first size: `stty` sets columns last, each by reading what is there and writing it back. */
+const isMeasured = /^\d+ [1-9]/
+
+/** Sets the size of the terminal below a process, once that is there and has its first one, which would win otherwise; the kernel sends SIGWINCH. */
 export const resizeBelow = async (pid: number, {columns, rows}: Terminal): Promise<void> => {
-  const terminal = terminalBelow(pid)
-  if (terminal === undefined) return
-  const words = ['-F', `/dev/pts/${terminal}`, 'rows', String(rows), 'cols', String(columns)]
-  await new Promise<void>(resolve => execFile('stty', words, () => resolve()))
+  for (let looks = 0; looks < looksMax; looks++) {
+    const terminal = terminalBelow(pid)
+    if (terminal !== undefined && isMeasured.test(await stty(terminal, ['size']))) {
+      await stty(terminal, ['rows', String(rows), 'cols', String(columns)])
+      return
+    }
+    await sleep(lookAgainMs, undefined, {ref: false})
+  }
 }

@@ -81,7 +81,8 @@ export interface Engine {
   readonly socketPath: string
   /** The image of busybox, as a stack image would be: the engine's id of it. */
   readonly stackId: string
-  readonly start: () => Promise<void>
+  /** `flags`: of this start, after its usual ones. */
+  readonly start: (...flags: string[]) => Promise<void>
   /** Ends the engine with a signal, and waits until it is gone. */
   readonly end: (signal: NodeJS.Signals) => Promise<void>
   readonly log: () => string
@@ -92,6 +93,15 @@ export interface HostEngine extends Engine {
   /** Where all that is its own is; what it starts names it in its arguments. */
   readonly folder: string
   readonly remove: () => Promise<void>
+  readonly importStack: () => Promise<void>
+}
+
+const unmount = (place: string): void => {
+  try {
+    execFileSync(pathOf('umount') ?? '', ['-l', place], {stdio: 'ignore'})
+  } catch {
+    // It went with another one meanwhile; what is left keeps the folder from being removed, which says so.
+  }
 }
 
 class OwnEngine implements HostEngine {
@@ -113,12 +123,12 @@ class OwnEngine implements HostEngine {
     return this.#log.slice(-4_000)
   }
 
-  start = async (): Promise<void> => {
+  start = async (...more: string[]): Promise<void> => {
     const at = (name: string) => join(this.folder, name)
     // Of an engine that was killed. Where nobody collects dead processes, its containerd counts as alive by this number.
     rmSync(at('exec/containerd/containerd.pid'), {force: true})
     const places = ['--data-root', at('data'), '--exec-root', at('exec'), '--pidfile', at('pid'), '-H', `unix://${this.socketPath}`]
-    const [first = '', ...rest] = [...this.#prefix, pathOf('dockerd') ?? '', ...places, '--ip6tables=false', ...this.#flags]
+    const [first = '', ...rest] = [...this.#prefix, pathOf('dockerd') ?? '', ...places, '--ip6tables=false', ...this.#flags, ...more]
     const child = spawn(first, rest, {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: {...process.env, PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin`},
@@ -173,7 +183,7 @@ class OwnEngine implements HostEngine {
     this.api.close()
     for (const line of readFileSync('/proc/mounts', 'utf8').split('\n')) {
       const [, place = ''] = line.split(' ')
-      if (place.startsWith(`${this.folder}/`)) execFileSync(pathOf('umount') ?? '', ['-l', place])
+      if (place.startsWith(`${this.folder}/`)) unmount(place)
     }
     rmSync(this.folder, {recursive: true, force: true, maxRetries: 5})
   }

@@ -84,6 +84,7 @@ export class Images {
   readonly #resolved: Map<string, Resolved>
   readonly #pulls = new Map<string, Waiting>()
   readonly #gate = new Gate(pullsMax)
+  #saving: Promise<void> = Promise.resolve()
 
   constructor(options: ImagesOptions) {
     this.#options = options
@@ -219,8 +220,12 @@ export class Images {
     await this.#save()
   }
 
-  async #save(): Promise<void> {
+  // One after the other: two that are written at once would be one broken file.
+  #save(): Promise<void> {
     const {path, onError} = this.#options
-    await replaceFile(path, JSON.stringify(Object.fromEntries(this.#resolved))).catch(error => onError(error, `${path} can not be written`))
+    this.#saving = this.#saving
+      .then(() => replaceFile(path, JSON.stringify(Object.fromEntries(this.#resolved))))
+      .catch(error => onError(error, `${path} can not be written`))
+    return this.#saving
   }
 }
