@@ -27,6 +27,9 @@ const params = {formation}
 const sha256 = 'a'.repeat(64)
 const release = {services: {web: serviceDefinition()}, env: {PASSWORD: 'hunter2'}, message: 'first'}
 
+const ownType = 'type: cassandra\nabout: a database\nimage: cassandra:5\nports: [9042]\n'
+const dump = {sha256: 'd'.repeat(64), bytes: 10}
+
 /** In an order in which each works; what an entry says of it. */
 const changes: readonly (readonly [EndpointName, (platform: Platform) => Promise<EventOptions>, Partial<Entry>])[] = [
   ['createFormation', async () => ({body: {name: formation}}), {formation, what: 'formation crm'}],
@@ -150,6 +153,26 @@ const changes: readonly (readonly [EndpointName, (platform: Platform) => Promise
     'revokeToken',
     async ({store, clock}) => ({params: {token: (await store.tokens.list(clock.now)).find(({name}) => name === 'ci')?.id ?? ''}}),
     {formation},
+  ],
+  ['setType', async () => ({params: {type: 'cassandra'}, body: {text: ownType}}), {what: 'type cassandra'}],
+  ['deleteType', async () => ({params: {type: 'cassandra'}}), {what: 'type cassandra'}],
+  [
+    'createBackup',
+    async ({store, blobs, clock}) => {
+      const cache = {...serviceDefinition(), backup: {dump: 'x', restore: 'x', verify: 'x'}}
+      const made = await store.releases.create(formation, {env: {}, services: {_cache: cache}}, clock.now)
+      blobs.sizes.set(dump.sha256, dump.bytes)
+      return {params: {...params, service: '_cache'}, body: {...dump, instance: 'c', release: made.outcome === 'ok' ? made.release.release : 0}}
+    },
+    {formation, to: {...dump, forgotten: []}},
+  ],
+  [
+    'noteBackup',
+    async ({store}) => {
+      const [backup] = await store.backups.list(formation)
+      return {params: {...params, service: '_cache', backup: backup?.id ?? ''}, body: {event: 'verified'}}
+    },
+    {formation, action: 'backup.verified'},
   ],
   ['destroyFormation', async () => ({params}), {formation, what: 'formation crm', from: {state: 'active'}, to: {state: 'destroying'}}],
 ]
