@@ -162,7 +162,10 @@ const changes: readonly (readonly [EndpointName, (platform: Platform) => Promise
       const cache = {...serviceDefinition(), backup: {dump: 'x', restore: 'x', verify: 'x'}}
       const made = await store.releases.create(formation, {env: {}, services: {_cache: cache}}, clock.now)
       blobs.sizes.set(dump.sha256, dump.bytes)
-      return {params: {...params, service: '_cache'}, body: {...dump, instance: 'c', release: made.outcome === 'ok' ? made.release.release : 0}}
+      return {
+        params: {...params, service: '_cache'},
+        body: {...dump, instance: 'c', release: made.outcome === 'ok' ? made.release.release : 0},
+      }
     },
     {formation, to: {...dump, forgotten: []}},
   ],
