@@ -54,6 +54,7 @@ const envOf = (database: TestDatabase, services: Services): Record<string, strin
   GILLIAM_WAKE_QUEUE: `${services.url}/1/wakes`,
   GILLIAM_TOKEN_PATH: '/gilliam-tokens/bench',
   GILLIAM_SECRET_KEY: 'key',
+  GILLIAM_MACHINE_GROUP: 'machines',
   GILLIAM_LOG_LEVEL: 'silent',
   GILLIAM_DYNAMODB_ENDPOINT: database.endpoint,
   AWS_ENDPOINT_URL: services.url,
