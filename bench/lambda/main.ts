@@ -10,7 +10,7 @@ import {functionSizes} from '#cdk/functions.ts'
 import type {EndpointName} from '#shared/endpoints.ts'
 import {clientName, type RunningFunction, startFunction} from '#test/lambda/function.ts'
 import {type Services, startServices} from '#test/lambda/services.ts'
-import {makeTestBundles, scheduled} from '#test/lambda/stage.ts'
+import {makeTestBundles, scheduled, stageVariables} from '#test/lambda/stage.ts'
 import {eventOf} from '#test/lambdas/event.ts'
 import {startDatabase, type TestDatabase} from '#test/store/database.ts'
 import type {Bench, Row} from '../bench.ts'
@@ -47,14 +47,7 @@ const eventFor = (name: string, token: string): unknown => {
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
 
 const envOf = (database: TestDatabase, services: Services): Record<string, string> => ({
-  GILLIAM_STAGE: 'bench',
-  GILLIAM_TABLE: database.table,
-  GILLIAM_SLUG_BUCKET: 'slug-bucket',
-  GILLIAM_LOG_GROUP: 'services',
-  GILLIAM_WAKE_QUEUE: `${services.url}/1/wakes`,
-  GILLIAM_TOKEN_PATH: '/gilliam-tokens/bench',
-  GILLIAM_SECRET_KEY: 'key',
-  GILLIAM_MACHINE_GROUP: 'machines',
+  ...stageVariables('bench', database, services),
   GILLIAM_LOG_LEVEL: 'silent',
   GILLIAM_DYNAMODB_ENDPOINT: database.endpoint,
   AWS_ENDPOINT_URL: services.url,

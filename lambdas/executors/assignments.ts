@@ -2,8 +2,7 @@
 import type {Sign} from '#lambdas/middleware/tickets.ts'
 import type {AssignedInstance, Store} from '#lambdas/store/index.ts'
 import type {AssignedRun, AssignedSession, Assignment} from '#shared/domain/assignment.ts'
-import type {Release} from '#shared/domain/release.ts'
-
+import type {Release, RunOptions} from '#shared/domain/release.ts'
 import type {RunOrder, SessionLine} from '#shared/domain/session.ts'
 import {type Injection, injectionsOf} from './injections.ts'
 
@@ -13,6 +12,25 @@ export interface JoinedAssignment extends Assignment {
   readonly injections: Readonly<Record<string, Injection>>
 }
 
+/** A record, so that one that is new can not be left out. */
+const runOptions: Readonly<Record<keyof RunOptions, true>> = {
+  type: true,
+  script: true,
+  image: true,
+  imageArchive: true,
+  args: true,
+  program: true,
+  limits: true,
+  readOnly: true,
+  user: true,
+  onLost: true,
+}
+
+const runOptionsOf = (service: RunOptions): RunOptions =>
+  Object.fromEntries(
+    (Object.keys(runOptions) as (keyof RunOptions)[]).flatMap(name => (service[name] === undefined ? [] : [[name, service[name]]])),
+  )
+
 /** The assignment with what its release says of the service; undefined when the release or the service is gone, and with it the instance. */
 export const joinAssignment = (
   assigned: Omit<AssignedInstance, 'run'> & {readonly run?: AssignedRun},
@@ -21,24 +39,15 @@ export const joinAssignment = (
   const service =
     release !== undefined && Object.hasOwn(release.services, assigned.service) ? release.services[assigned.service] : undefined
   if (release === undefined || service === undefined) return undefined
-  const {kind, type, script, image, health, stopGraceMs, imageArchive, args, program, limits, readOnly, user, volume, onLost} = service
+  const {kind, health, stopGraceMs, volume} = service
   return {
     formation: assigned.formation,
     service: assigned.service,
     id: assigned.id,
     release: assigned.release,
     kind,
-    ...(type === undefined ? {} : {type}),
-    ...(script === undefined ? {} : {script}),
-    ...(image === undefined ? {} : {image}),
-    ...(imageArchive === undefined ? {} : {imageArchive}),
-    ...(args === undefined ? {} : {args}),
-    ...(program === undefined ? {} : {program}),
-    ...(limits === undefined ? {} : {limits}),
-    ...(readOnly === undefined ? {} : {readOnly}),
-    ...(user === undefined ? {} : {user}),
+    ...runOptionsOf(service),
     ...(volume === undefined || assigned.volume === undefined ? {} : {volume: {...volume, id: assigned.volume}}),
-    ...(onLost === undefined ? {} : {onLost}),
     ...(release.slug === undefined || service.bare === true ? {} : {slug: release.slug}),
     env: {...release.env, ...service.env},
     ports: assigned.ports,

@@ -1,26 +1,16 @@
 // What an executor is told to run. Pure data, made of an instance and its release.
 import type {InstanceState} from './instance.ts'
-import type {HealthCheck, Limits, OnLost, PortDefinition, Resources, ServiceKind, SlugReference, VolumeDefinition} from './release.ts'
+import type {HealthCheck, PortDefinition, Resources, RunOptions, ServiceKind, SlugReference, VolumeDefinition} from './release.ts'
 import type {RunOrder, SessionOrder} from './session.ts'
 
-export interface Assignment {
+export interface Assignment extends RunOptions {
   readonly formation: string
   readonly service: string
   readonly id: string
   readonly release: number
   readonly kind: ServiceKind
-  readonly type?: string
-  readonly script?: string
-  readonly image?: string
-  readonly imageArchive?: SlugReference
-  readonly args?: readonly string[]
-  readonly program?: {readonly name: string; readonly install: string}
-  readonly limits?: Limits
-  readonly readOnly?: boolean
-  readonly user?: string
   /** `id` names it on the executor that has it. */
   readonly volume?: VolumeDefinition & {readonly id: string}
-  readonly onLost?: OnLost
   readonly slug?: SlugReference
   /** Release and service environment, merged; without what the agent adds. */
   readonly env: Readonly<Record<string, string>>

@@ -79,8 +79,8 @@ export const rankDefault = '-executor.instances'
 
 export type ServiceKind = 'process' | 'auxiliary'
 
-export interface ServiceDefinition extends PlacementRules {
-  readonly kind: ServiceKind
+/** How a service is run, as its release says it and its executor is told. */
+export interface RunOptions {
   /** The type of an auxiliary: `redis`. */
   readonly type?: string
   /** A shell command, run in the unpacked slug. */
@@ -98,10 +98,14 @@ export interface ServiceDefinition extends PlacementRules {
   readonly readOnly?: boolean
   /** Who a container runs as, `UID[:GID]` or a name the image knows, instead of what the image says. */
   readonly user?: string
+  readonly onLost?: OnLost
+}
+
+export interface ServiceDefinition extends PlacementRules, RunOptions {
+  readonly kind: ServiceKind
   readonly volume?: VolumeDefinition
   /** Variables that services which require this one get; `{host}`, `{port}` and parameters stand for their values. */
   readonly injects?: Readonly<Record<string, string>>
-  readonly onLost?: OnLost
   /** How its type backs it up. */
   readonly backup?: BackupCommands
   /** What was chosen of its type. */

@@ -4,21 +4,11 @@ import {describe, it} from 'node:test'
 import {type Executor, executorLeaseMs} from '#shared/domain/executor.ts'
 import {executorsHalfLost, executorsSilent, givenUpAfterMs, isGivenUp, silenceReason} from '#shared/domain/lease.ts'
 import type {OnLost} from '#shared/domain/release.ts'
-import {descriptor} from '#test/store/samples.ts'
+import {executorSample} from '#test/store/samples.ts'
 
 const now = 1_800_000_000_000
-const executor = (id: string, more: Partial<Executor> = {}): Executor => ({
-  ...descriptor(id),
-  cpuMilliUsed: 0,
-  memoryMibUsed: 0,
-  instances: 0,
-  hostPorts: [],
-  state: 'ready',
-  joinedAt: 0,
-  leaseExpiresAt: now - 1,
-  assignmentVersion: 1,
-  ...more,
-})
+/** Its lease is over. */
+const executor = (id: string, more: Partial<Executor> = {}): Executor => executorSample(id, {leaseExpiresAt: now - 1, ...more})
 
 describe('leases', () => {
   it('make an executor silent when they are over, draining or not, and once only', () => {

@@ -4,27 +4,19 @@ import {describe, it} from 'node:test'
 import {type Executor, withMachinePorts} from '#shared/domain/executor.ts'
 import type {Instance} from '#shared/domain/instance.ts'
 import {whyStillThere} from '#shared/domain/leaving.ts'
-import {descriptor, pendingInstance} from '#test/store/samples.ts'
+import {executorSample, pendingInstance} from '#test/store/samples.ts'
 
-const executor = (id: string, more: Partial<Executor> = {}): Executor => ({
-  ...descriptor(id),
-  cpuMilliUsed: 0,
-  memoryMibUsed: 0,
-  instances: 0,
-  hostPorts: [],
-  state: 'ready',
-  joinedAt: 0,
-  leaseExpiresAt: 0,
-  assignmentVersion: 1,
-  ...more,
-})
 const instance = (id: string, more: Partial<Instance>): Instance => pendingInstance('crm', 'web', id, more, 0)
 
 describe('what is left on a draining executor', () => {
-  const leaving = executor('h1', {state: 'draining'})
+  const leaving = executorSample('h1', {state: 'draining'})
   const here = instance('old', {state: 'running', executor: 'h1'})
-  const why = (instances: readonly Instance[], more: Partial<Executor> = {}, one = here, others = [executor('h2', {host: '10.0.0.2'})]) =>
-    whyStillThere({instance: one, instances, executor: {...leaving, ...more}, executors: [leaving, ...others]})
+  const why = (
+    instances: readonly Instance[],
+    more: Partial<Executor> = {},
+    one = here,
+    others = [executorSample('h2', {host: '10.0.0.2'})],
+  ) => whyStillThere({instance: one, instances, executor: {...leaving, ...more}, executors: [leaving, ...others]})
 
   it('waits for what is to replace it, and says what that waits for', () => {
     assert.equal(why([here], {state: 'cordoned'}), undefined)
@@ -46,8 +38,8 @@ describe('what is left on a draining executor', () => {
     const fixed = {...here, ports: [{port: 80, hostPort: 8_080}]}
     const stuck =
       'it has host port 8080 of 127.0.0.1, and no ready executor is on another machine, so that none can have it first; stop it, or drain with a deadline'
-    assert.equal(why([], {}, fixed, [executor('h2')]), stuck)
-    assert.equal(why([], {}, fixed, [executor('h2'), executor('h3', {host: '10.0.0.3', state: 'cordoned'})]), stuck)
+    assert.equal(why([], {}, fixed, [executorSample('h2')]), stuck)
+    assert.equal(why([], {}, fixed, [executorSample('h2'), executorSample('h3', {host: '10.0.0.3', state: 'cordoned'})]), stuck)
     assert.equal(why([], {}, fixed), 'what is to replace it is not made yet')
   })
 })
@@ -55,16 +47,16 @@ describe('what is left on a draining executor', () => {
 describe('host ports', () => {
   it('are taken for all agents of a machine', () => {
     const all = [
-      executor('a', {hostPorts: [80]}),
-      executor('b', {hostPorts: [90]}),
-      executor('other-host', {host: '10.0.0.2'}),
-      executor('other-network', {network: 'office'}),
+      executorSample('a', {hostPorts: [80]}),
+      executorSample('b', {hostPorts: [90]}),
+      executorSample('other-host', {host: '10.0.0.2'}),
+      executorSample('other-network', {network: 'office'}),
     ]
     assert.deepEqual(
       withMachinePorts(all).map(({hostPorts}) => hostPorts),
       [[80, 90], [80, 90], [], []],
     )
-    const none = [executor('a'), executor('b')]
+    const none = [executorSample('a'), executorSample('b')]
     assert.equal(withMachinePorts(none), none)
   })
 })

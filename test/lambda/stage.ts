@@ -85,6 +85,18 @@ const startQueue = (services: Services, reconciler: RunningFunction, count: {que
     {intervalMs: queuePollMs},
   )
 
+/** What templates give the functions of a stage, between them. */
+export const stageVariables = (stage: string, database: TestDatabase, services: Services): Readonly<Record<string, string>> => ({
+  GILLIAM_STAGE: stage,
+  GILLIAM_TABLE: database.table,
+  GILLIAM_SLUG_BUCKET: 'slug-bucket',
+  GILLIAM_LOG_GROUP: 'services',
+  GILLIAM_WAKE_QUEUE: `${services.url}/111122223333/wakes`,
+  GILLIAM_TOKEN_PATH: `/gilliam-tokens/${stage}`,
+  GILLIAM_SECRET_KEY: 'key',
+  GILLIAM_MACHINE_GROUP: 'machines',
+})
+
 const startFunctions = async (
   database: TestDatabase,
   services: Services,
@@ -92,17 +104,7 @@ const startFunctions = async (
   syncUrl: string,
 ): Promise<ReadonlyMap<string, RunningFunction>> => {
   const variables = await variablesByFunction()
-  const values: Readonly<Record<string, string>> = {
-    GILLIAM_STAGE: 'test',
-    GILLIAM_TABLE: database.table,
-    GILLIAM_SLUG_BUCKET: 'slug-bucket',
-    GILLIAM_LOG_GROUP: 'services',
-    GILLIAM_WAKE_QUEUE: `${services.url}/111122223333/wakes`,
-    GILLIAM_TOKEN_PATH: '/gilliam-tokens/test',
-    GILLIAM_SECRET_KEY: 'key',
-    GILLIAM_MACHINE_GROUP: 'machines',
-    GILLIAM_SYNC_URL: syncUrl,
-  }
+  const values: Readonly<Record<string, string>> = {...stageVariables('test', database, services), GILLIAM_SYNC_URL: syncUrl}
   const envOf = (name: string): Record<string, string> => ({
     ...Object.fromEntries((variables.get(name) ?? []).map(variable => [variable, values[variable] ?? ''])),
     // Instances drain for little longer.

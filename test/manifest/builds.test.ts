@@ -1,17 +1,8 @@
 // What a manifest builds, and which processes it leaves to the project's files.
 import assert from 'node:assert/strict'
 import {describe, it} from 'node:test'
-import {formatProblems, leavesRunToProject, type Manifest, parseManifest} from '#shared/manifest.ts'
-
-const parse = (text: string): Manifest => {
-  const parsed = parseManifest(text)
-  assert.ok(parsed.ok, parsed.ok ? '' : formatProblems('gilliam.yml', parsed.problems))
-  return parsed.manifest
-}
-const problems = (text: string): string[] => {
-  const parsed = parseManifest(text)
-  return parsed.ok ? [] : formatProblems('gilliam.yml', parsed.problems).split('\n')
-}
+import {leavesRunToProject, parseManifest} from '#shared/manifest.ts'
+import {parse, problems} from './parsed.ts'
 
 describe('a manifest that builds', () => {
   it('tells a Dockerfile from a build command', () => {

@@ -6,17 +6,9 @@ import fc from 'fast-check'
 import {stringify} from 'yaml'
 import type {ServiceDefinition} from '#shared/domain/release.ts'
 import {manifestBytesMax, manifestValuesMax} from '#shared/manifest/source.ts'
-import {formatProblems, type Manifest, parseManifest} from '#shared/manifest.ts'
+import {parseManifest} from '#shared/manifest.ts'
+import {parse, problems} from './parsed.ts'
 
-const parse = (text: string): Manifest => {
-  const parsed = parseManifest(text)
-  assert.ok(parsed.ok, parsed.ok ? '' : formatProblems('gilliam.yml', parsed.problems))
-  return parsed.manifest
-}
-const problems = (text: string): string[] => {
-  const parsed = parseManifest(text)
-  return parsed.ok ? [] : formatProblems('gilliam.yml', parsed.problems).split('\n')
-}
 const service = (text: string): ServiceDefinition | undefined => parse(`processes:\n  a: ${text}`).services.a
 
 const defaults = {

@@ -1,6 +1,6 @@
 // Plain samples of what the store keeps, for tests.
 import type {InstanceReport} from '#shared/domain/assignment.ts'
-import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
+import type {Executor, ExecutorDescriptor} from '#shared/domain/executor.ts'
 import type {Instance} from '#shared/domain/instance.ts'
 import type {ServiceDefinition} from '#shared/domain/release.ts'
 
@@ -16,6 +16,20 @@ export const descriptor = (id: string): ExecutorDescriptor => ({
   cpuMilli: 16_000,
   memoryMib: 16_384,
   pricePerHour: 0,
+})
+
+/** An executor that is ready, holds nothing, and was never heard from. */
+export const executorSample = (id: string, more: Partial<Executor> = {}): Executor => ({
+  ...descriptor(id),
+  cpuMilliUsed: 0,
+  memoryMibUsed: 0,
+  instances: 0,
+  hostPorts: [],
+  state: 'ready',
+  joinedAt: 0,
+  leaseExpiresAt: 0,
+  assignmentVersion: 1,
+  ...more,
 })
 
 export const serviceDefinition = (more: Partial<ServiceDefinition> = {}): ServiceDefinition => ({
