@@ -12,7 +12,10 @@ import {LeakWatch} from './leaks.ts'
 
 /** Files at once. Most of a file’s time is waiting for real processes; more than this make those miss their deadlines on two cores. */
 const filesAtOnce = 3
-/** The platform's longest wait is for an executor's lease. A file that leaves something open behind its last test is ended. */
+/**
+ * The platform's longest wait is for an executor's lease. A file that leaves something open behind its last test fails by it: the runner's
+ * `forceExit` would end such a file instead, but loses results of tests that had not been told yet.
+ */
 const testTimeoutMs = 180_000
 
 /** Between two looks at the log files of what runs, at least; and a look is at most this part of the time. */
@@ -42,7 +45,7 @@ const isConsequence = (error: unknown): boolean =>
 /** Runs the files with the spec reporter on stdout; resolves when all of them are over. */
 const runFiles = async (files: readonly string[], watch: LeakWatch): Promise<Counts> => {
   const counts: Counts = {passed: 0, failed: 0, skipped: []}
-  const events = run({files: files.map(file => `${root}${file}`), concurrency: filesAtOnce, timeout: testTimeoutMs, forceExit: true})
+  const events = run({files: files.map(file => `${root}${file}`), concurrency: filesAtOnce, timeout: testTimeoutMs})
   events.on('test:pass', ({name, file, skip, details}) => {
     if (skip !== undefined && skip !== false)
       counts.skipped.push(`${relative(root, file ?? '')}: ${name}: ${skip === true ? 'no reason given' : skip}`)
