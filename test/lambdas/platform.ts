@@ -21,7 +21,7 @@ import {createExpressions} from '#shared/expressions.ts'
 import {randomId} from '#shared/ids.ts'
 import {createLogger} from '#shared/log.ts'
 import {createOpenapi} from '#shared/openapi.ts'
-import type {BlobStore, LogStore, OutsideSecrets} from '#shared/ports.ts'
+import type {BlobStore, Denied, LogStore, OutsideSecrets} from '#shared/ports.ts'
 import {startDatabase} from '#test/store/database.ts'
 import {type EventOptions, eventOf} from './event.ts'
 import {createSts} from './sts.ts'
@@ -59,9 +59,9 @@ const memoryBlobs = (): BlobStore & {readonly sizes: Map<string, number>} => {
 }
 
 /** Values outside the platform, by `store formation/name`; `down` makes it answer nothing. */
-const memorySecrets = (): OutsideSecrets & {readonly values: Map<string, string>; down: boolean} => {
+const memorySecrets = (): OutsideSecrets & {readonly values: Map<string, string | Denied>; down: boolean} => {
   const memory = {
-    values: new Map<string, string>(),
+    values: new Map<string, string | Denied>(),
     down: false,
     read: async (store: string, formation: string, name: string) => {
       if (memory.down) throw new GilliamError('unavailable', 'Parameter Store does not answer.')
