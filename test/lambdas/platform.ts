@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import {mkdtempSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {after, before} from 'node:test'
 import type {FetchOptions} from '#lambdas/access/fetch.ts'
 import {createAccessFunction} from '#lambdas/access/index.ts'
 import {createArtifactsFunction} from '#lambdas/artifacts/index.ts'
@@ -141,4 +142,19 @@ const checkProblem = (status: number, contentType: unknown, body: Problem): void
   assert.equal(body.status, status)
   assert.equal(body.type, `https://gilliam.dev/errors#${body.code}`)
   assert.ok(body.detail.length > 0 && body.title.length > 0 && body.requestId)
+}
+
+/** A platform with the formation `crm`, started before the tests of the suite that asks for it, and stopped after them. */
+export const platformForSuite = (): {current: () => Platform; call: Platform['call']} => {
+  let platform: Platform | undefined
+  const current = (): Platform => {
+    assert(platform !== undefined, 'only tests of the suite may use its platform')
+    return platform
+  }
+  before(async () => {
+    platform = await startPlatform()
+    await platform.call('createFormation', {body: {name: 'crm'}})
+  })
+  after(() => platform?.stop())
+  return {current, call: (name, options) => current().call(name, options)}
 }
