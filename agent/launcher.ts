@@ -117,7 +117,7 @@ export class Launcher implements Launching {
       directory,
       command,
       environment: this.#environmentOf(assignment, allocation.ports, volume?.directory),
-      ports: Object.values(allocation.ports),
+      hostPorts: Object.values(allocation.ports),
       bounds: boundsOf(assignment),
       ...(volume !== undefined && {volume}),
       ...(run?.attached && {attached: {argv: run.command, ...(run.line?.terminal && {terminal: run.line.terminal})}}),

@@ -42,7 +42,7 @@ export interface ProcessRuntimeOptions {
 }
 
 /** `isAttached`: it gets pipes instead of files. */
-type ShellSpec = Pick<StartSpec, 'directory' | 'command' | 'environment' | 'ports'> & {readonly isAttached: boolean}
+type ShellSpec = Pick<StartSpec, 'directory' | 'command' | 'environment' | 'hostPorts'> & {readonly isAttached: boolean}
 
 /** The shell of a start, waiting for the word. Rejects when there can be none. */
 const spawnShell = (spec: ShellSpec, start: Start, filesMax: string, owner: Owner | undefined): Promise<ChildProcess> => {
@@ -50,7 +50,7 @@ const spawnShell = (spec: ShellSpec, start: Start, filesMax: string, owner: Owne
   const [out, err] = files
   const note = openExitNote(start)
   return new Promise<ChildProcess>((resolve, reject) => {
-    const held = canHold() && !spec.isAttached ? (spec.ports ?? []).join(' ') : ''
+    const held = canHold() && !spec.isAttached ? (spec.hostPorts ?? []).join(' ') : ''
     const child = spawn('/bin/sh', ['-c', shim, 'gilliam', spec.command, filesMax, held, ...holder], {
       cwd: join(spec.directory, 'run'),
       env: spec.environment,
@@ -96,10 +96,10 @@ const startProcess = async (spec: StartSpec, options: ProcessRuntimeOptions): Pr
   const filesMax = limits?.has('files') === false ? '' : String(spec.bounds.filesMax)
   const stuck = () => onStuck?.(key)
   try {
-    const {directory, attached, ports = []} = spec
+    const {directory, attached, hostPorts = []} = spec
     const prepared = attached && attachedCommand(attached.argv, spec.environment, attached.terminal)
     const shell = prepared === undefined ? spec : {environment: prepared.environment, command: prepared.line}
-    const child = await spawnShell({...shell, directory, ports, isAttached: prepared !== undefined}, start, filesMax, owner)
+    const child = await spawnShell({...shell, directory, hostPorts, isAttached: prepared !== undefined}, start, filesMax, owner)
     const shellEnded = endOf(child, start)
     begin(child, start, group)
     child.unref()

@@ -51,7 +51,7 @@ const startAgent = async (directory: string, port: number) => {
     directory,
     command: server,
     environment: {PORT: String(port), GILLIAM_FORMATION: 'crm', GILLIAM_SERVICE: 'users', GILLIAM_INSTANCE: 'held'},
-    ports: [port],
+    hostPorts: [port],
     bounds,
   }
   const program = `import {createProcessRuntime} from ${JSON.stringify(runtime)}
@@ -84,7 +84,7 @@ test('an instance that ends with its agent there leaves its port at once', {skip
   const directory = folderOf(t)
   const port = await freePort()
   const environment = {PORT: String(port)}
-  const running = await createProcessRuntime().start({directory, command: server, environment, ports: [port], bounds})
+  const running = await createProcessRuntime().start({directory, command: server, environment, hostPorts: [port], bounds})
   await until(() => existsSync(join(directory, 'run', 'pid')))
   process.kill(mainOf(directory), 'SIGKILL')
   assert.deepEqual(await running.ended, {code: 137})
