@@ -11,7 +11,7 @@ import {Gate} from './gate.ts'
 import {type InstanceRecord, keyOf} from './instance.ts'
 import type {Ports} from './ports.ts'
 
-import {isOnPath} from './programs.ts'
+import {pathWith} from './programs.ts'
 import {giveTree, type Owner, removeTrees} from './runtime/owner.ts'
 import type {Bounds, Execution, Finder, Running, Runtime} from './runtime/runtime.ts'
 import {lineOf} from './runtime/terminal.ts'
@@ -81,7 +81,9 @@ export class Launcher implements Launching {
     const {environment, attend} = this.#options
     const {slug, run} = record.assignment
     const choice =
-      run === undefined ? commandOf(record.assignment, program => isOnPath(program, environment.path)) : {command: lineOf(run.command)}
+      run === undefined
+        ? commandOf(record.assignment, program => pathWith(program, environment.path) !== undefined)
+        : {command: lineOf(run.command)}
     if ('refused' in choice) return {outcome: 'failed', reason: choice.refused, retry: false}
     let attendance: Attendance | undefined
     try {
@@ -115,6 +117,7 @@ export class Launcher implements Launching {
       directory,
       command,
       environment: this.#environmentOf(assignment, allocation.ports, volume?.directory),
+      hostPorts: Object.values(allocation.ports),
       bounds: boundsOf(assignment),
       ...(volume !== undefined && {volume}),
       ...(run?.attached && {attached: {argv: run.command, ...(run.line?.terminal && {terminal: run.line.terminal})}}),
@@ -139,7 +142,9 @@ export class Launcher implements Launching {
   #environmentOf(assignment: Assignment, ports: Readonly<Record<string, number>>, volume?: string): Record<string, string> {
     const {directoryOf, environment} = this.#options
     const home = join(directoryOf(keyOf(assignment)), 'run')
-    return environmentOf(assignment, environment, {ports, first: assignment.ports[0]?.port, home, volume})
+    const {program} = assignment
+    const path = (program && pathWith(program, environment.path)) ?? environment.path
+    return environmentOf(assignment, {...environment, path}, {ports, first: assignment.ports[0]?.port, home, volume})
   }
 }
 

@@ -12,6 +12,7 @@ import {environmentOf} from '#agent/environment.ts'
 import {carryOut, watchHealth} from '#agent/health.ts'
 import {accepted} from '#agent/instance.ts'
 import {Ports, parsePortRange, portRestMs} from '#agent/ports.ts'
+import {pathWith} from '#agent/programs.ts'
 import {readSettings} from '#agent/settings.ts'
 import {loadState, StateFile} from '#agent/state.ts'
 import {assignment, health, temporaryFolder} from './fixtures.ts'
@@ -57,11 +58,22 @@ test('without a proxy and without ports there are no such variables', () => {
   )
 })
 
+test('a program is looked for on the PATH first, then in folders of versions, the last of them', t => {
+  const folder = temporaryFolder(t)
+  for (const version of ['9', '15', '17-without']) mkdirSync(join(folder, version, 'bin'), {recursive: true})
+  for (const version of ['9', '15']) writeFileSync(join(folder, version, 'bin/some-program'), '', {mode: 0o755})
+  const program = {name: 'some-program', also: `${folder}/*/bin`}
+  assert.equal(pathWith(program, '/bin'), `${folder}/15/bin:/bin`)
+  assert.equal(pathWith(program, `/bin:${folder}/9/bin`), `/bin:${folder}/9/bin`)
+  assert.equal(pathWith({name: 'some-program'}, '/bin'), undefined)
+  assert.equal(pathWith({...program, name: 'none'}, '/bin'), undefined)
+})
+
 test('a script runs where its program is, else says what to install', () => {
   const program = {name: 'redis-server', install: 'Debian: apt-get install redis-server'}
   const redis = assignment('r', {kind: 'auxiliary', type: 'redis', script: 'exec redis-server', image: 'redis', program})
   assert.deepEqual(
-    commandOf(redis, name => name === 'redis-server'),
+    commandOf(redis, ({name}) => name === 'redis-server'),
     {command: 'exec redis-server'},
   )
   assert.deepEqual(
