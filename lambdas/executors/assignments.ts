@@ -2,6 +2,7 @@
 import type {Sign} from '#lambdas/middleware/tickets.ts'
 import type {AssignedInstance, Store} from '#lambdas/store/index.ts'
 import type {AssignedRun, AssignedSession, Assignment} from '#shared/domain/assignment.ts'
+import {pinnedName} from '#shared/domain/image.ts'
 import type {Release, RunOptions} from '#shared/domain/release.ts'
 import type {RunOrder, SessionLine} from '#shared/domain/session.ts'
 import {type Injection, injectionsOf} from './injections.ts'
@@ -39,7 +40,8 @@ export const joinAssignment = (
   const service =
     release !== undefined && Object.hasOwn(release.services, assigned.service) ? release.services[assigned.service] : undefined
   if (release === undefined || service === undefined) return undefined
-  const {kind, health, stopGraceMs, volume} = service
+  const {kind, health, stopGraceMs, volume, image} = service
+  const digest = image !== undefined && Object.hasOwn(release.pins ?? {}, image) ? release.pins?.[image] : undefined
   return {
     formation: assigned.formation,
     service: assigned.service,
@@ -47,6 +49,7 @@ export const joinAssignment = (
     release: assigned.release,
     kind,
     ...runOptionsOf(service),
+    ...(image === undefined || digest === undefined ? {} : {image: pinnedName(image, digest)}),
     ...(volume === undefined || assigned.volume === undefined ? {} : {volume: {...volume, id: assigned.volume}}),
     ...(release.slug === undefined || service.bare === true ? {} : {slug: release.slug}),
     env: {...release.env, ...service.env},
