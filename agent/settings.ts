@@ -140,7 +140,7 @@ export const layoutOf = (home: string) => ({
   state: join(home, 'state.json'),
   slugs: join(home, 'slugs'),
   instances: join(home, 'instances'),
-  volumes: join(home, 'volumes'),
+  volumes: {process: join(home, 'volumes'), docker: join(home, 'container-volumes')},
 })
 
 export type Layout = ReturnType<typeof layoutOf>

@@ -44,6 +44,7 @@ export const Port = z.int().min(1).max(65_535)
 export const At = z.int().nonnegative().describe('milliseconds since the epoch')
 export const EnvName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'letters, digits and underscores, not starting with a digit')
 export const Env = z.record(EnvName, z.string().max(16_384)).meta({id: 'Env'})
+export const ImageDigest = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'sha256: and 64 lower-case hexadecimal digits')
 export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, '64 lower-case hexadecimal digits')
 export const TokenId = z
   .string()

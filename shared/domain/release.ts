@@ -153,6 +153,8 @@ export interface Release {
   /** For every service of the release; a service's own `env` wins. */
   readonly env: Readonly<Record<string, string>>
   readonly services: Readonly<Record<string, ServiceDefinition>>
+  /** What images that are named by a tag mean in this release: `sha256:…` by name, found out when the first of each is to start, and never changed. */
+  readonly pins?: Readonly<Record<string, string>>
 }
 
 /** What an executor may offer: `docker` runs images, `process` runs scripts. */
