@@ -11,6 +11,7 @@ import type {LauncherOptions, Launching} from './launcher.ts'
 import {Logs} from './logs/logs.ts'
 import {Spool} from './logs/spool.ts'
 import {Monitors} from './monitors.ts'
+import {Pins} from './pins.ts'
 import {Ports} from './ports.ts'
 import {proveRole} from './proof.ts'
 import {askProver} from './prover.ts'
@@ -25,6 +26,7 @@ import {Upgrades} from './upgrade/upgrades.ts'
 export type LauncherParts = Omit<LauncherOptions, 'runtime'> & {
   /** Where a slug can be downloaded. */
   readonly locate: (sha256: string, signal: AbortSignal) => Promise<string>
+  readonly pins: Pick<Pins, 'agree'>
 }
 
 /** What instances are run by. */
@@ -59,6 +61,7 @@ export interface Parts {
   readonly logs: Logs
   readonly slugs: Slugs
   readonly sessions: Sessions
+  readonly pins: Pins
   readonly upgrades: Upgrades | undefined
 }
 
@@ -137,6 +140,7 @@ export const createParts = (settings: Settings, layout: Layout, world: World, {o
   })
   const locate = (sha256: string, signal: AbortSignal): Promise<string> => connection.locate(sha256, signal)
   const slugs = new Slugs({directory: layout.slugs, locate})
+  const pins = new Pins(onUrgent)
   const sessions = createSessions({agent: () => agent, directoryOf, logs, log})
   const forget = async (key: string): Promise<void> => {
     await runtime.forget?.(directoryOf(key))
@@ -149,7 +153,7 @@ export const createParts = (settings: Settings, layout: Layout, world: World, {o
     directoryOf,
     runtime,
     launcher: remember =>
-      launcher({directoryOf, volumes: layout.volumes, environment, slugs, ports, remember, locate, attend: sessions.attend}),
+      launcher({directoryOf, volumes: layout.volumes, environment, slugs, ports, remember, locate, pins, attend: sessions.attend}),
     monitors: new Monitors({host: descriptor.host, random}),
     ports,
     logs,
@@ -161,5 +165,5 @@ export const createParts = (settings: Settings, layout: Layout, world: World, {o
   const {program} = world
   const upgrading = {ring: descriptor.labels[ringLabel], locate, now, log, onNews: onUrgent, onSwitched}
   const upgrades = program && new Upgrades({program, ...upgrading})
-  return {agent, connection, spool, logs, slugs, sessions, upgrades}
+  return {agent, connection, spool, logs, slugs, sessions, pins, upgrades}
 }

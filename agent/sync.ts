@@ -8,10 +8,12 @@ import type {Agent} from './agent.ts'
 import type {Connection} from './connection.ts'
 import type {Spool} from './logs/spool.ts'
 import type {Notice} from './notices.ts'
+import type {Pins} from './pins.ts'
 import type {Sessions} from './sessions/sessions.ts'
 import type {Upgrades} from './upgrade/upgrades.ts'
 
 const reportsPerCallMax = 200
+const pinsPerCallMax = 32
 const logLinesPerCallMax = 1_000
 const logBytesPerCallMax = 384 * 1_024
 /** Reports that become due within this go together. */
@@ -30,6 +32,7 @@ export interface SyncOptions {
   /** Undefined for an agent that says nothing of itself. */
   readonly upgrades?: Upgrades | undefined
   readonly sessions: Pick<Sessions, 'take'>
+  readonly pins: Pick<Pins, 'due' | 'answered'>
   /** Reads what instances wrote since. */
   readonly look: () => void
   /** That the machine is to go, if it is. */
@@ -85,13 +88,14 @@ interface Course {
 }
 
 const call = async (
-  {agent, upgrades, connection, spool, sessions, look, notice, busyMs, now, log}: SyncOptions,
+  {agent, upgrades, connection, spool, sessions, pins, look, notice, busyMs, now, log}: SyncOptions,
   {hold, quietMs, holdMs, onNews}: Course,
 ): Promise<number> => {
   look()
   const reports = agent.reports(reportsPerCallMax)
   const batch = spool.take({linesMax: logLinesPerCallMax, bytesMax: logBytesPerCallMax})
-  const isIdle = reports.length === 0 && batch.lines.length === 0
+  const found = pins.due(pinsPerCallMax)
+  const isIdle = reports.length === 0 && batch.lines.length === 0 && found.length === 0
   const held = hold(isIdle)
   try {
     const {assignmentVersion} = agent
@@ -103,6 +107,7 @@ const call = async (
       quietMs,
       leaving: notice(),
       agent: upgrades?.told,
+      pins: found,
     }
     const sentAt = now()
     const answer = await connection.sync(request, {signal: held.signal})
@@ -112,6 +117,7 @@ const call = async (
     if (answer.drainMs !== undefined) agent.setDrain(answer.drainMs)
     if (reports.length > 0 || answer.assignments !== undefined) onNews()
     if (answer.assignments !== undefined) agent.assign(answer.assignments, answer.assignmentVersion)
+    if (answer.pins !== undefined) pins.answered(answer.pins)
     if (answer.sessions !== undefined) sessions.take(answer.sessions)
     agent.heard(sentAt)
     upgrades?.heard(answer.agent)

@@ -328,6 +328,29 @@ describe('cdk: what functions may do with the table', () => {
     )
   })
 
+  it('is enough to say what images mean', async () => {
+    const {token: joinToken} = await call('createToken', {body: {name: 'images', scope: 'join', uses: 1}})
+    const {token} = await call('joinExecutor', {token: joinToken, body: {...descriptor('e6'), runtimes: ['docker']}})
+    const shop = {formation: 'shop'}
+    await call('createFormation', {body: {name: 'shop'}})
+    const images = ['shop/web:1', 'shop/api:1']
+    const [web, api] = images.map(image => ({...serviceDefinition({requirements: ['executor.id == "e6"']}), script: undefined, image}))
+    await call('createRelease', {params: shop, body: {services: {web, api}}})
+    await call('setScale', {params: shop, body: {services: {web: 1, api: 1}}})
+    await rounds('e6', token)
+    for (const image of images) {
+      const pins = [{...shop, release: 1, image, digest: `sha256:${'1'.repeat(64)}`}]
+      const {pins: answered} = await call('syncExecutor', {
+        token,
+        params: {executor: 'e6'},
+        body: {assignmentVersion: 0, reports: [], pins},
+      })
+      assert.deepEqual(answered, pins)
+    }
+    await call('destroyFormation', {params: shop})
+    await rounds('e6', token)
+  })
+
   it('is enough to keep a volume and to give it up', async () => {
     const {token: joinToken} = await call('createToken', {body: {name: 'disks', scope: 'join', uses: 1}})
     const {token} = await call('joinExecutor', {token: joinToken, body: descriptor('e5')})
