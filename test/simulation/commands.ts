@@ -15,7 +15,7 @@ const withVolume = '_data'
 /** Of each service when there are few hosts. */
 const scaleMax = 5
 /** Services that hosts are given on average when there are many. */
-const hostsPerInstance = 40
+const hostsPerInstance = 100
 
 const ownWeights = {deploy: 6, goBack: 2, scale: 12, create: 4, destroy: 1, spawn: 1, stop: 3, rebalance: 4, releaseVolume: 1}
 const weights = {...ownWeights, ...executorWeights}
@@ -33,8 +33,8 @@ const definition = (random: Random, name: string): ServiceDefinition => ({
   requirements: name !== withVolume && random.chance(0.1) ? ['executor.zone == "cloud"'] : [],
   ...(random.chance(0.1) && {rank: '-10 * executor.same_service'}),
   requires: [],
-  ...(random.chance(0.4) && {
-    onLost: {action: random.pick(['replace', 'keep', 'stop'] as const) ?? 'replace', afterMs: random.int(45, 120) * 1_000},
+  ...(random.chance(0.6) && {
+    onLost: {action: random.pick(['replace', 'keep', 'stop', 'stop'] as const) ?? 'replace', afterMs: random.int(45, 120) * 1_000},
   }),
   ...(name === withVolume && {volume: {path: '/data'}}),
   stopGraceMs: random.pick([1_000, 10_000]) ?? 1_000,
