@@ -120,21 +120,29 @@ const carryOut = async (command: Command, {store, now}: Replica, world: World): 
 
 const isOwn = (name: Command | ExecutorCommand): name is Command => Object.hasOwn(ownWeights, name)
 
+/** What is wanted of executors often changes just when something is placed. */
+const sameMomentMs = 400
+const sameMomentShare = 0.3
+
 /** Gives one command to a replica that lives, if there is one; answers its name. What comes of it is not waited for. */
 export const command = (world: World): string => {
-  const name = world.random.weighted(weights)
+  const {random, timeline} = world
+  const name = random.weighted(weights)
   const replica = world.plane.any()
   if (replica === undefined) return name
   const carried = isOwn(name) ? carryOut(name, replica, world) : carryOutOnExecutors(name, replica, world)
   void carried.catch(() => undefined)
+  const follows = random.chance(sameMomentShare) ? random.weighted(executorWeights) : undefined
+  if (follows !== undefined)
+    timeline.after(sameMomentMs * random.next(), follows, () => void carryOutOnExecutors(follows, replica, world).catch(() => undefined))
   return name
 }
 
-/** Every formation is there and runs something, so that there is something for faults to meet. */
+/** Formations are there and run something, so that there is something for faults to meet: of many hosts one, since placing takes its time there. */
 export const begin = async (world: World): Promise<void> => {
   const replica = world.plane.any()
   if (replica === undefined) return
-  for (const formation of world.formations) {
+  for (const formation of world.hosts.size > hostsPerInstance ? world.formations.slice(0, 1) : world.formations) {
     await replica.store.formations.create(formation, replica.now)
     await deploy(replica.store, world, formation, replica.now)
   }
