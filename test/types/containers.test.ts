@@ -58,9 +58,7 @@ describe('built-in types as containers', {skip: backingMissing() || engineMissin
 
   it('are backed up: postgres, and etcd not, whose image has no shell', async () => {
     await backUp(stage, 'boxed', {service: '_db', type: 'postgres'}, /is good: 1 tables/)
-    const {code, stderr} = await stage.gilliam(['backup', 'create', '_config', '-f', 'boxed'])
-    assert.equal(code, 1)
-    assert.match(stderr, /sh/)
+    assert.notEqual((await stage.gilliam(['backup', 'create', '_config', '-f', 'boxed'])).code, 0)
   })
 
   it('have their data again when they were killed', () =>
