@@ -29,7 +29,7 @@ export const startControlPlane = async () => {
   const functions = createFunctions({
     store: database.store,
     blobs,
-    logs: await openLogs(join(folder, 'logs')),
+    logs: await openLogs({folder: join(folder, 'logs'), now: Date.now}),
     box: openSecretBox(join(folder, 'secret-key')),
     stage: 'test',
     loopbackIssuers: true,
