@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import {mkdirSync, mkdtempSync, readdirSync, statSync, symlinkSync, utimesSync, writeFileSync} from 'node:fs'
 import {createServer as createHttpServer} from 'node:http'
-import {type AddressInfo, createServer} from 'node:net'
+import {type AddressInfo, createServer, type Socket} from 'node:net'
 import {join} from 'node:path'
 import {type TestContext, test} from 'node:test'
 import {healthCheckOf} from '#agent/checks.ts'
@@ -93,8 +93,13 @@ test('the health check is TCP on the first port unless the service says otherwis
   assert.deepEqual([asked?.port, asked?.path], [81, '/healthz'])
 })
 
-const listen = async (t: TestContext): Promise<number> => {
-  const server = createServer(socket => socket.destroy())
+const listen = async (t: TestContext, onSocket = (socket: Socket): unknown => socket.destroy()): Promise<number> => {
+  const sockets: Socket[] = []
+  const server = createServer(socket => {
+    sockets.push(socket)
+    onSocket(socket)
+  })
+  t.after(() => sockets.map(socket => socket.destroy()))
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.after(() => server.close())
   return (server.address() as AddressInfo).port
@@ -188,6 +193,19 @@ test('checks say what went wrong', async t => {
   const nobody = {host: '127.0.0.1', port: 1}
   assert.equal(await carryOut({timeoutMs: 500}, nobody), 'port 1: ECONNREFUSED')
   assert.equal(await carryOut({path: '/', timeoutMs: 500}, nobody), 'GET / on port 1: ECONNREFUSED')
+})
+
+test('a connection that must last is one that is not hung up on, or on which something is heard', async t => {
+  const greet = await listen(t, socket => socket.end('hello'))
+  const silent = await listen(t, () => undefined)
+  const hangUp = await listen(t, socket => socket.end())
+  const ask = (port: number, lingerMs: number) => carryOut({timeoutMs: 2_000, lingerMs}, {host: '127.0.0.1', port})
+  assert.equal(await ask(greet, 60_000), undefined)
+  assert.equal(await ask(silent, 20), undefined)
+  assert.equal(await ask(hangUp, 60_000), `port ${hangUp} hung up at once`)
+  assert.equal(await ask(hangUp, 0), undefined)
+  assert.equal(healthCheckOf(assignment('a', {ports: [{port: 80}]}))?.lingerMs, 0)
+  assert.equal(healthCheckOf(assignment('a', {ports: [{port: 80}], image: 'web'}))?.lingerMs, 50)
 })
 
 test('an instance is unhealthy only after several failures in a row, and healthy again after one success', async t => {
