@@ -56,8 +56,10 @@ const after = ({executors, instances}: Situation, {instance, from, to}: Shift): 
 const shiftOf = (instance: Instance, {executors, instances}: Situation, {expressions, now}: RebalanceView): Shift | undefined => {
   const from = executors.find(({id}) => id === instance.executor)
   if (from?.state !== 'ready' || from.leaseExpiresAt <= now) return undefined
+  // What failed before it was made is no matter any more.
+  const {avoid: _, ...request} = instance
   const {candidates} = explain({
-    request: instance,
+    request,
     executors: executors.map(each => (each.id === from.id ? moved(each, instance, -1) : each)),
     placed: placedOf(instances.filter(({id}) => id !== instance.id)),
     expressions,

@@ -72,6 +72,7 @@ export const pending = fc
       requirements: fc.subarray(requirementTexts, {maxLength: 2}),
       rank: fc.option(fc.constantFrom(...rankTexts), {nil: undefined}),
       runtime: fc.constantFrom<PendingInstance['runtime'][]>('process', 'process', 'docker'),
+      avoid: fc.subarray(['x0', 'x1', 'x2', 'x3', 'nowhere'], {maxLength: 3}),
       ports: fc.constantFrom<PendingInstance['ports'][]>(
         [{port: 80}],
         [{port: 80}],
