@@ -16,6 +16,11 @@ import {replaceFile} from './state.ts'
 import {isOfTheWay, SyncRoute, syncRouteTimeoutMs} from './sync-route.ts'
 
 const callTimeoutMs = 15_000
+/**
+ * How far sequences go on after one that was in the way: an earlier agent, whose clock was ahead, may have calls on their way that are numbered after it. In
+ * milliseconds of that clock: longer than calls are held up, and tried in vain.
+ */
+export const sequenceLeap = 600_000
 
 export interface SyncRequest {
   readonly assignmentVersion: number
@@ -152,7 +157,7 @@ export class Connection {
     const call = {params: {executor: this.#options.descriptor.id}, body}
     try {
       const answer = await this.#send(client, call, options)
-      this.#sequence = Math.max(this.#sequence, answer.sequence ?? 0)
+      if (answer.sequence !== undefined) this.#sequence = Math.max(this.#sequence, answer.sequence + sequenceLeap)
       if (answer.token !== undefined) await this.#take(answer.token)
       return answer
     } catch (error) {

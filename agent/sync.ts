@@ -116,6 +116,7 @@ const call = async (
     const answer = await connection.sync(request, {signal: held.signal})
     // Only then is it known to be up to date: what was given up is not in the new assignments, and must not start before.
     if (answer.sequence === undefined) agent.acknowledge(reports)
+    else agent.doubt(reports)
     if (answer.drainMs !== undefined) agent.setDrain(answer.drainMs)
     if (reports.length > 0 || answer.assignments !== undefined) onNews()
     if (answer.assignments !== undefined) agent.assign(answer.assignments, answer.assignmentVersion)
@@ -127,6 +128,7 @@ const call = async (
     return spool.isEmpty ? nextSyncMs : Math.min(nextSyncMs, busyMs)
   } catch (error) {
     if (held.isInterrupted) return 0
+    agent.doubt(reports)
     if (!isIndigestible(error) || batch.lines.length === 0) batch.failed()
     else log.error({err: error, lines: batch.lines.length}, 'log lines are refused and dropped')
     throw error

@@ -39,6 +39,8 @@ const inherited = (env: Environment): Record<string, string | undefined> => ({
   LANG: env.LANG,
   TZ: env.TZ,
   NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE,
+  // A relay elsewhere may have a certificate of an authority of one's own.
+  NODE_EXTRA_CA_CERTS: env.NODE_EXTRA_CA_CERTS,
   GILLIAM_LOG_LEVEL: env.GILLIAM_LOG_LEVEL,
 })
 

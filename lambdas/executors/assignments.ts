@@ -65,14 +65,19 @@ export const joinAssignment = (
 }
 
 /** The agent's end of a line; undefined when it is over. */
-const agentsEnd = async <L extends SessionLine>(line: L, sign: Sign, now: number): Promise<(L & {ticket: string}) | undefined> => {
+const agentsEnd = async <L extends SessionLine>(
+  line: L,
+  formation: string,
+  sign: Sign,
+  now: number,
+): Promise<(L & {ticket: string}) | undefined> => {
   const {id, until} = line
-  const ticket = until > now ? await sign({session: id, side: 'agent', until}, now) : undefined
+  const ticket = until > now ? await sign({session: id, side: 'agent', formation, until}, now) : undefined
   return ticket === undefined ? undefined : {...line, ticket}
 }
 
-const withTicket = async ({command, line}: RunOrder, sign: Sign, now: number): Promise<AssignedRun> => {
-  const end = line === undefined ? undefined : await agentsEnd(line, sign, now)
+const withTicket = async ({command, line}: RunOrder, formation: string, sign: Sign, now: number): Promise<AssignedRun> => {
+  const end = line === undefined ? undefined : await agentsEnd(line, formation, sign, now)
   return {command, attached: line !== undefined, ...(end !== undefined && {line: end})}
 }
 
@@ -96,11 +101,11 @@ export const loadOrders = async (
   }
   const joined = await Promise.all(
     orders.assignments.map(async ({run, ...each}) => {
-      const own = run === undefined ? each : {...each, run: await withTicket(run, sign, now)}
+      const own = run === undefined ? each : {...each, run: await withTicket(run, each.formation, sign, now)}
       return joinAssignment(own, await releases.get(`${each.formation}/${each.release}`))
     }),
   )
-  const sessions = await Promise.all(orders.sessions.map(each => agentsEnd(each, sign, now)))
+  const sessions = await Promise.all(orders.sessions.map(each => agentsEnd(each, each.formation, sign, now)))
   return {
     assignments: joined.filter(assignment => assignment !== undefined),
     sessions: sessions.filter(session => session !== undefined),

@@ -37,12 +37,7 @@ const forgetTriesMax = 5
 /** By then all is given up but what is waited for. */
 const forgetAfterMs = 2 * executorLeaseMs
 
-/**
-  const formerKeys = (item.formerKeys as readonly string[] | undefined) ?? []
-  const wanted = {drained: item.drained === true, cordoned: item.cordoned === true}
-  const stateChangedAt = item.stateChangedAt as number | undefined
-  return {executor: executorOf(item, lease), ...wanted, stateChangedAt, tokenHash, formerTokenHash, keyHash, joinedWith, formerKeys}
- */
+/** An executor from its item and its lease's. */
 const executorOf = (item: Item, lease: Item): Executor => {
   const {hostPorts, ...fields} = domainOf<Executor & {hostPorts?: ReadonlySet<number>}>(
     item,

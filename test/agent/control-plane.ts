@@ -29,6 +29,8 @@ export class ControlPlane {
   #next: string | undefined
   /** Answers everything with this status, when set. */
   broken: number | undefined
+  /** Takes what syncs tell, and answers none. */
+  mute = false
   /** Another agent has joined under the id. */
   taken = false
   nextSyncMs = 100
@@ -127,7 +129,8 @@ export class ControlPlane {
     if (url.startsWith('/v1/artifacts/'))
       return send(200, {sha256: url.slice(14), bytes: 1, stored: true, downloadUrl: `${this.url}/blobs/${url.slice(14)}`})
     this.leaving = (body as {leaving?: unknown}).leaving
-    return send(200, this.#sync(body as SyncBody))
+    const answer = this.#sync(body as SyncBody)
+    return this.mute ? send(503, {}) : send(200, answer)
   }
 
   #pinned(pins: readonly ImagePin[]): readonly ImagePin[] {

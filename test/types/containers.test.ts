@@ -22,15 +22,16 @@ interface Container {
 }
 
 describe('built-in types as containers', {skip: backingMissing() || engineMissing()}, () => {
-  const engine = useEngine()
   let stage: Stage
+  // Before the engine is: what it runs is ended by the agent.
+  after(() => stage?.close())
+  const engine = useEngine()
   before(async () => {
     const settings = {GILLIAM_RUNTIMES: 'docker,process', GILLIAM_DOCKER_SOCKET: engine.socketPath, GILLIAM_DOCKER_NETWORK: networkName()}
     stage = new Stage(settings)
     await Promise.all([importImages(engine), stage.start()])
     await deployBacking(stage, 'boxed', Object.fromEntries(backings.map(({type}) => [`${type}.yml`, boxed(type)])))
   })
-  after(() => stage?.close())
 
   const containers = () => engine.api.call<readonly Container[]>('GET', '/containers/json')
 
