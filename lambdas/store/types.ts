@@ -2,6 +2,7 @@
 import type {AgentWish} from '#shared/domain/agent.ts'
 import type {InstanceReport} from '#shared/domain/assignment.ts'
 import type {CapacityMemory} from '#shared/domain/capacity.ts'
+import type {Chore} from '#shared/domain/chore.ts'
 import type {Draining, Executor, ExecutorDescriptor, ExecutorState, Leaving} from '#shared/domain/executor.ts'
 import type {DesiredScale, Formation} from '#shared/domain/formation.ts'
 import type {ImagePin} from '#shared/domain/image.ts'
@@ -23,7 +24,7 @@ import type {
   TokenStore,
   TrustStore,
 } from './access-types.ts'
-import type {BackupStore, VolumeStore} from './data-types.ts'
+import type {BackupStore, ChoreStore, VolumeStore} from './data-types.ts'
 
 export type * from './access-types.ts'
 export type * from './data-types.ts'
@@ -252,11 +253,14 @@ export interface ExecutorStore {
   ) => Promise<Ok | Not<'missing' | 'conflict'> | {readonly outcome: 'alive'; readonly executor: Executor}>
   /** Everything it should run or stop, of all formations. */
   readonly assignments: (id: string) => Promise<readonly AssignedInstance[]>
-  /** The same, and the sessions it is asked for, with one query. */
-  readonly orders: (
-    id: string,
-    now: number,
-  ) => Promise<{readonly assignments: readonly AssignedInstance[]; readonly sessions: readonly SessionOrder[]}>
+  /** The same, and what else it is asked for, with one query. */
+  readonly orders: (id: string, now: number) => Promise<ExecutorOrders>
+}
+
+export interface ExecutorOrders {
+  readonly assignments: readonly AssignedInstance[]
+  readonly sessions: readonly SessionOrder[]
+  readonly chores: readonly Chore[]
 }
 
 export interface SessionStore {
@@ -386,6 +390,7 @@ export interface Store {
   readonly agents: AgentStore
   readonly idempotency: IdempotencyStore
   readonly volumes: VolumeStore
+  readonly chores: ChoreStore
   readonly backups: BackupStore
   readonly watch: WatchStore
   readonly capacity: CapacityStore

@@ -1,5 +1,6 @@
 // What agents and operators say of executors: join, sync, drain.
 import {z} from 'zod'
+import {choresPerSyncMax, choreTextCharactersMax} from '../domain/chore.ts'
 import {AgentProgram, AgentWish} from './agents.ts'
 import {
   Address,
@@ -143,6 +144,32 @@ const Line = z.strictObject({
 const ImagePin = z
   .strictObject({formation: FormationName, release: ReleaseNumber, image: z.string().min(1).max(512), digest: ImageDigest})
   .meta({id: 'ImagePin'})
+const choreId = z.string().regex(/^[a-z0-9._-]{1,256}$/, 'the id of a chore')
+const ChoreReport = z
+  .strictObject({id: choreId, state: z.enum(['doing', 'done', 'failed']), text: z.string().max(choreTextCharactersMax).optional()})
+  .meta({id: 'ChoreReport'})
+const Chore = z
+  .discriminatedUnion('kind', [
+    z
+      .strictObject({
+        kind: z.literal('fetch'),
+        id: choreId,
+        formation: FormationName,
+        release: ReleaseNumber,
+        images: z.array(z.strictObject({image: z.string(), archive: Slug.optional()})),
+        slug: Slug.optional(),
+      })
+      .describe('what instances of a new release will need; of each formation, the newest asked for'),
+    z.strictObject({kind: z.literal('remove-volume'), id: choreId, formation: FormationName, service: ServiceName, volume: InstanceId}),
+  ])
+  .meta({id: 'Chore'})
+export const Fetch = z
+  .strictObject({
+    executor: ExecutorName,
+    state: z.enum(['ordered', 'doing', 'done', 'failed']),
+    text: z.string().optional().describe('how far it is, or why it failed: instances fetch for themselves then'),
+  })
+  .meta({id: 'Fetch'})
 export const Sync = z
   .strictObject({
     assignmentVersion: z.int().min(0).describe('the version the agent holds; 0 when it holds none'),
@@ -154,6 +181,7 @@ export const Sync = z
     leaving: Leaving.optional().describe('its machine is to go: it is drained until it says so no more'),
     agent: AgentProgram.optional(),
     diskFreeMib: z.int().min(0).optional().describe('on the disk of the agent’s home'),
+    chores: z.array(ChoreReport).max(choresPerSyncMax).optional().describe('chores of which there is something new to say'),
     pins: z
       .array(ImagePin)
       .max(pinsPerSyncMax)
@@ -189,6 +217,7 @@ export const Synced = z
     assignmentVersion: z.int(),
     assignments: z.array(Assignment).optional().describe('everything the executor should run; absent when the agent’s version is current'),
     sessions: z.array(AssignedSession).optional().describe('asked for within the last minute; comes with assignments'),
+    chores: z.array(Chore).optional().describe('what is to be done besides; comes with assignments'),
     nextSyncMs: z.int(),
     leaseMs: z.int(),
     sequence: z
