@@ -2,7 +2,7 @@
 // instance.
 import {readdir, stat} from 'node:fs/promises'
 import {join} from 'node:path'
-import {folderBytes, type Leftover} from './disk.ts'
+import {folderBytes, type Leftover} from './leftovers.ts'
 import {removeTrees} from './runtime/owner.ts'
 
 /** Folders of ended instances kept for their log files. */

@@ -2,6 +2,7 @@
 import {chmodSync, mkdirSync, renameSync} from 'node:fs'
 import type {Agent} from './agent.ts'
 import {createParts, type Parts, type World} from './compose.ts'
+import {freeMib} from './disk.ts'
 import {takeLock} from './lock.ts'
 import {lookAtFile, lookAtMachine, type Notices, watchNotices} from './notices.ts'
 import {type Layout, layoutOf, type Settings} from './settings.ts'
@@ -120,6 +121,7 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
     chores,
     look: () => logs.look(),
     notice: notices.current,
+    diskFreeMib: () => freeMib(settings.home),
     busyMs: settings.busyMs,
     now,
     random,

@@ -1,8 +1,8 @@
 // One round of cleaning up: what is left of instances that nobody knows, and what is too much of all that nobody uses. Owns when nothing; run.ts calls it.
 import {endedFolders} from './cleanup.ts'
 import type {Parts, World} from './compose.ts'
-import {budgetOf, keepWithin, type Leftover} from './disk.ts'
 import {slugsOf} from './launcher.ts'
+import {budgetOf, keepWithin, type Leftover} from './leftovers.ts'
 import type {Layout, Settings} from './settings.ts'
 
 export interface Tidying {

@@ -3,7 +3,7 @@ import {existsSync} from 'node:fs'
 import {mkdir, readdir, rename, rm, stat, utimes} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {SlugReference} from '#shared/domain/release.ts'
-import {folderBytes, type Leftover} from '../disk.ts'
+import {folderBytes, type Leftover} from '../leftovers.ts'
 import {download, type Locate} from './download.ts'
 import {unpack} from './unpack.ts'
 

@@ -1,5 +1,5 @@
 // The images that nobody uses, and their removal. Never one that a container, a remembered release or a pull needs.
-import type {Leftover} from '../../disk.ts'
+import type {Leftover} from '../../leftovers.ts'
 import {type EngineApi, EngineRefusal} from './api.ts'
 import {type Images, inspectImage} from './images.ts'
 
