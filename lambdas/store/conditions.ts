@@ -1,6 +1,7 @@
 // The named conditions that state changes hang on. A write whose condition does not hold is a lost race: an outcome, not an error.
 import type {ExecutorState} from '#shared/domain/executor.ts'
 import type {InstanceState} from '#shared/domain/instance.ts'
+import {routesMax, routeTableBytesMax} from '#shared/domain/registry.ts'
 import type {Resources} from '#shared/domain/release.ts'
 
 /** A DynamoDB condition expression with what it refers to. Placeholders are unique to each condition so that several can be joined. */
@@ -156,6 +157,15 @@ export const leaseOver = (now: number): Condition => ({text: 'leaseExpiresAt < :
 export const leaseStill = (leaseExpiresAt: number): Condition => ({
   text: 'leaseExpiresAt = :wasLease',
   values: {':wasLease': leaseExpiresAt},
+})
+
+/** One more route, or one that has so many more bytes, fits into the table. Tables that were never counted count from now on. */
+export const routesFit = (routes: number, bytes: number): Condition => ({
+  text: [
+    '(attribute_not_exists(routes) OR routes <= :routesLeft)',
+    '(attribute_not_exists(routeBytes) OR routeBytes <= :routeBytesLeft)',
+  ].join(' AND '),
+  values: {':routesLeft': routesMax - routes, ':routeBytesLeft': routeTableBytesMax - bytes},
 })
 
 /** No instance of the platform is announced under this name. */
