@@ -167,6 +167,8 @@ export const routesFit = (routes: number, bytes: number): Condition => ({
   ].join(' AND '),
   values: {':routesLeft': routesMax - routes, ':routeBytesLeft': routeTableBytesMax - bytes},
 })
+/** It is the very chore that is spoken of, and not one that took its place. */
+export const choreIs = (id: string): Condition => ({text: 'id = :chore', values: {':chore': id}})
 
 /** No instance of the platform is announced under this name. */
 export const notOwned: Condition = {text: 'attribute_not_exists(executor)'}
