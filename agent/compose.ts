@@ -4,10 +4,12 @@ import {ringLabel} from '#shared/domain/agent.ts'
 import type {JoinProof} from '#shared/join-proof.ts'
 import type {Logger} from '#shared/log.ts'
 import {Agent} from './agent.ts'
+import {Chores} from './chores.ts'
 import {emptyFolder} from './cleanup.ts'
 import {Connection, type Joining} from './connection.ts'
 import type {InstanceRecord} from './instance.ts'
 import type {LauncherOptions, Launching} from './launcher.ts'
+import type {Leftover} from './leftovers.ts'
 import {Logs} from './logs/logs.ts'
 import {Spool} from './logs/spool.ts'
 import {Monitors} from './monitors.ts'
@@ -21,6 +23,7 @@ import type {Layout, Settings} from './settings.ts'
 import {Slugs} from './slugs/slugs.ts'
 import type {Program} from './upgrade/program.ts'
 import {Upgrades} from './upgrade/upgrades.ts'
+import {removeUnused} from './volumes.ts'
 
 /** What a launcher is made of, besides what it runs instances with. */
 export type LauncherParts = Omit<LauncherOptions, 'runtime'> & {
@@ -37,8 +40,10 @@ export interface Home {
   readonly bootId: string
   /** Monotonic milliseconds since that began: what an agent decides on never jumps. */
   readonly now: () => number
-  /** Removes what is left of instances that nobody knows any more, and what takes too much of the disk. Called now and then. */
+  /** Removes what is left of instances that nobody knows any more. Called now and then. */
   readonly tidy?: (known: ReadonlyMap<string, InstanceRecord>) => Promise<void>
+  /** What of its own is not used any more, and no part of a release (`FORMATION/RELEASE`) that `keeps` names. */
+  readonly unused?: (known: ReadonlyMap<string, InstanceRecord>, keeps: (release: string) => boolean) => Promise<readonly Leftover[]>
 }
 
 export interface World extends Home {
@@ -62,6 +67,7 @@ export interface Parts {
   readonly slugs: Slugs
   readonly sessions: Sessions
   readonly pins: Pins
+  readonly chores: Chores
   readonly upgrades: Upgrades | undefined
 }
 
@@ -106,16 +112,18 @@ const createSessions = ({agent, ...parts}: SessionParts): Sessions =>
     giveUp: (key, reason) => agent().giveUp(key, reason),
   })
 
-/** Makes the parts. */
-export const createParts = (settings: Settings, layout: Layout, world: World, {onUrgent, onSwitched}: Calls): Parts => {
-  const {descriptor, environment, api} = settings
+interface Given {
+  readonly settings: Settings
+  readonly layout: Layout
+  readonly world: World
+}
+
+/** `agent`: there once all parts are. */
+const createConnection = ({settings, layout, world}: Given, agent: () => Agent): Connection => {
+  const {descriptor, api} = settings
+  const {log, now, wallClock, onTaken} = world
   const joining = joiningOf(settings, world)
-  const {runtime, launcher, bootId, log, now, wallClock, random} = world
-  const directoryOf = (key: string) => join(layout.instances, key)
-  const spool = new Spool({now: wallClock})
-  const logs = createLogs(world, spool)
-  const ports = new Ports({range: settings.portRange, host: descriptor.host, now, random})
-  const connection = new Connection({
+  return new Connection({
     api,
     descriptor,
     credentialFile: layout.credential,
@@ -125,19 +133,30 @@ export const createParts = (settings: Settings, layout: Layout, world: World, {o
     now,
     onJoined: () => {
       log.info({executor: descriptor.id}, 'joined')
-      agent.forgetVersion()
+      agent().forgetVersion()
     },
     onTaken: () => {
       log.error({executor: descriptor.id}, 'another agent serves this executor')
-      if (world.onTaken === undefined) agent.assign([], 0)
-      else world.onTaken()
+      if (onTaken === undefined) agent().assign([], 0)
+      else onTaken()
     },
     onLost: () => {
       log.warn({executor: descriptor.id}, 'this executor was lost: what runs here was given up, and is stopped')
-      agent.assign([], 0)
+      agent().assign([], 0)
     },
     onUnsaved: error => log.error({err: error}, 'the credential can not be saved: the next agent must join again'),
   })
+}
+
+/** Makes the parts. */
+export const createParts = (settings: Settings, layout: Layout, world: World, {onUrgent, onSwitched}: Calls): Parts => {
+  const {descriptor, environment} = settings
+  const {runtime, launcher, bootId, log, now, wallClock, random} = world
+  const directoryOf = (key: string) => join(layout.instances, key)
+  const spool = new Spool({now: wallClock})
+  const logs = createLogs(world, spool)
+  const ports = new Ports({range: settings.portRange, host: descriptor.host, now, random})
+  const connection = createConnection({settings, layout, world}, () => agent)
   const locate = (sha256: string, signal: AbortSignal): Promise<string> => connection.locate(sha256, signal)
   const slugs = new Slugs({directory: layout.slugs, locate})
   const pins = new Pins(onUrgent)
@@ -162,8 +181,15 @@ export const createParts = (settings: Settings, layout: Layout, world: World, {o
     onUrgent,
     onForgotten: key => void forget(key).catch(error => log.warn({err: error, instance: key}, 'what is left of it can not be removed')),
   })
+  const chores = new Chores({
+    fetch: (...order) => agent.fetch(...order),
+    removeVolume: chore => removeUnused(layout.volumes, chore, agent.records),
+    onNews: onUrgent,
+    now,
+    log,
+  })
   const {program} = world
   const upgrading = {ring: descriptor.labels[ringLabel], locate, now, log, onNews: onUrgent, onSwitched}
   const upgrades = program && new Upgrades({program, ...upgrading})
-  return {agent, connection, spool, logs, slugs, sessions, pins, upgrades}
+  return {agent, connection, spool, logs, slugs, sessions, pins, chores, upgrades}
 }

@@ -5,6 +5,7 @@ import {readFile} from 'node:fs/promises'
 import {type Client, createClient} from '#shared/client.ts'
 import type {AgentProgram, AgentWish} from '#shared/domain/agent.ts'
 import type {AssignedSession, Assignment, InstanceReport, LogLine} from '#shared/domain/assignment.ts'
+import type {Chore, ChoreReport} from '#shared/domain/chore.ts'
 import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
 import type {ImagePin} from '#shared/domain/image.ts'
 import type {CallOf, OutputOf} from '#shared/endpoints.ts'
@@ -32,10 +33,14 @@ export interface SyncRequest {
   readonly leaving?: Notice | undefined
   /** For how long nothing was new. */
   readonly quietMs: number
+  /** On the disk of the agent's home. */
+  readonly diskFreeMib?: number | undefined
   /** What this agent is. */
   readonly agent?: AgentProgram | undefined
   /** What tags of images mean, as far as only this executor knows. */
   readonly pins?: readonly ImagePin[]
+  /** Chores of which there is something new to say. */
+  readonly chores?: readonly ChoreReport[]
 }
 
 export interface SyncAnswer {
@@ -46,6 +51,8 @@ export interface SyncAnswer {
   readonly assignments?: readonly Assignment[]
   /** Who waits for this executor at a relay. */
   readonly sessions?: readonly AssignedSession[] | undefined
+  /** What is to be done besides; comes with assignments. */
+  readonly chores?: readonly Chore[] | undefined
   readonly nextSyncMs: number
   /** The reports were not taken: others of this number were, and they are to be sent again. */
   readonly sequence?: number | undefined
@@ -139,7 +146,7 @@ export class Connection {
   async sync(request: SyncRequest, options: {timeoutMs?: number; signal?: AbortSignal} = {}): Promise<SyncAnswer> {
     const client = this.#client ?? (await this.#join())
     this.#sequence = Math.max(this.#sequence + 1, this.#options.wallClock())
-    const {assignmentVersion, reports, logs, holdMs, quietMs, leaving, agent, pins = []} = request
+    const {assignmentVersion, reports, logs, holdMs, quietMs, leaving, agent, diskFreeMib, pins = [], chores = []} = request
     const body = {
       assignmentVersion,
       reports: [...reports],
@@ -147,9 +154,11 @@ export class Connection {
       quietMs,
       sequence: this.#sequence,
       agent,
+      ...(diskFreeMib !== undefined && {diskFreeMib}),
       ...(holdMs > 0 && {holdMs}),
       ...(leaving !== undefined && {leaving}),
       ...(pins.length > 0 && {pins: [...pins]}),
+      ...(chores.length > 0 && {chores: [...chores]}),
     }
     const call = {params: {executor: this.#options.descriptor.id}, body}
     try {
