@@ -1,19 +1,14 @@
 // Composition root of the CLI: reads environment, terminal and signals, runs one command, and sets the exit code.
-import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline/promises'
 import {text} from 'node:stream/consumers'
 import {styleText} from 'node:util'
+import about from '../package.json' with {type: 'json'}
 import {consoleOf} from './console.ts'
 import {exitCodes, Interrupted} from './exit.ts'
 import type {Paint} from './render.ts'
 import {run} from './run.ts'
 import type {World} from './session.ts'
-
-const version = (): string => {
-  const {version} = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8')) as {version: string}
-  return version
-}
 
 /** https://no-color.org */
 const hasColour = (stream: NodeJS.WriteStream): boolean => stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb'
@@ -63,8 +58,8 @@ const catchSignals = (listener: (signal: NodeJS.Signals) => void): (() => void) 
 const world: World = {
   env: process.env,
   cwd: process.cwd(),
-  version: version(),
-  root: join(import.meta.dirname, '..'),
+  version: about.version,
+  bundles: import.meta.filename.endsWith('.ts') ? join(import.meta.dirname, '..', 'dist') : import.meta.dirname,
   execPath: process.execPath,
   uid: process.getuid?.(),
   now: Date.now,
