@@ -4,6 +4,7 @@ import {ringLabel} from '#shared/domain/agent.ts'
 import type {JoinProof} from '#shared/join-proof.ts'
 import type {Logger} from '#shared/log.ts'
 import {Agent} from './agent.ts'
+import {Chores} from './chores.ts'
 import {emptyFolder} from './cleanup.ts'
 import {Connection, type Joining} from './connection.ts'
 import type {InstanceRecord} from './instance.ts'
@@ -11,6 +12,7 @@ import type {LauncherOptions, Launching} from './launcher.ts'
 import {Logs} from './logs/logs.ts'
 import {Spool} from './logs/spool.ts'
 import {Monitors} from './monitors.ts'
+import {Pins} from './pins.ts'
 import {Ports} from './ports.ts'
 import {proveRole} from './proof.ts'
 import {askProver} from './prover.ts'
@@ -20,11 +22,13 @@ import type {Layout, Settings} from './settings.ts'
 import {Slugs} from './slugs/slugs.ts'
 import type {Program} from './upgrade/program.ts'
 import {Upgrades} from './upgrade/upgrades.ts'
+import {removeUnused} from './volumes.ts'
 
 /** What a launcher is made of, besides what it runs instances with. */
 export type LauncherParts = Omit<LauncherOptions, 'runtime'> & {
   /** Where a slug can be downloaded. */
   readonly locate: (sha256: string, signal: AbortSignal) => Promise<string>
+  readonly pins: Pick<Pins, 'agree'>
 }
 
 /** What instances are run by. */
@@ -35,8 +39,8 @@ export interface Home {
   readonly bootId: string
   /** Monotonic milliseconds since that began: what an agent decides on never jumps. */
   readonly now: () => number
-  /** Removes what is left of instances that nobody knows any more, and what takes too much of the disk. Called now and then. */
-  readonly tidy?: (known: ReadonlyMap<string, InstanceRecord>) => Promise<void>
+  /** Removes what is left of instances that nobody knows any more, and what takes too much of the disk, but for what was fetched ahead for a release (`FORMATION/RELEASE`) that `keeps` names. Called now and then. */
+  readonly tidy?: (known: ReadonlyMap<string, InstanceRecord>, keeps: (release: string) => boolean) => Promise<void>
 }
 
 export interface World extends Home {
@@ -59,6 +63,8 @@ export interface Parts {
   readonly logs: Logs
   readonly slugs: Slugs
   readonly sessions: Sessions
+  readonly pins: Pins
+  readonly chores: Chores
   readonly upgrades: Upgrades | undefined
 }
 
@@ -103,16 +109,18 @@ const createSessions = ({agent, ...parts}: SessionParts): Sessions =>
     giveUp: (key, reason) => agent().giveUp(key, reason),
   })
 
-/** Makes the parts. */
-export const createParts = (settings: Settings, layout: Layout, world: World, {onUrgent, onSwitched}: Calls): Parts => {
-  const {descriptor, environment, api} = settings
+interface Given {
+  readonly settings: Settings
+  readonly layout: Layout
+  readonly world: World
+}
+
+/** `agent`: there once all parts are. */
+const createConnection = ({settings, layout, world}: Given, agent: () => Agent): Connection => {
+  const {descriptor, api} = settings
+  const {log, now, wallClock, onTaken} = world
   const joining = joiningOf(settings, world)
-  const {runtime, launcher, bootId, log, now, wallClock, random} = world
-  const directoryOf = (key: string) => join(layout.instances, key)
-  const spool = new Spool({now: wallClock})
-  const logs = createLogs(world, spool)
-  const ports = new Ports({range: settings.portRange, host: descriptor.host, now, random})
-  const connection = new Connection({
+  return new Connection({
     api,
     descriptor,
     credentialFile: layout.credential,
@@ -122,21 +130,33 @@ export const createParts = (settings: Settings, layout: Layout, world: World, {o
     now,
     onJoined: () => {
       log.info({executor: descriptor.id}, 'joined')
-      agent.forgetVersion()
+      agent().forgetVersion()
     },
     onTaken: () => {
       log.error({executor: descriptor.id}, 'another agent serves this executor')
-      if (world.onTaken === undefined) agent.assign([], 0)
-      else world.onTaken()
+      if (onTaken === undefined) agent().assign([], 0)
+      else onTaken()
     },
     onLost: () => {
       log.warn({executor: descriptor.id}, 'this executor was lost: what runs here was given up, and is stopped')
-      agent.assign([], 0)
+      agent().assign([], 0)
     },
     onUnsaved: error => log.error({err: error}, 'the credential can not be saved: the next agent must join again'),
   })
+}
+
+/** Makes the parts. */
+export const createParts = (settings: Settings, layout: Layout, world: World, {onUrgent, onSwitched}: Calls): Parts => {
+  const {descriptor, environment} = settings
+  const {runtime, launcher, bootId, log, now, wallClock, random} = world
+  const directoryOf = (key: string) => join(layout.instances, key)
+  const spool = new Spool({now: wallClock})
+  const logs = createLogs(world, spool)
+  const ports = new Ports({range: settings.portRange, host: descriptor.host, now, random})
+  const connection = createConnection({settings, layout, world}, () => agent)
   const locate = (sha256: string, signal: AbortSignal): Promise<string> => connection.locate(sha256, signal)
   const slugs = new Slugs({directory: layout.slugs, locate})
+  const pins = new Pins(onUrgent)
   const sessions = createSessions({agent: () => agent, directoryOf, logs, log})
   const forget = async (key: string): Promise<void> => {
     await runtime.forget?.(directoryOf(key))
@@ -149,7 +169,7 @@ export const createParts = (settings: Settings, layout: Layout, world: World, {o
     directoryOf,
     runtime,
     launcher: remember =>
-      launcher({directoryOf, volumes: layout.volumes, environment, slugs, ports, remember, locate, attend: sessions.attend}),
+      launcher({directoryOf, volumes: layout.volumes, environment, slugs, ports, remember, locate, pins, attend: sessions.attend}),
     monitors: new Monitors({host: descriptor.host, random}),
     ports,
     logs,
@@ -158,8 +178,15 @@ export const createParts = (settings: Settings, layout: Layout, world: World, {o
     onUrgent,
     onForgotten: key => void forget(key).catch(error => log.warn({err: error, instance: key}, 'what is left of it can not be removed')),
   })
+  const chores = new Chores({
+    fetch: (...order) => agent.fetch(...order),
+    removeVolume: chore => removeUnused(layout.volumes, chore, agent.records),
+    onNews: onUrgent,
+    now,
+    log,
+  })
   const {program} = world
   const upgrading = {ring: descriptor.labels[ringLabel], locate, now, log, onNews: onUrgent, onSwitched}
   const upgrades = program && new Upgrades({program, ...upgrading})
-  return {agent, connection, spool, logs, slugs, sessions, upgrades}
+  return {agent, connection, spool, logs, slugs, sessions, pins, chores, upgrades}
 }

@@ -35,7 +35,9 @@ export interface RunningAgent {
 /** Private to the agent; instances of another user find the way to their own folder through it, and nothing else. */
 const makeHome = (home: string, layout: Layout, isShared: boolean): void => {
   try {
-    for (const folder of [home, layout.slugs, layout.instances, layout.volumes]) mkdirSync(folder, {recursive: true, mode: 0o700})
+    const {slugs, instances, volumes} = layout
+    for (const folder of [home, slugs, instances, volumes.process, volumes.docker]) mkdirSync(folder, {recursive: true, mode: 0o700})
+    chmodSync(volumes.docker, 0o700)
     if (isShared) for (const folder of [home, layout.instances]) chmodSync(folder, 0o711)
   } catch (error) {
     throw new Error(`GILLIAM_AGENT_HOME can not be used: ${(error as Error).message}`, {cause: error})
@@ -61,7 +63,12 @@ const takeOver = async ({agent}: Parts, layout: Layout, world: World): Promise<v
   if (strays.length > 0) log.warn({instances: strays}, 'ended instances that no record was left of')
 }
 
-const startTimers = ({agent, spool, logs, slugs}: Parts, layout: Layout, sync: Sync, {log, now, tidy: tidyHome}: World): (() => void) => {
+const startTimers = (
+  {agent, spool, logs, slugs, chores}: Parts,
+  layout: Layout,
+  sync: Sync,
+  {log, now, tidy: tidyHome}: World,
+): (() => void) => {
   const look = () => {
     logs.look()
     if (!spool.isEmpty && now() - sync.calledAt() >= logFlushMs) sync.poke()
@@ -71,7 +78,9 @@ const startTimers = ({agent, spool, logs, slugs}: Parts, layout: Layout, sync: S
     cleanUp({instances: layout.instances, live: key => agent.records.has(key), slugs, slugsInUse}).catch(error =>
       log.warn({err: error}, 'could not clean up'),
     )
-    tidyHome?.(agent.records).catch(error => log.warn({err: error}, 'could not clean up after what runs instances'))
+    tidyHome?.(agent.records, release => chores.keeps(release)).catch(error =>
+      log.warn({err: error}, 'could not clean up after what runs instances'),
+    )
   }
   const timers = [setInterval(look, logLookMs), setInterval(() => void agent.saveOffsets(), offsetsSaveMs), setInterval(tidy, cleanUpMs)]
   return () => {
@@ -97,7 +106,7 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
   let sync: Sync | undefined
   const switched = Promise.withResolvers<void>()
   const parts = createParts(settings, layout, world, {onUrgent: () => sync?.poke(), onSwitched: switched.resolve})
-  const {agent, connection, spool, logs, sessions, upgrades} = parts
+  const {agent, connection, spool, logs, sessions, pins, chores, upgrades} = parts
   if (!connection.hasCredential && settings.join === undefined) {
     unlock()
     throw new Error('this executor has not joined yet: GILLIAM_JOIN_TOKEN_FILE must name a file with a join token, or GILLIAM_JOIN be role')
@@ -111,6 +120,8 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
     connection,
     spool,
     sessions,
+    pins,
+    chores,
     look: () => logs.look(),
     notice: notices.current,
     busyMs: settings.busyMs,
@@ -124,6 +135,7 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
   const leave = async (): Promise<void> => {
     stopTimers()
     sessions.close()
+    chores.close()
     notices.stop()
     await syncing.stop()
     // What was read of them is not read again.

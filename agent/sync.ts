@@ -1,17 +1,20 @@
 // The agent's tick: one outbound call that tells what changed and learns what to run. Owns when the next one is due.
-
+import {choresPerSyncMax} from '#shared/domain/chore.ts'
 import {syncMsMax, syncRetryMsMax, waitJitterShare} from '#shared/domain/pace.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
 import {startLoop} from '#shared/loop.ts'
 import type {Agent} from './agent.ts'
+import type {Chores} from './chores.ts'
 import type {Connection} from './connection.ts'
 import type {Spool} from './logs/spool.ts'
 import type {Notice} from './notices.ts'
+import type {Pins} from './pins.ts'
 import type {Sessions} from './sessions/sessions.ts'
 import type {Upgrades} from './upgrade/upgrades.ts'
 
 const reportsPerCallMax = 200
+const pinsPerCallMax = 32
 const logLinesPerCallMax = 1_000
 const logBytesPerCallMax = 384 * 1_024
 /** Reports that become due within this go together. */
@@ -30,6 +33,8 @@ export interface SyncOptions {
   /** Undefined for an agent that says nothing of itself. */
   readonly upgrades?: Upgrades | undefined
   readonly sessions: Pick<Sessions, 'take'>
+  readonly chores: Pick<Chores, 'take' | 'due' | 'acknowledge'>
+  readonly pins: Pick<Pins, 'due' | 'answered'>
   /** Reads what instances wrote since. */
   readonly look: () => void
   /** That the machine is to go, if it is. */
@@ -85,13 +90,15 @@ interface Course {
 }
 
 const call = async (
-  {agent, upgrades, connection, spool, sessions, look, notice, busyMs, now, log}: SyncOptions,
+  {agent, upgrades, connection, spool, sessions, chores, pins, look, notice, busyMs, now, log}: SyncOptions,
   {hold, quietMs, holdMs, onNews}: Course,
 ): Promise<number> => {
   look()
   const reports = agent.reports(reportsPerCallMax)
   const batch = spool.take({linesMax: logLinesPerCallMax, bytesMax: logBytesPerCallMax})
-  const isIdle = reports.length === 0 && batch.lines.length === 0
+  const found = pins.due(pinsPerCallMax)
+  const done = chores.due(choresPerSyncMax)
+  const isIdle = reports.length === 0 && batch.lines.length === 0 && found.length === 0 && done.length === 0
   const held = hold(isIdle)
   try {
     const {assignmentVersion} = agent
@@ -103,14 +110,20 @@ const call = async (
       quietMs,
       leaving: notice(),
       agent: upgrades?.told,
+      pins: found,
+      chores: done,
     }
     const sentAt = now()
     const answer = await connection.sync(request, {signal: held.signal})
     // Only then is it known to be up to date: what was given up is not in the new assignments, and must not start before.
     if (answer.sequence === undefined) agent.acknowledge(reports)
+    else agent.doubt(reports)
     if (answer.drainMs !== undefined) agent.setDrain(answer.drainMs)
     if (reports.length > 0 || answer.assignments !== undefined) onNews()
     if (answer.assignments !== undefined) agent.assign(answer.assignments, answer.assignmentVersion)
+    chores.acknowledge(done)
+    if (answer.chores !== undefined) chores.take(answer.chores)
+    if (answer.pins !== undefined) pins.answered(answer.pins)
     if (answer.sessions !== undefined) sessions.take(answer.sessions)
     agent.heard(sentAt)
     upgrades?.heard(answer.agent)
@@ -118,6 +131,7 @@ const call = async (
     return spool.isEmpty ? nextSyncMs : Math.min(nextSyncMs, busyMs)
   } catch (error) {
     if (held.isInterrupted) return 0
+    agent.doubt(reports)
     if (!isIndigestible(error) || batch.lines.length === 0) batch.failed()
     else log.error({err: error, lines: batch.lines.length}, 'log lines are refused and dropped')
     throw error

@@ -24,6 +24,7 @@ import {
   waitForHealth,
 } from './start.ts'
 import {dataPlaneServices, ensureDataPlane, platformFormation} from './turtles.ts'
+import {createGuardedLook, partsOf} from './watch.ts'
 
 const pollMs = 50
 const agentTimeoutMs = 30_000
@@ -95,7 +96,8 @@ const checkPlace = async ({options, paths}: Context): Promise<void> => {
   checkPorts(options, controlPlane)
 }
 
-const settingsOf = ({stage, apiPort, routerPort, proxyPort, listen, agents}: StageSettings): StageSettings => ({
+/** What is kept of the options for the next start. */
+export const settingsOf = ({stage, apiPort, routerPort, proxyPort, listen, agents}: StageSettings): StageSettings => ({
   stage,
   apiPort,
   routerPort,
@@ -207,11 +209,27 @@ const waitForDataPlane = async ({options, signal}: Context, client: Client): Pro
   throw new BootstrapError(`router and proxy are not up after ${dataPlaneTimeoutMs / 1_000} s: ${states.join(', ') || 'no instances'}`)
 }
 
-/** Starts again what died, without looking at what did not. */
-export const bringBack = async (context: Context, started: Started): Promise<void> => {
-  if ((await findControlPlane(context.paths)) === undefined)
-    started.controlPlane = await startControlPlane(context.options, context.paths, context.env)
-  await ensureAgents(context, started)
+/** Waits until somebody else has brought the stage up. Throws BootstrapError when nobody does. */
+export const waitUntilUp = async (options: BootstrapOptions, signal: AbortSignal): Promise<void> => {
+  const {api, router, proxy} = urlsOf(options)
+  for (let waitedMs = 0; waitedMs < dataPlaneTimeoutMs; waitedMs += pollMs) {
+    signal.throwIfAborted()
+    if ((await answers(api)) && (await answers(router)) && (await answers(proxy))) return
+    await sleep(pollMs)
+  }
+  throw new BootstrapError(`the stage is not up after ${dataPlaneTimeoutMs / 1_000} s; see journalctl`)
+}
+
+/** What starts again what died, and remembers it as this bootstrap's own. */
+export const createMending = (context: Context, started: Started, say: (text: string) => void): (() => Promise<void>) => {
+  const look = createGuardedLook(context.paths, {now: () => performance.now(), say})
+  const parts = partsOf(context, {
+    controlPlane: record => {
+      started.controlPlane = record
+    },
+    agent: record => started.agents.push(record),
+  })
+  return () => look(parts)
 }
 
 /** Ends what this bootstrap started; the database goes with the control plane. */

@@ -1,9 +1,11 @@
 // Starts the processes of a stage that are missing: control plane and agents. Each is of its own session and outlives whoever started it.
 import {mkdir} from 'node:fs/promises'
+import {availableParallelism, totalmem} from 'node:os'
 import {dirname} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {createClient} from '#shared/client.ts'
 import type {Environment} from '#shared/config.ts'
+import {agentFlags, agentMalloc} from '#shared/host/unit.ts'
 import {bundleOf} from './bundle.ts'
 import {stopDatabase} from './database.ts'
 import {BootstrapError, type BootstrapOptions, urlOf} from './options.ts'
@@ -38,6 +40,8 @@ const inherited = (env: Environment): Record<string, string | undefined> => ({
   LANG: env.LANG,
   TZ: env.TZ,
   NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE,
+  // A relay elsewhere may have a certificate of an authority of one's own.
+  NODE_EXTRA_CA_CERTS: env.NODE_EXTRA_CA_CERTS,
   GILLIAM_LOG_LEVEL: env.GILLIAM_LOG_LEVEL,
 })
 
@@ -101,6 +105,20 @@ export const waitForHealth = async (
   )
 }
 
+/** Several agents on one machine each have their part of it, unless they are told what they have. What is no object is left for the agent to refuse. */
+export const attributesOf = (agents: number, given: string | undefined): string | undefined => {
+  if (agents === 1) return given
+  const part = {
+    cpuMilli: Math.floor((availableParallelism() * 1_000) / agents),
+    memoryMib: Math.floor(totalmem() / 1_048_576 / agents),
+  }
+  try {
+    return JSON.stringify({...part, ...JSON.parse(given || '{}')})
+  } catch {
+    return given
+  }
+}
+
 /** Starts one agent; it joins by itself. */
 export const startAgent = async (
   options: BootstrapOptions,
@@ -116,9 +134,10 @@ export const startAgent = async (
   return startProcess({
     command: process.execPath,
     // It takes no arguments; its home tells it from others in a list of processes.
-    args: [...nodeFlags, bundleOf('agent'), own.home],
+    args: [...nodeFlags, ...agentFlags, bundleOf('agent'), own.home],
     env: {
       ...inherited(env),
+      ...agentMalloc,
       ...containerVariables(env),
       GILLIAM_STAGE: options.stage,
       GILLIAM_API: urlOf(options.apiPort, options.listen),
@@ -126,7 +145,7 @@ export const startAgent = async (
       GILLIAM_PROXY: urlOf(options.proxyPort, options.listen),
       GILLIAM_EXECUTOR: executor,
       GILLIAM_EXECUTOR_HOST: options.listen,
-      GILLIAM_EXECUTOR_ATTRIBUTES: env.GILLIAM_EXECUTOR_ATTRIBUTES,
+      GILLIAM_EXECUTOR_ATTRIBUTES: attributesOf(options.agents, env.GILLIAM_EXECUTOR_ATTRIBUTES),
       GILLIAM_AGENT_HOME: own.home,
       // What services reserve need not hold on a machine that one works on.
       GILLIAM_LIMITS: env.GILLIAM_LIMITS ?? 'pids,files',

@@ -13,7 +13,9 @@ import type {Logger} from '#shared/log.ts'
 import type {LogStore} from '#shared/ports.ts'
 import type {Principal} from '#shared/scopes.ts'
 import {loadOrders} from './assignments.ts'
+import {takeChores} from './chores.ts'
 import {createOwnLines, type OwnLines} from './ownership.ts'
+import {takePins} from './pins.ts'
 import {resolveSecrets, type SecretSources} from './secrets.ts'
 import type {Wishes} from './wishes.ts'
 
@@ -124,13 +126,29 @@ export const syncOperation = (deps: SyncDeps): Operation<'syncExecutor'> => {
     if (body.leaving !== undefined || isDraining) await store.by(actor).executors.leave(executor, now, leavingOf(body))
     await keepLines(logs, ownLines, executor, body.logs)
     const taken = await takeReports(store, executor, body.reports, now, body.sequence)
+    await takeChores(store, executor, body.chores ?? [])
+    const pins = await takePins(store.by(actor), executor, body.pins ?? [], now)
     const changed = assignmentVersion !== body.assignmentVersion
     const isNews = changed || body.reports.length > 0
     const nextSyncMs = isNews ? timing.busyMs : body.quietMs === undefined ? timing.idleMs : askAgainMs(body.quietMs, timing)
-    const answer = {assignmentVersion, nextSyncMs, leaseMs: executorLeaseMs, ...terms, ...taken, ...(await wishOf(wishes, body.agent, now))}
+    const answer = {
+      assignmentVersion,
+      nextSyncMs,
+      leaseMs: executorLeaseMs,
+      ...terms,
+      ...taken,
+      ...pins,
+      ...(await wishOf(wishes, body.agent, now)),
+    }
     if (!changed) return {...answer, ...(await renewCredential(deps, executor, principal, now))}
-    const {assignments: loaded, sessions} = await loadOrders({store, sign}, executor, now)
+    const {assignments: loaded, sessions, chores} = await loadOrders({store, sign}, executor, now)
     const assignments = await resolveSecrets({store, sources: secrets, log, now}, executor, loaded)
-    return {...answer, assignments, ...(sessions.length > 0 && {sessions}), ...(await renewCredential(deps, executor, principal, now))}
+    return {
+      ...answer,
+      assignments,
+      ...(sessions.length > 0 && {sessions}),
+      chores: [...chores],
+      ...(await renewCredential(deps, executor, principal, now)),
+    }
   }
 }

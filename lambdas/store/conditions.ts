@@ -38,6 +38,9 @@ export const formationAtVersion = (version: number): Condition => ({
   values: {':version': version},
 })
 export const latestReleaseIs = (release: number): Condition => ({text: 'latestRelease = :latest', values: {':latest': release}})
+/** Nobody said what another image of the release means since it was read; pins are only ever added. */
+export const pinsAre = (count: number): Condition =>
+  count === 0 ? {text: 'attribute_exists(pk) AND attribute_not_exists(pins)'} : {text: 'size(pins) = :pins', values: {':pins': count}}
 
 export const rolloutStarting: Condition = {
   text: '#rolloutState = :starting',
@@ -154,6 +157,9 @@ export const leaseStill = (leaseExpiresAt: number): Condition => ({
   text: 'leaseExpiresAt = :wasLease',
   values: {':wasLease': leaseExpiresAt},
 })
+
+/** It is the very chore that is spoken of, and not one that took its place. */
+export const choreIs = (id: string): Condition => ({text: 'id = :chore', values: {':chore': id}})
 
 /** No instance of the platform is announced under this name. */
 export const notOwned: Condition = {text: 'attribute_not_exists(executor)'}

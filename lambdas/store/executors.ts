@@ -9,6 +9,7 @@ import {
 } from '#shared/domain/executor.ts'
 import {silenceMs} from '#shared/domain/lease.ts'
 import {admissionWrites, joinedWithOf} from './admission.ts'
+import {choresOf} from './chores.ts'
 import {
   agentIs,
   all,
@@ -37,12 +38,7 @@ const forgetTriesMax = 5
 /** By then all is given up but what is waited for. */
 const forgetAfterMs = 2 * executorLeaseMs
 
-/**
-  const formerKeys = (item.formerKeys as readonly string[] | undefined) ?? []
-  const wanted = {drained: item.drained === true, cordoned: item.cordoned === true}
-  const stateChangedAt = item.stateChangedAt as number | undefined
-  return {executor: executorOf(item, lease), ...wanted, stateChangedAt, tokenHash, formerTokenHash, keyHash, joinedWith, formerKeys}
- */
+/** An executor from its item and its lease's. */
 const executorOf = (item: Item, lease: Item): Executor => {
   const {hostPorts, ...fields} = domainOf<Executor & {hostPorts?: ReadonlySet<number>}>(
     item,
@@ -327,6 +323,6 @@ export const createExecutorStore = (table: Table): ExecutorStore => ({
   orders: async (id, now) => {
     const items = await query(table, `A#${id}`)
     await clearOrders(table, items, now)
-    return {assignments: assignedOf(items), sessions: ordersOf(items, now)}
+    return {assignments: assignedOf(items), sessions: ordersOf(items, now), chores: choresOf(items, now)}
   },
 })

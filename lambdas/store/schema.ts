@@ -41,6 +41,7 @@ export type ItemType =
   | 'lease'
   | 'assignment'
   | 'session'
+  | 'chore'
   | 'revoked-token'
   | 'relay-key'
   | 'route'
@@ -85,6 +86,8 @@ export const keys = {
   assignment: (executor: string, formation: string, id: string) => ({pk: `A#${executor}`, sk: `${formation}#${id}`}),
   /** Beside assignments: one query has all that an executor is asked for. No formation is called so. */
   session: (executor: string, id: string) => ({pk: `A#${executor}`, sk: `SESSION#${id}`}),
+  /** Beside assignments, too. */
+  chore: (executor: string, slot: string) => ({pk: `A#${executor}`, sk: `CHORE#${slot}`}),
   /** What tickets to relays are signed with, and the half of it that anybody may have. */
   relayKey: (half: 'signing' | 'public') => ({pk: `RELAY#${half}`, sk: 'KEY'}),
   route: (name: string) => ({pk: 'ROUTES', sk: `ROUTE#${name}`}),

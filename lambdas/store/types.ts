@@ -2,8 +2,10 @@
 import type {AgentProgram, AgentWish} from '#shared/domain/agent.ts'
 import type {InstanceReport} from '#shared/domain/assignment.ts'
 import type {CapacityMemory} from '#shared/domain/capacity.ts'
+import type {Chore} from '#shared/domain/chore.ts'
 import type {Draining, Executor, ExecutorDescriptor, ExecutorState, Leaving} from '#shared/domain/executor.ts'
 import type {DesiredScale, Formation} from '#shared/domain/formation.ts'
+import type {ImagePin} from '#shared/domain/image.ts'
 import type {Instance} from '#shared/domain/instance.ts'
 import type {FormationSnapshot, Route, RoutingTable} from '#shared/domain/registry.ts'
 import type {OnLost, PortDefinition, Release, Resources, SlugReference} from '#shared/domain/release.ts'
@@ -22,7 +24,7 @@ import type {
   TokenStore,
   TrustStore,
 } from './access-types.ts'
-import type {BackupStore, VolumeStore} from './data-types.ts'
+import type {BackupStore, ChoreStore, VolumeStore} from './data-types.ts'
 
 export type * from './access-types.ts'
 export type * from './data-types.ts'
@@ -58,7 +60,7 @@ export interface FormationStore {
 }
 
 /** A release before it has its number. */
-export type ReleaseDraft = Pick<Release, 'message' | 'author' | 'slug' | 'env' | 'services'>
+export type ReleaseDraft = Pick<Release, 'message' | 'author' | 'slug' | 'env' | 'services' | 'pins'>
 
 export interface ReleaseStore {
   /**
@@ -72,6 +74,8 @@ export interface ReleaseStore {
     after?: number,
   ) => Promise<Ok<{release: Release}> | Not<'missing' | 'destroying' | 'conflict' | 'too_large' | 'superseded'>>
   readonly get: (formation: string, release: number) => Promise<Release | undefined>
+  /** Says what an image of the release means, unless that is said: answers what holds. `missing`: no service of the release has the image. */
+  readonly pin: (pin: ImagePin) => Promise<Ok<{digest: string}> | Not<'missing' | 'conflict'>>
   readonly latest: (formation: string) => Promise<Release | undefined>
   /** Newest first. */
   readonly list: (formation: string) => Promise<readonly Release[]>
@@ -246,11 +250,14 @@ export interface ExecutorStore {
   ) => Promise<Ok | Not<'missing' | 'conflict'> | {readonly outcome: 'alive'; readonly executor: Executor}>
   /** Everything it should run or stop, of all formations. */
   readonly assignments: (id: string) => Promise<readonly AssignedInstance[]>
-  /** The same, and the sessions it is asked for, with one query. */
-  readonly orders: (
-    id: string,
-    now: number,
-  ) => Promise<{readonly assignments: readonly AssignedInstance[]; readonly sessions: readonly SessionOrder[]}>
+  /** The same, and what else it is asked for, with one query. */
+  readonly orders: (id: string, now: number) => Promise<ExecutorOrders>
+}
+
+export interface ExecutorOrders {
+  readonly assignments: readonly AssignedInstance[]
+  readonly sessions: readonly SessionOrder[]
+  readonly chores: readonly Chore[]
 }
 
 export interface SessionStore {
@@ -380,6 +387,7 @@ export interface Store {
   readonly agents: AgentStore
   readonly idempotency: IdempotencyStore
   readonly volumes: VolumeStore
+  readonly chores: ChoreStore
   readonly backups: BackupStore
   readonly watch: WatchStore
   readonly capacity: CapacityStore

@@ -1,5 +1,6 @@
 // What agents and operators say of executors: join, sync, drain.
 import {z} from 'zod'
+import {choresPerSyncMax, choreTextCharactersMax} from '../domain/chore.ts'
 import {AgentProgram, AgentWish} from './agents.ts'
 import {
   Address,
@@ -9,6 +10,7 @@ import {
   FormationName,
   HealthCheck,
   HoldMs,
+  ImageDigest,
   InstanceId,
   InstanceName,
   Port,
@@ -25,6 +27,7 @@ import {AssignedRun, AssignedSession} from './sessions.ts'
 
 export const logLinesPerSyncMax = 2_000
 export const reportsPerSyncMax = 500
+export const pinsPerSyncMax = 32
 const labelsMax = 64
 
 const Leaving = z.strictObject({at: At.optional().describe('when it goes'), reason: z.string().max(256)}).meta({id: 'Leaving'})
@@ -135,6 +138,35 @@ const Line = z.strictObject({
   stream: z.enum(['stdout', 'stderr', 'agent']),
   text: z.string().max(16_384),
 })
+const ImagePin = z
+  .strictObject({formation: FormationName, release: ReleaseNumber, image: z.string().min(1).max(512), digest: ImageDigest})
+  .meta({id: 'ImagePin'})
+const choreId = z.string().regex(/^[a-z0-9._-]{1,256}$/, 'the id of a chore')
+const ChoreReport = z
+  .strictObject({id: choreId, state: z.enum(['doing', 'done', 'failed']), text: z.string().max(choreTextCharactersMax).optional()})
+  .meta({id: 'ChoreReport'})
+const Chore = z
+  .discriminatedUnion('kind', [
+    z
+      .strictObject({
+        kind: z.literal('fetch'),
+        id: choreId,
+        formation: FormationName,
+        release: ReleaseNumber,
+        images: z.array(z.strictObject({image: z.string(), archive: Slug.optional()})),
+        slug: Slug.optional(),
+      })
+      .describe('what instances of a new release will need; of each formation, the newest asked for'),
+    z.strictObject({kind: z.literal('remove-volume'), id: choreId, formation: FormationName, service: ServiceName, volume: InstanceId}),
+  ])
+  .meta({id: 'Chore'})
+export const Fetch = z
+  .strictObject({
+    executor: ExecutorName,
+    state: z.enum(['ordered', 'doing', 'done', 'failed']),
+    text: z.string().optional().describe('how far it is, or why it failed: instances fetch for themselves then'),
+  })
+  .meta({id: 'Fetch'})
 export const Sync = z
   .strictObject({
     assignmentVersion: z.int().min(0).describe('the version the agent holds; 0 when it holds none'),
@@ -145,6 +177,12 @@ export const Sync = z
     quietMs: QuietMs,
     leaving: Leaving.optional().describe('its machine is to go: it is drained until it says so no more'),
     agent: AgentProgram.optional(),
+    chores: z.array(ChoreReport).max(choresPerSyncMax).optional().describe('chores of which there is something new to say'),
+    pins: z
+      .array(ImagePin)
+      .max(pinsPerSyncMax)
+      .optional()
+      .describe('what registries say that tags of images mean, in releases that it is to run and that do not say so themselves'),
   })
   .meta({id: 'Sync'})
 export const Assignment = z
@@ -175,6 +213,7 @@ export const Synced = z
     assignmentVersion: z.int(),
     assignments: z.array(Assignment).optional().describe('everything the executor should run; absent when the agent’s version is current'),
     sessions: z.array(AssignedSession).optional().describe('asked for within the last minute; comes with assignments'),
+    chores: z.array(Chore).optional().describe('what is to be done besides; comes with assignments'),
     nextSyncMs: z.int(),
     leaseMs: z.int(),
     sequence: z
@@ -186,6 +225,14 @@ export const Synced = z
       .int()
       .optional()
       .describe('how long an instance that is to stop goes on serving: by then, every router and proxy has heard that it is withdrawn'),
+    pins: z
+      .array(
+        ImagePin.extend({
+          digest: ImageDigest.optional().describe('absent when the release has no such image, or it is not for this executor'),
+        }),
+      )
+      .optional()
+      .describe('for each pin of the request: what the image means in the release, which is what was told first'),
     agent: AgentWish.optional().describe('the agent that its ring wants, while it runs another one that has not refused'),
     token: z
       .string()

@@ -7,6 +7,7 @@ import {
   EnvName,
   FormationName,
   HealthCheck,
+  ImageDigest,
   Placement,
   PortDefinition,
   ReleaseNumber,
@@ -72,6 +73,10 @@ export const Release = z
     slug: Slug.optional(),
     env: Env,
     services: Services,
+    pins: z
+      .record(z.string().max(512), ImageDigest)
+      .optional()
+      .describe('by the name of an image: what its tag means in this release, found out when the first of its instances was to start'),
   })
   .meta({id: 'Release'})
 export const ReleaseSummary = z

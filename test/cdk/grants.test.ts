@@ -107,6 +107,9 @@ describe('cdk: what functions may do with the table', () => {
   }
   const crm = {formation: 'crm'}
 
+  const syncOnce = (executor: string, token: string, more: object) =>
+    call('syncExecutor', {token, params: {executor}, body: {assignmentVersion: 0, reports: [], ...more}})
+
   /** An agent that starts at once and stops at once. */
   const sync = async (executor: string, token: string): Promise<void> => {
     const {assignments = []} = await call('syncExecutor', {token, params: {executor}, body: {assignmentVersion: 0, reports: [], logs: []}})
@@ -328,6 +331,28 @@ describe('cdk: what functions may do with the table', () => {
     )
   })
 
+  it('is enough to say what images mean', async () => {
+    const {token: joinToken} = await call('createToken', {body: {name: 'images', scope: 'join', uses: 1}})
+    const {token} = await call('joinExecutor', {token: joinToken, body: {...descriptor('e6'), runtimes: ['docker']}})
+    const shop = {formation: 'shop'}
+    await call('createFormation', {body: {name: shop.formation}})
+    const images = ['shop/web:1', 'shop/api:1']
+    const [web, api] = images.map(image => ({...serviceDefinition({requirements: ['executor.id == "e6"']}), script: undefined, image}))
+    await call('createRelease', {params: shop, body: {services: {web, api}}})
+    await call('setScale', {params: shop, body: {services: {web: 1, api: 1}}})
+    await rounds('e6', token)
+    for (const image of images) {
+      const pins = [{...shop, release: 1, image, digest: `sha256:${'1'.repeat(64)}`}]
+      assert.deepEqual((await syncOnce('e6', token, {pins})).pins, pins)
+    }
+    const next = (await call('createRelease', {params: shop, body: {services: {web, api}}})).release
+    assert.equal((await call('listFetches', {params: {...shop, release: String(next)}})).items[0].executor, 'e6')
+    const chores = [{id: `fetch.shop.${next}`, state: 'doing', text: 'pulling'}]
+    for (const _ of syncers) await syncOnce('e6', token, {chores})
+    await call('destroyFormation', {params: shop})
+    await rounds('e6', token)
+  })
+
   it('is enough to keep a volume and to give it up', async () => {
     const {token: joinToken} = await call('createToken', {body: {name: 'disks', scope: 'join', uses: 1}})
     const {token} = await call('joinExecutor', {token: joinToken, body: descriptor('e5')})
@@ -337,12 +362,16 @@ describe('cdk: what functions may do with the table', () => {
       params: kept,
       body: {services: {db: serviceDefinition({volume: {path: '/data'}, requirements: ['executor.id == "e5"']})}},
     })
-    await call('setScale', {params: kept, body: {services: {db: 1}}})
-    await rounds('e5', token)
-    assert.equal((await call('listVolumes', {params: kept})).items[0].executor, 'e5')
-    await call('setScale', {params: kept, body: {services: {db: 0}}})
-    await rounds('e5', token)
-    await call('releaseVolume', {params: {...kept, service: 'db'}})
+    for (const data of ['keep', 'remove'])
+      for (const scale of [1, 0]) {
+        await call('setScale', {params: kept, body: {services: {db: scale}}})
+        await rounds('e5', token)
+        if (scale === 0 && data === 'keep') await call('releaseVolume', {params: {...kept, service: 'db'}})
+      }
+    const [{id}] = (await call('listVolumes', {params: kept})).items
+    await call('releaseVolume', {params: {...kept, service: 'db'}, query: {data: 'remove'}})
+    const chores = [{id: `remove.kept.db.${id}`, state: 'done'}]
+    for (const _ of syncers) await syncOnce('e5', token, {chores})
     await call('destroyFormation', {params: kept})
     await rounds('e5', token)
   })

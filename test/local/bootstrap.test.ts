@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import {type ChildProcess, execFile, spawn} from 'node:child_process'
 import {existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync} from 'node:fs'
-import {tmpdir} from 'node:os'
+import {availableParallelism, tmpdir, totalmem} from 'node:os'
 import {join} from 'node:path'
 import {after, test} from 'node:test'
 import {fileURLToPath} from 'node:url'
@@ -102,6 +102,22 @@ test('does not let a running stage change its ports, nor another stage take them
   assert.deepEqual(readdirSync(other), [])
 })
 
+const watcher = () => recordIn(paths.watcherPid)
+
+test('its watcher starts again what is killed, and is itself replaced by the next bootstrap', async () => {
+  const instances = await dataPlane()
+  const before = {database: database(), controlPlane: controlPlane(), agent: agent(), watcher: watcher()}
+  for (const {pid} of [before.database, before.controlPlane, before.agent]) process.kill(pid, 'SIGKILL')
+  const isAnew = (was: ProcessRecord, is: ProcessRecord) => is.pid !== was.pid && isAlive(is)
+  await until(() => isAnew(before.database, database()) && isAnew(before.controlPlane, controlPlane()) && isAnew(before.agent, agent()))
+  await until(async () => JSON.stringify(await dataPlane().catch(() => [])) === JSON.stringify(instances))
+  process.kill(before.watcher.pid, 'SIGKILL')
+  await until(() => !isAlive(before.watcher))
+  ok(await bootstrap('--detach', '--home', home))
+  assert.ok(isAnew(before.watcher, watcher()))
+  assert.deepEqual(await dataPlane(), instances)
+})
+
 test('killed in turn, database, control plane and agent come back with the same state and instances', async () => {
   await (await client()).call('createFormation', {body: {name: 'keep'}})
   const instances = await dataPlane()
@@ -121,7 +137,7 @@ test('killed in turn, database, control plane and agent come back with the same 
   assert.equal((await (await client()).call('getFormation', {params: {formation: 'keep'}})).state, 'active')
 })
 
-test('a second agent joins when it is asked for, and a lost token is made anew', async () => {
+test('a second agent joins when it is asked for, with its part of the machine, and a lost token is made anew', async () => {
   rmSync(config, {recursive: true})
   ok(await bootstrap('--detach', '--home', home, '--agents', '2'))
   const {items} = await (await client()).call('listExecutors')
@@ -132,10 +148,16 @@ test('a second agent joins when it is asked for, and a lost token is made anew',
       {id: 'local-2', state: 'ready'},
     ],
   )
+  // The first one runs on with what it was started with.
+  assert.deepEqual(
+    items.map(({cpuMilli, memoryMib}) => [cpuMilli, memoryMib]),
+    [1, 2].map(agents => [Math.floor((availableParallelism() * 1_000) / agents), Math.floor(totalmem() / 1_048_576 / agents)]),
+  )
 })
 
 test('--stop ends everything, instances of a killed agent too, and keeps the state', async () => {
-  const all = [database(), controlPlane(), agent(), agent('local-2')]
+  const all = [watcher(), database(), controlPlane(), agent(), agent('local-2')]
+  process.kill(watcher().pid, 'SIGKILL')
   process.kill(agent().pid, 'SIGKILL')
   const stopped = await bootstrap('--stop', '--home', home)
   assert.equal(stopped.code, 0)
