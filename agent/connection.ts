@@ -33,6 +33,8 @@ export interface SyncRequest {
   readonly leaving?: Notice | undefined
   /** For how long nothing was new. */
   readonly quietMs: number
+  /** On the disk of the agent's home. */
+  readonly diskFreeMib?: number | undefined
   /** What this agent is. */
   readonly agent?: AgentProgram | undefined
   /** What tags of images mean, as far as only this executor knows. */
@@ -144,7 +146,7 @@ export class Connection {
   async sync(request: SyncRequest, options: {timeoutMs?: number; signal?: AbortSignal} = {}): Promise<SyncAnswer> {
     const client = this.#client ?? (await this.#join())
     this.#sequence = Math.max(this.#sequence + 1, this.#options.wallClock())
-    const {assignmentVersion, reports, logs, holdMs, quietMs, leaving, agent, pins = [], chores = []} = request
+    const {assignmentVersion, reports, logs, holdMs, quietMs, leaving, agent, diskFreeMib, pins = [], chores = []} = request
     const body = {
       assignmentVersion,
       reports: [...reports],
@@ -152,6 +154,7 @@ export class Connection {
       quietMs,
       sequence: this.#sequence,
       agent,
+      ...(diskFreeMib !== undefined && {diskFreeMib}),
       ...(holdMs > 0 && {holdMs}),
       ...(leaving !== undefined && {leaving}),
       ...(pins.length > 0 && {pins: [...pins]}),

@@ -3,6 +3,7 @@ import {chmodSync, mkdirSync, renameSync} from 'node:fs'
 import type {Agent} from './agent.ts'
 import {cleanUp} from './cleanup.ts'
 import {createParts, type Parts, type World} from './compose.ts'
+import {freeMib} from './disk.ts'
 import {slugsOf} from './launcher.ts'
 import {takeLock} from './lock.ts'
 import {lookAtFile, lookAtMachine, type Notices, watchNotices} from './notices.ts'
@@ -124,6 +125,7 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
     chores,
     look: () => logs.look(),
     notice: notices.current,
+    diskFreeMib: () => freeMib(settings.home),
     busyMs: settings.busyMs,
     now,
     random,

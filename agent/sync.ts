@@ -37,6 +37,8 @@ export interface SyncOptions {
   readonly pins: Pick<Pins, 'due' | 'answered'>
   /** Reads what instances wrote since. */
   readonly look: () => void
+  /** MiB free on the disk of the agent's home, if that can be told. */
+  readonly diskFreeMib: () => number | undefined
   /** That the machine is to go, if it is. */
   readonly notice: () => Notice | undefined
   /** Wait between calls while more is waiting to be told. */
@@ -90,7 +92,7 @@ interface Course {
 }
 
 const call = async (
-  {agent, upgrades, connection, spool, sessions, chores, pins, look, notice, busyMs, now, log}: SyncOptions,
+  {agent, upgrades, connection, spool, sessions, chores, pins, look, notice, diskFreeMib, busyMs, now, log}: SyncOptions,
   {hold, quietMs, holdMs, onNews}: Course,
 ): Promise<number> => {
   look()
@@ -110,6 +112,7 @@ const call = async (
       quietMs,
       leaving: notice(),
       agent: upgrades?.told,
+      diskFreeMib: diskFreeMib(),
       pins: found,
       chores: done,
     }

@@ -2,7 +2,7 @@
 
 import {createSign} from '#lambdas/middleware/tickets.ts'
 import type {Operation} from '#lambdas/middleware.ts'
-import type {Store} from '#lambdas/store/index.ts'
+import type {Store, Told} from '#lambdas/store/index.ts'
 import {type AgentProgram, type AgentWish, upgradeState} from '#shared/domain/agent.ts'
 import type {LogLine} from '#shared/domain/assignment.ts'
 import {executorLeaseMs, type Leaving} from '#shared/domain/executor.ts'
@@ -69,10 +69,10 @@ const takeReports = async (
 const renew = async (
   store: Pick<Store, 'executors'>,
   executor: string,
-  agent: AgentProgram | undefined,
+  told: Told,
   now: number,
 ): Promise<{version: number; isDraining: boolean}> => {
-  const renewed = await store.executors.renew(executor, now, agent)
+  const renewed = await store.executors.renew(executor, now, told)
   if (renewed.outcome === 'ok') return {version: renewed.assignmentVersion, isDraining: renewed.state === 'draining'}
   if (renewed.outcome === 'missing') throw new GilliamError('not_found', `There is no executor “${executor}”; join first.`)
   throw new GilliamError('executor_lost', `The lease of executor “${executor}” ended; join again.`)
@@ -121,7 +121,7 @@ export const syncOperation = (deps: SyncDeps): Operation<'syncExecutor'> => {
   const ownLines = createOwnLines(store.instances)
   const sign = createSign(store.sessions)
   return async ({params: {executor}, body}, {now, principal, actor}) => {
-    const {version: assignmentVersion, isDraining} = await renew(store, executor, body.agent, now)
+    const {version: assignmentVersion, isDraining} = await renew(store, executor, body, now)
     // Told again and again while it holds; who lost a race is told the next time.
     if (body.leaving !== undefined || isDraining) await store.by(actor).executors.leave(executor, now, leavingOf(body))
     await keepLines(logs, ownLines, executor, body.logs)

@@ -51,8 +51,9 @@ const executorOf = (item: Item, lease: Item): Executor => {
     'joinedWith',
     'formerKeys',
   )
-  const {leaseExpiresAt, assignmentVersion, agent} = domainOf<Pick<Executor, 'leaseExpiresAt' | 'assignmentVersion' | 'agent'>>(lease)
-  const told = {leaseExpiresAt, assignmentVersion, ...(agent !== undefined && {agent})}
+  const {leaseExpiresAt, assignmentVersion, agent, diskFreeMib} =
+    domainOf<Pick<Executor, 'leaseExpiresAt' | 'assignmentVersion' | 'agent' | 'diskFreeMib'>>(lease)
+  const told = {leaseExpiresAt, assignmentVersion, ...(agent !== undefined && {agent}), ...(diskFreeMib !== undefined && {diskFreeMib})}
   return {...fields, ...told, hostPorts: [...(hostPorts ?? [])].sort((a, b) => a - b)}
 }
 
@@ -272,8 +273,8 @@ const forget =
 
 const renew =
   (table: Table): ExecutorStore['renew'] =>
-  async (id, now, agent) => {
-    const change = {set: {leaseExpiresAt: now + executorLeaseMs, agent}}
+  async (id, now, {agent, diskFreeMib} = {}) => {
+    const change = {set: {leaseExpiresAt: now + executorLeaseMs, agent, diskFreeMib}}
     const item = await write(table, {update: keys.lease(id), change, when: executorNotLost})
     if (item === undefined) return {outcome: (await get(table, keys.lease(id))) === undefined ? 'missing' : 'lost'}
     return {outcome: 'ok', assignmentVersion: item.assignmentVersion as number, state: item.state as ExecutorState}

@@ -1,5 +1,5 @@
 // What the store offers to the functions: every question and every state change, with its outcomes. Types only; the other files of this folder do it.
-import type {AgentProgram, AgentWish} from '#shared/domain/agent.ts'
+import type {AgentWish} from '#shared/domain/agent.ts'
 import type {InstanceReport} from '#shared/domain/assignment.ts'
 import type {CapacityMemory} from '#shared/domain/capacity.ts'
 import type {Chore} from '#shared/domain/chore.ts'
@@ -205,6 +205,9 @@ export type Admission =
 /** An executor in the state that follows from what is wanted of it. */
 export type Moved = Ok<{readonly executor: Executor}> | Not<'missing' | 'lost' | 'conflict'>
 
+/** What an agent says of itself and its machine with every sync. */
+export type Told = {readonly [K in 'agent' | 'diskFreeMib']?: Executor[K] | undefined}
+
 export interface ExecutorStore {
   /**
    * Joins or joins again. One that was lost gives up whatever it still held before it is ready; one that is to be drained stays so.
@@ -229,7 +232,7 @@ export interface ExecutorStore {
   readonly renew: (
     id: string,
     now: number,
-    agent?: AgentProgram,
+    told?: Told,
   ) => Promise<Ok<{assignmentVersion: number; state: ExecutorState}> | Not<'missing' | 'lost'>>
   /** `by`: when what is left is stopped; without it, what was said before holds. Its being cordoned is remembered meanwhile. */
   readonly drain: (id: string, now: number, by?: number) => Promise<Moved>

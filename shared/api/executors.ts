@@ -87,8 +87,10 @@ export const Executor = z
   .strictObject({
     ...JoinExecutor.shape,
     state: z
-      .enum(['ready', 'cordoned', 'draining', 'drained', 'disconnected', 'lost'])
-      .describe('`disconnected`: not heard from for a lease, and not given up; `drained`: draining, and nothing is left on it'),
+      .enum(['ready', 'full', 'cordoned', 'draining', 'drained', 'disconnected', 'lost'])
+      .describe(
+        '`full`: ready, but its disk is: it gets nothing new; `disconnected`: not heard from for a lease, and not given up; `drained`: draining, and nothing is left on it',
+      ),
     cpuMilliUsed: z.int(),
     memoryMibUsed: z.int(),
     instances: z.int(),
@@ -98,6 +100,7 @@ export const Executor = z
     leaving: Leaving.optional().describe('what its agent was told: its machine is to go'),
     drainBy: At.optional().describe('while it drains: when what is left is stopped, replaced or not'),
     agent: AgentProgram.optional(),
+    diskFreeMib: z.int().optional().describe('on the disk of its agent’s home, as that said last'),
   })
   .meta({id: 'Executor'})
 const drainMsMax = 604_800_000
@@ -177,6 +180,7 @@ export const Sync = z
     quietMs: QuietMs,
     leaving: Leaving.optional().describe('its machine is to go: it is drained until it says so no more'),
     agent: AgentProgram.optional(),
+    diskFreeMib: z.int().min(0).optional().describe('on the disk of the agent’s home'),
     chores: z.array(ChoreReport).max(choresPerSyncMax).optional().describe('chores of which there is something new to say'),
     pins: z
       .array(ImagePin)
