@@ -3,7 +3,7 @@ import {join} from 'node:path'
 import {createInterface} from 'node:readline/promises'
 import {text} from 'node:stream/consumers'
 import {styleText} from 'node:util'
-import about from '../package.json' with {type: 'json'}
+import about from '#package.json' with {type: 'json'}
 import {consoleOf} from './console.ts'
 import {exitCodes, Interrupted} from './exit.ts'
 import type {Paint} from './render.ts'

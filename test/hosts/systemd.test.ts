@@ -63,8 +63,8 @@ describe('a host with systemd', {skip: systemdMissing(), concurrency: 1}, () => 
     const {stdout} = await hosted.stage.must(['token', 'create', 'office', '--scope', 'join', '--json'])
     const {token} = JSON.parse(stdout) as {token: string}
     const gilliam = join(root, 'node_modules/.bin/gilliam')
-    const flags = `--join /root/join-token --api ${hosted.stage.urls.api} --name rack-1 --address ${machine.host.address}`
-    await must(`umask 077; echo ${token} > /root/join-token; ${gilliam} agent install ${flags}`)
+    const flags = `--join /run/join-token --api ${hosted.stage.urls.api} --name rack-1 --address ${machine.host.address}`
+    await must(`umask 077; echo ${token} > /run/join-token; ${gilliam} agent install ${flags}`)
     await until('it to join', async () => (await hosted.states()).get('rack-1') === 'ready')
   }
   const isOver = async (pid: string): Promise<boolean> => (await machine.run(`test -e /proc/${pid}`)).code !== 0
