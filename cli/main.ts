@@ -1,14 +1,17 @@
 // Composition root of the CLI: reads environment, terminal and signals, runs one command, and sets the exit code.
+import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline/promises'
 import {text} from 'node:stream/consumers'
 import {styleText} from 'node:util'
-import about from '#package.json' with {type: 'json'}
 import {consoleOf} from './console.ts'
 import {exitCodes, Interrupted} from './exit.ts'
 import type {Paint} from './render.ts'
 import {run} from './run.ts'
 import type {World} from './session.ts'
+
+// Bundles have it in them, and run without their tree.
+const {version} = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {version: string}
 
 /** https://no-color.org */
 const hasColour = (stream: NodeJS.WriteStream): boolean => stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb'
@@ -58,7 +61,7 @@ const catchSignals = (listener: (signal: NodeJS.Signals) => void): (() => void) 
 const world: World = {
   env: process.env,
   cwd: process.cwd(),
-  version: about.version,
+  version,
   bundles: import.meta.filename.endsWith('.ts') ? join(import.meta.dirname, '..', 'dist') : import.meta.dirname,
   execPath: process.execPath,
   uid: process.getuid?.(),
