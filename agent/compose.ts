@@ -4,17 +4,18 @@ import {ringLabel} from '#shared/domain/agent.ts'
 import type {JoinProof} from '#shared/join-proof.ts'
 import type {Logger} from '#shared/log.ts'
 import {Agent} from './agent.ts'
+import {Backups} from './backups/backups.ts'
 import {emptyFolder} from './cleanup.ts'
 import {Connection, type Joining} from './connection.ts'
 import type {InstanceRecord} from './instance.ts'
-import type {LauncherOptions, Launching} from './launcher.ts'
+import type {ExecOrder, LauncherOptions, Launching} from './launcher.ts'
 import {Logs} from './logs/logs.ts'
 import {Spool} from './logs/spool.ts'
 import {Monitors} from './monitors.ts'
 import {Ports} from './ports.ts'
 import {proveRole} from './proof.ts'
 import {askProver} from './prover.ts'
-import type {Finder} from './runtime/runtime.ts'
+import type {Execution, Finder} from './runtime/runtime.ts'
 import {Sessions, type SessionsOptions} from './sessions/sessions.ts'
 import type {Layout, Settings} from './settings.ts'
 import {Slugs} from './slugs/slugs.ts'
@@ -59,6 +60,7 @@ export interface Parts {
   readonly logs: Logs
   readonly slugs: Slugs
   readonly sessions: Sessions
+  readonly backups: Backups
   readonly upgrades: Upgrades | undefined
 }
 
@@ -91,15 +93,20 @@ interface SessionParts extends Pick<SessionsOptions, 'directoryOf' | 'logs' | 'l
   readonly agent: () => Agent
 }
 
+/** Of instances, and commands in them. */
+const instancesOf = (agent: () => Agent) => ({
+  records: () => agent().records,
+  exec: (record: InstanceRecord, order: ExecOrder): Promise<Execution> => {
+    const {exec} = agent()
+    if (exec === undefined) throw new Error('this executor can not run commands in instances')
+    return exec(record, order)
+  },
+})
+
 const createSessions = ({agent, ...parts}: SessionParts): Sessions =>
   new Sessions({
     ...parts,
-    records: () => agent().records,
-    exec: (record, order) => {
-      const {exec} = agent()
-      if (exec === undefined) throw new Error('this executor can not run commands in instances')
-      return exec(record, order)
-    },
+    ...instancesOf(agent),
     giveUp: (key, reason) => agent().giveUp(key, reason),
   })
 
@@ -138,6 +145,7 @@ export const createParts = (settings: Settings, layout: Layout, world: World, {o
   const locate = (sha256: string, signal: AbortSignal): Promise<string> => connection.locate(sha256, signal)
   const slugs = new Slugs({directory: layout.slugs, locate})
   const sessions = createSessions({agent: () => agent, directoryOf, logs, log})
+  const backups = new Backups({...instancesOf(() => agent), store: connection, folder: layout.backups, log})
   const forget = async (key: string): Promise<void> => {
     await runtime.forget?.(directoryOf(key))
     await emptyFolder(directoryOf(key))
@@ -161,5 +169,5 @@ export const createParts = (settings: Settings, layout: Layout, world: World, {o
   const {program} = world
   const upgrading = {ring: descriptor.labels[ringLabel], locate, now, log, onNews: onUrgent, onSwitched}
   const upgrades = program && new Upgrades({program, ...upgrading})
-  return {agent, connection, spool, logs, slugs, sessions, upgrades}
+  return {agent, connection, spool, logs, slugs, sessions, backups, upgrades}
 }

@@ -35,7 +35,8 @@ export interface RunningAgent {
 /** Private to the agent; instances of another user find the way to their own folder through it, and nothing else. */
 const makeHome = (home: string, layout: Layout, isShared: boolean): void => {
   try {
-    for (const folder of [home, layout.slugs, layout.instances, layout.volumes]) mkdirSync(folder, {recursive: true, mode: 0o700})
+    for (const folder of [home, layout.slugs, layout.instances, layout.volumes, layout.backups])
+      mkdirSync(folder, {recursive: true, mode: 0o700})
     if (isShared) for (const folder of [home, layout.instances]) chmodSync(folder, 0o711)
   } catch (error) {
     throw new Error(`GILLIAM_AGENT_HOME can not be used: ${(error as Error).message}`, {cause: error})
@@ -97,7 +98,7 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
   let sync: Sync | undefined
   const switched = Promise.withResolvers<void>()
   const parts = createParts(settings, layout, world, {onUrgent: () => sync?.poke(), onSwitched: switched.resolve})
-  const {agent, connection, spool, logs, sessions, upgrades} = parts
+  const {agent, connection, spool, logs, sessions, backups, upgrades} = parts
   if (!connection.hasCredential && settings.join === undefined) {
     unlock()
     throw new Error('this executor has not joined yet: GILLIAM_JOIN_TOKEN_FILE must name a file with a join token, or GILLIAM_JOIN be role')
@@ -111,6 +112,7 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
     connection,
     spool,
     sessions,
+    backups,
     look: () => logs.look(),
     notice: notices.current,
     busyMs: settings.busyMs,
@@ -118,12 +120,14 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
     random,
     log,
   }
+  backups.recall()
   const syncing = startSync(calls)
   sync = syncing
   const stopTimers = startTimers(parts, layout, syncing, world)
   const leave = async (): Promise<void> => {
     stopTimers()
     sessions.close()
+    backups.close()
     notices.stop()
     await syncing.stop()
     await agent.close()

@@ -157,6 +157,7 @@ export const layoutOf = (home: string) => ({
   slugs: join(home, 'slugs'),
   instances: join(home, 'instances'),
   volumes: join(home, 'volumes'),
+  backups: join(home, 'backups'),
 })
 
 export type Layout = ReturnType<typeof layoutOf>

@@ -5,6 +5,7 @@ import {GilliamError} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
 import {startLoop} from '#shared/loop.ts'
 import type {Agent} from './agent.ts'
+import type {Backups} from './backups/backups.ts'
 import type {Connection} from './connection.ts'
 import type {Spool} from './logs/spool.ts'
 import type {Notice} from './notices.ts'
@@ -30,6 +31,7 @@ export interface SyncOptions {
   /** Undefined for an agent that says nothing of itself. */
   readonly upgrades?: Upgrades | undefined
   readonly sessions: Pick<Sessions, 'take'>
+  readonly backups: Pick<Backups, 'take'>
   /** Reads what instances wrote since. */
   readonly look: () => void
   /** That the machine is to go, if it is. */
@@ -85,7 +87,7 @@ interface Course {
 }
 
 const call = async (
-  {agent, upgrades, connection, spool, sessions, look, notice, busyMs, now, log}: SyncOptions,
+  {agent, upgrades, connection, spool, sessions, backups, look, notice, busyMs, now, log}: SyncOptions,
   {hold, quietMs, holdMs, onNews}: Course,
 ): Promise<number> => {
   look()
@@ -112,6 +114,7 @@ const call = async (
     if (reports.length > 0 || answer.assignments !== undefined) onNews()
     if (answer.assignments !== undefined) agent.assign(answer.assignments, answer.assignmentVersion)
     if (answer.sessions !== undefined) sessions.take(answer.sessions)
+    if (answer.backups !== undefined) backups.take(answer.backups)
     agent.heard(sentAt)
     upgrades?.heard(answer.agent)
     const nextSyncMs = within(answer.nextSyncMs, busyMs)

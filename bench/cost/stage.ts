@@ -1,4 +1,5 @@
 // A control plane in this process, as a local stage has it, but with a meter on its DynamoDB client and no clocks: ticks happen when a scenario says so.
+
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
@@ -15,6 +16,7 @@ import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
 import {endpoints} from '#shared/endpoints.ts'
 import {createLogger} from '#shared/log.ts'
 import type {BlobStore} from '#shared/ports.ts'
+import {memoryDumps} from '#test/lambdas/dumps.ts'
 import {startDatabase} from '#test/store/database.ts'
 import {type Consumption, installMeter, type Meter} from './meter.ts'
 
@@ -90,7 +92,18 @@ export const startMeteredStage = async (): Promise<MeteredStage> => {
   const now = () => Date.now() + skippedMs
   const store = createStore({client: dynamo.client, table: database.table})
   const timing = {busyMs: 1_000, idleMs: 10_000}
-  const options = {store, blobs: storedBlobs, stage: 'cost', version: '0', timing, nextPollMs: 1_000, now, log, wakeAt: () => undefined}
+  const options = {
+    store,
+    blobs: storedBlobs,
+    dumps: memoryDumps(),
+    stage: 'cost',
+    version: '0',
+    timing,
+    nextPollMs: 1_000,
+    now,
+    log,
+    wakeAt: () => undefined,
+  }
   const kept = {box: openSecretBox(join(folder, 'secret-key')), logs: await openLogs(join(folder, 'logs'))}
   const functions = createFunctions({...options, ...kept})
   const consumers = [functions.scheduler, functions.reconciler].map(each => counted(each, counts))

@@ -2,6 +2,7 @@
 import type {Sign} from '#lambdas/middleware/tickets.ts'
 import type {AssignedInstance, Store} from '#lambdas/store/index.ts'
 import type {AssignedRun, AssignedSession, Assignment} from '#shared/domain/assignment.ts'
+import type {AssignedBackup} from '#shared/domain/backup.ts'
 import type {Release, RunOptions} from '#shared/domain/release.ts'
 import type {RunOrder, SessionLine} from '#shared/domain/session.ts'
 import {type Injection, injectionsOf} from './injections.ts'
@@ -77,6 +78,7 @@ const withTicket = async ({command, line}: RunOrder, sign: Sign, now: number): P
 export interface Orders {
   readonly assignments: JoinedAssignment[]
   readonly sessions: AssignedSession[]
+  readonly backups: AssignedBackup[]
 }
 
 /** Everything the executor should run or stop, and who waits for it at a relay; one read per release it has instances of. */
@@ -101,5 +103,6 @@ export const loadOrders = async (
   return {
     assignments: joined.filter(assignment => assignment !== undefined),
     sessions: sessions.filter(session => session !== undefined),
+    backups: orders.backups.map(({until, ...order}) => ({...order, timeoutMs: until - now})),
   }
 }

@@ -129,8 +129,9 @@ export const syncOperation = (deps: SyncDeps): Operation<'syncExecutor'> => {
     const nextSyncMs = isNews ? timing.busyMs : body.quietMs === undefined ? timing.idleMs : askAgainMs(body.quietMs, timing)
     const answer = {assignmentVersion, nextSyncMs, leaseMs: executorLeaseMs, ...terms, ...taken, ...(await wishOf(wishes, body.agent, now))}
     if (!changed) return {...answer, ...(await renewCredential(deps, executor, principal, now))}
-    const {assignments: loaded, sessions} = await loadOrders({store, sign}, executor, now)
+    const {assignments: loaded, sessions, backups} = await loadOrders({store, sign}, executor, now)
     const assignments = await resolveSecrets({store, sources: secrets, log, now}, executor, loaded)
-    return {...answer, assignments, ...(sessions.length > 0 && {sessions}), ...(await renewCredential(deps, executor, principal, now))}
+    const orders = {...(sessions.length > 0 && {sessions}), ...(backups.length > 0 && {backups})}
+    return {...answer, assignments, ...orders, ...(await renewCredential(deps, executor, principal, now))}
   }
 }

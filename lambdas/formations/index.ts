@@ -40,7 +40,7 @@ export const createFormationsFunction = ({store, log, now, randomId, expressions
       ...sessionOperations({store, randomId, relay}),
       ...volumeOperations(store),
       ...typeOperations(store),
-      ...backupOperations({store, blobs, randomId}),
+      ...backupOperations({store, randomId}),
       rebalance: rebalanceOperation(store, expressions),
       explain: explainOperation(store, expressions),
     },

@@ -9,6 +9,7 @@ import {
 } from '#shared/domain/executor.ts'
 import {silenceMs} from '#shared/domain/lease.ts'
 import {admissionWrites, joinedWithOf} from './admission.ts'
+import {backupOrdersOf} from './backups.ts'
 import {
   agentIs,
   all,
@@ -327,6 +328,6 @@ export const createExecutorStore = (table: Table): ExecutorStore => ({
   orders: async (id, now) => {
     const items = await query(table, `A#${id}`)
     await clearOrders(table, items, now)
-    return {assignments: assignedOf(items), sessions: ordersOf(items, now)}
+    return {assignments: assignedOf(items), sessions: ordersOf(items, now), backups: backupOrdersOf(items, now)}
   },
 })

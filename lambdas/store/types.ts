@@ -1,6 +1,8 @@
 // What the store offers to the functions: every question and every state change, with its outcomes. Types only; the other files of this folder do it.
+
 import type {AgentProgram, AgentWish} from '#shared/domain/agent.ts'
 import type {InstanceReport} from '#shared/domain/assignment.ts'
+import type {BackupOrder} from '#shared/domain/backup.ts'
 import type {CapacityMemory} from '#shared/domain/capacity.ts'
 import type {Draining, Executor, ExecutorDescriptor, ExecutorState, Leaving} from '#shared/domain/executor.ts'
 import type {DesiredScale, Formation} from '#shared/domain/formation.ts'
@@ -246,11 +248,15 @@ export interface ExecutorStore {
   ) => Promise<Ok | Not<'missing' | 'conflict'> | {readonly outcome: 'alive'; readonly executor: Executor}>
   /** Everything it should run or stop, of all formations. */
   readonly assignments: (id: string) => Promise<readonly AssignedInstance[]>
-  /** The same, and the sessions it is asked for, with one query. */
+  /** The same, and the sessions and backups it is asked for, with one query. */
   readonly orders: (
     id: string,
     now: number,
-  ) => Promise<{readonly assignments: readonly AssignedInstance[]; readonly sessions: readonly SessionOrder[]}>
+  ) => Promise<{
+    readonly assignments: readonly AssignedInstance[]
+    readonly sessions: readonly SessionOrder[]
+    readonly backups: readonly BackupOrder[]
+  }>
 }
 
 export interface SessionStore {

@@ -1,6 +1,7 @@
 // What agents and operators say of executors: join, sync, drain.
 import {z} from 'zod'
 import {AgentProgram, AgentWish} from './agents.ts'
+import {AssignedBackup} from './backups.ts'
 import {
   Address,
   At,
@@ -175,6 +176,7 @@ export const Synced = z
     assignmentVersion: z.int(),
     assignments: z.array(Assignment).optional().describe('everything the executor should run; absent when the agent’s version is current'),
     sessions: z.array(AssignedSession).optional().describe('asked for within the last minute; comes with assignments'),
+    backups: z.array(AssignedBackup).optional().describe('to be made; comes with assignments'),
     nextSyncMs: z.int(),
     leaseMs: z.int(),
     sequence: z

@@ -29,6 +29,7 @@ export const startControlPlane = async () => {
   const functions = createFunctions({
     store: database.store,
     blobs,
+    dumps: blobs.dumps,
     logs: await openLogs(join(folder, 'logs')),
     box: openSecretBox(join(folder, 'secret-key')),
     stage: 'test',
