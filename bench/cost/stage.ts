@@ -1,5 +1,4 @@
 // A control plane in this process, as a local stage has it, but with a meter on its DynamoDB client and no clocks: ticks happen when a scenario says so.
-
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
@@ -92,20 +91,9 @@ export const startMeteredStage = async (): Promise<MeteredStage> => {
   const now = () => Date.now() + skippedMs
   const store = createStore({client: dynamo.client, table: database.table})
   const timing = {busyMs: 1_000, idleMs: 10_000}
-  const options = {
-    store,
-    blobs: storedBlobs,
-    dumps: memoryDumps(),
-    stage: 'cost',
-    version: '0',
-    timing,
-    nextPollMs: 1_000,
-    now,
-    log,
-    wakeAt: () => undefined,
-  }
+  const options = {store, blobs: storedBlobs, stage: 'cost', version: '0', timing, nextPollMs: 1_000, now, log, wakeAt: () => undefined}
   const kept = {box: openSecretBox(join(folder, 'secret-key')), logs: await openLogs(join(folder, 'logs'))}
-  const functions = createFunctions({...options, ...kept})
+  const functions = createFunctions({...options, ...kept, dumps: memoryDumps()})
   const consumers = [functions.scheduler, functions.reconciler].map(each => counted(each, counts))
   const gateway = await startGateway({table: endpoints, functions: functions.api, port: 0, now, log})
   late.events = await startEventSources({...dynamo, table: database.table, checkpoints: join(folder, 'checkpoints'), consumers, now, log})

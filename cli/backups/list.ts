@@ -19,9 +19,6 @@ const nextOf = ({dueAt, waits, failures}: Plan, now: number): string => {
   return `${late}${time(dueAt)}${why}${failures === 0 ? '' : `; ${failures} failed one after the other`}`
 }
 
-/** Whether somebody should look at it: late, failing, or bad. */
-export const isAmiss = ({dueAt, failures}: Plan, now: number): boolean => failures > 0 || now - dueAt > missedAfterMs
-
 export const backupTable = (backups: readonly Backup[], paint: Paint): string =>
   table(
     ['service', 'backup', 'made', 'size', 'by', 'instance', 'state'],

@@ -30,11 +30,8 @@ const order = (id: string, command: string, more: Partial<AssignedBackup> = {}):
   ...more,
 })
 
-/** An agent's backups, with a store that takes uploads as `take` says: answers them all by default. */
-const setUp = async (t: TestContext) => {
-  const folder = temporaryFolder(t)
-  mkdirSync(join(folder, 'run'))
-  mkdirSync(join(folder, 'backups'))
+/** A store over loopback that takes uploads as `take` says: answers them all by default. */
+const startStore = async (t: TestContext) => {
   const arrived = new Map<string, Buffer>()
   const world = {
     refuse: undefined as GilliamError | undefined,
@@ -53,28 +50,12 @@ const setUp = async (t: TestContext) => {
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.after(() => void server.close())
   const reports = new Map<string, Report>()
-  const env = {PASSWORD: 'swordfish'}
-  const record: InstanceRecord = {...accepted(assignment('i', {env, secretEnv: ['PASSWORD']}), 0), phase: 'up'}
-  const exec = (_: InstanceRecord, {session, command}: ExecOrder) =>
-    execProcess({directory: folder, command, session, environment: {PATH: process.env.PATH ?? '', ...env}}, () => undefined, undefined)
   const store = {
     locateUpload: async (id: string) => ({url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/${id}`, headers: {}}),
     reportBackup: async (id: string, report: Report) => {
       if (world.refuse !== undefined && 'sha256' in report) throw world.refuse
       reports.set(id, report)
     },
-  }
-  const options = {
-    records: () => new Map([[record.key, record]]),
-    exec,
-    store,
-    folder: join(folder, 'backups'),
-    log: pino({level: 'silent'}),
-  }
-  const agent = () => {
-    const backups = new Backups(options)
-    t.after(() => backups.close())
-    return backups
   }
   const reported = async (id: string): Promise<Report> => {
     await until(
@@ -88,18 +69,33 @@ const setUp = async (t: TestContext) => {
     assert.ok('reason' in report, JSON.stringify(report))
     return report.reason
   }
-  const left = () => readdirSync(options.folder)
-  return {
-    world,
-    agent,
-    arrived,
-    reports,
-    reported,
-    reasonOf,
-    left,
-    exec: (command: string) => exec(record, {session: 's', command: ['sh', '-c', command]}),
-    folder,
+  return {world, arrived, reports, store, reported, reasonOf}
+}
+
+/** An agent's backups, with such a store and an instance `i`. */
+const setUp = async (t: TestContext) => {
+  const folder = temporaryFolder(t)
+  mkdirSync(join(folder, 'run'))
+  mkdirSync(join(folder, 'backups'))
+  const {store, ...artifacts} = await startStore(t)
+  const env = {PASSWORD: 'swordfish'}
+  const record: InstanceRecord = {...accepted(assignment('i', {env, secretEnv: ['PASSWORD']}), 0), phase: 'up'}
+  const exec = (_: InstanceRecord, {session, command}: ExecOrder) =>
+    execProcess({directory: folder, command, session, environment: {PATH: process.env.PATH ?? '', ...env}}, () => undefined, undefined)
+  const options = {
+    records: () => new Map([[record.key, record]]),
+    exec,
+    store,
+    folder: join(folder, 'backups'),
+    log: pino({level: 'silent'}),
   }
+  const agent = () => {
+    const backups = new Backups(options)
+    t.after(() => backups.close())
+    return backups
+  }
+  const left = () => readdirSync(options.folder)
+  return {...artifacts, agent, left, exec: (command: string) => exec(record, {session: 's', command: ['sh', '-c', command]}), folder}
 }
 
 test('a dump is uploaded, gzipped, and reported with its digest and size; nothing is left of it', async t => {

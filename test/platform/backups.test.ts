@@ -9,8 +9,8 @@ import {unitHash} from '#shared/domain/hash.ts'
 import {builtinTypes} from '#shared/types/builtin.ts'
 import {Stage, until} from './stage.ts'
 
-const skip =
-  ['redis-server', 'redis-cli'].some(program => spawnSync(program, ['--version']).error !== undefined) && 'redis is not on this machine'
+const programs = ['redis-server', 'redis-cli'] as const
+const skip = programs.some(program => spawnSync(program, ['--version']).error !== undefined) && 'redis is not on this machine'
 
 /** Whose first backup is due some seconds after it is deployed. */
 const formation = 'guarded'
@@ -48,7 +48,7 @@ describe('platform: backups', {skip}, () => {
   const backup = (...args: string[]) => stage.gilliam(['backup', ...args, ...inIt])
   const ports = new Map<string, string>()
   const redis = (service: string, ...args: string[]): string =>
-    execFileSync('redis-cli', ['-p', ports.get(service) ?? '', ...args], {encoding: 'utf8'}).trim()
+    execFileSync(programs[1], ['-p', ports.get(service) ?? '', ...args], {encoding: 'utf8'}).trim()
   const listed = (service: string) => stage.items<Listed>(['backup', 'list', service, ...inIt])
 
   before(async () => {
