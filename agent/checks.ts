@@ -10,7 +10,12 @@ export interface Check {
   readonly intervalMs: number
   readonly timeoutMs: number
   readonly startTimeoutMs: number
+  /** How long an accepted connection must last to be a passed check, unless something is heard on it before, in milliseconds. */
+  readonly lingerMs?: number
 }
+
+/** A container's published port is accepted by the engine's own proxy whether or not something listens behind it, which hangs up in the latter case. */
+const publishedLingerMs = 50
 
 /** The check, `tcp` on the first port by default; undefined when there is no port to ask. */
 export const healthCheckOf = (assignment: Assignment): Check | undefined => {
@@ -18,5 +23,6 @@ export const healthCheckOf = (assignment: Assignment): Check | undefined => {
   const port = health?.port ?? assignment.ports[0]?.port
   if (port === undefined) return undefined
   const {intervalMs, timeoutMs, startTimeoutMs} = health ?? healthDefault
-  return {...(health?.http === undefined ? {} : {path: health.http}), port, intervalMs, timeoutMs, startTimeoutMs}
+  const lingerMs = assignment.image === undefined ? 0 : publishedLingerMs
+  return {...(health?.http === undefined ? {} : {path: health.http}), port, intervalMs, timeoutMs, startTimeoutMs, lingerMs}
 }

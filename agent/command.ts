@@ -1,12 +1,13 @@
 // The shell command that runs an assignment as a process, or why there is none. Pure: what is installed is asked for.
 import type {Assignment} from '#shared/domain/assignment.ts'
+import type {Program} from '#shared/domain/release.ts'
 
 type Choice = {readonly command: string} | {readonly refused: string}
 
-/** `isInstalled` looks a program up on the PATH instances get. */
-export const commandOf = ({script, program, image, type}: Assignment, isInstalled: (program: string) => boolean): Choice => {
+/** `isInstalled` looks a program up where instances find it. */
+export const commandOf = ({script, program, image, type}: Assignment, isInstalled: (program: Program) => boolean): Choice => {
   if (script !== undefined) {
-    if (program === undefined || isInstalled(program.name)) return {command: script}
+    if (program === undefined || isInstalled(program)) return {command: script}
     return {refused: `${program.name} is not installed on this executor: install it (${program.install})`}
   }
   if (image !== undefined) return {refused: `the image ${image} needs the docker runtime, which this executor does not offer`}

@@ -12,11 +12,12 @@ import type {ExecOrder, LauncherOptions, Launching} from './launcher.ts'
 import {Logs} from './logs/logs.ts'
 import {Spool} from './logs/spool.ts'
 import {Monitors} from './monitors.ts'
+import {Pins} from './pins.ts'
 import {Ports} from './ports.ts'
 import {proveRole} from './proof.ts'
 import {askProver} from './prover.ts'
 import type {Execution, Finder} from './runtime/runtime.ts'
-import {Sessions, type SessionsOptions} from './sessions/sessions.ts'
+import {Sessions} from './sessions/sessions.ts'
 import type {Layout, Settings} from './settings.ts'
 import {Slugs} from './slugs/slugs.ts'
 import type {Program} from './upgrade/program.ts'
@@ -26,6 +27,7 @@ import {Upgrades} from './upgrade/upgrades.ts'
 export type LauncherParts = Omit<LauncherOptions, 'runtime'> & {
   /** Where a slug can be downloaded. */
   readonly locate: (sha256: string, signal: AbortSignal) => Promise<string>
+  readonly pins: Pick<Pins, 'agree'>
 }
 
 /** What instances are run by. */
@@ -61,6 +63,7 @@ export interface Parts {
   readonly slugs: Slugs
   readonly sessions: Sessions
   readonly backups: Backups
+  readonly pins: Pins
   readonly upgrades: Upgrades | undefined
 }
 
@@ -88,12 +91,7 @@ const joiningOf = (settings: Settings, world: World): Joining | undefined => {
   return how !== undefined && 'prover' in how ? {prove: () => askProver(how.prover)} : how
 }
 
-interface SessionParts extends Pick<SessionsOptions, 'directoryOf' | 'logs' | 'log'> {
-  /** There once all parts are. */
-  readonly agent: () => Agent
-}
-
-/** Of instances, and commands in them. */
+/** What runs here, and commands in it; `agent` answers once all parts are there. */
 const instancesOf = (agent: () => Agent) => ({
   records: () => agent().records,
   exec: (record: InstanceRecord, order: ExecOrder): Promise<Execution> => {
@@ -101,14 +99,14 @@ const instancesOf = (agent: () => Agent) => ({
     if (exec === undefined) throw new Error('this executor can not run commands in instances')
     return exec(record, order)
   },
+  giveUp: (key: string, reason: string) => agent().giveUp(key, reason),
 })
 
-const createSessions = ({agent, ...parts}: SessionParts): Sessions =>
-  new Sessions({
-    ...parts,
-    ...instancesOf(agent),
-    giveUp: (key, reason) => agent().giveUp(key, reason),
-  })
+/** Removes what an instance needed. */
+const forget = async ({runtime}: World, directory: string): Promise<void> => {
+  await runtime.forget?.(directory)
+  await emptyFolder(directory)
+}
 
 /** Makes the parts. */
 export const createParts = (settings: Settings, layout: Layout, world: World, {onUrgent, onSwitched}: Calls): Parts => {
@@ -144,12 +142,10 @@ export const createParts = (settings: Settings, layout: Layout, world: World, {o
   })
   const locate = (sha256: string, signal: AbortSignal): Promise<string> => connection.locate(sha256, signal)
   const slugs = new Slugs({directory: layout.slugs, locate})
-  const sessions = createSessions({agent: () => agent, directoryOf, logs, log})
-  const backups = new Backups({...instancesOf(() => agent), store: connection, folder: layout.backups, log})
-  const forget = async (key: string): Promise<void> => {
-    await runtime.forget?.(directoryOf(key))
-    await emptyFolder(directoryOf(key))
-  }
+  const pins = new Pins(onUrgent)
+  const instances = instancesOf(() => agent)
+  const sessions = new Sessions({...instances, directoryOf, logs, log})
+  const backups = new Backups({...instances, store: connection, folder: layout.backups, log})
   const agent: Agent = new Agent({
     host: descriptor.host,
     statePath: layout.state,
@@ -157,17 +153,17 @@ export const createParts = (settings: Settings, layout: Layout, world: World, {o
     directoryOf,
     runtime,
     launcher: remember =>
-      launcher({directoryOf, volumes: layout.volumes, environment, slugs, ports, remember, locate, attend: sessions.attend}),
+      launcher({directoryOf, volumes: layout.volumes, environment, slugs, ports, remember, locate, pins, attend: sessions.attend}),
     monitors: new Monitors({host: descriptor.host, random}),
     ports,
     logs,
     now,
     log,
     onUrgent,
-    onForgotten: key => void forget(key).catch(error => log.warn({err: error, instance: key}, 'what is left of it can not be removed')),
+    onForgotten: key =>
+      void forget(world, directoryOf(key)).catch(error => log.warn({err: error, instance: key}, 'what is left of it can not be removed')),
   })
-  const {program} = world
   const upgrading = {ring: descriptor.labels[ringLabel], locate, now, log, onNews: onUrgent, onSwitched}
-  const upgrades = program && new Upgrades({program, ...upgrading})
-  return {agent, connection, spool, logs, slugs, sessions, backups, upgrades}
+  const upgrades = world.program && new Upgrades({program: world.program, ...upgrading})
+  return {agent, connection, spool, logs, slugs, sessions, backups, pins, upgrades}
 }

@@ -7,11 +7,13 @@ import type {AgentProgram, AgentWish} from '#shared/domain/agent.ts'
 import type {AssignedSession, Assignment, InstanceReport, LogLine} from '#shared/domain/assignment.ts'
 import type {AssignedBackup, Dump} from '#shared/domain/backup.ts'
 import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
+import type {ImagePin} from '#shared/domain/image.ts'
 import type {CallOf, OutputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {JoinProof} from '#shared/join-proof.ts'
 import type {Upload} from '#shared/ports.ts'
 import type {Notice} from './notices.ts'
+import type {AnsweredPin} from './pins.ts'
 import {replaceFile} from './state.ts'
 import {isOfTheWay, SyncRoute, syncRouteTimeoutMs} from './sync-route.ts'
 
@@ -29,9 +31,13 @@ export interface SyncRequest {
   readonly quietMs: number
   /** What this agent is. */
   readonly agent?: AgentProgram | undefined
+  /** What tags of images mean, as far as only this executor knows. */
+  readonly pins?: readonly ImagePin[]
 }
 
 export interface SyncAnswer {
+  /** What holds, of the pins that were told. */
+  readonly pins?: readonly AnsweredPin[] | undefined
   readonly assignmentVersion: number
   /** Everything this executor should run; absent when the version sent is current. */
   readonly assignments?: readonly Assignment[]
@@ -132,7 +138,7 @@ export class Connection {
   async sync(request: SyncRequest, options: {timeoutMs?: number; signal?: AbortSignal} = {}): Promise<SyncAnswer> {
     const client = this.#client ?? (await this.#join())
     this.#sequence = Math.max(this.#sequence + 1, this.#options.wallClock())
-    const {assignmentVersion, reports, logs, holdMs, quietMs, leaving, agent} = request
+    const {assignmentVersion, reports, logs, holdMs, quietMs, leaving, agent, pins = []} = request
     const body = {
       assignmentVersion,
       reports: [...reports],
@@ -142,6 +148,7 @@ export class Connection {
       agent,
       ...(holdMs > 0 && {holdMs}),
       ...(leaving !== undefined && {leaving}),
+      ...(pins.length > 0 && {pins: [...pins]}),
     }
     const call = {params: {executor: this.#options.descriptor.id}, body}
     try {

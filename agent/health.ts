@@ -36,21 +36,28 @@ const checkHttp = ({host, port}: Target, path: string, timeoutMs: number): Promi
     ask.end()
   })
 
-const checkTcp = ({host, port}: Target, timeoutMs: number): Promise<Outcome> =>
+const checkTcp = ({host, port}: Target, timeoutMs: number, lingerMs: number): Promise<Outcome> =>
   new Promise(resolve => {
     const socket = connect({host, port})
+    let lasting: NodeJS.Timeout | undefined
     const end = (outcome: Outcome) => {
+      clearTimeout(lasting)
       socket.destroy()
       resolve(outcome)
     }
     socket.setTimeout(timeoutMs, () => end(`port ${port} did not accept a connection within ${timeoutMs} ms`))
-    socket.once('connect', () => end(undefined))
+    socket.once('connect', () => {
+      if (lingerMs === 0) return end(undefined)
+      lasting = setTimeout(() => end(undefined), lingerMs)
+      socket.once('data', () => end(undefined))
+      socket.once('end', () => end(`port ${port} hung up at once`))
+    })
     socket.once('error', error => end(`port ${port}: ${(error as NodeJS.ErrnoException).code ?? error.message}`))
   })
 
 /** One check: an HTTP GET that must answer 2xx or 3xx, or a TCP connection. Never rejects. */
-export const carryOut = (check: Pick<Check, 'path' | 'timeoutMs'>, target: Target): Promise<Outcome> =>
-  check.path === undefined ? checkTcp(target, check.timeoutMs) : checkHttp(target, check.path, check.timeoutMs)
+export const carryOut = (check: Pick<Check, 'path' | 'timeoutMs' | 'lingerMs'>, target: Target): Promise<Outcome> =>
+  check.path === undefined ? checkTcp(target, check.timeoutMs, check.lingerMs ?? 0) : checkHttp(target, check.path, check.timeoutMs)
 
 export interface Watching {
   readonly healthy: () => void

@@ -11,13 +11,14 @@ import {Gate} from './gate.ts'
 import {type InstanceRecord, keyOf} from './instance.ts'
 import type {Ports} from './ports.ts'
 
-import {isOnPath} from './programs.ts'
+import {pathWith} from './programs.ts'
 import {giveTree, type Owner, removeTrees} from './runtime/owner.ts'
 import type {Bounds, Execution, Finder, Running, Runtime} from './runtime/runtime.ts'
 import {lineOf} from './runtime/terminal.ts'
 
 import {copyTree} from './slugs/copy.ts'
 import type {Slugs} from './slugs/slugs.ts'
+import {findVolume, makeVolume, type VolumePlaces} from './volumes.ts'
 
 /** Instances prepared at the same time: copying and starting more at once only makes each slower. */
 export const launchesMax = 8
@@ -55,8 +56,7 @@ export type Attend = (record: InstanceRecord, signal: AbortSignal) => Promise<At
 export interface LauncherOptions {
   /** The folder of an instance. */
   readonly directoryOf: (key: string) => string
-  /** The folder of volumes. */
-  readonly volumes: string
+  readonly volumes: VolumePlaces
   readonly environment: ExecutorEnvironment
   readonly runtime: Runtime
   readonly slugs: Slugs
@@ -81,7 +81,9 @@ export class Launcher implements Launching {
     const {environment, attend} = this.#options
     const {slug, run} = record.assignment
     const choice =
-      run === undefined ? commandOf(record.assignment, program => isOnPath(program, environment.path)) : {command: lineOf(run.command)}
+      run === undefined
+        ? commandOf(record.assignment, program => pathWith(program, environment.path) !== undefined)
+        : {command: lineOf(run.command)}
     if ('refused' in choice) return {outcome: 'failed', reason: choice.refused, retry: false}
     let attendance: Attendance | undefined
     try {
@@ -110,11 +112,14 @@ export class Launcher implements Launching {
     await clear(directory, runtime)
     if (signal.aborted) return {outcome: 'cancelled'}
     const {run} = assignment
-    const volume = await this.#volume(assignment)
+    const {volumes, owner} = this.#options
+    // A command of its own gets none: it would be a second writer.
+    const volume = run === undefined ? await makeVolume(volumes, 'process', assignment, owner) : undefined
     const running = await runtime.start({
       directory,
       command,
       environment: this.#environmentOf(assignment, allocation.ports, volume?.directory),
+      hostPorts: Object.values(allocation.ports),
       bounds: boundsOf(assignment),
       ...(volume !== undefined && {volume}),
       ...(run?.attached && {attached: {argv: run.command, ...(run.line?.terminal && {terminal: run.line.terminal})}}),
@@ -124,22 +129,18 @@ export class Launcher implements Launching {
 
   /** Runs a command with the environment of an instance that runs, in its folder. */
   async exec({key, assignment, ports}: InstanceRecord, order: ExecOrder): Promise<Execution> {
-    const {directoryOf, runtime} = this.#options
+    const {directoryOf, runtime, volumes} = this.#options
     if (runtime.exec === undefined) throw new Error('this executor can not run commands in instances')
-    const volume = await this.#volume(assignment)
-    return runtime.exec({...order, directory: directoryOf(key), environment: this.#environmentOf(assignment, ports, volume?.directory)})
-  }
-
-  /** A command of its own gets none: it would be a second writer. */
-  async #volume(assignment: Assignment): ReturnType<typeof makeVolume> {
-    const {volumes, owner} = this.#options
-    return assignment.run === undefined ? makeVolume(volumes, assignment, owner) : undefined
+    const volume = assignment.run === undefined ? findVolume(volumes, assignment) : undefined
+    return runtime.exec({...order, directory: directoryOf(key), environment: this.#environmentOf(assignment, ports, volume)})
   }
 
   #environmentOf(assignment: Assignment, ports: Readonly<Record<string, number>>, volume?: string): Record<string, string> {
     const {directoryOf, environment} = this.#options
     const home = join(directoryOf(keyOf(assignment)), 'run')
-    return environmentOf(assignment, environment, {ports, first: assignment.ports[0]?.port, home, volume})
+    const {program} = assignment
+    const path = (program && pathWith(program, environment.path)) ?? environment.path
+    return environmentOf(assignment, {...environment, path}, {ports, first: assignment.ports[0]?.port, home, volume})
   }
 }
 
@@ -156,19 +157,6 @@ export const clear = async (directory: string, runtime: Finder): Promise<void> =
   if (found.state !== 'running') return
   found.running.kill()
   await found.running.ended
-}
-
-/** The folder of its volume, made when it is not there. Nothing here ever removes one. */
-export const makeVolume = async (
-  volumes: string,
-  {formation, service, volume}: Assignment,
-  owner?: Owner,
-): Promise<{readonly directory: string; readonly path: string} | undefined> => {
-  if (volume === undefined) return undefined
-  const directory = join(volumes, `${formation}.${service}.${volume.id}`)
-  await mkdir(directory, {recursive: true, mode: 0o700})
-  if (owner !== undefined) await giveTree(directory, owner)
-  return {directory, path: volume.path}
 }
 
 /** What an instance may take of its executor. */

@@ -1,11 +1,12 @@
 // What EC2 tells a machine about itself: the region, and short-lived credentials of its role. Only version 2 of the metadata service is spoken, which wants
 // a session first. Keeps nothing.
+import {type Answer, createSend, type Exchange, type Send} from '#shared/exchange.ts'
 
 /** The metadata service's address on every EC2 machine (docs.aws.amazon.com, “Use IMDSv2”). */
 export const metadataUrl = 'http://169.254.169.254'
 const timeoutMs = 2_000
 const sessionSeconds = 60
-const answerCharactersMax = 16_384
+const answerCharactersMax = 65_536
 
 export interface RoleCredentials {
   readonly region: string
@@ -16,13 +17,30 @@ export interface RoleCredentials {
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
 
-const ask = async (url: string, init: RequestInit): Promise<string> => {
-  const answer = await fetch(url, {...init, redirect: 'error', signal: AbortSignal.timeout(timeoutMs)}).catch((error: Error) => {
-    throw new Error(`the machine's metadata can not be read: ${error.cause instanceof Error ? error.cause.message : error.message}`)
+/** One question within 2 s: `path` below `/latest/`. Rejects when there is no answer, or one too long to be the service's. */
+export const askMetadata = async (send: Send, base: string, path: string, ask: Pick<Exchange, 'method' | 'headers'>): Promise<Answer> => {
+  const answer = await send(`${base}/latest/${path}`, {...ask, signal: AbortSignal.timeout(timeoutMs)})
+  if (answer.text.length > answerCharactersMax) throw new Error('the machine’s metadata is no metadata')
+  return answer
+}
+
+/** A session's token, good for so long (docs.aws.amazon.com, “Use IMDSv2”). */
+export const sessionFor = (seconds: number): Pick<Exchange, 'method' | 'headers'> => ({
+  method: 'PUT',
+  headers: {'x-aws-ec2-metadata-token-ttl-seconds': String(seconds)},
+})
+
+/** What is read in a session. */
+export const inSession = (token: string): Pick<Exchange, 'method' | 'headers'> => ({
+  method: 'GET',
+  headers: {'x-aws-ec2-metadata-token': token},
+})
+
+const readText = async (send: Send, base: string, path: string, ask: Pick<Exchange, 'method' | 'headers'>): Promise<string> => {
+  const {status, text} = await askMetadata(send, base, path, ask).catch((error: Error) => {
+    throw new Error(`the machine's metadata can not be read: ${error.message}`, {cause: error})
   })
-  const text = await answer.text()
-  if (answer.status !== 200) throw new Error(`the machine's metadata (${new URL(url).pathname}) answered ${answer.status}: has it a role?`)
-  if (text.length > answerCharactersMax) throw new Error('the machine’s metadata is no metadata')
+  if (status !== 200) throw new Error(`the machine's metadata (/latest/${path}) answered ${status}: has it a role?`)
   return text
 }
 
@@ -36,9 +54,9 @@ const credentialsOf = (text: string): Omit<RoleCredentials, 'region'> => {
 
 /** Rejects with the reason when there is no such service or the machine has no role. */
 export const readRoleCredentials = async (base: string): Promise<RoleCredentials> => {
-  const seconds = {'x-aws-ec2-metadata-token-ttl-seconds': String(sessionSeconds)}
-  const session = await ask(`${base}/latest/api/token`, {method: 'PUT', headers: seconds})
-  const read = (path: string) => ask(`${base}/latest/meta-data/${path}`, {headers: {'x-aws-ec2-metadata-token': session}})
+  const send = createSend()
+  const session = inSession(await readText(send, base, 'api/token', sessionFor(sessionSeconds)))
+  const read = (path: string) => readText(send, base, `meta-data/${path}`, session)
   const [region, roles] = await Promise.all([read('placement/region'), read('iam/security-credentials/')])
   const [role = ''] = roles.split('\n')
   return {region: region.trim(), ...credentialsOf(await read(`iam/security-credentials/${encodeURIComponent(role.trim())}`))}

@@ -1,7 +1,8 @@
 // Notices that the machine is to go: a file that somebody makes, and what EC2 tells a machine of itself (spot taking it back, maintenance). Knows what is
 // announced, and nothing of what follows from it.
 import {readFile} from 'node:fs/promises'
-import {metadataUrl} from './machine.ts'
+import {createSend, type Exchange} from '#shared/exchange.ts'
+import {askMetadata, inSession, metadataUrl, sessionFor} from './machine.ts'
 
 export interface Notice {
   /** When the machine goes: epoch milliseconds; undefined when nobody said. */
@@ -12,10 +13,8 @@ export interface Notice {
 /** Looks once. Rejects when it can not be told: then what was known holds. */
 export type Look = () => Promise<Notice | undefined>
 
-const timeoutMs = 2_000
 /** Longest that a session with the metadata service lasts; it is renewed at half of it. */
 const sessionSeconds = 21_600
-const answerCharactersMax = 65_536
 const fileCharactersMax = 1_024
 
 const timeOf = (text: unknown): {at?: number} => {
@@ -55,24 +54,22 @@ export const maintenanceAheadMs = 3_600_000
 /** Asks EC2’s metadata service, version 2. `now` is the wall clock, in epoch milliseconds. */
 export const lookAtMachine = ({now, base = metadataUrl}: {readonly now: () => number; readonly base?: string}): Look => {
   let session: {readonly token: string; readonly renewAt: number} | undefined
-  const ask = async (path: string, init: RequestInit): Promise<string | undefined> => {
-    const answer = await fetch(`${base}/latest/${path}`, {...init, redirect: 'error', signal: AbortSignal.timeout(timeoutMs)})
-    const text = await answer.text()
-    if (answer.status === 404) return undefined
-    if (answer.status === 401) session = undefined
-    if (answer.status !== 200 || text.length > answerCharactersMax)
-      throw new Error(`the machine's metadata (${path}) answered ${answer.status}`)
+  const send = createSend()
+  const ask = async (path: string, how: Pick<Exchange, 'method' | 'headers'>): Promise<string | undefined> => {
+    const {status, text} = await askMetadata(send, base, path, how)
+    if (status === 404) return undefined
+    if (status === 401) session = undefined
+    if (status !== 200) throw new Error(`the machine's metadata (${path}) answered ${status}`)
     return text
   }
   const sessionToken = async (): Promise<string> => {
     if (session !== undefined && session.renewAt > now()) return session.token
-    const seconds = {'x-aws-ec2-metadata-token-ttl-seconds': String(sessionSeconds)}
-    const token = (await ask('api/token', {method: 'PUT', headers: seconds})) ?? ''
+    const token = (await ask('api/token', sessionFor(sessionSeconds))) ?? ''
     session = {token, renewAt: now() + sessionSeconds * 500}
     return token
   }
   const read = async (path: string): Promise<unknown> => {
-    const text = await ask(`meta-data/${path}`, {headers: {'x-aws-ec2-metadata-token': await sessionToken()}})
+    const text = await ask(`meta-data/${path}`, inSession(await sessionToken()))
     return text === undefined ? undefined : JSON.parse(text)
   }
   return async () => {

@@ -35,8 +35,10 @@ export interface RunningAgent {
 /** Private to the agent; instances of another user find the way to their own folder through it, and nothing else. */
 const makeHome = (home: string, layout: Layout, isShared: boolean): void => {
   try {
-    for (const folder of [home, layout.slugs, layout.instances, layout.volumes, layout.backups])
+    const {slugs, instances, volumes, backups} = layout
+    for (const folder of [home, slugs, instances, volumes.process, volumes.docker, backups])
       mkdirSync(folder, {recursive: true, mode: 0o700})
+    chmodSync(volumes.docker, 0o700)
     if (isShared) for (const folder of [home, layout.instances]) chmodSync(folder, 0o711)
   } catch (error) {
     throw new Error(`GILLIAM_AGENT_HOME can not be used: ${(error as Error).message}`, {cause: error})
@@ -98,7 +100,7 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
   let sync: Sync | undefined
   const switched = Promise.withResolvers<void>()
   const parts = createParts(settings, layout, world, {onUrgent: () => sync?.poke(), onSwitched: switched.resolve})
-  const {agent, connection, spool, logs, sessions, backups, upgrades} = parts
+  const {agent, connection, spool, logs, sessions, backups, pins, upgrades} = parts
   if (!connection.hasCredential && settings.join === undefined) {
     unlock()
     throw new Error('this executor has not joined yet: GILLIAM_JOIN_TOKEN_FILE must name a file with a join token, or GILLIAM_JOIN be role')
@@ -113,6 +115,7 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
     spool,
     sessions,
     backups,
+    pins,
     look: () => logs.look(),
     notice: notices.current,
     busyMs: settings.busyMs,

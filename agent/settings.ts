@@ -6,6 +6,7 @@ import {ringLabel} from '#shared/domain/agent.ts'
 import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
 import {isName} from '#shared/domain/names.ts'
 import type {RuntimeName} from '#shared/domain/release.ts'
+import {readAttributes} from './attributes.ts'
 import {type ContainerSettings, offeredRuntimes, readContainerSettings, readRuntimes} from './containers/settings.ts'
 import type {ExecutorEnvironment} from './environment.ts'
 import {type PortRange, parsePortRange} from './ports.ts'
@@ -33,27 +34,10 @@ export interface Settings {
   readonly notices: {readonly file?: string; readonly ec2: boolean}
 }
 
-const readAttributes = async (text: string): Promise<Partial<ExecutorDescriptor>> => {
-  const name = 'GILLIAM_EXECUTOR_ATTRIBUTES'
-  if (text === '') return {}
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    throw new Error(`${name} is not JSON`)
-  }
-  // Agents without attributes, most of them, need not load schemas.
-  const {JoinExecutor} = await import('#shared/api/executors.ts')
-  const parsed = JoinExecutor.omit({id: true, host: true, runtimes: true}).partial().safeParse(value)
-  if (parsed.success) return parsed.data
-  const [issue] = parsed.error.issues
-  throw new Error(`${name}: ${issue?.path.join('.')} ${issue?.message}`)
-}
-
-const readDescriptor = async (env: Environment, host: string, runtimes: readonly RuntimeName[]): Promise<ExecutorDescriptor> => {
+const readDescriptor = (env: Environment, host: string, runtimes: readonly RuntimeName[]): ExecutorDescriptor => {
   const id = required(env, 'GILLIAM_EXECUTOR')
   if (!isName(id)) throw new Error(`GILLIAM_EXECUTOR must be lower-case letters, digits and dashes, not “${id}”`)
-  const attributes = await readAttributes(read(env, 'GILLIAM_EXECUTOR_ATTRIBUTES'))
+  const attributes = readAttributes(read(env, 'GILLIAM_EXECUTOR_ATTRIBUTES'))
   const ring = attributes.labels?.[ringLabel]
   if (ring !== undefined && !isName(ring))
     throw new Error(`GILLIAM_EXECUTOR_ATTRIBUTES: the label ${ringLabel} must be lower-case letters, digits and dashes, not “${ring}”`)
@@ -112,7 +96,7 @@ export const readSettings = async (env: Environment, nodePath: string): Promise<
   const host = read(env, 'GILLIAM_EXECUTOR_HOST', '127.0.0.1')
   const runtimes = readRuntimes(env)
   const containers = readContainerSettings(env)
-  const descriptor = await readDescriptor(env, host, offeredRuntimes(runtimes, containers))
+  const descriptor = readDescriptor(env, host, offeredRuntimes(runtimes, containers))
   const api = required(env, 'GILLIAM_API')
   const home = resolve(required(env, 'GILLIAM_AGENT_HOME'))
   const proxy = read(env, 'GILLIAM_PROXY')
@@ -156,7 +140,7 @@ export const layoutOf = (home: string) => ({
   state: join(home, 'state.json'),
   slugs: join(home, 'slugs'),
   instances: join(home, 'instances'),
-  volumes: join(home, 'volumes'),
+  volumes: {process: join(home, 'volumes'), docker: join(home, 'container-volumes')},
   backups: join(home, 'backups'),
 })
 

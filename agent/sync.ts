@@ -9,10 +9,12 @@ import type {Backups} from './backups/backups.ts'
 import type {Connection} from './connection.ts'
 import type {Spool} from './logs/spool.ts'
 import type {Notice} from './notices.ts'
+import type {Pins} from './pins.ts'
 import type {Sessions} from './sessions/sessions.ts'
 import type {Upgrades} from './upgrade/upgrades.ts'
 
 const reportsPerCallMax = 200
+const pinsPerCallMax = 32
 const logLinesPerCallMax = 1_000
 const logBytesPerCallMax = 384 * 1_024
 /** Reports that become due within this go together. */
@@ -32,6 +34,7 @@ export interface SyncOptions {
   readonly upgrades?: Upgrades | undefined
   readonly sessions: Pick<Sessions, 'take'>
   readonly backups: Pick<Backups, 'take'>
+  readonly pins: Pick<Pins, 'due' | 'answered'>
   /** Reads what instances wrote since. */
   readonly look: () => void
   /** That the machine is to go, if it is. */
@@ -87,13 +90,14 @@ interface Course {
 }
 
 const call = async (
-  {agent, upgrades, connection, spool, sessions, backups, look, notice, busyMs, now, log}: SyncOptions,
+  {agent, upgrades, connection, spool, sessions, backups, pins, look, notice, busyMs, now, log}: SyncOptions,
   {hold, quietMs, holdMs, onNews}: Course,
 ): Promise<number> => {
   look()
   const reports = agent.reports(reportsPerCallMax)
   const batch = spool.take({linesMax: logLinesPerCallMax, bytesMax: logBytesPerCallMax})
-  const isIdle = reports.length === 0 && batch.lines.length === 0
+  const found = pins.due(pinsPerCallMax)
+  const isIdle = reports.length === 0 && batch.lines.length === 0 && found.length === 0
   const held = hold(isIdle)
   try {
     const {assignmentVersion} = agent
@@ -105,6 +109,7 @@ const call = async (
       quietMs,
       leaving: notice(),
       agent: upgrades?.told,
+      pins: found,
     }
     const sentAt = now()
     const answer = await connection.sync(request, {signal: held.signal})
@@ -113,6 +118,7 @@ const call = async (
     if (answer.drainMs !== undefined) agent.setDrain(answer.drainMs)
     if (reports.length > 0 || answer.assignments !== undefined) onNews()
     if (answer.assignments !== undefined) agent.assign(answer.assignments, answer.assignmentVersion)
+    if (answer.pins !== undefined) pins.answered(answer.pins)
     if (answer.sessions !== undefined) sessions.take(answer.sessions)
     if (answer.backups !== undefined) backups.take(answer.backups)
     agent.heard(sentAt)

@@ -5,14 +5,23 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {bundleOf, ensureBundle} from '#local/bundle.ts'
+import {agentFlags, agentMalloc} from '#shared/host/unit.ts'
 import {ControlPlane} from '#test/agent/control-plane.ts'
 import {assignment} from '#test/agent/fixtures.ts'
 import {until} from '#test/agent/wait.ts'
 import type {Bench, Row} from './bench.ts'
 import {cpuMsOf, memoryOf, round} from './stages/figures.ts'
 
+interface Candidate {
+  readonly flags: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+}
+
 /** As the unit starts it (shared/host/unit.ts), and plainly. */
-const candidates = {'as the unit starts it': ['--max-semi-space-size=1'], 'node without flags': []} as const
+const candidates = {
+  'as the unit starts it': {flags: agentFlags, env: agentMalloc},
+  'node without flags': {flags: [], env: {}},
+} as const satisfies Record<string, Candidate>
 /** As a stage asks of an agent that has nothing to do. */
 const idleSyncMs = 10_000
 const startMsMax = 120_000
@@ -28,10 +37,11 @@ const killInstances = (folder: string): void => {
   }
 }
 
-const start = (flags: readonly string[], home: string, api: string): ChildProcess =>
+const start = ({flags, env}: Candidate, home: string, api: string): ChildProcess =>
   spawn(process.execPath, [...flags, bundleOf('agent'), home], {
     stdio: 'ignore',
     env: {
+      ...env,
       PATH: process.env.PATH ?? '',
       GILLIAM_API: api,
       GILLIAM_EXECUTOR: 'here',
@@ -45,11 +55,11 @@ interface Looked {
   readonly lookMs: number
 }
 
-const measure = async (flags: readonly string[], instances: number, {settleMs, lookMs}: Looked): Promise<Omit<Row, 'candidate'>> => {
+const measure = async (candidate: Candidate, instances: number, {settleMs, lookMs}: Looked): Promise<Omit<Row, 'candidate'>> => {
   const plane = await ControlPlane.start()
   const home = mkdtempSync(join(tmpdir(), 'gilliam-bench-agent-'))
   writeFileSync(join(home, 'join-token'), 'join me\n')
-  const child = start(flags, home, plane.url)
+  const child = start(candidate, home, plane.url)
   const pid = child.pid ?? 0
   try {
     await until(
@@ -86,9 +96,9 @@ export const run: Bench = async ({quick, arguments: counts, progress}) => {
   const looked = quick ? {settleMs: 5_000, lookMs: 10_000} : {settleMs: 20_000, lookMs: 60_000}
   const rows: Row[] = []
   for (const instances of counts.length > 0 ? counts.map(Number) : [0, 100]) {
-    for (const [candidate, flags] of Object.entries(candidates)) {
+    for (const [candidate, how] of Object.entries(candidates)) {
       progress(`${candidate}, ${instances} instances`)
-      rows.push({candidate, ...(await measure(flags, instances, looked))} as Row)
+      rows.push({candidate, ...(await measure(how, instances, looked))} as Row)
     }
   }
   return rows

@@ -109,13 +109,13 @@ const platform: readonly Acknowledgement[] = [
   {
     at: 'DataPlane/Cluster',
     id: 'AwsSolutions::AwsSolutions-ECS4',
-    reason: 'Router and proxy have metrics of their own (docs/data-plane.md); Container Insights costs per task.',
+    reason: 'Router, proxy and relay have metrics of their own (docs/data-plane.md); Container Insights costs per task.',
   },
-  ...(['router', 'proxy'] as const).flatMap(role => [
+  ...(['router', 'proxy', 'relay'] as const).flatMap(role => [
     {
       at: `DataPlane/${role}-task`,
       id: 'AwsSolutions::AwsSolutions-ECS2',
-      reason: 'Ports, addresses and names, no secret: the token comes from an encrypted parameter.',
+      reason: 'Ports, addresses and names, no secret: the token comes from an encrypted parameter, and the relay has none.',
     },
     {
       at: `DataPlane/${role}-task/ExecutionRole`,
@@ -173,6 +173,16 @@ const platform: readonly Acknowledgement[] = [
     at: 'Router/Balancer',
     id: 'AwsSolutions::AwsSolutions-ELB2',
     reason: 'The router logs requests itself (GILLIAM_ACCESS_LOG); a network load balancer knows connections only.',
+  },
+  {
+    at: 'Relay/FrontGroup',
+    id: 'AwsSolutions::AwsSolutions-EC23',
+    reason: 'Agents and clients come from anywhere, with tickets; this group is the load balancer’s alone, and lets one port in.',
+  },
+  {
+    at: 'Relay/Balancer',
+    id: 'AwsSolutions::AwsSolutions-ELB2',
+    reason: 'Sessions are in the audit log; a network load balancer knows connections only.',
   },
   {
     at: 'Executors/Machines',

@@ -14,6 +14,13 @@ export interface AlarmDefinition {
   readonly missing: TreatMissingData
 }
 
+/** Tasks behind a load balancer. */
+interface Served {
+  readonly balancer: string
+  readonly targets: string
+  readonly tasks: number
+}
+
 /** What there is to watch, by what identifies it to CloudWatch. */
 export interface Watched {
   readonly apiId: string
@@ -22,7 +29,8 @@ export interface Watched {
   readonly table: string
   /** Queue names by what they are for. */
   readonly deadLetters: Readonly<Record<string, string>>
-  readonly router?: {readonly balancer: string; readonly targets: string; readonly tasks: number}
+  readonly router?: Served
+  readonly relay?: Served
   readonly executors?: {readonly group: string; readonly count: number}
 }
 
@@ -128,18 +136,20 @@ const flow = ({functions, deadLetters}: Watched): AlarmDefinition[] => [
   ),
 ]
 
-const machines = ({router, executors}: Watched): AlarmDefinition[] => {
+const unhealthy = (name: 'router' | 'relay', about: string, {balancer, targets, tasks}: Served): AlarmDefinition => ({
+  name: `${name}-unhealthy`,
+  about,
+  metric: metric('AWS/NetworkELB', 'HealthyHostCount', {LoadBalancer: balancer, TargetGroup: targets}, 'Minimum', minute),
+  threshold: tasks,
+  when: 'below',
+  periods: 5,
+  missing: BREACHING,
+})
+
+const machines = ({router, relay, executors}: Watched): AlarmDefinition[] => {
   const definitions: AlarmDefinition[] = []
-  if (router !== undefined)
-    definitions.push({
-      name: 'router-unhealthy',
-      about: 'fewer routers are healthy than should be',
-      metric: metric('AWS/NetworkELB', 'HealthyHostCount', {LoadBalancer: router.balancer, TargetGroup: router.targets}, 'Minimum', minute),
-      threshold: router.tasks,
-      when: 'below',
-      periods: 5,
-      missing: BREACHING,
-    })
+  if (router !== undefined) definitions.push(unhealthy('router', 'fewer routers are healthy than should be', router))
+  if (relay !== undefined) definitions.push(unhealthy('relay', 'no relay is healthy: run, exec and live logs do not work', relay))
   if (executors !== undefined)
     definitions.push({
       name: 'machines-missing',

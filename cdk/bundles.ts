@@ -3,7 +3,7 @@ import {mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:
 import {dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {type BuildOptions, build, type Plugin} from 'esbuild'
-import {inlineTexts} from '#shared/bundling.ts'
+import {inlineTexts, smallPlugins} from '#shared/bundling.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -17,14 +17,6 @@ export const functionNames: readonly string[] = readdirSync(join(root, 'lambdas'
 const programs = {agent: 'agent/main.ts', 'agent-ecs': 'agent/ecs/main.ts', proxy: 'proxy/main.ts'} as const
 export type Program = keyof typeof programs
 export const programNames = Object.keys(programs) as Program[]
-
-/** Zod brings its messages in fifty languages, a quarter of a bundle; ours are in English. */
-const onlyEnglish: Plugin = {
-  name: 'only-english',
-  setup: ({onLoad}) => {
-    onLoad({filter: /[/\\]zod[/\\]v4[/\\]locales[/\\]index\.js$/}, () => ({contents: "export {default as en} from './en.js'"}))
-  },
-}
 
 /** Texts beside a source file: bundles are one file each. */
 const withTexts: Plugin = {
@@ -49,7 +41,7 @@ const options = {
   // Stack traces name functions.
   keepNames: true,
   legalComments: 'none',
-  plugins: [onlyEnglish, withTexts],
+  plugins: [...smallPlugins, withTexts],
   // CommonJS dependencies call require, which ES modules do not have.
   banner: {js: "import {createRequire as requireFrom} from 'node:module'; const require = requireFrom(import.meta.url);"},
   logLevel: 'error',

@@ -11,6 +11,16 @@ export interface FargateOptions {
   readonly taskRole?: string
 }
 
+/** The relay of sessions. */
+export interface RelayOptions {
+  /** Name that its certificate covers, and that both sides ask for. */
+  readonly host: string
+  /** At which its load balancer takes TLS. */
+  readonly port: number
+  /** ARN of an ACM certificate. */
+  readonly certificate: string
+}
+
 export interface StageOptions {
   readonly stage: string
   /** Machines of the Auto Scaling group, at least; 0 leaves it out. */
@@ -25,6 +35,8 @@ export interface StageOptions {
   readonly proxy: boolean
   /** ARN of an ACM certificate for the router’s load balancer; without one it takes plain TCP on port 80. */
   readonly certificate?: string
+  /** Where one-off work and live logs meet; without it there are neither. */
+  readonly relay?: RelayOptions
   /** Origins of browsers that may call the API; none by default. */
   readonly corsOrigins: readonly string[]
   /** Days that log lines are kept. */
@@ -63,6 +75,8 @@ export const contextNames = [
   'router',
   'proxy',
   'certificate',
+  'relay',
+  'relayPort',
   'corsOrigins',
   'logDays',
   'alarmEmail',
@@ -84,6 +98,12 @@ const grownDefault = 10
 const fargateDefault = {cores: 64, memoryGib: 256} as const
 const fargateMax = {cores: 4_000, memoryGib: 30_000} as const
 const stagePattern = /^[a-z][a-z0-9-]{0,19}$/
+/** Beside the router's port, at its load balancer. */
+const relayPortDefault = 8443
+const portMax = 65_535
+/** The router’s without a certificate. */
+const plainPort = 80
+const hostPattern = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$/
 /** What CloudWatch Logs takes. */
 const logDaysAllowed: readonly number[] = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827]
 
@@ -111,7 +131,9 @@ const createReaders = (context: Context) => {
   return {text, flag, number, list, optional}
 }
 
-const readFargate = ({flag, number, optional}: ReturnType<typeof createReaders>): FargateOptions => {
+type Readers = ReturnType<typeof createReaders>
+
+const readFargate = ({flag, number, optional}: Readers): FargateOptions => {
   const stackImage = optional('fargateStackImage', /^[^\s]{1,512}$/, 'must be the name of an image')
   const taskRole = optional('fargateTaskRole', /^arn:[a-z-]+:iam::\d{12}:role\/.+$/, 'must be the ARN of a role')
   return {
@@ -124,6 +146,17 @@ const readFargate = ({flag, number, optional}: ReturnType<typeof createReaders>)
 }
 
 /** Reads and checks the context. Throws an error of one line that names the value. */
+/** What takes TLS. */
+const readFront = ({optional, number}: Readers): Pick<StageOptions, 'certificate' | 'relay'> => {
+  const certificate = optional('certificate', /^arn:[a-z-]+:acm:/, 'must be the ARN of an ACM certificate')
+  const host = optional('relay', hostPattern, 'must be a domain name, as relay.example.com')
+  const port = number('relayPort', relayPortDefault, portMax)
+  if (port === 0 || port === plainPort) fail('relayPort', 'must be a port that nothing else has', port)
+  if (host === undefined) return {certificate}
+  if (certificate === undefined) return fail('relay', 'needs a certificate that covers it', host)
+  return {certificate, relay: {host, port, certificate}}
+}
+
 export const readStageOptions = (context: Context): StageOptions => {
   const readers = createReaders(context)
   const {text, flag, number, list, optional} = readers
@@ -149,7 +182,7 @@ export const readStageOptions = (context: Context): StageOptions => {
     ...(flag('fargate', false) && {fargate: readFargate(readers)}),
     router: flag('router', true),
     proxy: flag('proxy', true),
-    certificate: optional('certificate', /^arn:[a-z-]+:acm:/, 'must be the ARN of an ACM certificate'),
+    ...readFront(readers),
     corsOrigins: list('corsOrigins'),
     logDays,
     alarmEmail: optional('alarmEmail', /^[^@\s]+@[^@\s]+$/, 'must be an address'),
@@ -163,5 +196,5 @@ export const readStageOptions = (context: Context): StageOptions => {
 }
 
 /** Whether anything of the stage runs inside a network of its own. */
-export const needsNetwork = ({executors, router, proxy, fargate}: StageOptions): boolean =>
-  executors > 0 || router || proxy || fargate !== undefined
+export const needsNetwork = ({executors, router, proxy, fargate, relay}: StageOptions): boolean =>
+  executors > 0 || router || proxy || fargate !== undefined || relay !== undefined

@@ -16,6 +16,7 @@ import {FirstTokens} from './constructs/first-tokens.ts'
 import {ForwardProxy} from './constructs/forward-proxy.ts'
 import {Network} from './constructs/network.ts'
 import {PlatformFunction} from './constructs/platform-function.ts'
+import {Relay, type RelayProps} from './constructs/relay.ts'
 import {Router} from './constructs/router.ts'
 import {grantOutsideSecrets} from './constructs/secret-key.ts'
 import {SyncUrl} from './constructs/sync-url.ts'
@@ -48,6 +49,7 @@ interface Edge {
   readonly dataPlane?: DataPlane
   readonly router?: Router
   readonly proxy?: ForwardProxy
+  readonly relay?: Relay
   readonly executors?: Executors
 }
 
@@ -146,11 +148,12 @@ export class PlatformStack extends Stack {
     const network = new Network(this, 'Network', state.logs.network)
     const {vpc} = network
     const log = state.logs.dataPlane
-    const dataPlane =
-      options.router || options.proxy ? new DataPlane(this, 'DataPlane', {stage, vpc, api, tokens, log, imageFolder}) : undefined
+    const isNeeded = options.router || options.proxy || options.relay !== undefined
+    const dataPlane = isNeeded ? new DataPlane(this, 'DataPlane', {stage, vpc, api, tokens, log, imageFolder}) : undefined
     const router = options.router && dataPlane ? new Router(this, 'Router', {vpc, dataPlane, certificate}) : undefined
     const proxy = options.proxy && dataPlane ? new ForwardProxy(this, 'Proxy', {stage, vpc, dataPlane}) : undefined
     if (router !== undefined) new CfnOutput(this, 'RouterAddress', {value: router.balancer.loadBalancerDnsName})
+    const relay = options.relay && dataPlane ? this.#createRelay({vpc, dataPlane, options: options.relay}, router) : undefined
     const executors = options.executors === 0 ? undefined : this.#createExecutors({vpc, api, proxy})
     const fargate = options.fargate === undefined ? undefined : this.#createFargate({vpc, api, proxy}, options.fargate)
     const callers = [router, proxy].flatMap(caller => (caller === undefined ? [] : [caller.securityGroup]))
@@ -163,7 +166,14 @@ export class PlatformStack extends Stack {
     const roles = [executors?.role.roleName, fargate && `${fargate.role.roleName}:${fargateExecutor}`].filter(role => role !== undefined)
     const joining = roles.map(role => `${this.account}/${role}`).join(',')
     if (joining !== '') this.#function('executors').addEnvironment('GILLIAM_JOIN_ROLES', joining)
-    return {network, dataPlane, router, proxy, executors}
+    return {network, dataPlane, router, proxy, relay, executors}
+  }
+
+  #createRelay(props: RelayProps, router: Router | undefined): Relay {
+    const relay = new Relay(this, 'Relay', {...props, ...(router && {front: {balancer: router.balancer, group: router.front}})})
+    relay.tell(this.#function('formations'))
+    new CfnOutput(this, 'RelayAddress', {value: relay.balancer.loadBalancerDnsName})
+    return relay
   }
 
   #createExecutors({vpc, api, proxy}: Place): Executors {
@@ -193,7 +203,7 @@ export class PlatformStack extends Stack {
     const {options, state} = this.#props
     const {stage, dashboard} = options
     const names = Object.fromEntries([...this.functions].map(([name, fn]) => [name, fn.functionName]))
-    const {router, executors} = edge ?? {}
+    const {router, relay, executors} = edge ?? {}
     const {stream, timers} = this.#deadLetters
     new Watch(this, 'Watch', {
       stage,
@@ -206,6 +216,9 @@ export class PlatformStack extends Stack {
         deadLetters: {stream: stream.queue.queueName, timers: timers.queue.queueName},
         ...(router && {
           router: {balancer: router.balancer.loadBalancerFullName, targets: router.targets.targetGroupFullName, tasks: 2},
+        }),
+        ...(relay && {
+          relay: {balancer: relay.balancer.loadBalancerFullName, targets: relay.targets.targetGroupFullName, tasks: 1},
         }),
         ...(executors && {executors: {group: executors.group.autoScalingGroupName, count: options.executors}}),
       },

@@ -11,9 +11,10 @@ export const exitCodes = {
     code: 2,
     means: 'Wrong usage: unknown command or option, a value or a `gilliam.yml` that is not valid, no formation or stage named.',
   },
-  unreachable: {code: 3, means: 'The control plane can not be reached, or does not accept the token.'},
+  unreachable: {code: 3, means: 'The control plane or a relay can not be reached, or does not accept the token.'},
   notFound: {code: 4, means: 'What was named does not exist.'},
   conflict: {code: 5, means: 'It exists already, its present state does not allow it, or somebody else changed it at the same time.'},
+  brokenOff: {code: 255, means: 'The line to a command that runs elsewhere was cut: how the command ended is not known.'},
   interrupted: {code: 130, means: 'Ctrl-C. What was started on the platform goes on.'},
 } as const satisfies Record<string, {code: number; means: string}>
 
@@ -69,5 +70,7 @@ const exits: Partial<Record<ErrorCode, Exit>> = {
 export const exitOf = (error: unknown): Exit => {
   if (error instanceof Interrupted) return 'interrupted'
   if (error instanceof CommandError) return error.exit
+  // By name: what makes it need not be loaded by commands that meet nobody.
+  if (error instanceof Error && error.name === 'RelayError') return 'unreachable'
   return error instanceof GilliamError ? (exits[error.code] ?? 'failed') : 'failed'
 }

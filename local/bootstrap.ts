@@ -14,6 +14,8 @@ const run = async (): Promise<number> => {
   }
   const abort = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => abort.abort())
+  // It stays for long, and needs little.
+  if (options.mode === 'watch') return (await import('./watch.ts')).watchStage(options, process.env, abort.signal)
   const {perform} = await import('./commands.ts')
   return perform(options, process.env, abort.signal)
 }

@@ -6,7 +6,7 @@ import {mkdir, readFile, rename, rm, utimes, writeFile} from 'node:fs/promises'
 import {dirname, join, relative} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import type {BuildFailure, BuildOptions, Plugin} from 'esbuild'
-import {inlineTexts} from '#shared/bundling.ts'
+import {asciiComments, inlineTexts, smallPlugins} from '#shared/bundling.ts'
 import {BootstrapError} from './options.ts'
 
 /** By name of the bundle; programs are found in the list of processes by it. */
@@ -120,7 +120,7 @@ const digestOf = async (inputs: readonly string[], read: Look['read']): Promise<
   try {
     const contents = await Promise.all(['package-lock.json', ...inputs].map(async path => [path, await read(path)]))
     return createHash('sha256')
-      .update(JSON.stringify([options, contents]))
+      .update(JSON.stringify([options, smallPlugins.map(({name}) => name), contents]))
       .digest('hex')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
@@ -149,12 +149,12 @@ const remembering = (root: string, seen: Map<string, string>): Plugin => ({
 const make = async (program: Program, place: Place): Promise<void> => {
   const {build} = await import('esbuild')
   const seen = new Map<string, string>()
-  const plugins = [remembering(place.root, seen)]
+  const plugins = [...smallPlugins, remembering(place.root, seen)]
   const {outputFiles} = await build({...options, absWorkingDir: place.root, entryPoints: [programs[program]], plugins})
   const lock = await readFile(join(place.root, 'package-lock.json'), 'utf8')
   const inputs = [...seen.keys()].sort()
   const digest = await digestOf(inputs, async path => seen.get(path) ?? lock)
-  const text = `${outputFiles[0]?.text.trimEnd()}${noteMark}${JSON.stringify({digest, inputs} satisfies Partial<Note>)}\n`
+  const text = `${asciiComments(outputFiles[0]?.text ?? '').trimEnd()}${noteMark}${JSON.stringify({digest, inputs} satisfies Partial<Note>)}\n`
   const temporary = join(place.dist, `.${program}.${process.pid}.mjs`)
   await mkdir(place.dist, {recursive: true})
   try {

@@ -7,9 +7,10 @@ import type {Environment} from '#shared/config.ts'
 import {BootstrapError, type BootstrapOptions, urlsOf} from './options.ts'
 import {stagePaths} from './paths.ts'
 import {type ProcessRecord, takeLock} from './processes.ts'
-import {bringBack, bringUp, type Context, endStarted, prepare, type RunningStage, type Started} from './stage.ts'
+import {bringUp, type Context, createMending, endStarted, prepare, type RunningStage, type Started} from './stage.ts'
 import {createStatusLine, describeStage} from './status.ts'
 import {stopForeground, stopStage} from './stop.ts'
+import {isBeingMended, leaveWatcher} from './watch.ts'
 
 const status = createStatusLine(process.stderr)
 const progress = (text: string) => status.show(`${text} …`)
@@ -23,6 +24,9 @@ const say = (text: string) => {
 const shown = (folder: string): string => (folder.startsWith(`${homedir()}/`) ? `~${folder.slice(homedir().length)}` : folder)
 
 const watchEveryMs = 1_000
+/** A watcher may be starting a control plane, which takes up to 30 s. */
+const mendingTimeoutMs = 45_000
+const lockPollMs = 100
 
 const print = (options: BootstrapOptions, controlPlane: ProcessRecord | undefined): void => {
   const {stage, home} = options
@@ -39,7 +43,12 @@ const print = (options: BootstrapOptions, controlPlane: ProcessRecord | undefine
 
 /** Takes the stage for starting or stopping; throws when another bootstrap has it. */
 const lock = async (context: Context): Promise<() => void> => {
-  const unlock = await takeLock(context.paths.lock)
+  const {paths} = context
+  let unlock = await takeLock(paths.lock)
+  for (let waitedMs = 0; unlock === undefined && waitedMs < mendingTimeoutMs && (await isBeingMended(paths)); waitedMs += lockPollMs) {
+    await sleep(lockPollMs)
+    unlock = await takeLock(paths.lock)
+  }
   if (unlock === undefined)
     throw new BootstrapError(`another ./bootstrap is starting or stopping the stage in ${context.options.home}; wait for it`)
   return unlock
@@ -49,7 +58,9 @@ const up = async (context: Context, started: Started): Promise<RunningStage> => 
   prepare(context)
   const unlock = await lock(context)
   try {
-    return await bringUp(context, started)
+    const running = await bringUp(context, started)
+    if (context.options.mode === 'detach' && context.options.watched) await leaveWatcher(context)
+    return running
   } catch (error) {
     status.end()
     await endStarted(context, started)
@@ -82,11 +93,12 @@ const stop = async (context: Context): Promise<number> => {
 const watch = async (context: Context, started: Started, running: RunningStage): Promise<number> => {
   const unwatch = await takeLock(context.paths.foreground)
   const isOurs = started.controlPlane !== undefined
+  const mend = createMending(context, started, text => status.show(text))
   if (!context.options.json)
     process.stdout.write(isOurs ? 'Ctrl-C stops it.\n' : 'It ran already: Ctrl-C leaves it running, --stop stops it.\n')
   try {
     while (!context.signal.aborted) {
-      if (unwatch !== undefined) await bringBack(context, started).catch((error: Error) => status.show(error.message))
+      if (unwatch !== undefined) await mend()
       status.show(await describeStage(running.client))
       await sleep(watchEveryMs, undefined, {signal: context.signal}).catch(() => undefined)
     }

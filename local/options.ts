@@ -25,7 +25,9 @@ export interface StageSettings {
 
 export interface BootstrapOptions extends StageSettings {
   readonly home: string
-  readonly mode: 'foreground' | 'detach' | 'stop'
+  readonly mode: 'foreground' | 'detach' | 'watch' | 'stop'
+  /** With `detach`: whether what dies is started again. */
+  readonly watched: boolean
   readonly json: boolean
 }
 
@@ -37,7 +39,9 @@ export const usage = `Usage: ./bootstrap [options]
 Starts a Gilliam stage on this machine: control plane, agent, router and proxy. Without --detach it stays in
 the foreground with a live status; Ctrl-C stops everything it started and keeps the state.
 
-  --detach            return as soon as everything is healthy; run it again to start whatever is missing
+  --detach            return as soon as everything is healthy; a watcher stays, which starts again what dies
+  --no-watch          with --detach: leave no watcher; run it again to start whatever is missing
+  --watch             be that watcher
   --stop              stop the stage, its instances too; the state is kept
   --json              print one JSON object {stage, api, router, proxy, home, pid} on standard output
   --home DIR          where the stage keeps its state (default ~/.local/state/gilliam/STAGE)
@@ -55,6 +59,8 @@ What other machines reach is plain HTTP: put --listen on a network you trust. Po
 const definitions = {
   detach: {type: 'boolean', default: false},
   stop: {type: 'boolean', default: false},
+  watch: {type: 'boolean', default: false},
+  'no-watch': {type: 'boolean', default: false},
   json: {type: 'boolean', default: false},
   home: {type: 'string'},
   stage: {type: 'string'},
@@ -107,11 +113,17 @@ const checkPorts = ({apiPort, routerPort, proxyPort}: StageSettings): void => {
     throw new BootstrapError(`--api-port, --router-port and --proxy-port must differ (${apiPort}, ${routerPort}, ${proxyPort})`)
 }
 
+const modeOf = (values: Readonly<Record<'detach' | 'stop' | 'watch', boolean>>): BootstrapOptions['mode'] => {
+  const [mode, other] = (['stop', 'detach', 'watch'] as const).filter(name => values[name])
+  if (other !== undefined) throw new BootstrapError(`--${other} and --${mode} exclude each other`)
+  return mode ?? 'foreground'
+}
+
 /** Reads the command line; undefined when help was asked for. Throws BootstrapError for what it does not understand. */
 export const readBootstrapOptions = async (args: readonly string[], env: Environment): Promise<BootstrapOptions | undefined> => {
   const values = parse(args)
   if (values.help) return undefined
-  if (values.detach && values.stop) throw new BootstrapError('--detach and --stop exclude each other')
+  const mode = modeOf(values)
   const asked = values.stage ?? 'local'
   if (!isName(asked)) throw new BootstrapError(`--stage must be a lower-case name of letters, digits and dashes, not “${asked}”`)
   const home = resolve(values.home ?? defaultHome(env, asked))
@@ -127,7 +139,7 @@ export const readBootstrapOptions = async (args: readonly string[], env: Environ
     agents: numberOf(values.agents, 'agents', agentsMax) ?? before?.agents ?? 1,
   }
   checkPorts(settings)
-  return {...settings, home, mode: values.stop ? 'stop' : values.detach ? 'detach' : 'foreground', json: values.json}
+  return {...settings, home, mode, watched: !values['no-watch'], json: values.json}
 }
 
 /** A URL of this stage, or of what listens on this machine alone. */

@@ -15,9 +15,12 @@ export interface StagePaths {
   readonly snapshots: string
   readonly controlPlanePid: string
   readonly controlPlaneLog: string
+  /** Who starts again what dies, after `--detach`. */
+  readonly watcherPid: string
+  readonly watcherLog: string
   /** Held while a bootstrap starts or stops the stage. */
   readonly lock: string
-  /** Held by the bootstrap that watches the stage in the foreground. */
+  /** Held by the bootstrap that watches the stage, in the foreground or after `--detach`. */
   readonly foreground: string
   /** The ports it was last started with, for `--stop` and for messages. */
   readonly stage: string
@@ -44,6 +47,8 @@ export const stagePaths = (home: string): StagePaths => ({
   snapshots: join(home, 'snapshots'),
   controlPlanePid: join(home, 'control-plane.pid'),
   controlPlaneLog: join(home, 'control-plane.log'),
+  watcherPid: join(home, 'watcher.pid'),
+  watcherLog: join(home, 'watcher.log'),
   lock: join(home, 'bootstrap.lock'),
   foreground: join(home, 'foreground.lock'),
   stage: join(home, 'stage.json'),

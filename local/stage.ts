@@ -24,6 +24,7 @@ import {
   waitForHealth,
 } from './start.ts'
 import {dataPlaneServices, ensureDataPlane, platformFormation} from './turtles.ts'
+import {createGuardedLook, partsOf} from './watch.ts'
 
 const pollMs = 50
 const agentTimeoutMs = 30_000
@@ -207,11 +208,16 @@ const waitForDataPlane = async ({options, signal}: Context, client: Client): Pro
   throw new BootstrapError(`router and proxy are not up after ${dataPlaneTimeoutMs / 1_000} s: ${states.join(', ') || 'no instances'}`)
 }
 
-/** Starts again what died, without looking at what did not. */
-export const bringBack = async (context: Context, started: Started): Promise<void> => {
-  if ((await findControlPlane(context.paths)) === undefined)
-    started.controlPlane = await startControlPlane(context.options, context.paths, context.env)
-  await ensureAgents(context, started)
+/** What starts again what died, and remembers it as this bootstrap's own. */
+export const createMending = (context: Context, started: Started, say: (text: string) => void): (() => Promise<void>) => {
+  const look = createGuardedLook(context.paths, {now: () => performance.now(), say})
+  const parts = partsOf(context, {
+    controlPlane: record => {
+      started.controlPlane = record
+    },
+    agent: record => started.agents.push(record),
+  })
+  return () => look(parts)
 }
 
 /** Ends what this bootstrap started; the database goes with the control plane. */

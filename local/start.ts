@@ -4,6 +4,7 @@ import {dirname} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {createClient} from '#shared/client.ts'
 import type {Environment} from '#shared/config.ts'
+import {agentFlags, agentMalloc} from '#shared/host/unit.ts'
 import {bundleOf} from './bundle.ts'
 import {stopDatabase} from './database.ts'
 import {BootstrapError, type BootstrapOptions, urlOf} from './options.ts'
@@ -38,6 +39,8 @@ const inherited = (env: Environment): Record<string, string | undefined> => ({
   LANG: env.LANG,
   TZ: env.TZ,
   NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE,
+  // A relay elsewhere may have a certificate of an authority of one's own.
+  NODE_EXTRA_CA_CERTS: env.NODE_EXTRA_CA_CERTS,
   GILLIAM_LOG_LEVEL: env.GILLIAM_LOG_LEVEL,
 })
 
@@ -116,9 +119,10 @@ export const startAgent = async (
   return startProcess({
     command: process.execPath,
     // It takes no arguments; its home tells it from others in a list of processes.
-    args: [...nodeFlags, bundleOf('agent'), own.home],
+    args: [...nodeFlags, ...agentFlags, bundleOf('agent'), own.home],
     env: {
       ...inherited(env),
+      ...agentMalloc,
       ...containerVariables(env),
       GILLIAM_STAGE: options.stage,
       GILLIAM_API: urlOf(options.apiPort, options.listen),

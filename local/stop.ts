@@ -7,6 +7,7 @@ import type {StagePaths} from './paths.ts'
 import {endProcess, type ProcessRecord} from './processes.ts'
 import {findAgent, findControlPlane, stopAgent, stopControlPlane} from './start.ts'
 import {endStrays} from './strays.ts'
+import {endWatcher} from './watch.ts'
 
 const foregroundTimeoutMs = 330_000
 
@@ -16,9 +17,11 @@ const knownExecutors = async (paths: StagePaths): Promise<readonly string[]> => 
   return names.filter(name => name.endsWith('.pid')).map(name => name.slice(0, -'.pid'.length))
 }
 
-/** Lets a bootstrap in the foreground end first: it would start again what is stopped here. */
+/** Lets whoever watches the stage end first: it would start again what is stopped here. */
 export const stopForeground = async (paths: StagePaths): Promise<void> => {
   const watcher = (await readJson(paths.foreground)) as ProcessRecord | undefined
+  // It may not have come so far as to hold the lock.
+  await endWatcher(paths)
   if (watcher !== undefined && watcher.pid !== process.pid) await endProcess(watcher, 'SIGTERM', foregroundTimeoutMs)
 }
 

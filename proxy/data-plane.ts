@@ -19,6 +19,7 @@ import {Ids} from './ids.ts'
 import {type Limits, shortestMs} from './limits.ts'
 import {LineWriter, type Sink} from './line-writer.ts'
 import {type Drain, Listener, listen, type Place, shutdown} from './listener.ts'
+import {Lookout} from './lookout.ts'
 import {createMetrics} from './metrics.ts'
 import {createOutside} from './outside.ts'
 import type {Report} from './report.ts'
@@ -95,6 +96,7 @@ const assemble = (options: DataPlaneOptions, draining: () => boolean) => {
   const deadlines = new Deadlines(steady, shortestMs(limits), onFault)
   const shared = {limits, deadlines, readBuffer: createReadBuffer(), turn, onFault}
   const upstreams = new Upstreams(shared, options.zone)
+  const lookout = new Lookout({upstreams: () => upstreams.all, limits, now, steady, ejected: metrics.ejected, onFault})
   const outside = createOutside(shared)
   const date = createHttpDate(now)
   const lines = new LineWriter(options.accessLogSink)
@@ -130,7 +132,7 @@ const assemble = (options: DataPlaneOptions, draining: () => boolean) => {
   }
   const tunnels = new Tunnels({...parts, shared, opened: () => metrics.tunnels.inc(), closed: () => metrics.tunnels.dec()})
   const listener = new Listener({traffic: new Traffic(parts), tunnels, shared, date})
-  return {directory, discovery, buckets, metrics, lines, deadlines, upstreams, outside, tunnels, listener}
+  return {directory, discovery, buckets, metrics, lines, deadlines, upstreams, lookout, outside, tunnels, listener}
 }
 
 /** Starts a router or a proxy. Resolves when it listens; it is ready when its first table is there. */
@@ -138,12 +140,13 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
   const {role, limits, log, now} = options
   let isDraining = false
   const parts = assemble(options, () => isDraining)
-  const {directory, discovery, buckets, metrics, lines, deadlines, upstreams, outside, tunnels, listener} = parts
+  const {directory, discovery, buckets, metrics, lines, deadlines, upstreams, lookout, outside, tunnels, listener} = parts
   await discovery.start()
   if (options.settleMs !== undefined) await discovery.settled(options.settleMs)
   const address = await listen(listener.server, options.place)
   const sweeper = setInterval(() => {
-    upstreams.sweep(now())
+    const listed = directory.listed()
+    upstreams.sweep(now(), name => listed.has(name))
     metrics.sweep()
     outside.sweep()
   }, upstreamIdleMsMax / 4)
@@ -153,6 +156,7 @@ export const startDataPlane = async (options: DataPlaneOptions): Promise<DataPla
     tunnels.destroyAll()
     clearInterval(sweeper)
     await discovery.stop()
+    lookout.stop()
     upstreams.destroy()
     outside.destroy()
     deadlines.stop()

@@ -165,6 +165,14 @@ export class Directory {
     for (const name of names) this.#watch(name, now, true)
   }
 
+  /** Names of all endpoints, as `ID.SERVICE.FORMATION`. */
+  listed(): ReadonlySet<string> {
+    const names = new Set<string>()
+    for (const [formation, {endpoints}] of this.#formations)
+      for (const {id, service} of endpoints) names.add(`${id}.${service}.${formation}`)
+    return names
+  }
+
   failed(): void {
     this.outOfReach = true
   }

@@ -35,9 +35,9 @@ const seconds = (ms: number): string => `${ms / 1_000} s`
 /** Which of our timeouts ran out. */
 export type LateCode = 'CONNECT_TIMEOUT' | 'FIRST_BYTE_TIMEOUT' | 'IDLE_TIMEOUT' | 'TOTAL_TIMEOUT'
 
-/** What our own HTTP engine finds wrong with the other side. `CLOSED`: the connection ended before the answer did. */
+/** What our own HTTP engine finds wrong with the other side. `CLOSED`: the connection ended before the answer did. `HOST_SILENT`: its host is gone. */
 export class ExchangeError extends Error {
-  readonly code: LateCode | 'CLOSED' | 'NOT_HTTP' | 'BODY_TOO_LARGE'
+  readonly code: LateCode | 'CLOSED' | 'NOT_HTTP' | 'BODY_TOO_LARGE' | 'HOST_SILENT'
 
   constructor(code: ExchangeError['code'], message: string) {
     super(message)
@@ -53,6 +53,10 @@ export const failureOf = (error: unknown, sent: boolean, limits: Limits): Failur
   if (unknownHost.has(code)) return {code: 'no_such_host', why: 'has a host name that DNS does not know', connection: true, timedOut: false}
   if (code === 'CONNECT_TIMEOUT' || code === 'ETIMEDOUT') {
     const why = `did not accept a connection within ${seconds(limits.connectTimeoutMs)} (connect timeout)`
+    return {code: 'upstream_timeout', why, connection: true, timedOut: false}
+  }
+  if (code === 'HOST_SILENT') {
+    const why = 'is on a host that stopped answering, new connections too'
     return {code: 'upstream_timeout', why, connection: true, timedOut: false}
   }
   if (code === 'BODY_TOO_LARGE') {

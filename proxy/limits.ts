@@ -18,6 +18,10 @@ export interface Limits {
    * 5 s), so that none is about to be closed when a request goes out on it.
    */
   readonly upstreamKeepAliveMs: number
+  /** A request for whose answer nothing comes for this long makes us see whether the instance's host is there. */
+  readonly quietMsMax: number
+  /** For a host to answer when we do. */
+  readonly probeTimeoutMs: number
   /** A request's or answer's head. */
   readonly headBytesMax: number
   /** A request's target. */
@@ -42,6 +46,8 @@ export const limitsDefault: Limits = {
   headTimeoutMs: 15_000,
   keepAliveMs: 75_000,
   upstreamKeepAliveMs: 900,
+  quietMsMax: 3_000,
+  probeTimeoutMs: 1_500,
   headBytesMax: 16_384,
   targetBytesMax: 8_192,
   fieldsMax: 128,

@@ -33,6 +33,8 @@ export class Upstream {
   inFlight = 0
   ejectedUntil = 0
   lastUsedAt = 0
+  /** When its host was last known to be there, in milliseconds since the epoch. */
+  heardAt = 0
   /** When it appeared in the feed; 0 when it was there from the start. */
   since = 0
   readonly near: boolean
@@ -65,6 +67,7 @@ export class Upstream {
   /** It answered; true when that was one error too many in a row. */
   answered(status: number, now: number): boolean {
     this.#brokenBefore = false
+    this.heardAt = now
     if (!isInstanceError(status)) {
       this.#failures = 0
       this.#errors = 0
@@ -155,10 +158,14 @@ export class Upstreams {
     return [...this.#byKey.values()]
   }
 
-  /** Closes upstreams that are idle since {@link upstreamIdleMsMax}; their number stays near that of instances in use. */
-  sweep(now: number): void {
+  /**
+   * Closes upstreams that are idle since {@link upstreamIdleMsMax}; their number stays near that of instances in use. Those that are passed over stay, for
+   * what is known of them, as long as they are listed.
+   */
+  sweep(now: number, isListed: (name: string) => boolean): void {
     for (const upstream of this.#byKey.values()) {
-      if (upstream.inFlight > 0 || now - upstream.lastUsedAt < upstreamIdleMsMax || upstream.ejectedUntil > now) continue
+      if (upstream.inFlight > 0 || now - upstream.lastUsedAt < upstreamIdleMsMax) continue
+      if (upstream.ejectedUntil > now && isListed(upstream.name)) continue
       this.#byKey.delete(upstream.key)
       this.generation += 1
       upstream.pool.close()

@@ -79,6 +79,24 @@ export const signatureOf = ({authorization, region, date}: JoinProof): string | 
   return match?.[2] === scope && match[3] === signedHeaders ? match[4] : undefined
 }
 
+const base32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
+/** Before them is the kind of the key (`AKIA`, `ASIA`); the account is in the 40 bits after the first of what these characters say (RFC 4648 §6). */
+const accountCharacters = [4, 14] as const
+const beforeBits = 1n
+const afterBits = 9n
+const accountDigits = 12
+
+/**
+ * The account that an access key says to be of; undefined when it says none. Anybody can make such an id up, and AWS promises nothing of its form, though
+ * `sts:GetAccessKeyInfo` answers the same: good for guessing, and for nothing else.
+ */
+export const accountOfKey = (keyId: string): string | undefined => {
+  if (!/^A[KS]IA[A-Z2-7]{16}$/.test(keyId)) return undefined
+  const bits = [...keyId.slice(...accountCharacters)].reduce((sum, character) => (sum << 5n) | BigInt(base32.indexOf(character)), 0n)
+  const account = (bits & ((1n << (50n - beforeBits)) - 1n)) >> afterBits
+  return account.toString().padStart(accountDigits, '0')
+}
+
 /** An account and a role of it, whose machines may join. */
 export interface JoinRole {
   readonly account: string

@@ -87,15 +87,20 @@ export interface Sealed {
   readonly text: string
 }
 
+/** Why a value can not be had, now or later, unless somebody changes something; without the value, and fit to be shown to who deploys. */
+export interface Denied {
+  readonly denied: string
+}
+
 /** Keeps secrets unreadable where they are stored: AWS KMS, or a key file at home. */
 export interface SecretBox {
   readonly seal: (text: string, context: SealContext) => Promise<Sealed>
-  /** Throws when the key is another one or the text was changed; GilliamError unavailable when the key can not be reached now. */
-  readonly open: (sealed: Sealed, context: SealContext) => Promise<string>
+  /** Denied when the key is another one, may not be used, or the text was changed. Throws GilliamError unavailable when the key can not be reached now. */
+  readonly open: (sealed: Sealed, context: SealContext) => Promise<string | Denied>
 }
 
 /** Values that are kept outside the platform, below a place of the formation's own. */
 export interface OutsideSecrets {
-  /** Undefined when there is none. Throws GilliamError unavailable when it can not be told now. */
-  readonly read: (store: 'ssm' | 'secretsmanager', formation: string, name: string) => Promise<string | undefined>
+  /** Undefined when there is none; denied when it is not given to us. Throws GilliamError unavailable when it can not be told now. */
+  readonly read: (store: 'ssm' | 'secretsmanager', formation: string, name: string) => Promise<string | Denied | undefined>
 }

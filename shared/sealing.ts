@@ -1,6 +1,6 @@
 // Sealing small texts with a key at hand: AES-256-GCM, bound to what they are about. Where keys come from is each home's business.
 import {createCipheriv, createDecipheriv, randomBytes} from 'node:crypto'
-import type {SealContext, Sealed} from './ports.ts'
+import type {Denied, SealContext, Sealed} from './ports.ts'
 
 export const sealKeyBytes = 32
 /** NIST SP 800-38D §8.2.1. */
@@ -18,12 +18,16 @@ export const sealWith = (key: Buffer, text: string, context: SealContext): Pick<
   return {nonce: nonce.toString('base64'), text: sealed.toString('base64')}
 }
 
-/** Throws when the text was sealed with another key or about something else, or was changed. */
-export const openWith = (key: Buffer, {nonce, text}: Pick<Sealed, 'nonce' | 'text'>, context: SealContext): string => {
+/** Denied when the text was sealed with another key or about something else, or was changed. */
+export const openWith = (key: Buffer, {nonce, text}: Pick<Sealed, 'nonce' | 'text'>, context: SealContext): string | Denied => {
   const sealed = Buffer.from(text, 'base64')
   const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(nonce, 'base64'), {authTagLength: tagBytes}).setAAD(
     contextBytes(context),
   )
   decipher.setAuthTag(sealed.subarray(-tagBytes))
-  return Buffer.concat([decipher.update(sealed.subarray(0, -tagBytes)), decipher.final()]).toString('utf8')
+  try {
+    return Buffer.concat([decipher.update(sealed.subarray(0, -tagBytes)), decipher.final()]).toString('utf8')
+  } catch {
+    return {denied: 'was not sealed with this key for this place'}
+  }
 }

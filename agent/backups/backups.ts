@@ -13,8 +13,6 @@ import type {Connection} from '../connection.ts'
 import {Gate} from '../gate.ts'
 import {hasProcess, type InstanceRecord, keyOf} from '../instance.ts'
 import type {Launching} from '../launcher.ts'
-import {takeDump} from './dump.ts'
-import {uploadDump} from './upload.ts'
 
 /** Dumps at once: each takes a core and the disk. */
 const dumpsMax = 2
@@ -115,6 +113,8 @@ export class Backups {
     if (record === undefined || !hasProcess(record)) return {reason: `${instanceName(service, instance)} does not run`}
     try {
       signal.throwIfAborted()
+      // Agents without backups, most of them, need not load what packs and uploads.
+      const [{takeDump}, {uploadDump}] = await Promise.all([import('./dump.ts'), import('./upload.ts')])
       const execution = await exec(record, {session: id, command: ['/bin/sh', '-c', command]})
       const dump = await takeDump(execution, file, signal)
       await uploadDump(within => store.locateUpload(id, dump, within), file, dump, signal)

@@ -1,6 +1,8 @@
 // Gets one instance from an assignment to a running container: image, slug, folder, ports, environment, start. Decides nothing about when.
+import {chmod} from 'node:fs/promises'
 import {isIP} from 'node:net'
 import type {Assignment} from '#shared/domain/assignment.ts'
+import type {LauncherParts} from '../compose.ts'
 import {type ExecutorEnvironment, environmentOf} from '../environment.ts'
 import {Gate} from '../gate.ts'
 import type {InstanceRecord} from '../instance.ts'
@@ -14,7 +16,6 @@ import {
   type LauncherOptions,
   type Launching,
   launchesMax,
-  makeVolume,
   prepare,
 } from '../launcher.ts'
 import {EngineRefusal} from '../runtime/docker/api.ts'
@@ -24,6 +25,7 @@ import {ImageRefused} from '../runtime/docker/pull.ts'
 import type {Around} from '../runtime/docker/surroundings.ts'
 import type {DockerRuntime} from '../runtime/docker.ts'
 import type {Execution} from '../runtime/runtime.ts'
+import {makeVolume} from '../volumes.ts'
 
 /** Progress is told at most this often. */
 const progressEveryMs = 1_000
@@ -31,6 +33,7 @@ const progressEveryMs = 1_000
 export interface ContainerLauncherOptions extends Omit<LauncherOptions, 'runtime'> {
   readonly runtime: DockerRuntime
   readonly images: Images
+  readonly pins: LauncherParts['pins']
   readonly stackImage?: string
   readonly around: () => Promise<Around>
 }
@@ -110,7 +113,7 @@ export class ContainerLauncher implements Launching {
     try {
       // Waiting for downloads, or for somebody, takes no place: others may have theirs.
       const [image, slug] = await Promise.all([
-        this.#image(source.image, assignment, signal, onProgress),
+        this.#image(source, assignment, signal, onProgress),
         source.script === undefined || assignment.slug === undefined ? undefined : fetched(this.#options.slugs, assignment.slug, signal),
       ])
       const project = source.script === undefined ? undefined : {script: source.script, ...(slug === undefined ? {} : {slug})}
@@ -134,7 +137,7 @@ export class ContainerLauncher implements Launching {
   }
 
   async #image(
-    image: string,
+    {image, script}: Source,
     {formation, release, imageArchive}: Assignment,
     signal: AbortSignal,
     onProgress: (text: string) => void,
@@ -154,6 +157,8 @@ export class ContainerLauncher implements Launching {
         signal,
         onProgress: onPull,
         ...(imageArchive === undefined ? {} : {archive: imageArchive}),
+        // A stack image is the executor's own affair.
+        ...(script === undefined && {agree: (digest, until) => this.#options.pins.agree({formation, release, image, digest}, until)}),
       })
     } finally {
       clearInterval(tell)
@@ -171,11 +176,13 @@ export class ContainerLauncher implements Launching {
     await prepare(directory, slug !== undefined && isMountable(slug, directory, readOnly, here) ? undefined : slug)
     const allocation = await ports.allocate(key, assignment.ports, record.ports)
     if ('refused' in allocation) return {outcome: 'failed', reason: allocation.refused, retry: true}
+    // A process of another user may have been let through before.
+    await chmod(directory, 0o700)
     await remember(key, allocation.ports)
     await clear(directory, runtime)
     if (signal.aborted) return {outcome: 'cancelled'}
     // A command of its own would be a second writer.
-    const volume = assignment.run === undefined ? await makeVolume(volumes, assignment) : undefined
+    const volume = assignment.run === undefined ? await makeVolume(volumes, 'docker', assignment) : undefined
     const running = await runtime.start({
       directory,
       image,

@@ -1,7 +1,7 @@
 // What an agent is told of the containers it may run, checked once at start. Reads nothing but the environment passed in.
 import {type Environment, read, readNumber} from '#shared/config.ts'
+import {parseReference} from '#shared/domain/image.ts'
 import type {RuntimeName} from '#shared/domain/release.ts'
-import {parseReference} from '../runtime/docker/reference.ts'
 
 export interface ContainerSettings {
   readonly socketPath: string

@@ -4,6 +4,7 @@ import {createHash, createHmac} from 'node:crypto'
 import type {RegisterTaskDefinitionCommandInput, Secret} from '@aws-sdk/client-ecs'
 import type {Assignment} from '#shared/domain/assignment.ts'
 import {isReservedVariable} from '#shared/domain/names.ts'
+import {optionsOf, unfitFor} from './options.ts'
 import type {FargateSettings} from './settings.ts'
 import {taskSizeFor} from './sizes.ts'
 import {containerName} from './task.ts'
@@ -61,8 +62,11 @@ export const definitionOf = (assignment: Assignment, given: DefinitionGiven): De
   const large = secret.find(([, value]) => Buffer.byteLength(value) > parameterBytesMax)
   if (large !== undefined)
     return {refused: `the secret in ${large[0]} is larger than the ${parameterBytesMax} bytes that a parameter holds`}
+  const unfit = unfitFor(assignment)
+  if (unfit !== undefined) return {refused: unfit}
   const choice = imageOf(assignment, settings)
   if ('refused' in choice) return choice
+  const options = optionsOf(assignment)
   const {cpuMilli, memoryMib} = assignment.resources
   const size = taskSizeFor(assignment.resources)
   if (size === undefined) return {refused: `Fargate has no task of ${cpuMilli / 1_000} cores and ${memoryMib} MiB: ask for less`}
@@ -75,6 +79,7 @@ export const definitionOf = (assignment: Assignment, given: DefinitionGiven): De
     runtimePlatform: {cpuArchitecture: settings.arch, operatingSystemFamily: 'LINUX' as const},
     executionRoleArn: settings.executionRole,
     ...(settings.taskRole !== undefined && {taskRoleArn: settings.taskRole}),
+    ...(options.volumes.length > 0 && {volumes: [...options.volumes]}),
     containerDefinitions: [
       {
         name: containerName,
@@ -82,6 +87,7 @@ export const definitionOf = (assignment: Assignment, given: DefinitionGiven): De
         essential: true,
         portMappings: ports.map(containerPort => ({containerPort, protocol: 'tcp' as const})),
         linuxParameters: {initProcessEnabled: true},
+        ...options.container,
         stopTimeout: Math.min(stopSecondsMax, Math.max(1, Math.ceil(stopGraceMs / 1_000))),
         logConfiguration: {
           logDriver: 'awslogs' as const,

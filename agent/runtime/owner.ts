@@ -24,9 +24,14 @@ export const removeTrees = async (paths: readonly string[]): Promise<void> => {
   for (const path of paths) await rm(path, {recursive: true, force: true})
 }
 
-/** Gives a folder and all in it to the user, links themselves and not what they point to; the folder above it lets the user through. */
-export const giveTree = async (folder: string, {uid, gid}: Owner): Promise<void> => {
-  await chmod(dirname(folder), 0o711)
-  if ((await lstat(folder)).uid === uid) return
+/**
+ * Gives a folder and all in it to the user, links themselves and not what they point to; the folder above it lets the user through. One that is the user's is
+ * left as it is, unless somebody else may have written to it (`always`): then nothing above is opened, and set-user-ID bits go from files of the user too.
+ */
+export const giveTree = async (folder: string, {uid, gid}: Owner, when: 'once' | 'always' = 'once'): Promise<void> => {
+  if (when === 'once') {
+    await chmod(dirname(folder), 0o711)
+    if ((await lstat(folder)).uid === uid) return
+  }
   await run('chown', ['-hR', '--', `${uid}:${gid}`, folder], `${folder} can not be given to user ${uid}`)
 }

@@ -9,14 +9,16 @@ import {type Cgroups, openCgroup} from './cgroups.ts'
 import {cgroupsOf, claimStart, lastStart, nextStart, noteCgroups, openExitNote, readExit, runningStart, type Start} from './claims.ts'
 import {attachedCommand, attachedTo, execProcess} from './exec.ts'
 import {adoptedEnd, Followed, marksOf, settleCgroup} from './followed.ts'
+import {canHold, holder} from './hold.ts'
 import type {Owner} from './owner.ts'
 import {isAlive, parseStat, processesWith, readBootId, signalTo, statOf} from './proc.ts'
 import type {Found, Running, Runtime, StartSpec} from './runtime.ts'
 import {codeOf} from './signals.ts'
 
-// $1 the command, $2 how many files it may have open. Begins with its agent's word on 3, which is not given before it is in its cgroup and known to later
-// agents; notes on 4 how it ended. The traps let the shell outlive signals to the group; a caught signal is back at its default in the command. All but the
-// command is built in, so nothing is looked up on the instance's PATH.
+// $1 the command, $2 how many files it may have open, $3 the ports to hold when it and its agent have ended, the rest the program that holds them.
+// Begins with its agent's word on 3, which is not given before it is in its cgroup and known to later agents; notes on 4 how it ended. The traps let the shell
+// outlive signals to the group; a caught signal is back at its default in the command. All but the command and what holds ports is built in, so nothing is
+// looked up on the instance's PATH. While the agent is there, holding is not even begun; where its entry in /proc can not be seen, hold.ts finds out.
 const shim = `read -r word <&3 || exit 125
 exec 3<&-
 [ -z "$2" ] || ulimit -n "$2" 2>/dev/null || :
@@ -24,7 +26,10 @@ trap : HUP INT QUIT TERM USR1 USR2
 /bin/sh -c "$1" 4>&-
 code=$?
 echo "$code" >&4
-exit "$code"`
+[ -n "$3" ] && [ ! -d "/proc/$PPID" ] || exit "$code"
+held=$3
+shift 3
+PERL5OPT= PERL5LIB= exec "$@" "$PPID" $held 4>&-`
 
 export interface ProcessRuntimeOptions {
   /** Without them an instance's memory, CPU and processes have no bounds. */
@@ -37,7 +42,7 @@ export interface ProcessRuntimeOptions {
 }
 
 /** `isAttached`: it gets pipes instead of files. */
-type ShellSpec = Pick<StartSpec, 'directory' | 'command' | 'environment'> & {readonly isAttached: boolean}
+type ShellSpec = Pick<StartSpec, 'directory' | 'command' | 'environment' | 'hostPorts'> & {readonly isAttached: boolean}
 
 /** The shell of a start, waiting for the word. Rejects when there can be none. */
 const spawnShell = (spec: ShellSpec, start: Start, filesMax: string, owner: Owner | undefined): Promise<ChildProcess> => {
@@ -45,7 +50,8 @@ const spawnShell = (spec: ShellSpec, start: Start, filesMax: string, owner: Owne
   const [out, err] = files
   const note = openExitNote(start)
   return new Promise<ChildProcess>((resolve, reject) => {
-    const child = spawn('/bin/sh', ['-c', shim, 'gilliam', spec.command, filesMax], {
+    const held = canHold() && !spec.isAttached ? (spec.hostPorts ?? []).join(' ') : ''
+    const child = spawn('/bin/sh', ['-c', shim, 'gilliam', spec.command, filesMax, held, ...holder], {
       cwd: join(spec.directory, 'run'),
       env: spec.environment,
       detached: true,
@@ -90,10 +96,10 @@ const startProcess = async (spec: StartSpec, options: ProcessRuntimeOptions): Pr
   const filesMax = limits?.has('files') === false ? '' : String(spec.bounds.filesMax)
   const stuck = () => onStuck?.(key)
   try {
-    const {directory, attached} = spec
+    const {directory, attached, hostPorts = []} = spec
     const prepared = attached && attachedCommand(attached.argv, spec.environment, attached.terminal)
     const shell = prepared === undefined ? spec : {environment: prepared.environment, command: prepared.line}
-    const child = await spawnShell({...shell, directory, isAttached: prepared !== undefined}, start, filesMax, owner)
+    const child = await spawnShell({...shell, directory, hostPorts, isAttached: prepared !== undefined}, start, filesMax, owner)
     const shellEnded = endOf(child, start)
     begin(child, start, group)
     child.unref()
@@ -111,12 +117,14 @@ const findStart = async (directory: string, start: Start & {claim: string}, onSt
   const stat = parseStat(line.join(' '))
   if (stat === undefined || boot !== readBootId()) return {state: 'absent'}
   const group = openCgroup(cgroupsOf(start))
-  if (isAlive(stat.pid, stat.startTicks)) {
+  const isShellThere = isAlive(stat.pid, stat.startTicks)
+  // One that has noted the end may still be there, holding ports.
+  if (isShellThere && readExit(start) === undefined) {
     const given = {pid: stat.pid, directory, shellEnded: adoptedEnd(start, stat), onStuck}
     return {state: 'running', running: new Followed(group === undefined ? given : {...given, group})}
   }
   // Nobody else can have got this number as a process group while members of ours lived.
-  if (statOf(stat.pid) === undefined) signalTo(-stat.pid, 'SIGKILL')
+  if (isShellThere || statOf(stat.pid) === undefined) signalTo(-stat.pid, 'SIGKILL')
   const exit = readExit(start) ?? {}
   if (group === undefined) {
     for (const {pid} of processesWith(marksOf(directory))) signalTo(pid, 'SIGKILL')

@@ -9,6 +9,8 @@ export interface StartSpec {
   readonly command: string
   /** Its whole environment. */
   readonly environment: Readonly<Record<string, string>>
+  /** Host ports that it listens on; nobody else is to have them before an agent knows that it has ended. None when absent. */
+  readonly hostPorts?: readonly number[]
   /** What it may take; a runtime that can not enforce one of them says so when it is made, and never pretends. */
   readonly bounds: Bounds
   /** Somebody is attached: `argv` is run in place of `command`, and gets pipes, or a terminal, instead of `out.log` and `err.log`; {@link Running.attached} is their other end. */

@@ -21,6 +21,13 @@ export const prices = {
   dashboard: 3,
   /** KMS: a key. */
   key: 1,
+  /** Fargate on arm64, Linux: a processor and a GB of memory, an hour. */
+  fargateCpuHour: 0.032_38,
+  fargateGbHour: 0.003_56,
+  /** A public IPv4 address, an hour. */
+  addressHour: 0.005,
+  /** A network load balancer, an hour, without its capacity units. */
+  balancerHour: 0.022_5,
   /** To the internet, a GB. */
   outGb: 0.09,
 } as const

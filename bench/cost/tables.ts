@@ -1,6 +1,7 @@
 // The tables of docs/cost.md, as Markdown. A test holds the page to them. Pure.
 import {busy, type Counts, executorMonth, idle, type Line, pollerMonth, type Running, stageMonth, total} from './price.ts'
 import {executorsUntil, quotas} from './quotas.ts'
+import {fargateAgentMonth, relayMonth} from './tasks.ts'
 
 const dollars = (value: number, digits = 2): string =>
   `$${value.toLocaleString('en-US', {minimumFractionDigits: digits, maximumFractionDigits: digits})}`
@@ -67,6 +68,22 @@ export const pollerTable = (counts: Counts): string =>
     ['A router or proxy that asks every', 'a month'],
     [2, 5, pollSecondsIdle].map(seconds => [`${seconds} s`, dollars(total(pollerMonth(counts, seconds)))]),
   )
+
+export const taskTable = (counts: Counts): string => {
+  const columns = [relayMonth(false), relayMonth(true), fargateAgentMonth(counts)]
+  const names = [...new Set(columns.flatMap(lines => lines.map(({what}) => what)))]
+  const cellOf = (lines: readonly Line[], name: string): string => {
+    const found = lines.find(({what}) => what === name)
+    return found === undefined ? '' : dollars(found.dollars)
+  }
+  return table(
+    ['A month', "relay at the router's balancer", 'relay with one of its own', 'agent of a Fargate executor'],
+    [
+      ...names.map(name => [name, ...columns.map(lines => cellOf(lines, name))]),
+      ['**together**', ...columns.map(lines => `**${dollars(total(lines))}**`)],
+    ],
+  )
+}
 
 export const quotaTable = (counts: Counts): string =>
   table(

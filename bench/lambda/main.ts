@@ -14,7 +14,7 @@ import {makeTestBundles, scheduled, stageVariables} from '#test/lambda/stage.ts'
 import {eventOf} from '#test/lambdas/event.ts'
 import {startDatabase, type TestDatabase} from '#test/store/database.ts'
 import type {Bench, Row} from '../bench.ts'
-import {round} from '../stages/figures.ts'
+import {cpuMsOf, round} from '../stages/figures.ts'
 
 interface Subject {
   readonly name: string
@@ -56,12 +56,15 @@ const envOf = (database: TestDatabase, services: Services): Record<string, strin
 /** Milliseconds of calls one after the other, the first of which opens connections. */
 const timeCalls = async (fn: RunningFunction, event: unknown, calls: number) => {
   const times: number[] = []
+  const cold = Math.ceil(calls / 4)
+  let cpuMs = 0
   for (let call = 0; call < calls; call++) {
+    if (call === cold) cpuMs = cpuMsOf(fn.pid)
     const startedAt = performance.now()
     await fn.invoke(event)
     times.push(performance.now() - startedAt)
   }
-  return {first: times[0] ?? 0, warm: median(times.slice(Math.ceil(calls / 4)))}
+  return {first: times[0] ?? 0, warm: median(times.slice(cold)), cpu: (cpuMsOf(fn.pid) - cpuMs) / (calls - cold)}
 }
 
 /** An empty function with a bundle's folder. */
@@ -92,7 +95,7 @@ export const run: Bench = async ({quick, progress}) => {
         const fn = await startFunction({name, folder, env: envOf(database, services), memoryMib})
         starts.get(name)?.push(fn.initMs)
         if (at === rounds) {
-          const {first, warm} = await timeCalls(fn, eventFor(name, token), calls)
+          const {first, warm, cpu} = await timeCalls(fn, eventFor(name, token), calls)
           rows.push({
             candidate: name,
             scenario: endpointOf[name] ?? (name === 'empty' ? 'nothing' : 'tick'),
@@ -100,6 +103,8 @@ export const run: Bench = async ({quick, progress}) => {
             startMs: Math.round(median(starts.get(name) ?? [])),
             firstCallMs: round(first, 1),
             warmP50Ms: round(warm, 2),
+            // Says the same on a busy machine; times of a few calls do not.
+            warmCpuMs: round(cpu, 2),
             peakMib: fn.memory().peak,
           })
         }

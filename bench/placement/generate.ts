@@ -1,6 +1,7 @@
 // Executors and waiting instances for the grid: several services with requirements and ranks of different kinds. Deterministic for a seed.
 import type {Executor} from '#shared/domain/executor.ts'
 import type {PendingInstance} from '#shared/domain/placement.ts'
+import {executorSample} from '#test/store/samples.ts'
 
 /** A small generator of pseudo-random numbers in [0, 1): mulberry32, public domain (Tommy Ettinger). */
 export const randomFrom = (seed: number): (() => number) => {
@@ -16,28 +17,18 @@ export const randomFrom = (seed: number): (() => number) => {
 /** The moment all leases are measured against. */
 export const benchNow = 1_700_000_000_000
 
-export const executorOf = (id: string, more: Partial<Executor>): Executor => ({
-  id,
-  host: id,
-  zone: 'a',
-  domain: 'a1',
-  network: 'default',
-  tags: [],
-  labels: {},
-  runtimes: ['process', 'docker'],
-  cpuMilli: 16_000,
-  memoryMib: 65_536,
-  pricePerHour: 0,
-  cpuMilliUsed: 0,
-  memoryMibUsed: 0,
-  instances: 0,
-  hostPorts: [],
-  state: 'ready',
-  joinedAt: 0,
-  leaseExpiresAt: benchNow + 45_000,
-  assignmentVersion: 0,
-  ...more,
-})
+export const executorOf = (id: string, more: Partial<Executor>): Executor =>
+  executorSample(id, {
+    host: id,
+    zone: 'a',
+    domain: 'a1',
+    tags: [],
+    labels: {},
+    runtimes: ['process', 'docker'],
+    memoryMib: 65_536,
+    leaseExpiresAt: benchNow + 45_000,
+    ...more,
+  })
 
 const zones = ['north', 'south', 'east', 'west', 'office']
 const shapes = [

@@ -1,4 +1,5 @@
-// Router and proxy on Fargate, from one image: a cluster, and a service for each. Owns tasks and their environment; who reaches them is router.ts and forward-proxy.ts.
+// Router, proxy and relay on Fargate, from one image: a cluster, and a service for each. Owns tasks and their environment; who reaches them is router.ts,
+// forward-proxy.ts and relay.ts.
 import {Duration} from 'aws-cdk-lib'
 import {type SecurityGroup, SubnetType, type Vpc} from 'aws-cdk-lib/aws-ec2'
 import {Platform} from 'aws-cdk-lib/aws-ecr-assets'
@@ -10,6 +11,7 @@ import {
   ContainerInsights,
   CpuArchitecture,
   FargateService,
+  type FargateServiceProps,
   FargateTaskDefinition,
   OperatingSystemFamily,
   Secret,
@@ -20,7 +22,7 @@ import {Construct} from 'constructs'
 import type {Variable} from '#shared/config.ts'
 import type {FirstTokens} from './first-tokens.ts'
 
-/** Where router and proxy answer for themselves: docs/data-plane.md. */
+/** Where they answer for themselves: docs/data-plane.md. */
 export const adminPort = 9000
 /** Of one task: a quarter of a processor, and memory for some thousand connections. */
 const taskCpu = 256
@@ -46,6 +48,14 @@ export interface ServiceProps {
   readonly cloudMap?: CloudMapOptions
 }
 
+type Role = ServiceProps['role'] | 'relay'
+
+interface TaskProps {
+  readonly port: number
+  readonly environment: Record<string, string>
+  readonly secrets?: Record<string, Secret>
+}
+
 export class DataPlane extends Construct {
   readonly cluster: Cluster
   readonly #props: DataPlaneProps
@@ -60,26 +70,46 @@ export class DataPlane extends Construct {
     })
   }
 
-  /** Starts two tasks in different zones; a deployment that does not get healthy goes back. */
+  /** Starts two tasks in different zones, which ask for the table with the discovery token. */
   addService({role, port, securityGroup, cloudMap}: ServiceProps): FargateService {
-    const service = new FargateService(this, `${role}-service`, {
-      cluster: this.cluster,
-      taskDefinition: this.#taskOf(role, port),
+    const secrets = {GILLIAM_TOKEN: Secret.fromSsmParameter(this.#token(role))}
+    const environment = {...this.#environmentOf(port), GILLIAM_SNAPSHOT: '/tmp/gilliam-table.json', GILLIAM_ACCESS_LOG: 'sample'}
+    const service = this.#start(role, this.#taskOf(role, {port, environment, secrets}), securityGroup, {
       desiredCount: tasks,
       minHealthyPercent: 100,
       maxHealthyPercent: 200,
-      circuitBreaker: {rollback: true},
-      // Its way out: there is no NAT gateway. The security group lets in what its owner says.
-      assignPublicIp: true,
-      vpcSubnets: {subnetType: SubnetType.PUBLIC},
-      securityGroups: [securityGroup],
       ...(cloudMap !== undefined && {cloudMapOptions: cloudMap}),
     })
     service.node.addDependency(this.#props.tokens.made)
     return service
   }
 
-  #taskOf(role: ServiceProps['role'], port: number): FargateTaskDefinition {
+  /** Starts one task and never two: both sides of a session must meet in the same one. What a relay asks of the API, anybody may. */
+  addRelay({port, securityGroup}: Pick<ServiceProps, 'port' | 'securityGroup'>): FargateService {
+    const task = this.#taskOf('relay', {port, environment: this.#environmentOf(port)})
+    return this.#start('relay', task, securityGroup, {desiredCount: 1, minHealthyPercent: 0, maxHealthyPercent: 100})
+  }
+
+  /** A deployment that does not get healthy goes back. */
+  #start(
+    role: Role,
+    taskDefinition: FargateTaskDefinition,
+    securityGroup: SecurityGroup,
+    how: Partial<FargateServiceProps>,
+  ): FargateService {
+    return new FargateService(this, `${role}-service`, {
+      cluster: this.cluster,
+      taskDefinition,
+      circuitBreaker: {rollback: true},
+      // Its way out: there is no NAT gateway. The security group lets in what its owner says.
+      assignPublicIp: true,
+      vpcSubnets: {subnetType: SubnetType.PUBLIC},
+      securityGroups: [securityGroup],
+      ...how,
+    })
+  }
+
+  #taskOf(role: Role, {port, environment, secrets = {}}: TaskProps): FargateTaskDefinition {
     const {imageFolder, log} = this.#props
     const task = new FargateTaskDefinition(this, `${role}-task`, {
       cpu: taskCpu,
@@ -90,8 +120,8 @@ export class DataPlane extends Construct {
     task.addContainer(role, {
       image,
       command: [role],
-      secrets: {GILLIAM_TOKEN: Secret.fromSsmParameter(this.#token(role))},
-      environment: this.#environmentOf(port),
+      secrets,
+      environment,
       portMappings: [{containerPort: port}, {containerPort: adminPort}],
       logging: new AwsLogDriver({logGroup: log, streamPrefix: role}),
       stopTimeout: Duration.seconds(stopSeconds),
@@ -106,12 +136,7 @@ export class DataPlane extends Construct {
 
   #environmentOf(port: number): Record<string, string> {
     const {stage, api} = this.#props
-    const own: Partial<Record<Variable, string>> = {
-      GILLIAM_STAGE: stage,
-      GILLIAM_API: api,
-      GILLIAM_SNAPSHOT: '/tmp/gilliam-table.json',
-      GILLIAM_ACCESS_LOG: 'sample',
-    }
+    const own: Partial<Record<Variable, string>> = {GILLIAM_STAGE: stage, GILLIAM_API: api}
     return {...own, HOST: '0.0.0.0', PORT: String(port), PORT_9000: String(adminPort)}
   }
 }

@@ -25,6 +25,8 @@ export interface RouterProps {
 
 export class Router extends Construct {
   readonly securityGroup: SecurityGroup
+  /** What users reach the load balancer by. */
+  readonly front: SecurityGroup
   readonly balancer: NetworkLoadBalancer
   readonly targets: NetworkTargetGroup
 
@@ -33,6 +35,7 @@ export class Router extends Construct {
     const publicPort = certificate === undefined ? 80 : 443
     const front = new SecurityGroup(this, 'FrontGroup', {vpc, description: 'users to the load balancer', allowAllOutbound: false})
     front.addIngressRule(Peer.anyIpv4(), Port.tcp(publicPort), 'users')
+    this.front = front
     this.securityGroup = new SecurityGroup(this, 'Group', {vpc, description: 'router'})
     for (const port of [routerPort, adminPort]) {
       this.securityGroup.addIngressRule(front, Port.tcp(port), 'load balancer')

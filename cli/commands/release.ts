@@ -18,6 +18,7 @@ const describe = (session: Session, release: Release, rollout: string): string =
     ['env', Object.keys(release.env).join(' ')],
     ['rollout', rollout],
   ].filter(([, value]) => value !== '')
+  const pinned = Object.entries(release.pins ?? {}).map(([image, digest]) => `image ${neutralise(image)} is ${neutralise(digest)}`)
   const rows = Object.entries(release.services).map(([name, service]) => [
     name,
     service.type ?? service.kind,
@@ -28,7 +29,7 @@ const describe = (session: Session, release: Release, rollout: string): string =
     service.script ?? service.image,
   ])
   const head = facts.map(([key, value]) => `${`${key}:`.padEnd(11)}${neutralise(value ?? '')}`).join('\n')
-  return `${head}\n\n${table(['service', 'kind', 'ports', 'scale', 'cpu', 'memory', 'runs'], rows, session.paintOut)}`
+  return `${[head, ...pinned].join('\n')}\n\n${table(['service', 'kind', 'ports', 'scale', 'cpu', 'memory', 'runs'], rows, session.paintOut)}`
 }
 
 const show = async (session: Session, operand: string | undefined, wait: boolean): Promise<void> => {

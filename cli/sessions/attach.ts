@@ -95,10 +95,8 @@ export const attach = async (session: Session, peer: Peer, terminal: Terminal | 
         else if (frame.name === 'exit') output.written().then(() => resolve(endedOf(frame.payload)), reject)
       })
       // What came before the end is still being written.
-      void peer.closed.then(({code, reason}) =>
-        output
-          .written()
-          .then(() => reject(new CommandError('failed', `The session broke off: ${neutralise(reason) || `code ${code}`}.`)), reject),
+      void peer.closed.then(({reason}) =>
+        output.written().then(() => reject(new CommandError('brokenOff', `The session broke off: ${neutralise(reason)}.`)), reject),
       )
     })
   } finally {

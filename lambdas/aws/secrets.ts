@@ -3,7 +3,7 @@ import {DecryptCommand, GenerateDataKeyCommand, KMSClient} from '@aws-sdk/client
 import {GetSecretValueCommand, ResourceNotFoundException, SecretsManagerClient} from '@aws-sdk/client-secrets-manager'
 import {GetParameterCommand, ParameterNotFound, SSMClient} from '@aws-sdk/client-ssm'
 import {GilliamError} from '#shared/errors.ts'
-import type {OutsideSecrets, SecretBox} from '#shared/ports.ts'
+import type {Denied, OutsideSecrets, SecretBox} from '#shared/ports.ts'
 import {openWith, sealWith} from '#shared/sealing.ts'
 import {clientOptions} from './compose.ts'
 
@@ -16,10 +16,33 @@ const valueKeptMs = 30_000
 const unavailable = (what: string, error: unknown): GilliamError =>
   new GilliamError('unavailable', `${what} does not answer as it should (${error instanceof Error ? error.name : 'unknown'}); try again.`)
 
-/** Remembers what was loaded for a while, and never a failure. */
+/**
+ * Answers of AWS about what was asked for, which do not change by asking again: it is not ours to have, its own key is not ours to use, it is to be deleted.
+ * All others (throttled, out of order, our own credentials) are about now.
+ */
+const refusals = new Set([
+  'AccessDeniedException',
+  'DecryptionFailure',
+  'DisabledException',
+  'IncorrectKeyException',
+  'InvalidCiphertextException',
+  'InvalidKeyId',
+  'InvalidParameterException',
+  'InvalidRequestException',
+  'KMSInvalidStateException',
+  'NotFoundException',
+  'ValidationException',
+])
+
+const refusalOrThrow = (what: string, error: unknown): Denied => {
+  if (error instanceof Error && refusals.has(error.name)) return {denied: `is refused by ${what} (${error.name})`}
+  throw unavailable(what, error)
+}
+
+/** Remembers what was loaded for a while, and never a failure or refusal. */
 const remembering = <T>(keptMs: number, now: () => number) => {
-  const known = new Map<string, {readonly at: number; readonly value: Promise<T>}>()
-  return (key: string, load: () => Promise<T>): Promise<T> => {
+  const known = new Map<string, {readonly at: number; readonly value: Promise<T | Denied>}>()
+  return (key: string, load: () => Promise<T | Denied>): Promise<T | Denied> => {
     const held = known.get(key)
     if (held !== undefined && now() - held.at < keptMs) return held.value
     const value = load()
@@ -27,10 +50,17 @@ const remembering = <T>(keptMs: number, now: () => number) => {
     known.set(key, {at: now(), value})
     const [oldest] = known.keys()
     if (known.size > keysMax && oldest !== undefined) known.delete(oldest)
-    value.catch(() => known.delete(key))
+    const forget = (): void => {
+      if (known.get(key)?.value === value) known.delete(key)
+    }
+    value.then(told => {
+      if (isDenied(told)) forget()
+    }, forget)
     return value
   }
 }
+
+const isDenied = (told: unknown): told is Denied => typeof told === 'object' && told !== null && 'denied' in told
 
 export interface KmsOptions {
   readonly client: KMSClient
@@ -55,11 +85,12 @@ export const createKmsBox = ({client, keyId, now}: KmsOptions): SecretBox => {
       const key = await remember(`${sealed.key} ${JSON.stringify(context)}`, async () => {
         const blob = Buffer.from(sealed.key, 'base64')
         const command = new DecryptCommand({KeyId: keyId, CiphertextBlob: blob, EncryptionContext: {...context}})
-        const opened = await client.send(command).catch(error => Promise.reject(unavailable('KMS', error)))
+        const opened = await client.send(command).catch((error: unknown) => refusalOrThrow('KMS', error))
+        if (isDenied(opened)) return opened
         if (opened.Plaintext === undefined) throw unavailable('KMS', undefined)
         return Buffer.from(opened.Plaintext)
       })
-      return openWith(key, sealed, context)
+      return isDenied(key) ? key : openWith(key, sealed, context)
     },
   }
 }
@@ -81,20 +112,20 @@ export const outsidePrefix = (stage: string, formation: string): string => `gill
 
 export const createOutsideSecrets = ({ssm, secretsManager, stage, now}: OutsideOptions): OutsideSecrets => {
   const remember = remembering<string | undefined>(valueKeptMs, now)
-  const parameter = async (id: string): Promise<string | undefined> => {
+  const parameter = async (id: string): Promise<string | Denied | undefined> => {
     try {
       return (await ssm.send(new GetParameterCommand({Name: `/${id}`, WithDecryption: true}))).Parameter?.Value
     } catch (error) {
       if (error instanceof ParameterNotFound) return undefined
-      throw unavailable('Parameter Store', error)
+      return refusalOrThrow('Parameter Store', error)
     }
   }
-  const secret = async (id: string): Promise<string | undefined> => {
+  const secret = async (id: string): Promise<string | Denied | undefined> => {
     try {
       return (await secretsManager.send(new GetSecretValueCommand({SecretId: id}))).SecretString
     } catch (error) {
       if (error instanceof ResourceNotFoundException) return undefined
-      throw unavailable('Secrets Manager', error)
+      return refusalOrThrow('Secrets Manager', error)
     }
   }
   return {

@@ -3,6 +3,7 @@ import type {Sign} from '#lambdas/middleware/tickets.ts'
 import type {AssignedInstance, Store} from '#lambdas/store/index.ts'
 import type {AssignedRun, AssignedSession, Assignment} from '#shared/domain/assignment.ts'
 import type {AssignedBackup} from '#shared/domain/backup.ts'
+import {pinnedName} from '#shared/domain/image.ts'
 import type {Release, RunOptions} from '#shared/domain/release.ts'
 import type {RunOrder, SessionLine} from '#shared/domain/session.ts'
 import {type Injection, injectionsOf} from './injections.ts'
@@ -40,7 +41,8 @@ export const joinAssignment = (
   const service =
     release !== undefined && Object.hasOwn(release.services, assigned.service) ? release.services[assigned.service] : undefined
   if (release === undefined || service === undefined) return undefined
-  const {kind, health, stopGraceMs, volume} = service
+  const {kind, health, stopGraceMs, volume, image} = service
+  const digest = image !== undefined && Object.hasOwn(release.pins ?? {}, image) ? release.pins?.[image] : undefined
   return {
     formation: assigned.formation,
     service: assigned.service,
@@ -48,6 +50,7 @@ export const joinAssignment = (
     release: assigned.release,
     kind,
     ...runOptionsOf(service),
+    ...(image === undefined || digest === undefined ? {} : {image: pinnedName(image, digest)}),
     ...(volume === undefined || assigned.volume === undefined ? {} : {volume: {...volume, id: assigned.volume}}),
     ...(release.slug === undefined || service.bare === true ? {} : {slug: release.slug}),
     env: {...release.env, ...service.env},
@@ -63,14 +66,19 @@ export const joinAssignment = (
 }
 
 /** The agent's end of a line; undefined when it is over. */
-const agentsEnd = async <L extends SessionLine>(line: L, sign: Sign, now: number): Promise<(L & {ticket: string}) | undefined> => {
+const agentsEnd = async <L extends SessionLine>(
+  line: L,
+  formation: string,
+  sign: Sign,
+  now: number,
+): Promise<(L & {ticket: string}) | undefined> => {
   const {id, until} = line
-  const ticket = until > now ? await sign({session: id, side: 'agent', until}, now) : undefined
+  const ticket = until > now ? await sign({session: id, side: 'agent', formation, until}, now) : undefined
   return ticket === undefined ? undefined : {...line, ticket}
 }
 
-const withTicket = async ({command, line}: RunOrder, sign: Sign, now: number): Promise<AssignedRun> => {
-  const end = line === undefined ? undefined : await agentsEnd(line, sign, now)
+const withTicket = async ({command, line}: RunOrder, formation: string, sign: Sign, now: number): Promise<AssignedRun> => {
+  const end = line === undefined ? undefined : await agentsEnd(line, formation, sign, now)
   return {command, attached: line !== undefined, ...(end !== undefined && {line: end})}
 }
 
@@ -95,11 +103,11 @@ export const loadOrders = async (
   }
   const joined = await Promise.all(
     orders.assignments.map(async ({run, ...each}) => {
-      const own = run === undefined ? each : {...each, run: await withTicket(run, sign, now)}
+      const own = run === undefined ? each : {...each, run: await withTicket(run, each.formation, sign, now)}
       return joinAssignment(own, await releases.get(`${each.formation}/${each.release}`))
     }),
   )
-  const sessions = await Promise.all(orders.sessions.map(each => agentsEnd(each, sign, now)))
+  const sessions = await Promise.all(orders.sessions.map(each => agentsEnd(each, each.formation, sign, now)))
   return {
     assignments: joined.filter(assignment => assignment !== undefined),
     sessions: sessions.filter(session => session !== undefined),

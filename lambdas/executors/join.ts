@@ -54,7 +54,7 @@ export const joinOperations = (
   proofs: ProofDeps,
   {syncUrl}: SyncTerms,
 ): Pick<Operations<'executors'>, 'joinExecutor' | 'joinByRole'> => {
-  const verifying = {...proofs, asking: createAsking()}
+  const verifying = {...proofs, asking: createAsking(new Set(proofs.roles.map(({account}) => account)))}
   return {
     joinExecutor: ({body}, {actor, now, principal}) => {
       if (isBound(proofs.roles, body.id))

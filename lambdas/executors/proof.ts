@@ -13,7 +13,7 @@ import {
   signatureOf,
   stsRequest,
 } from '#shared/join-proof.ts'
-import type {Asking} from './asking.ts'
+import type {Asking, Claimed} from './asking.ts'
 import type {AskSts} from './sts.ts'
 
 export interface ProofDeps {
@@ -41,9 +41,11 @@ const signerOf = (arn: string, roles: readonly JoinRole[], executor: string): {r
   return signer
 }
 
-/** What is the same in proofs of one signer and second, whatever else is in them. */
-const signerKeyOf = ({region, date, authorization}: JoinProof): string =>
-  `${/Credential=([^/]*)/.exec(authorization)?.[1] ?? ''} ${region} ${date}`
+/** Its key is the same in proofs of one signer and second, whatever else is in them. */
+const claimedOf = ({region, date, authorization}: JoinProof): Claimed => {
+  const [, signer = ''] = /Credential=([^/]*)/.exec(authorization) ?? []
+  return {key: `${signer} ${region} ${date}`, signer}
+}
 
 /** What the machine joins with. Throws forbidden, unauthenticated with the reason, rate_limited, or unavailable. AWS is asked last, and only about what fits. */
 export const verifyProof = async (
@@ -62,7 +64,7 @@ export const verifyProof = async (
   if (request === undefined) throw refused(`“${proof.region}” is not a region of AWS.`)
   const signature = signatureOf(proof)
   if (signature === undefined) throw refused('The proof is not a signed sts:GetCallerIdentity as this stage asks for it.')
-  return asking.within(signerKeyOf(proof), now, async () => {
+  return asking.within(claimedOf(proof), now, async () => {
     const arn = await ask(request, proof.authorization)
     if (arn === undefined)
       throw refused(`AWS does not take the signature: it is for another stage (not “${stage}”), executor or key, or the credentials ended.`)

@@ -1,9 +1,10 @@
-// Values in place of references, in what an executor gets and nowhere else. One that can not be had fails an instance that was to start; what runs goes on.
+// Values in place of references, in what an executor gets and nowhere else. One that is not there, or that we are not given, fails the instances that were to
+// start with it; what runs goes on.
 import type {Store} from '#lambdas/store/index.ts'
 import type {Assignment} from '#shared/domain/assignment.ts'
 import {parseReference, type SecretReference} from '#shared/domain/secret.ts'
 import type {Logger} from '#shared/log.ts'
-import type {OutsideSecrets, SecretBox} from '#shared/ports.ts'
+import type {Denied, OutsideSecrets, SecretBox} from '#shared/ports.ts'
 import type {JoinedAssignment} from './assignments.ts'
 import {injected, partsOf} from './injections.ts'
 
@@ -37,14 +38,19 @@ const fieldOf = (text: string, field: string): string | undefined => {
   }
 }
 
-const read = async ({store, sources}: ResolveDeps, formation: string, reference: SecretReference): Promise<string | undefined> => {
+const read = async ({store, sources}: ResolveDeps, formation: string, reference: SecretReference): Promise<string | Denied | undefined> => {
   const {stage, box, outside} = sources
   if (reference.store !== 'secret') {
     const text = await outside?.read(reference.store, formation, reference.name)
-    return text === undefined || reference.field === undefined ? text : fieldOf(text, reference.field)
+    return typeof text !== 'string' || reference.field === undefined ? text : fieldOf(text, reference.field)
   }
   const sealed = await store.secrets.sealed(formation, reference.name)
   return sealed === undefined ? undefined : box?.open(sealed, {stage, formation, secret: reference.name})
+}
+
+const foundOf = (reference: SecretReference, told: string | Denied | undefined): Found => {
+  if (typeof told === 'string') return {value: told}
+  return {missing: `${nameOf(reference)} ${told === undefined ? 'is not set' : told.denied}`}
 }
 
 /** Each reference is read once per sync. */
@@ -52,9 +58,7 @@ const createLookUp = (deps: ResolveDeps) => {
   const known = new Map<string, Promise<Found>>()
   return (formation: string, reference: SecretReference): Promise<Found> => {
     const key = `${formation} ${nameOf(reference)}`
-    const found =
-      known.get(key) ??
-      read(deps, formation, reference).then(value => (value === undefined ? {missing: `${nameOf(reference)} is not set`} : {value}))
+    const found = known.get(key) ?? read(deps, formation, reference).then(told => foundOf(reference, told))
     known.set(key, found)
     return found
   }

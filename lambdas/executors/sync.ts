@@ -14,6 +14,7 @@ import type {LogStore} from '#shared/ports.ts'
 import type {Principal} from '#shared/scopes.ts'
 import {loadOrders} from './assignments.ts'
 import {createOwnLines, type OwnLines} from './ownership.ts'
+import {takePins} from './pins.ts'
 import {resolveSecrets, type SecretSources} from './secrets.ts'
 import type {Wishes} from './wishes.ts'
 
@@ -124,10 +125,19 @@ export const syncOperation = (deps: SyncDeps): Operation<'syncExecutor'> => {
     if (body.leaving !== undefined || isDraining) await store.by(actor).executors.leave(executor, now, leavingOf(body))
     await keepLines(logs, ownLines, executor, body.logs)
     const taken = await takeReports(store, executor, body.reports, now, body.sequence)
+    const pins = await takePins(store.by(actor), executor, body.pins ?? [])
     const changed = assignmentVersion !== body.assignmentVersion
     const isNews = changed || body.reports.length > 0
     const nextSyncMs = isNews ? timing.busyMs : body.quietMs === undefined ? timing.idleMs : askAgainMs(body.quietMs, timing)
-    const answer = {assignmentVersion, nextSyncMs, leaseMs: executorLeaseMs, ...terms, ...taken, ...(await wishOf(wishes, body.agent, now))}
+    const answer = {
+      assignmentVersion,
+      nextSyncMs,
+      leaseMs: executorLeaseMs,
+      ...terms,
+      ...taken,
+      ...pins,
+      ...(await wishOf(wishes, body.agent, now)),
+    }
     if (!changed) return {...answer, ...(await renewCredential(deps, executor, principal, now))}
     const {assignments: loaded, sessions, backups} = await loadOrders({store, sign}, executor, now)
     const assignments = await resolveSecrets({store, sources: secrets, log, now}, executor, loaded)

@@ -73,7 +73,8 @@ const changeDraft = (base: Release, body: EnvChanges): ReleaseDraft => {
       return [name, change === undefined ? definition : {...definition, env: changed(definition.env, change)}]
     }),
   )
-  return {message, author, slug: base.slug, env: changed(base.env, body), services}
+  // The environment is changed, and nothing else.
+  return {message, author, slug: base.slug, env: changed(base.env, body), services, ...(base.pins !== undefined && {pins: base.pins})}
 }
 
 /** Only on top of the latest release: when somebody else’s came first the change is made again on top of theirs, so that none is lost. */

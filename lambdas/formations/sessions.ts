@@ -48,17 +48,17 @@ export const sessionOperations = ({store, randomId, relay: fixed}: SessionDeps):
     const id = randomBytes(idBytes).toString('hex')
     return {id, relay: await findRelay(id, now), until: Math.min(now + sessionMsMax, principal?.expiresAt ?? now)}
   }
-  const clientsEnd = async ({id, relay, until}: SessionLine, {now, principal}: Call) => ({
+  const clientsEnd = async ({id, relay, until}: SessionLine, formation: string, {now, principal}: Call) => ({
     id,
     relay,
     until,
-    ticket: await sign({session: id, side: 'client', until, ...(principal !== undefined && {holder: principal.tokenId})}, now),
+    ticket: await sign({session: id, side: 'client', formation, until, ...(principal !== undefined && {holder: principal.tokenId})}, now),
   })
   const order = async (executor: string, wanted: SessionOrder, call: Call) => {
     const {actor, now} = call
     const {outcome} = await store.by(actor).sessions.order(executor, wanted, now)
     if (outcome !== 'ok') throw busy(executor, outcome)
-    return clientsEnd(wanted, call)
+    return clientsEnd(wanted, wanted.formation, call)
   }
   const runOrderOf = async ({command, terminal, detach}: InputOf<'runService'>['body'], call: Call) =>
     detach ? {command} : {command, line: {...(await drawLine(call)), ...terminalOf(terminal)}}
@@ -77,7 +77,7 @@ export const sessionOperations = ({store, randomId, relay: fixed}: SessionDeps):
       const asked = {service, release, executor, requirements: [], ports: [], run}
       const instance = await place(store.by(call.actor), randomId, formation, asked, call.now)
       const shown = presentInstance(instance)
-      return run.line === undefined ? {instance: shown} : {instance: shown, session: await clientsEnd(run.line, call)}
+      return run.line === undefined ? {instance: shown} : {instance: shown, session: await clientsEnd(run.line, formation, call)}
     },
     followLogs: async ({params: {formation}, body: {executor, service, instance}}, call) => {
       const wanted = {...(service !== undefined && {service}), ...(instance !== undefined && {instance})}

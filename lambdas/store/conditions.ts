@@ -39,6 +39,9 @@ export const formationAtVersion = (version: number): Condition => ({
   values: {':version': version},
 })
 export const latestReleaseIs = (release: number): Condition => ({text: 'latestRelease = :latest', values: {':latest': release}})
+/** Nobody said what another image of the release means since it was read; pins are only ever added. */
+export const pinsAre = (count: number): Condition =>
+  count === 0 ? {text: 'attribute_exists(pk) AND attribute_not_exists(pins)'} : {text: 'size(pins) = :pins', values: {':pins': count}}
 
 export const rolloutStarting: Condition = {
   text: '#rolloutState = :starting',

@@ -1,14 +1,26 @@
 // Releases: immutable, numbered 1, 2, 3 … within a formation, however many are created at once. Not cached: a formation made anew counts from 1 again.
+import {isMovable} from '#shared/domain/image.ts'
 import type {Release} from '#shared/domain/release.ts'
-import {all, formationActive, latestReleaseIs, notExists} from './conditions.ts'
+import {all, formationActive, latestReleaseIs, notExists, pinsAre} from './conditions.ts'
 import {domainOf, formationOf, typed} from './items.ts'
 import {keys} from './schema.ts'
-import {type Deed, get, pause, query, type Table, transact} from './table.ts'
+import {type Deed, get, pause, query, type Table, transact, writeNoting} from './table.ts'
 import type {ReleaseStore} from './types.ts'
 
 /** As JSON. A DynamoDB item holds at most 409,600 bytes; the kept answer of the request that created it must fit one too. */
 export const releaseBytesMax = 360_000
 const numberingTriesMax = 40
+const pinTriesMax = 10
+/** Of a digest, and what is around it as JSON. */
+const pinBytes = 80
+
+/** The most that a release can have, once all that its images mean is known. */
+const bytesOf = (release: Release): number => {
+  const movable = new Set(Object.values(release.services).flatMap(({image}) => (image !== undefined && isMovable(image) ? [image] : [])))
+  const pins = [...movable].filter(image => !Object.hasOwn(release.pins ?? {}, image))
+  const room = pins.reduce((sum, image) => sum + Buffer.byteLength(image) + pinBytes, 0)
+  return Buffer.byteLength(JSON.stringify(release)) + room
+}
 
 /** Values of the environment are nobody else's business. */
 const creationOf = ({formation, release, message, author, slug, services}: Release): Deed => ({
@@ -30,7 +42,7 @@ const create =
       if (after !== undefined && formation.latestRelease !== after) return {outcome: 'superseded'}
       const number = formation.latestRelease + 1
       const release: Release = {...draft, formation: name, release: number, createdAt: now}
-      if (Buffer.byteLength(JSON.stringify(release)) > releaseBytesMax) return {outcome: 'too_large'}
+      if (bytesOf(release) > releaseBytesMax) return {outcome: 'too_large'}
       const refused = await transact(
         table,
         [
@@ -45,8 +57,30 @@ const create =
     return {outcome: 'conflict'}
   }
 
+/** The first word on what an image means holds, whoever else finds out something else meanwhile. */
+const pin =
+  (table: Table): ReleaseStore['pin'] =>
+  async ({formation, release: number, image, digest}) => {
+    const key = keys.release(formation, number)
+    for (let tries = 1; tries <= pinTriesMax; tries++) {
+      const item = await get(table, key)
+      const release = item === undefined ? undefined : domainOf<Release>(item)
+      if (release === undefined || !isMovable(image) || !Object.values(release.services).some(service => service.image === image))
+        return {outcome: 'missing'}
+      const {pins = {}} = release
+      const said = Object.hasOwn(pins, image) ? pins[image] : undefined
+      if (said !== undefined) return {outcome: 'ok', digest: said}
+      const change = {set: {pins: {...pins, [image]: digest}}}
+      const deed = {action: 'release.pin', formation, what: `release ${number}`, to: {image, digest}} as const
+      if (await writeNoting(table, {update: key, change, when: pinsAre(Object.keys(pins).length)}, deed)) return {outcome: 'ok', digest}
+      await pause(table, tries)
+    }
+    return {outcome: 'conflict'}
+  }
+
 export const createReleaseStore = (table: Table): ReleaseStore => ({
   create: create(table),
+  pin: pin(table),
 
   get: async (formation, number) => {
     const item = await get(table, keys.release(formation, number))

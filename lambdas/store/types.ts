@@ -6,6 +6,7 @@ import type {BackupOrder} from '#shared/domain/backup.ts'
 import type {CapacityMemory} from '#shared/domain/capacity.ts'
 import type {Draining, Executor, ExecutorDescriptor, ExecutorState, Leaving} from '#shared/domain/executor.ts'
 import type {DesiredScale, Formation} from '#shared/domain/formation.ts'
+import type {ImagePin} from '#shared/domain/image.ts'
 import type {Instance} from '#shared/domain/instance.ts'
 import type {FormationSnapshot, Route, RoutingTable} from '#shared/domain/registry.ts'
 import type {OnLost, PortDefinition, Release, Resources, SlugReference} from '#shared/domain/release.ts'
@@ -60,7 +61,7 @@ export interface FormationStore {
 }
 
 /** A release before it has its number. */
-export type ReleaseDraft = Pick<Release, 'message' | 'author' | 'slug' | 'env' | 'services'>
+export type ReleaseDraft = Pick<Release, 'message' | 'author' | 'slug' | 'env' | 'services' | 'pins'>
 
 export interface ReleaseStore {
   /**
@@ -74,6 +75,8 @@ export interface ReleaseStore {
     after?: number,
   ) => Promise<Ok<{release: Release}> | Not<'missing' | 'destroying' | 'conflict' | 'too_large' | 'superseded'>>
   readonly get: (formation: string, release: number) => Promise<Release | undefined>
+  /** Says what an image of the release means, unless that is said: answers what holds. `missing`: no service of the release has the image. */
+  readonly pin: (pin: ImagePin) => Promise<Ok<{digest: string}> | Not<'missing' | 'conflict'>>
   readonly latest: (formation: string) => Promise<Release | undefined>
   /** Newest first. */
   readonly list: (formation: string) => Promise<readonly Release[]>

@@ -114,6 +114,19 @@ export class Pool implements Keeper {
     return undefined
   }
 
+  /** Since when the request that has waited longest for something from the other side does; Infinity when none does. */
+  get quietSince(): number {
+    let since = Number.POSITIVE_INFINITY
+    for (const connection of this.#open) if (connection.isAsked && connection.quietSince < since) since = connection.quietSince
+    return since
+  }
+
+  /** Ends all connections with requests that have heard nothing since `before`, with `error`, and connections that are idle since then. */
+  abandonQuiet(before: number, error: Error): void {
+    for (const connection of this.#open)
+      if (connection.quietSince <= before && !this.#opening.has(connection)) connection.destroy(false, error)
+  }
+
   /** Closes what is idle now, and the rest when it becomes idle. */
   close(): void {
     this.#isClosing = true

@@ -64,6 +64,8 @@ const highWaterMark = 131_072
 export class UpstreamConnection implements Waiting, TunnelEnd {
   readonly outlet: Outlet
   deadlineAt = Number.POSITIVE_INFINITY
+  /** Since when it is the other side's turn, by the clock of deadlines; Infinity when it is not. */
+  quietSince = Number.POSITIVE_INFINITY
   /** Answers received: a connection that has had one may have been closed by the other side meanwhile. */
   served = 0
   /** Set by whoever sends, when the whole request has been given to the outlet. */
@@ -127,6 +129,11 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
     return this.#state === 'idle' && !this.#socket.destroyed
   }
 
+  /** Whether a request is on it. */
+  get isAsked(): boolean {
+    return this.#state === 'awaiting' || this.#state === 'answering'
+  }
+
   /** Both ends, ours first. */
   get ends(): string {
     const {localAddress, localPort, remoteAddress, remotePort} = this.#socket
@@ -135,11 +142,13 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
 
   /** Something must happen in the next `ms`, or the connection fails with the timeout of that name. */
   expectWithin(ms: number, what: LateCode = 'IDLE_TIMEOUT'): void {
-    this.deadlineAt = this.#shared.deadlines.now() + ms
+    this.quietSince = this.#shared.deadlines.now()
+    this.deadlineAt = this.quietSince + ms
     this.#late = what
   }
 
   expectNothing(): void {
+    this.quietSince = Number.POSITIVE_INFINITY
     this.deadlineAt = Number.POSITIVE_INFINITY
   }
 

@@ -5,10 +5,14 @@ import {ticketSeconds, ticketSkewSeconds} from '#shared/sessions/tickets.ts'
 export interface RelayLimits {
   /** Sessions at once, those included of which one side has not come yet. */
   readonly sessionsMax: number
+  /** Of them, those of one formation. */
+  readonly sessionsPerFormationMax: number
   /** One message of a side; a longer one ends the session. */
   readonly frameBytesMax: number
   /** With more than this under way to one side, the other is not read from. */
   readonly bufferedBytesMax: number
+  /** Under way to all sides together. Formations that have sessions share it evenly: one that has its share is read from only while all of it goes out at once. */
+  readonly bufferedInAllBytesMax: number
   /** How long the first side waits for the second. */
   readonly waitMs: number
   /** A side that is not heard of for so long is gone; sides say that they are there every minute. */
@@ -23,8 +27,10 @@ export interface RelayLimits {
 
 export const relayLimitsDefault: RelayLimits = {
   sessionsMax: 1_000,
+  sessionsPerFormationMax: 250,
   frameBytesMax: payloadBytesMax + 1,
   bufferedBytesMax: 262_144,
+  bufferedInAllBytesMax: 67_108_864,
   waitMs: 900_000,
   silenceMs: 150_000,
   pingMs: 30_000,

@@ -3,11 +3,14 @@ import type {WebSocket} from 'ws'
 import {closeCodes, joinedText} from '#shared/sessions/peer.ts'
 import type {Side} from '#shared/sessions/tickets.ts'
 import type {RelayLimits} from './limits.ts'
+import type {Share} from './shares.ts'
 
 export interface MeetingOptions {
   /** When it is over at the latest, in milliseconds from now. */
   readonly leftMs: number
   readonly limits: RelayLimits
+  /** Closed when the session ends. */
+  readonly share: Share
   readonly onEnd: () => void
 }
 
@@ -73,11 +76,13 @@ export class Meeting {
       return
     }
     this.#heard(from)
-    const {bufferedBytesMax} = this.#options.limits
+    const {share} = this.#options
+    share.add(message.length)
     to.send(message, () => {
-      if (from.isPaused && to.bufferedAmount <= bufferedBytesMax / 2) from.resume()
+      share.add(-message.length)
+      if (from.isPaused && to.bufferedAmount <= share.markBytes() / 2) from.resume()
     })
-    if (to.bufferedAmount > bufferedBytesMax) from.pause()
+    if (to.bufferedAmount > share.markBytes()) from.pause()
   }
 
   #ping(): void {
@@ -93,6 +98,7 @@ export class Meeting {
       socket.resume()
       socket.close(code, reason)
     }
+    this.#options.share.close()
     this.#options.onEnd()
   }
 }

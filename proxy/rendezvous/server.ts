@@ -5,7 +5,7 @@ import type {Duplex} from 'node:stream'
 import type {WebSocketServer} from 'ws'
 import {type ErrorCode, errorCodes, problem} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
-import type {RelayKey, Ticket} from '#shared/sessions/tickets.ts'
+import type {Presented, RelayKey} from '#shared/sessions/tickets.ts'
 import type {RelayLimits} from './limits.ts'
 import {type Refusal, Rendezvous} from './rendezvous.ts'
 import {type FetchRevoked, watchRevoked} from './revoked.ts'
@@ -29,6 +29,8 @@ export interface Relay {
   readonly server: Server
   /** Sessions there are. */
   readonly size: () => number
+  /** Bytes on their way to slow sides. */
+  readonly bytes: () => number
   /** Ends every session and the listener. */
   readonly close: () => Promise<void>
 }
@@ -43,8 +45,10 @@ const refuse = (socket: Duplex, code: ErrorCode, detail: string): void => {
 
 const refusals: Readonly<Record<Refusal, readonly [ErrorCode, string]>> = {
   used: ['unauthenticated', 'This ticket was used before.'],
+  early: ['unavailable', 'This relay began after the ticket was made, and can not know whether it was used; try again.'],
   over: ['unauthenticated', 'The time of this session is over.'],
   full: ['unavailable', 'This relay has as many sessions as it takes; try again.'],
+  share: ['unavailable', 'This relay has as many sessions of this formation as it takes of one; end some, or try again.'],
 }
 
 const ticketIn = ({headers}: IncomingMessage): string | undefined => {
@@ -64,7 +68,7 @@ const createCheck = ({fetchKeys, log, now}: RelayOptions) => {
       return keys
     })
   }
-  return async (text: string): Promise<Ticket | undefined> => {
+  return async (text: string): Promise<Presented | undefined> => {
     const {verifyTicket} = await import('#shared/sessions/tickets.ts')
     const ticket = await verifyTicket(keys, text, now())
     if (ticket !== undefined || (fetching === undefined && now() - fetchedAt < keysEveryMs)) return ticket
@@ -112,6 +116,7 @@ export const createRelay = (options: RelayOptions): Relay => {
   return {
     server,
     size: () => rendezvous.size,
+    bytes: () => rendezvous.bytes,
     close: () =>
       new Promise(resolve => {
         stopWatching()

@@ -10,6 +10,7 @@ import {
   FormationName,
   HealthCheck,
   HoldMs,
+  ImageDigest,
   InstanceId,
   InstanceName,
   Port,
@@ -26,6 +27,7 @@ import {AssignedRun, AssignedSession} from './sessions.ts'
 
 export const logLinesPerSyncMax = 2_000
 export const reportsPerSyncMax = 500
+export const pinsPerSyncMax = 32
 const labelsMax = 64
 
 const Leaving = z.strictObject({at: At.optional().describe('when it goes'), reason: z.string().max(256)}).meta({id: 'Leaving'})
@@ -136,6 +138,9 @@ const Line = z.strictObject({
   stream: z.enum(['stdout', 'stderr', 'agent']),
   text: z.string().max(16_384),
 })
+const ImagePin = z
+  .strictObject({formation: FormationName, release: ReleaseNumber, image: z.string().min(1).max(512), digest: ImageDigest})
+  .meta({id: 'ImagePin'})
 export const Sync = z
   .strictObject({
     assignmentVersion: z.int().min(0).describe('the version the agent holds; 0 when it holds none'),
@@ -146,6 +151,11 @@ export const Sync = z
     quietMs: QuietMs,
     leaving: Leaving.optional().describe('its machine is to go: it is drained until it says so no more'),
     agent: AgentProgram.optional(),
+    pins: z
+      .array(ImagePin)
+      .max(pinsPerSyncMax)
+      .optional()
+      .describe('what registries say that tags of images mean, in releases that it is to run and that do not say so themselves'),
   })
   .meta({id: 'Sync'})
 export const Assignment = z
@@ -188,6 +198,14 @@ export const Synced = z
       .int()
       .optional()
       .describe('how long an instance that is to stop goes on serving: by then, every router and proxy has heard that it is withdrawn'),
+    pins: z
+      .array(
+        ImagePin.extend({
+          digest: ImageDigest.optional().describe('absent when the release has no such image, or it is not for this executor'),
+        }),
+      )
+      .optional()
+      .describe('for each pin of the request: what the image means in the release, which is what was told first'),
     agent: AgentWish.optional().describe('the agent that its ring wants, while it runs another one that has not refused'),
     token: z
       .string()

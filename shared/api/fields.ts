@@ -44,6 +44,7 @@ export const Port = z.int().min(1).max(65_535)
 export const At = z.int().nonnegative().describe('milliseconds since the epoch')
 export const EnvName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'letters, digits and underscores, not starting with a digit')
 export const Env = z.record(EnvName, z.string().max(16_384)).meta({id: 'Env'})
+export const ImageDigest = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'sha256: and 64 lower-case hexadecimal digits')
 export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, '64 lower-case hexadecimal digits')
 export const TokenId = z
   .string()
@@ -56,7 +57,15 @@ export const Resources = z
   .strictObject({cpuMilli: z.int().min(0).max(1_024_000), memoryMib: z.int().min(0).max(16_777_216)})
   .meta({id: 'Resources'})
 export const Args = z.array(z.string().max(4_096)).max(64)
-export const Program = z.strictObject({name: z.string().min(1).max(64), install: z.string().max(256)})
+export const Program = z.strictObject({
+  name: z.string().min(1).max(64),
+  install: z.string().max(256),
+  also: z
+    .string()
+    .regex(/^\/[A-Za-z0-9_.*/-]{1,255}$/)
+    .optional()
+    .describe('folders looked into besides the PATH'),
+})
 export const Limits = z
   .strictObject({pidsMax: z.int().min(1).max(4_194_304), filesMax: z.int().min(16).max(1_048_576)})
   .meta({id: 'Limits'})

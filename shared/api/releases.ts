@@ -8,6 +8,7 @@ import {
   EnvName,
   FormationName,
   HealthCheck,
+  ImageDigest,
   Placement,
   PortDefinition,
   ReleaseNumber,
@@ -74,6 +75,10 @@ export const Release = z
     slug: Slug.optional(),
     env: Env,
     services: Services,
+    pins: z
+      .record(z.string().max(512), ImageDigest)
+      .optional()
+      .describe('by the name of an image: what its tag means in this release, found out when the first of its instances was to start'),
   })
   .meta({id: 'Release'})
 export const ReleaseSummary = z

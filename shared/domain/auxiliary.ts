@@ -1,6 +1,6 @@
 // What a type of backing service is, once its file is read: how an instance of it is run, and what those who require it are told. Pure data.
 import type {BackupCommands} from './backup.ts'
-import type {HealthCheck, PortDefinition} from './release.ts'
+import type {HealthCheck, PortDefinition, Program} from './release.ts'
 
 /** Something a manifest may choose. Its value reaches the command as an environment variable, and nowhere else but whole arguments of an image. */
 export interface TypeParameter {
@@ -20,7 +20,7 @@ export interface AuxiliaryType {
   readonly args?: readonly string[]
   /** Shell command of the process runtime. */
   readonly script?: string
-  readonly program?: {readonly name: string; readonly install: string}
+  readonly program?: Program
   readonly ports: readonly PortDefinition[]
   readonly health?: HealthCheck
   /** Where its data is in a container. `unasked`: it has a volume unless a manifest says otherwise. */

@@ -91,14 +91,21 @@ export interface RunOptions {
   readonly imageArchive?: SlugReference
   /** What the image's entry point gets, instead of what the image says. */
   readonly args?: readonly string[]
-  /** The program `script` needs on the executor's PATH, and how it is installed. */
-  readonly program?: {readonly name: string; readonly install: string}
+  readonly program?: Program
   readonly limits?: Limits
   /** A container's root file system can not be written. */
   readonly readOnly?: boolean
   /** Who a container runs as, `UID[:GID]` or a name the image knows, instead of what the image says. */
   readonly user?: string
   readonly onLost?: OnLost
+}
+
+/** The program that a `script` needs, and how it is installed. */
+export interface Program {
+  readonly name: string
+  readonly install: string
+  /** Folders that are looked into besides the executor's PATH; `*` stands for any name, and the last by name is taken. */
+  readonly also?: string
 }
 
 export interface ServiceDefinition extends PlacementRules, RunOptions {
@@ -148,6 +155,8 @@ export interface Release {
   /** For every service of the release; a service's own `env` wins. */
   readonly env: Readonly<Record<string, string>>
   readonly services: Readonly<Record<string, ServiceDefinition>>
+  /** What images that are named by a tag mean in this release: `sha256:…` by name, found out when the first of each is to start, and never changed. */
+  readonly pins?: Readonly<Record<string, string>>
 }
 
 /** What an executor may offer: `docker` runs images, `process` runs scripts. */

@@ -1,6 +1,6 @@
 // Looks at a host as an agent needs it: each look ends in ok, warn or fail, with what to do about it. Changes nothing.
 import {lookup} from 'node:dns/promises'
-import {accessSync, constants, readFileSync, statfsSync, statSync} from 'node:fs'
+import {accessSync, constants, existsSync, readFileSync, statfsSync, statSync} from 'node:fs'
 import {request} from 'node:http'
 import {createServer} from 'node:net'
 import {join} from 'node:path'
@@ -154,6 +154,26 @@ const isFree = (host: string, port: number): Promise<boolean> =>
     server.listen({host, port, exclusive: true}, () => server.close(() => resolve(true)))
   })
 
+/** What a setting of IPv4 says in pairs of ports: `20000-20010,21000`, or a range as two columns. None where it can not be read. */
+const readNumbers = (name: string): (readonly [first: number, last: number])[] => {
+  try {
+    const text = readFileSync(`/proc/sys/net/ipv4/${name}`, 'utf8').trim().replace(/\s+/, '-')
+    return text === '' ? [] : text.split(',').map(each => [Number(each.split('-')[0]), Number(each.split('-').at(-1))])
+  } catch {
+    return []
+  }
+}
+
+type Ranges = readonly (readonly [first: number, last: number])[]
+
+/** Whether the system gives away some of these ports by itself: they are in the range for that, and not reserved (ip-sysctl.rst). */
+export const givenAway = ({first, last}: HostSettings['ports'], ephemeral: Ranges, reserved: Ranges): boolean => {
+  const [low, high] = ephemeral[0] ?? [1, 0]
+  for (let port = Math.max(first, low); port <= Math.min(last, high); port++)
+    if (!reserved.some(([from, to]) => from <= port && port <= to)) return true
+  return false
+}
+
 const ports: Look = async ({host, ports: {first, last}}) => {
   if (!(last >= first)) return fail(`${first}-${last} is no range`, 'set GILLIAM_PORT_RANGE to FIRST-LAST')
   const step = Math.max(1, Math.ceil((last - first + 1) / portsTriedMax))
@@ -161,7 +181,18 @@ const ports: Look = async ({host, ports: {first, last}}) => {
   const free = (await Promise.all(tried.map(port => isFree(host, port)))).filter(Boolean).length
   const says = `${free} of ${tried.length} tried in ${first}-${last} are free at ${host}`
   if (free === 0) return fail(says, 'is GILLIAM_EXECUTOR_HOST an address of this machine? Else choose another GILLIAM_PORT_RANGE')
-  return free < tried.length / 2 ? warn(says, 'choose a wider GILLIAM_PORT_RANGE, outside net.ipv4.ip_local_port_range') : ok(says)
+  if (free < tried.length / 2) return warn(says, 'choose a wider GILLIAM_PORT_RANGE, outside net.ipv4.ip_local_port_range')
+  const taken = givenAway({first, last}, readNumbers('ip_local_port_range'), readNumbers('ip_local_reserved_ports'))
+  if (taken)
+    return warn(
+      `${says}; the system gives them to connections and to who asks for any port`,
+      `sysctl -w net.ipv4.ip_local_reserved_ports=${first}-${last}`,
+    )
+  if (existsSync('/usr/bin/perl')) return ok(says)
+  return warn(
+    `${says}; there is no /usr/bin/perl`,
+    'install Perl: with it, the port of an instance that ends while the agent is dead is nobody else’s',
+  )
 }
 
 interface Credential {

@@ -1,4 +1,5 @@
 // One side of a session, connected to the relay: joins with a ticket, sends and receives frames, minds how much is under way. Knows nothing of commands.
+import type {IncomingMessage} from 'node:http'
 import {WebSocket} from 'ws'
 import {decodeFrame, encodeFrame, type Frame, type FrameName, payloadBytesMax, payloadsOf} from './frames.ts'
 
@@ -28,11 +29,19 @@ export const closeCodes = {
   relay: 4_003,
 } as const
 
+const brokenCode = 1_006
+
 /** What a relay says itself, as text; everything between the sides is binary. */
 export const joinedText = 'joined'
 
+/** What a close code without a reason means (RFC 6455 §7.4.1); 1006 stands for none at all: the connection broke. */
+const reasonOf = (code: number, reason: Buffer): string =>
+  reason.toString() || (code === brokenCode ? 'the connection to the relay was lost' : `code ${code}`)
+
 /** Why there is no session: what the relay answered, or that it could not be reached. */
-export class RelayError extends Error {}
+export class RelayError extends Error {
+  override readonly name = 'RelayError'
+}
 
 export interface Closed {
   readonly code: number
@@ -73,7 +82,7 @@ export class Peer {
       socket.on('close', (code, reason) => {
         clearInterval(alive)
         clearTimeout(this.#silence)
-        resolve({code, reason: reason.toString()})
+        resolve({code, reason: reasonOf(code, reason)})
       })
     })
   }
@@ -141,6 +150,25 @@ export class Peer {
   }
 }
 
+/** What is read of a refusal, in characters. */
+const refusalCharactersMax = 4_096
+
+/** Why somebody is not let in: the detail of a problem document (RFC 9457) where there is one. */
+const refusalOf = async (response: IncomingMessage): Promise<string> => {
+  let text = ''
+  try {
+    for await (const chunk of response.setEncoding('utf8')) {
+      text += chunk
+      if (text.length > refusalCharactersMax) break
+    }
+    const {detail} = JSON.parse(text) as {detail?: unknown}
+    if (typeof detail === 'string') return `refuses (${response.statusCode}): ${detail}`
+  } catch {
+    // No relay said this.
+  }
+  return `answers ${response.statusCode}, as no relay does: is something else at this address?`
+}
+
 /** Connects to the relay and waits for the other side. Throws RelayError, or what `signal` was aborted with. */
 export const joinRelay = ({relay, ticket, waitMs, signal}: JoinOptions): Promise<Peer> =>
   new Promise((resolve, reject) => {
@@ -163,8 +191,11 @@ export const joinRelay = ({relay, ticket, waitMs, signal}: JoinOptions): Promise
     }
     if (signal?.aborted) return abort()
     signal?.addEventListener('abort', abort, {once: true})
+    socket.on('unexpected-response', (_, response) => {
+      void refusalOf(response).then(why => fail(new RelayError(`the relay at ${relay} ${why}`)))
+    })
     socket.on('error', error => fail(new RelayError(`the relay at ${relay} can not be reached: ${error.message}`)))
-    socket.on('close', (code, reason) => fail(new RelayError(`the relay ended it: ${reason.toString() || code}`)))
+    socket.on('close', (code, reason) => fail(new RelayError(`the relay ended it: ${reasonOf(code, reason)}`)))
     socket.once('message', (data, isBinary) => {
       if (isBinary || String(data) !== joinedText) return fail(new RelayError(`${relay} does not speak as a relay does`))
       settle()

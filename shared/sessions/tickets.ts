@@ -15,10 +15,18 @@ export interface Ticket {
   /** Id of the session. */
   readonly session: string
   readonly side: Side
+  /** Whose sessions share what the relay has. */
+  readonly formation: string
   /** When the session is over at the latest, in milliseconds since the epoch. */
   readonly until: number
   /** Id of the token that the session was asked for with; of the client's only. */
   readonly holder?: string
+}
+
+/** A ticket that was checked. */
+export interface Presented extends Ticket {
+  /** When it was signed, in milliseconds since the epoch. */
+  readonly madeAt: number
 }
 
 /** Half of a key pair, as JWK (RFC 7517). */
@@ -44,10 +52,10 @@ export const makeSigningKey = async (kid: string): Promise<SigningKey> => {
 
 export const publicOf = ({kid, crv, kty, x}: RelayKey): RelayKey => ({kid, crv, kty, x})
 
-export const signTicket = async (key: SigningKey, {session, side, until, holder}: Ticket, now: number): Promise<string> => {
+export const signTicket = async (key: SigningKey, {session, side, formation, until, holder}: Ticket, now: number): Promise<string> => {
   const {kid, ...jwk} = key
   const seconds = Math.floor(now / 1_000)
-  return new SignJWT({side, until, ...(holder !== undefined && {holder})})
+  return new SignJWT({side, formation, until, at: now, ...(holder !== undefined && {holder})})
     .setProtectedHeader({alg: algorithm, kid})
     .setSubject(session)
     .setAudience(audience)
@@ -57,7 +65,7 @@ export const signTicket = async (key: SigningKey, {session, side, until, holder}
 }
 
 /** The ticket; undefined when it was not signed with one of `keys`, is over, or is for something else. */
-export const verifyTicket = async (keys: readonly RelayKey[], token: string, now: number): Promise<Ticket | undefined> => {
+export const verifyTicket = async (keys: readonly RelayKey[], token: string, now: number): Promise<Presented | undefined> => {
   try {
     const {payload} = await jwtVerify(
       token,
@@ -72,12 +80,13 @@ export const verifyTicket = async (keys: readonly RelayKey[], token: string, now
         audience,
         currentDate: new Date(now),
         clockTolerance: ticketSkewSeconds,
-        requiredClaims: ['sub', 'exp', 'side', 'until'],
+        requiredClaims: ['sub', 'exp', 'side', 'formation', 'until', 'at'],
       },
     )
-    const {sub, side, until, holder} = payload
-    if (sub === undefined || (side !== 'client' && side !== 'agent') || typeof until !== 'number') return undefined
-    return {session: sub, side, until, ...(typeof holder === 'string' && {holder})}
+    const {sub, side, formation, until, at, holder} = payload
+    if (sub === undefined || (side !== 'client' && side !== 'agent') || typeof formation !== 'string') return undefined
+    if (typeof until !== 'number' || typeof at !== 'number') return undefined
+    return {session: sub, side, formation, until, madeAt: at, ...(typeof holder === 'string' && {holder})}
   } catch {
     return undefined
   }

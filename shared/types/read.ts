@@ -2,7 +2,7 @@
 import {type AuxiliaryType, prefixOf, type TypeParameter} from '../domain/auxiliary.ts'
 import type {BackupCommands} from '../domain/backup.ts'
 import {isName} from '../domain/names.ts'
-import {type HealthCheck, healthDefault} from '../domain/release.ts'
+import {type HealthCheck, healthDefault, type Program} from '../domain/release.ts'
 import {duration, name as nameRule, portList} from '../manifest/keys.ts'
 import {collect, type FieldValues, flag, group, list, quantity, type Read, readFields, record, text, textThat} from '../manifest/reading.ts'
 import {type Place, type Problem, readSource} from '../manifest/source.ts'
@@ -57,9 +57,13 @@ const volumeKeys = {
   unasked: {about: '`true`: there is one unless a manifest says `volume: false`', read: flag},
 } as const
 
-const programKeys = {
+export const programKeys = {
   name: {about: 'looked up on the PATH', read: short(64)},
   install: {about: 'how it is installed', read: short(256)},
+  also: {
+    about: 'folders looked into besides the PATH; `*` stands for any name, and the last by name is taken',
+    read: textThat(given => /^\/[A-Za-z0-9_.*/-]{1,255}$/.test(given), 'an absolute path'),
+  },
 } as const
 
 export const backupKeys = {
@@ -163,6 +167,9 @@ const checkWhole = (values: Values, complain: Complain): void => {
   if (health !== undefined && ports.length === 0) complain('health', 'has nothing to check: there are no `ports`')
 }
 
+const programOf = ({name, install, also}: NonNullable<Values['program']> = {}): {program?: Program} =>
+  name === undefined || install === undefined ? {} : {program: {name, install, ...(also === undefined ? {} : {also})}}
+
 const isWhole = (backup: Values['backup']): backup is BackupCommands =>
   backup?.dump !== undefined && backup.restore !== undefined && backup.verify !== undefined
 
@@ -180,7 +187,7 @@ const typeOf = (values: Values, complain: Complain): AuxiliaryType => {
     ...(image === undefined ? {} : {image}),
     ...(args === undefined ? {} : {args}),
     ...(script === undefined ? {} : {script: script.trim()}),
-    ...(program?.name === undefined || program.install === undefined ? {} : {program: {name: program.name, install: program.install}}),
+    ...programOf(program),
     ports,
     ...(health === undefined ? {} : {health: healthOf(health)}),
     ...(volume?.path === undefined ? {} : {volume: {path: volume.path, unasked: volume.unasked ?? false}}),

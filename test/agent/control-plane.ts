@@ -3,6 +3,7 @@ import {createServer, type IncomingMessage, type Server, type ServerResponse} fr
 import type {AddressInfo} from 'node:net'
 import type {AgentProgram, AgentWish} from '#shared/domain/agent.ts'
 import type {Assignment, InstanceReport, LogLine} from '#shared/domain/assignment.ts'
+import type {ImagePin} from '#shared/domain/image.ts'
 import {until} from './wait.ts'
 
 const readBody = async (request: IncomingMessage): Promise<unknown> => {
@@ -16,6 +17,7 @@ interface SyncBody {
   readonly reports: InstanceReport[]
   readonly logs: LogLine[]
   readonly agent?: AgentProgram
+  readonly pins?: readonly ImagePin[]
 }
 
 export class ControlPlane {
@@ -44,6 +46,8 @@ export class ControlPlane {
   syncs = 0
   readonly reports: InstanceReport[] = []
   readonly logs: LogLine[] = []
+  /** What images of releases mean, by `FORMATION/RELEASE IMAGE`: as told first, or as set before. */
+  pins = new Map<string, string>()
   /** What the last sync said of the machine. */
   leaving: unknown
   readonly slugs = new Map<string, Buffer>()
@@ -126,7 +130,16 @@ export class ControlPlane {
     return send(200, this.#sync(body as SyncBody))
   }
 
-  #sync({assignmentVersion, reports, logs, agent}: SyncBody): unknown {
+  #pinned(pins: readonly ImagePin[]): readonly ImagePin[] {
+    return pins.map(pin => {
+      const key = `${pin.formation}/${pin.release} ${pin.image}`
+      const digest = this.pins.get(key) ?? pin.digest
+      this.pins.set(key, digest)
+      return {...pin, digest}
+    })
+  }
+
+  #sync({assignmentVersion, reports, logs, agent, pins}: SyncBody): unknown {
     this.syncs += 1
     this.agent = agent
     this.versions.push(agent?.version)
@@ -146,6 +159,7 @@ export class ControlPlane {
       syncUrl: this.syncUrl,
       drainMs: this.drainMs,
       agent: this.wish,
+      ...(pins !== undefined && {pins: this.#pinned(pins)}),
     }
   }
 

@@ -9,6 +9,8 @@ import {taskPortsOf} from '#agent/ecs/request.ts'
 import {readFargateSettings} from '#agent/ecs/settings.ts'
 import {fargateSizes, taskSizeFor} from '#agent/ecs/sizes.ts'
 import {missingMs, Tasks} from '#agent/ecs/tasks.ts'
+import type {Assignment} from '#shared/domain/assignment.ts'
+import {limitsDefault} from '#shared/domain/release.ts'
 import {fargate, image, newClient, quick} from './ecs-stage.ts'
 import {FakeEcs} from './fake-ecs.ts'
 import {until} from './wait.ts'
@@ -133,12 +135,53 @@ describe('settings of Fargate', () => {
     })
   })
 
+  const given = {stage: 'prod', executor: 'fargate', ports: [20_000], settings: fargate, digestKey: Buffer.alloc(32)}
+  const define = (change: Partial<Assignment>) => definitionOf(image('a', change), given)
+  const made = (change: Partial<Assignment>) => {
+    const definition = define(change)
+    return 'refused' in definition ? assert.fail(definition.refused) : definition
+  }
+
+  it('say how a service asked to be run, in a definition of its own', () => {
+    const plain = made({})
+    const limits = {pidsMax: limitsDefault.pidsMax, filesMax: 4_096}
+    const asked = made({user: '1000:1000', readOnly: true, limits})
+    const [container] = asked.containerDefinitions ?? []
+    assert.deepEqual([container?.user, container?.readonlyRootFilesystem], ['1000:1000', true])
+    assert.deepEqual(container?.ulimits, [{name: 'nofile', softLimit: 4_096, hardLimit: 4_096}])
+    const mounted = container?.mountPoints?.map(({sourceVolume, containerPath}) => [sourceVolume, containerPath])
+    assert.deepEqual(mounted, [
+      ['tmp', '/tmp'],
+      ['run', '/run'],
+    ])
+    assert.deepEqual(asked.volumes, [{name: 'tmp'}, {name: 'run'}])
+    const [without] = plain.containerDefinitions ?? []
+    assert.deepEqual([without?.user, without?.readonlyRootFilesystem, without?.ulimits, plain.volumes], Array(4).fill(undefined))
+    assert.equal(new Set([plain, asked, made({user: '1000:1000'}), made({readOnly: true})].map(({family}) => family)).size, 4)
+  })
+
+  it('refuse what Fargate can not do, with what to do about it', () => {
+    const limits = {pidsMax: 10, filesMax: limitsDefault.filesMax}
+    const sha256 = 'a'.repeat(64)
+    const project = {image: undefined, script: 'node .', slug: {sha256, bytes: 1}}
+    for (const [change, reason] of [
+      [{volume: {path: '/data', id: 'v1'}}, /keeps no volume/],
+      [{imageArchive: {sha256, bytes: 1}}, /push it to a registry/],
+      [{limits}, /`limits.pids`/],
+      [{...project, args: ['x']}, /`args` are for the entry point/],
+      [{...project, readOnly: true, user: 'node'}, /leave `user` or `read_only` out/],
+    ] as const) {
+      const definition = define(change)
+      assert.ok('refused' in definition, JSON.stringify(change))
+      assert.match(definition.refused, reason)
+    }
+    const stacked = {...given, settings: {...fargate, stackImage: 'node:24'}}
+    for (const change of [{readOnly: true}, {user: '1000'}, {readOnly: true, user: 'root:root'}])
+      assert.ok('family' in definitionOf(image('a', {...project, ...change}), stacked), JSON.stringify(change))
+  })
+
   it('make a definition that its content names', () => {
-    const given = {stage: 'prod', executor: 'fargate', ports: [20_000], settings: fargate, digestKey: Buffer.alloc(32)}
-    const families = [image('a'), image('b'), image('c', {stopGraceMs: 30_000})].map(each => {
-      const definition = definitionOf(each, given)
-      return 'refused' in definition ? assert.fail(definition.refused) : definition.family
-    })
+    const families = [made({id: 'a'}), made({id: 'b'}), made({stopGraceMs: 30_000})].map(({family}) => family)
     assert.equal(families[0], families[1])
     assert.notEqual(families[0], families[2])
   })

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import {mkdirSync, mkdtempSync, readdirSync, statSync, symlinkSync, utimesSync, writeFileSync} from 'node:fs'
 import {createServer as createHttpServer} from 'node:http'
-import {type AddressInfo, createServer} from 'node:net'
+import {type AddressInfo, createServer, type Socket} from 'node:net'
 import {join} from 'node:path'
 import {type TestContext, test} from 'node:test'
 import {healthCheckOf} from '#agent/checks.ts'
@@ -12,6 +12,7 @@ import {environmentOf} from '#agent/environment.ts'
 import {carryOut, watchHealth} from '#agent/health.ts'
 import {accepted} from '#agent/instance.ts'
 import {Ports, parsePortRange, portRestMs} from '#agent/ports.ts'
+import {pathWith} from '#agent/programs.ts'
 import {readSettings} from '#agent/settings.ts'
 import {loadState, StateFile} from '#agent/state.ts'
 import {assignment, health, temporaryFolder} from './fixtures.ts'
@@ -57,11 +58,22 @@ test('without a proxy and without ports there are no such variables', () => {
   )
 })
 
+test('a program is looked for on the PATH first, then in folders of versions, the last of them', t => {
+  const folder = temporaryFolder(t)
+  for (const version of ['9', '15', '17-without']) mkdirSync(join(folder, version, 'bin'), {recursive: true})
+  for (const version of ['9', '15']) writeFileSync(join(folder, version, 'bin/some-program'), '', {mode: 0o755})
+  const program = {name: 'some-program', also: `${folder}/*/bin`}
+  assert.equal(pathWith(program, '/bin'), `${folder}/15/bin:/bin`)
+  assert.equal(pathWith(program, `/bin:${folder}/9/bin`), `/bin:${folder}/9/bin`)
+  assert.equal(pathWith({name: 'some-program'}, '/bin'), undefined)
+  assert.equal(pathWith({...program, name: 'none'}, '/bin'), undefined)
+})
+
 test('a script runs where its program is, else says what to install', () => {
   const program = {name: 'redis-server', install: 'Debian: apt-get install redis-server'}
   const redis = assignment('r', {kind: 'auxiliary', type: 'redis', script: 'exec redis-server', image: 'redis', program})
   assert.deepEqual(
-    commandOf(redis, name => name === 'redis-server'),
+    commandOf(redis, ({name}) => name === 'redis-server'),
     {command: 'exec redis-server'},
   )
   assert.deepEqual(
@@ -81,8 +93,13 @@ test('the health check is TCP on the first port unless the service says otherwis
   assert.deepEqual([asked?.port, asked?.path], [81, '/healthz'])
 })
 
-const listen = async (t: TestContext): Promise<number> => {
-  const server = createServer(socket => socket.destroy())
+const listen = async (t: TestContext, onSocket = (socket: Socket): unknown => socket.destroy()): Promise<number> => {
+  const sockets: Socket[] = []
+  const server = createServer(socket => {
+    sockets.push(socket)
+    onSocket(socket)
+  })
+  t.after(() => sockets.map(socket => socket.destroy()))
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.after(() => server.close())
   return (server.address() as AddressInfo).port
@@ -176,6 +193,19 @@ test('checks say what went wrong', async t => {
   const nobody = {host: '127.0.0.1', port: 1}
   assert.equal(await carryOut({timeoutMs: 500}, nobody), 'port 1: ECONNREFUSED')
   assert.equal(await carryOut({path: '/', timeoutMs: 500}, nobody), 'GET / on port 1: ECONNREFUSED')
+})
+
+test('a connection that must last is one that is not hung up on, or on which something is heard', async t => {
+  const greet = await listen(t, socket => socket.end('hello'))
+  const silent = await listen(t, () => undefined)
+  const hangUp = await listen(t, socket => socket.end())
+  const ask = (port: number, lingerMs: number) => carryOut({timeoutMs: 2_000, lingerMs}, {host: '127.0.0.1', port})
+  assert.equal(await ask(greet, 60_000), undefined)
+  assert.equal(await ask(silent, 20), undefined)
+  assert.equal(await ask(hangUp, 60_000), `port ${hangUp} hung up at once`)
+  assert.equal(await ask(hangUp, 0), undefined)
+  assert.equal(healthCheckOf(assignment('a', {ports: [{port: 80}]}))?.lingerMs, 0)
+  assert.equal(healthCheckOf(assignment('a', {ports: [{port: 80}], image: 'web'}))?.lingerMs, 50)
 })
 
 test('an instance is unhealthy only after several failures in a row, and healthy again after one success', async t => {

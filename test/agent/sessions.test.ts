@@ -24,7 +24,7 @@ const meet = async (t: TestContext): Promise<{client: WebSocket; peer: Peer}> =>
   relay.server.listen(0, '127.0.0.1')
   await once(relay.server, 'listening')
   const url = `ws://127.0.0.1:${(relay.server.address() as AddressInfo).port}/`
-  const ticket = (side: Side) => signTicket(key, {session: 'a', side, until: Date.now() + 60_000}, Date.now())
+  const ticket = (side: Side) => signTicket(key, {session: 'a', side, formation: 'crm', until: Date.now() + 60_000}, Date.now())
   const client = new WebSocket(url, {headers: {authorization: `Bearer ${await ticket('client')}`}, perMessageDeflate: false})
   t.after(() => {
     client.terminate()

@@ -7,7 +7,18 @@ import {type Counts, executorMonth, idle, total} from '#bench/cost/price.ts'
 import {monthSeconds, prices, pricesAsOf} from '#bench/cost/prices.ts'
 import {quotas} from '#bench/cost/quotas.ts'
 import {type MeteredStage, startMeteredStage} from '#bench/cost/stage.ts'
-import {executorTable, goal, leverTable, pollerTable, pollSecondsIdle, quotaTable, stageLinesTable, stageTable} from '#bench/cost/tables.ts'
+import {
+  executorTable,
+  goal,
+  leverTable,
+  pollerTable,
+  pollSecondsIdle,
+  quotaTable,
+  stageLinesTable,
+  stageTable,
+  taskTable,
+} from '#bench/cost/tables.ts'
+import {task} from '#bench/cost/tasks.ts'
 import {alarmsOf} from '#cdk/alarm-list.ts'
 import {functionNames} from '#cdk/bundles.ts'
 import {syncMsMax} from '#shared/domain/pace.ts'
@@ -34,6 +45,7 @@ describe('docs/cost.md', () => {
     'stage by line': stageLinesTable(counts, alarmMetrics()),
     levers: leverTable(counts),
     pollers: pollerTable(counts),
+    tasks: taskTable(counts),
     quotas: quotaTable(counts),
   }
   for (const [name, table] of Object.entries(tables))
@@ -44,6 +56,18 @@ describe('docs/cost.md', () => {
   it('reckons the throttle that the templates set', () => {
     const [, limit] = /requestsPerSecondMax = ([\d_]+)/.exec(read('cdk/constructs/api.ts')) ?? []
     assert.equal(Number(limit?.replaceAll('_', '')), quotas.find(({name}) => name.startsWith('throttle of the stage'))?.limit)
+  })
+
+  it('reckons tasks of the size that the templates have', () => {
+    for (const [file, name] of [
+      ['data-plane', 'task'],
+      ['fargate', 'agent'],
+    ]) {
+      const text = read(`cdk/constructs/${file}.ts`)
+      const [, cpu] = new RegExp(`${name}Cpu = (\\d+)`).exec(text) ?? []
+      const [, memory] = new RegExp(`${name}MemoryMib = (\\d+)`).exec(text) ?? []
+      assert.deepEqual([Number(cpu), Number(memory)], [task.cpuUnits, task.memoryMib], file)
+    }
   })
 
   it('reckons how often idle agents, routers and proxies ask as the functions have it', () => {

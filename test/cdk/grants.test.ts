@@ -22,6 +22,7 @@ import {type Issuer, startIssuer} from '#test/lambdas/issuer.ts'
 import {createSts, machine as stsMachine} from '#test/lambdas/sts.ts'
 import {startDatabase, type TestDatabase} from '#test/store/database.ts'
 import {descriptor, serviceDefinition} from '#test/store/samples.ts'
+import {obeying} from './obeying.ts'
 import {type Restricted, restrict} from './restricted.ts'
 
 const sha256 = 'a'.repeat(64)
@@ -111,23 +112,7 @@ describe('cdk: what functions may do with the table', () => {
   /** An agent that starts at once and stops at once. */
   const sync = async (executor: string, token: string): Promise<void> => {
     const {assignments = []} = await call('syncExecutor', {token, params: {executor}, body: {assignmentVersion: 0, reports: [], logs: []}})
-    const reports = assignments.map(({formation, service, id, stop}: Record<string, unknown>) => ({
-      formation,
-      service,
-      id,
-      state: stop ? 'stopped' : 'running',
-      announced: !stop,
-      restarts: 0,
-      address: {host: '127.0.0.1', ports: {'80': 20_000, '9001': 20_001}},
-    }))
-    const logs = assignments.map(({formation, service, id}: Record<string, unknown>) => ({
-      formation,
-      service,
-      id,
-      at: clock.now,
-      stream: 'stdout',
-      text: 'x',
-    }))
+    const {reports, logs} = obeying(assignments, clock.now)
     const agent = {version: 'source', ring: 'canary', installed: true, launched: true}
     await call('syncExecutor', {token, params: {executor}, body: {assignmentVersion: 0, reports, logs, agent}})
   }
@@ -313,6 +298,29 @@ describe('cdk: what functions may do with the table', () => {
     await call('deleteType', name)
   })
 
+  it('is enough to say what images mean', async () => {
+    const {token: joinToken} = await call('createToken', {body: {name: 'images', scope: 'join', uses: 1}})
+    const {token} = await call('joinExecutor', {token: joinToken, body: {...descriptor('e6'), runtimes: ['docker']}})
+    const shop = {formation: 'shop'}
+    await call('createFormation', {body: {name: 'shop'}})
+    const images = ['shop/web:1', 'shop/api:1']
+    const [web, api] = images.map(image => ({...serviceDefinition({requirements: ['executor.id == "e6"']}), script: undefined, image}))
+    await call('createRelease', {params: shop, body: {services: {web, api}}})
+    await call('setScale', {params: shop, body: {services: {web: 1, api: 1}}})
+    await rounds('e6', token)
+    for (const image of images) {
+      const pins = [{...shop, release: 1, image, digest: `sha256:${'1'.repeat(64)}`}]
+      const {pins: answered} = await call('syncExecutor', {
+        token,
+        params: {executor: 'e6'},
+        body: {assignmentVersion: 0, reports: [], pins},
+      })
+      assert.deepEqual(answered, pins)
+    }
+    await call('destroyFormation', {params: shop})
+    await rounds('e6', token)
+  })
+
   it('is enough to keep a volume and to give it up', async () => {
     const {token: joinToken} = await call('createToken', {body: {name: 'disks', scope: 'join', uses: 1}})
     const {token} = await call('joinExecutor', {token: joinToken, body: descriptor('e5')})
@@ -334,20 +342,19 @@ describe('cdk: what functions may do with the table', () => {
 
   it('is enough to make backups, by schedule and by hand, and to forget them', async () => {
     const {token: joinToken} = await call('createToken', {body: {name: 'dumps', scope: 'join', uses: 1}})
-    const {token} = await call('joinExecutor', {token: joinToken, body: descriptor('e6')})
+    const {token} = await call('joinExecutor', {token: joinToken, body: descriptor('e7')})
     // Its first backup is due within seconds.
     const name = {formation: 'guarded'}
-    const db = {...name, service: '_db'}
     await call('createFormation', {body: {name: 'guarded'}})
     const backup = {dump: 'a', restore: 'b', verify: 'c'}
-    const definition = {backup, backupSchedule: {everyMs: 900_000, keep: 1}, requirements: ['executor.id == "e6"']}
+    const definition = {backup, backupSchedule: {everyMs: 900_000, keep: 1}, requirements: ['executor.id == "e7"']}
     await call('createRelease', {params: name, body: {services: {_db: serviceDefinition(definition)}}})
     await call('setScale', {params: name, body: {services: {_db: 1}}})
-    await rounds('e6', token)
+    await rounds('e7', token)
     const dump = {sha256, bytes: 10}
     const report = async (isGood: boolean) => {
-      const {backups} = await call('syncExecutor', {token, params: {executor: 'e6'}, body: {assignmentVersion: 0, reports: [], logs: []}})
-      const params = {executor: 'e6', backup: backups[0].id}
+      const {backups} = await call('syncExecutor', {token, params: {executor: 'e7'}, body: {assignmentVersion: 0, reports: [], logs: []}})
+      const params = {executor: 'e7', backup: backups[0].id}
       await call('uploadBackup', {token, params, body: dump})
       dumps.sizes.set(`guarded/_db/${params.backup}`, dump.bytes)
       await call('reportBackup', {token, params, body: isGood ? dump : {reason: 'test'}})
@@ -355,15 +362,15 @@ describe('cdk: what functions may do with the table', () => {
     }
     await report(true)
     for (const isGood of [true, false]) {
-      await call('createBackup', {params: db, body: {}})
-      const params = {...db, backup: await report(isGood)}
+      await call('createBackup', {params: {...name, service: '_db'}, body: {}})
+      const params = {...name, service: '_db', backup: await report(isGood)}
       await call('getBackup', {params})
       if (isGood) await call('noteBackup', {params, body: {event: 'verified'}})
       else await call('deleteBackup', {params})
     }
     assert.equal((await call('listBackups', {params: name})).items.length, 1)
     await call('destroyFormation', {params: name})
-    await rounds('e6', token)
+    await rounds('e7', token)
     for (const laterMs of [signedUrlMs, orphansKeptMs, 86_400_000, 0]) {
       clock.now += laterMs
       await tick()

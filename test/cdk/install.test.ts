@@ -32,7 +32,7 @@ describe('cdk: the installation guide', () => {
   })
 
   it('gives cdk the context that it reads', () => {
-    const given = [...guide.matchAll(/-c (\w+)=(\S*?)[\s`.]/g)].map(([, name = '', value = '']) => [name, value] as const)
+    const given = [...guide.matchAll(/-c (\w+)=(\S*?)(?=[\s`]|\.\s)/g)].map(([, name = '', value = '']) => [name, value] as const)
     assert.ok(given.length >= 6)
     for (const [name] of given)
       assert.ok(

@@ -120,6 +120,7 @@ export const everything = {
   fargateStackImage: 'public.ecr.aws/docker/library/node:24',
   fargateTaskRole: 'arn:aws:iam::111122223333:role/instances',
   certificate: 'arn:aws:acm:eu-west-1:111122223333:certificate/example',
+  relay: 'relay.example.com',
   corsOrigins: 'https://console.example.com',
   alarmEmail: 'ops@example.com',
 } as const

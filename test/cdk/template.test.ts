@@ -8,6 +8,7 @@ import {fileURLToPath} from 'node:url'
 import {readFargateSettings} from '#agent/ecs/settings.ts'
 import {readSettings} from '#agent/settings.ts'
 import {functionNames} from '#cdk/bundles.ts'
+import {readRelaySettings} from '#proxy/settings.ts'
 import {type Endpoint, endpoints} from '#shared/endpoints.ts'
 import {readText} from '#test/tidy/source.ts'
 import {everything, ofType, type Resource, type Resources, resourcesOf, smallest} from './stage.ts'
@@ -251,6 +252,64 @@ describe('cdk: templates', () => {
     })
   })
 
+  describe('relay', () => {
+    const relayOf = (resources: Resources) => {
+      const byId = (type: string, prefix: string): Resource =>
+        ofType(resources, type).find(([id]) => id.startsWith(prefix))?.[1] ?? assert.fail(`no ${type} ${prefix}`)
+      return {
+        task: byId('AWS::ECS::TaskDefinition', 'DataPlanerelay').Properties,
+        service: byId('AWS::ECS::Service', 'DataPlanerelay').Properties,
+        targets: byId('AWS::ElasticLoadBalancingV2::TargetGroup', 'RelayTargets').Properties,
+        listeners: propertiesOf('AWS::ElasticLoadBalancingV2::Listener', resources),
+        told: propertiesOf('AWS::Lambda::Function', resources).flatMap(({Description, Environment}) =>
+          Environment.Variables.GILLIAM_RELAY === undefined ? [] : [[Description, Environment.Variables.GILLIAM_RELAY]],
+        ),
+      }
+    }
+
+    it('is one task and never two, in which the two sides of a session meet', () => {
+      const {service, targets} = relayOf(full)
+      const {MinimumHealthyPercent, MaximumPercent, DeploymentCircuitBreaker} = service.DeploymentConfiguration
+      assert.deepEqual([service.DesiredCount, MinimumHealthyPercent, MaximumPercent], [1, 0, 100])
+      assert.equal(DeploymentCircuitBreaker.Rollback, true)
+      assert.deepEqual([targets.HealthCheckPath, targets.HealthCheckPort], ['/readyz', '9000'])
+    })
+
+    it('is told what it understands, has no secret, and a role that may do nothing', () => {
+      const {task} = relayOf(full)
+      const [{Environment, Secrets, Command}] = task.ContainerDefinitions
+      const env = Object.fromEntries((Environment as {Name: string; Value: unknown}[]).map(({Name, Value}) => [Name, String(Value)]))
+      const {host, port, adminPort} = readRelaySettings(env)
+      assert.deepEqual([Command, host, port, adminPort], [['relay'], '0.0.0.0', 9001, 9000])
+      assert.deepEqual(Object.keys(env).sort(), ['GILLIAM_API', 'GILLIAM_STAGE', 'HOST', 'PORT', 'PORT_9000'])
+      assert.equal(Secrets, undefined)
+      const role = task.TaskRoleArn['Fn::GetAtt'][0]
+      const policies = propertiesOf('AWS::IAM::Policy').filter(({Roles}) => JSON.stringify(Roles).includes(`"${role}"`))
+      assert.deepEqual(policies, [])
+    })
+
+    it('is reached over TLS, beside the router, or at a load balancer of its own on the port of HTTPS', async () => {
+      const shared = relayOf(full)
+      assert.deepEqual(shared.listeners.map(({Port, Protocol}) => [Port, Protocol]).sort(), [
+        [443, 'TLS'],
+        [8443, 'TLS'],
+      ])
+      assert.equal(ofType(full, 'AWS::ElasticLoadBalancingV2::LoadBalancer').length, 1)
+      assert.deepEqual(shared.told, [['Gilliam prod: formations', 'wss://relay.example.com:8443/']])
+      const alone = await resourcesOf({...smallest, relay: 'relay.example.com', relayPort: '443', certificate: everything.certificate})
+      assert.deepEqual(
+        relayOf(alone).listeners.map(({Port, Protocol}) => [Port, Protocol]),
+        [[443, 'TLS']],
+      )
+      assert.deepEqual(relayOf(alone).told, [['Gilliam prod: formations', 'wss://relay.example.com/']])
+      assert.equal(ofType(alone, 'AWS::ECS::Service').length, 1, 'and nothing else')
+      assert.deepEqual(
+        propertiesOf('AWS::Lambda::Function', small).filter(({Environment}) => Environment.Variables.GILLIAM_RELAY !== undefined),
+        [],
+      )
+    })
+  })
+
   describe('machines', () => {
     it('need sessions for their metadata, and have encrypted disks', () => {
       const {LaunchTemplateData: data} = only('AWS::EC2::LaunchTemplate').Properties
@@ -288,7 +347,7 @@ describe('cdk: templates', () => {
           ({CidrIp, FromPort}: {CidrIp: string; FromPort: number}) => `${id.replace(/[0-9A-F]{8}$/, '')} ${CidrIp} ${FromPort}`,
         ),
       )
-      assert.deepEqual(open, ['RouterFrontGroup 0.0.0.0/0 443'])
+      assert.deepEqual(open, ['RouterFrontGroup 0.0.0.0/0 443', 'RouterFrontGroup 0.0.0.0/0 8443'])
       const between = propertiesOf('AWS::EC2::SecurityGroupIngress').filter(({FromPort}) => FromPort === 20_000)
       assert.deepEqual(
         between.map(({ToPort, CidrIp}) => [ToPort, CidrIp]),

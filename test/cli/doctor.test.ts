@@ -6,7 +6,7 @@ import {createServer, type Server} from 'node:http'
 import {type AddressInfo, createServer as createTcp} from 'node:net'
 import {join} from 'node:path'
 import {after, before, describe, it} from 'node:test'
-import {examine, type Finding, type HostSettings, parseEnvironment} from '#shared/host/doctor.ts'
+import {examine, type Finding, givenAway, type HostSettings, parseEnvironment} from '#shared/host/doctor.ts'
 import {Cli, root} from './cli.ts'
 
 describe('gilliam doctor', () => {
@@ -94,4 +94,23 @@ describe('gilliam doctor', () => {
   it('reads settings as systemd does', () => {
     assert.deepEqual(parseEnvironment('A=1\n# B=2\n\nC="x y"\nD=\'{"a":1}\'\nE=\n'), {A: '1', C: 'x y', D: '{"a":1}', E: ''})
   })
+})
+
+it('knows which ports the system gives away by itself', () => {
+  const range = {first: 32_000, last: 33_000}
+  assert.equal(givenAway(range, [[32_768, 60_999]], []), true)
+  assert.equal(givenAway(range, [[40_000, 60_999]], []), false)
+  assert.equal(givenAway(range, [[32_768, 60_999]], [[32_768, 33_000]]), false)
+  assert.equal(
+    givenAway(
+      range,
+      [[32_768, 60_999]],
+      [
+        [32_768, 32_800],
+        [32_802, 33_000],
+      ],
+    ),
+    true,
+  )
+  assert.equal(givenAway(range, [], []), false)
 })

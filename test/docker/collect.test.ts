@@ -50,8 +50,28 @@ describe('images under a budget', {skip: engineMissing()}, () => {
     const ids = async () => (await engine.api.call<{Id: string}[]>('GET', '/images/json')).map(({Id}) => Id)
     const collect = (isKept: (release: string) => boolean, bytesMax: number) =>
       collectImages({api: engine.api, images, isKept, bytesMax, now: 1})
-    return {get, ids, collect}
+    return {get, ids, collect, images}
   }
+
+  it('an image that was here before, or got a name from somebody else since, is not ours to remove', async t => {
+    const {get, ids, collect, images} = await setUp(t)
+    await registry.add('shop/theirs', '1', {files: {theirs: 'x'}})
+    const theirs = `${registry.host}/shop/theirs`
+    for await (const _ of await engine.api.stream('POST', '/images/create', {query: {fromImage: theirs, tag: '1'}})) void _
+    const before = await images.get({
+      image: `${theirs}:1`,
+      release: 'crm/7',
+      signal: AbortSignal.timeout(60_000),
+      onProgress: () => undefined,
+    })
+    const [tagged, ours] = [await get('crm/8'), await get('crm/9')]
+    await engine.api.call('POST', `/images/${tagged.id}/tag`, {query: {repo: 'precious', tag: 'mine'}})
+    assert.deepEqual(await collect(() => false, 1), [ours.id])
+    const left = await ids()
+    assert.ok(left.includes(before.id) && left.includes(tagged.id) && !left.includes(ours.id))
+    const {RepoTags} = await engine.api.call<{RepoTags: string[]}>('GET', `/images/${tagged.id}/json`)
+    assert.deepEqual(new Set(RepoTags), new Set(['precious:mine', `${registry.host}/shop/crm-8:latest`]))
+  })
 
   it('releases that are here, containers and images of others keep theirs; the rest goes when it is too much', async t => {
     const {get, ids, collect} = await setUp(t)

@@ -5,7 +5,8 @@ import type {TestContext} from 'node:test'
 import {EngineApi} from '#agent/runtime/docker/api.ts'
 import type {ContainerSpec, Surroundings} from '#agent/runtime/docker/container.ts'
 import {createDockerRuntime, type DockerRuntime} from '#agent/runtime/docker.ts'
-import {temporaryFolder} from '#test/agent/fixtures.ts'
+import type {Assignment} from '#shared/domain/assignment.ts'
+import {assignment, health, temporaryFolder} from '#test/agent/fixtures.ts'
 import {bounds} from '#test/agent/runtime-contract.ts'
 import type {Engine} from './engine.ts'
 
@@ -54,3 +55,22 @@ export const specOf = (t: TestContext, stackId: string, id: string, script: stri
 /** What an instance wrote. */
 export const writtenBy = ({directory}: Pick<ContainerSpec, 'directory'>, file: 'out.log' | 'err.log' = 'out.log'): string =>
   readFileSync(join(directory, file), 'utf8')
+
+/** An instance of an image that answers on port 80. */
+export const imageAssignment = (id: string, image: string, change: Partial<Assignment> = {}): Assignment => {
+  const {script: _, ...rest} = assignment(id, {image, ports: [{port: 80}], health: health({http: '/'}), ...change})
+  return rest
+}
+
+/** What is in an image that answers with a text. */
+export const page = (text: string) => ({
+  files: {'www/index.html': text},
+  command: ['/bin/sh', '-c', 'echo serving; exec httpd -f -p "$HOST:$PORT" -h /www'],
+})
+
+/** The id of the image that an instance’s container is of; empty without a container. */
+export const imageRunBy = async ({api}: Pick<Engine, 'api'>, id: string): Promise<string> => {
+  const query = {filters: JSON.stringify({label: [`gilliam.instance=crm.users.${id}`]})}
+  const [found] = await api.call<{ImageID: string}[]>('GET', '/containers/json', {query})
+  return found?.ImageID ?? ''
+}

@@ -5,9 +5,10 @@ import {join} from 'node:path'
 import {after, before, describe, it} from 'node:test'
 import {Images} from '#agent/runtime/docker/images.ts'
 import type {Assignment} from '#shared/domain/assignment.ts'
-import {assignment, health, machine, temporaryFolder} from '#test/agent/fixtures.ts'
+import {machine, temporaryFolder} from '#test/agent/fixtures.ts'
 import {until} from '#test/agent/wait.ts'
 import {engineMissing, networkName, useEngine} from './engine.ts'
+import {imageAssignment, imageRunBy, page} from './fixtures.ts'
 import {Registry} from './registry.ts'
 
 const skip = engineMissing()
@@ -26,25 +27,8 @@ describe('images', {skip, concurrency: 1}, () => {
     GILLIAM_DOCKER_SOCKET: engine.socketPath,
     GILLIAM_DOCKER_NETWORK: network,
   }
-  const web = (id: string, image: string, change: Partial<Assignment> = {}): Assignment => {
-    const {script: _, ...rest} = assignment(id, {
-      image: `${registry.host}/${image}`,
-      ports: [{port: 80}],
-      health: health({http: '/'}),
-      ...change,
-    })
-    return rest
-  }
-  const page = (text: string) => ({
-    files: {'www/index.html': text},
-    command: ['/bin/sh', '-c', 'echo serving; exec httpd -f -p "$HOST:$PORT" -h /www'],
-  })
-  const imageOf = async (id: string): Promise<string> => {
-    const [found] = await engine.api.call<{Image: string; ImageID: string}[]>('GET', '/containers/json', {
-      query: {filters: JSON.stringify({label: [`gilliam.instance=crm.users.${id}`]})},
-    })
-    return found?.ImageID ?? ''
-  }
+  const web = (id: string, image: string, change: Partial<Assignment> = {}) => imageAssignment(id, `${registry.host}/${image}`, change)
+  const imageOf = (id: string) => imageRunBy(engine, id)
 
   it('an instance of an image is pulled with credentials, tells how far it is, serves on the executor, and is removed after its end', async t => {
     const here = await machine(t)

@@ -38,7 +38,7 @@ describe('a stage with containers', {skip}, () => {
 
   it('a container calls http://users.crm.service/ through the proxy', async () => {
     const ask = 'until wget -q -O /www/index.html http://users.crm.service/; do sleep 0.1; done; exec httpd -f -p "$HOST:$PORT" -h /www'
-    await registry.add('shop/caller', '1', {files: {'www/empty': ''}, command: ['/bin/sh', '-c', ask]})
+    const digest = await registry.add('shop/caller', '1', {files: {'www/empty': ''}, command: ['/bin/sh', '-c', ask]})
     const project = join(stage.folder, 'crm')
     mkdirSync(project)
     writeFileSync(
@@ -63,6 +63,8 @@ routes:
       return got.status === 200 && got
     })
     assert.equal(answer.text, 'users here')
+    const shown = await stage.must(['release', 'show', '-f', 'crm'])
+    assert.ok(shown.stdout.includes(`image ${registry.host}/shop/caller:1 is ${digest}`), shown.stdout)
   })
 
   it('exec runs commands in a container, run makes a container of its own', async () => {

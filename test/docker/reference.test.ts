@@ -1,7 +1,7 @@
 // Names of images: which registry they mean, so that each gets its own credentials and no other, and what is no name.
 import assert from 'node:assert/strict'
 import {test} from 'node:test'
-import {parseReference} from '#agent/runtime/docker/reference.ts'
+import {parseReference} from '#shared/domain/image.ts'
 
 test('the registry of a name is the host that an engine asks', () => {
   const registries = {

@@ -1,24 +1,17 @@
 // Tokens, health, the API’s own document and slugs, through their functions.
 import assert from 'node:assert/strict'
-import {after, before, describe, it} from 'node:test'
-import {type Platform, startPlatform} from './platform.ts'
+import {describe, it} from 'node:test'
+import {platformForSuite} from './platform.ts'
 
 const sha256 = 'd'.repeat(64)
 
 describe('access and artifacts functions', () => {
-  let platform: Platform
-  let call: Platform['call']
-  before(async () => {
-    platform = await startPlatform()
-    call = platform.call
-    await call('createFormation', {body: {name: 'crm'}})
-  })
-  after(() => platform.stop())
+  const {call, current} = platformForSuite()
 
   it('creates tokens whose secret is shown once', async () => {
     const made = (await call('createToken', {body: {name: 'ci', scope: 'registry', formations: ['crm']}})).body
     assert.match(made.token, /^gil_registry_[A-Za-z0-9_-]{43}$/)
-    assert.equal(made.expiresAt, platform.clock.now + 30 * 86_400_000)
+    assert.equal(made.expiresAt, current().clock.now + 30 * 86_400_000)
     const {text, body} = await call('listTokens')
     const {token: _, ...shown} = made
     assert.deepEqual(
@@ -76,7 +69,7 @@ describe('access and artifacts functions', () => {
     const body = {sha256, bytes: 100}
     assert.match((await call('createArtifact', {body})).body.uploadUrl, /upload/)
     assert.equal((await call('getArtifact', {params: {sha256}})).body.code, 'not_found')
-    platform.blobs.sizes.set(sha256, 100)
+    current().blobs.sizes.set(sha256, 100)
     const stored = (await call('createArtifact', {body})).body
     assert.deepEqual([stored.stored, stored.uploadUrl], [true, undefined])
     assert.match((await call('getArtifact', {params: {sha256}})).body.downloadUrl, /download/)

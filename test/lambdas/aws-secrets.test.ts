@@ -22,9 +22,11 @@ describe('secrets on AWS', () => {
   const asked: Asked[] = []
   const dataKeys = new Map<string, {key: Buffer; context: string}>()
   const values: Record<string, string> = {'/gilliam/prod/crm/db': 'from-ssm', 'gilliam/prod/crm/vendor': 'from-sm'}
-  let isDown = false
+  let fault: Answer | undefined
   const contextOf = ({EncryptionContext}: Record<string, unknown>): string => JSON.stringify(EncryptionContext)
-  const error = (type: string): Answer => ({status: 400, body: {__type: type, message: 'no'}})
+  const error = (type: string, status = 400): Answer => ({status, body: {__type: type, message: 'no'}})
+  const down = error('InternalFailure', 500)
+  const denied = error('AccessDeniedException')
 
   const targets: Record<string, (body: Record<string, unknown>) => Answer> = {
     'TrentService.GenerateDataKey': body => {
@@ -53,16 +55,16 @@ describe('secrets on AWS', () => {
     const target = String(request.headers['x-amz-target'])
     const body = JSON.parse(text) as Record<string, unknown>
     asked.push({target, body})
-    const answer = isDown ? error('AccessDeniedException') : (targets[target]?.(body) ?? error('UnknownOperationException'))
+    const answer = fault ?? targets[target]?.(body) ?? error('UnknownOperationException')
     response.writeHead(answer.status, {'content-type': 'application/x-amz-json-1.1'}).end(JSON.stringify(answer.body))
   })
   const clock = {now: 1_000}
   const now = () => clock.now
-  let options: {endpoint: string; region: string; credentials: {accessKeyId: string; secretAccessKey: string}}
+  let options: {endpoint: string; region: string; maxAttempts: number; credentials: {accessKeyId: string; secretAccessKey: string}}
   before(async () => {
     await once(server.listen(0, '127.0.0.1'), 'listening')
     const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-    options = {endpoint, region: 'local', credentials: {accessKeyId: 'local', secretAccessKey: 'local'}}
+    options = {endpoint, region: 'local', credentials: {accessKeyId: 'local', secretAccessKey: 'local'}, maxAttempts: 1}
   })
   after(async () => {
     server.closeAllConnections()
@@ -70,7 +72,7 @@ describe('secrets on AWS', () => {
   })
   beforeEach(() => {
     asked.length = 0
-    isDown = false
+    fault = undefined
   })
   const context = {stage: 'prod', formation: 'crm', secret: 'db'}
   const box = () => createKmsBox({client: new KMSClient(options), keyId: 'alias/gilliam', now})
@@ -81,7 +83,7 @@ describe('secrets on AWS', () => {
     assert.deepEqual(asked[0]?.body, {KeyId: 'alias/gilliam', KeySpec: 'AES_256', EncryptionContext: context})
     assert.ok(!JSON.stringify([sealed, asked]).includes('hunter2'), 'the value goes nowhere')
     assert.equal(await box().open(sealed, context), 'hunter2')
-    await assert.rejects(box().open(sealed, {...context, formation: 'shop'}), isUnavailable)
+    assert.deepEqual(await box().open(sealed, {...context, formation: 'shop'}), {denied: 'is refused by KMS (InvalidCiphertextException)'})
     const other = await box().seal('hunter2', context)
     assert.notEqual(createHash('sha256').update(other.key).digest('hex'), createHash('sha256').update(sealed.key).digest('hex'))
   })
@@ -89,9 +91,12 @@ describe('secrets on AWS', () => {
   it('cost one call of KMS while a function is warm, and a failure is not remembered', async () => {
     const sealed = await box().seal('hunter2', context)
     const warm = box()
-    isDown = true
+    fault = down
     await assert.rejects(warm.open(sealed, context), isUnavailable)
-    isDown = false
+    fault = undefined
+    fault = denied
+    assert.deepEqual(await warm.open(sealed, context), {denied: 'is refused by KMS (AccessDeniedException)'})
+    fault = undefined
     const calls = () => asked.filter(({target}) => target.endsWith('Decrypt')).length
     const before = calls()
     for (let times = 0; times < 5; times++) assert.equal(await warm.open(sealed, context), 'hunter2')
@@ -116,8 +121,15 @@ describe('secrets on AWS', () => {
     const calls = asked.length
     await outside.read('ssm', 'crm', 'db')
     assert.equal(asked.length, calls, 'a value is used again for a moment')
-    isDown = true
+    fault = down
     await assert.rejects(outside.read('ssm', 'crm', 'other'), isUnavailable)
     await assert.rejects(outside.read('secretsmanager', 'crm', 'other'), isUnavailable)
+    fault = denied
+    assert.deepEqual(await outside.read('ssm', 'crm', 'other'), {denied: 'is refused by Parameter Store (AccessDeniedException)'})
+    assert.deepEqual(await outside.read('secretsmanager', 'crm', 'other'), {
+      denied: 'is refused by Secrets Manager (AccessDeniedException)',
+    })
+    fault = undefined
+    assert.equal(await outside.read('ssm', 'crm', 'other'), undefined, 'a refusal is not remembered')
   })
 })

@@ -8,7 +8,7 @@ import type {Store} from '#lambdas/store/index.ts'
 import {requestBodyBytesMax} from '#shared/api.ts'
 import {serviceDefinition} from '#test/store/samples.ts'
 import {eventOf} from './event.ts'
-import {type Platform, startPlatform} from './platform.ts'
+import {type Platform, platformForSuite, startPlatform} from './platform.ts'
 
 describe('a token that asks too often', () => {
   it('is told when to try again; functions count together, and by the hundred', async () => {
@@ -36,14 +36,7 @@ describe('a token that asks too often', () => {
 })
 
 describe('requests that do not fit', () => {
-  let platform: Platform
-  let call: Platform['call']
-  before(async () => {
-    platform = await startPlatform()
-    call = platform.call
-    await call('createFormation', {body: {name: 'crm'}})
-  })
-  after(() => platform.stop())
+  const {call, current} = platformForSuite()
 
   it('names every field that does not fit, in path, query and body', async () => {
     const {body} = await call('createRelease', {
@@ -108,7 +101,7 @@ describe('requests that do not fit', () => {
 
   it('answers not_found for a route the table does not have, or another function has', async () => {
     for (const routeKey of ['GET /v1/nothing', '$default', 'GET /v1/routes']) {
-      const answer = await platform.functions.formations({...eventOf('listFormations'), routeKey})
+      const answer = await current().functions.formations({...eventOf('listFormations'), routeKey})
       assert.equal(answer.statusCode, 404)
       assert.equal(JSON.parse(answer.body ?? '').code, 'not_found')
     }
@@ -129,14 +122,7 @@ describe('requests that do not fit', () => {
 })
 
 describe('idempotency keys', () => {
-  let platform: Platform
-  let call: Platform['call']
-  before(async () => {
-    platform = await startPlatform()
-    call = platform.call
-    await call('createFormation', {body: {name: 'crm'}})
-  })
-  after(() => platform.stop())
+  const {call} = platformForSuite()
 
   const params = {formation: 'crm'}
   const body = {services: {web: serviceDefinition()}}

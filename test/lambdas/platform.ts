@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import {mkdtempSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {after, before} from 'node:test'
 import type {FetchOptions} from '#lambdas/access/fetch.ts'
 import {createAccessFunction} from '#lambdas/access/index.ts'
 import {createArtifactsFunction} from '#lambdas/artifacts/index.ts'
@@ -21,7 +22,7 @@ import {createExpressions} from '#shared/expressions.ts'
 import {randomId} from '#shared/ids.ts'
 import {createLogger} from '#shared/log.ts'
 import {createOpenapi} from '#shared/openapi.ts'
-import type {BlobStore, LogStore, OutsideSecrets} from '#shared/ports.ts'
+import type {BlobStore, Denied, LogStore, OutsideSecrets} from '#shared/ports.ts'
 import {startDatabase} from '#test/store/database.ts'
 import {memoryDumps} from './dumps.ts'
 import {type EventOptions, eventOf} from './event.ts'
@@ -60,9 +61,9 @@ const memoryBlobs = (): BlobStore & {readonly sizes: Map<string, number>} => {
 }
 
 /** Values outside the platform, by `store formation/name`; `down` makes it answer nothing. */
-const memorySecrets = (): OutsideSecrets & {readonly values: Map<string, string>; down: boolean} => {
+const memorySecrets = (): OutsideSecrets & {readonly values: Map<string, string | Denied>; down: boolean} => {
   const memory = {
-    values: new Map<string, string>(),
+    values: new Map<string, string | Denied>(),
     down: false,
     read: async (store: string, formation: string, name: string) => {
       if (memory.down) throw new GilliamError('unavailable', 'Parameter Store does not answer.')
@@ -142,4 +143,19 @@ const checkProblem = (status: number, contentType: unknown, body: Problem): void
   assert.equal(body.status, status)
   assert.equal(body.type, `https://gilliam.dev/errors#${body.code}`)
   assert.ok(body.detail.length > 0 && body.title.length > 0 && body.requestId)
+}
+
+/** A platform with the formation `crm`, started before the tests of the suite that asks for it, and stopped after them. */
+export const platformForSuite = (): {current: () => Platform; call: Platform['call']} => {
+  let platform: Platform | undefined
+  const current = (): Platform => {
+    assert(platform !== undefined, 'only tests of the suite may use its platform')
+    return platform
+  }
+  before(async () => {
+    platform = await startPlatform()
+    await platform.call('createFormation', {body: {name: 'crm'}})
+  })
+  after(() => platform?.stop())
+  return {current, call: (name, options) => current().call(name, options)}
 }

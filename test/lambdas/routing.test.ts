@@ -1,19 +1,12 @@
 // Routes through their function.
 import assert from 'node:assert/strict'
-import {after, before, describe, it} from 'node:test'
+import {describe, it} from 'node:test'
 import {nameFor, otherNameFor} from '#lambdas/routing/naming.ts'
 import {isName} from '#shared/domain/names.ts'
-import {type Platform, startPlatform} from './platform.ts'
+import {platformForSuite} from './platform.ts'
 
 describe('routing function', () => {
-  let platform: Platform
-  let call: Platform['call']
-  before(async () => {
-    platform = await startPlatform()
-    call = platform.call
-    await call('createFormation', {body: {name: 'crm'}})
-  })
-  after(() => platform.stop())
+  const {call} = platformForSuite()
 
   it('creates, shows and removes routes, and lists them in order of precedence', async () => {
     const target = 'users.crm.service/{username}'

@@ -102,6 +102,22 @@ test('does not let a running stage change its ports, nor another stage take them
   assert.deepEqual(readdirSync(other), [])
 })
 
+const watcher = () => recordIn(paths.watcherPid)
+
+test('its watcher starts again what is killed, and is itself replaced by the next bootstrap', async () => {
+  const instances = await dataPlane()
+  const before = {database: database(), controlPlane: controlPlane(), agent: agent(), watcher: watcher()}
+  for (const {pid} of [before.database, before.controlPlane, before.agent]) process.kill(pid, 'SIGKILL')
+  const isAnew = (was: ProcessRecord, is: ProcessRecord) => is.pid !== was.pid && isAlive(is)
+  await until(() => isAnew(before.database, database()) && isAnew(before.controlPlane, controlPlane()) && isAnew(before.agent, agent()))
+  await until(async () => JSON.stringify(await dataPlane().catch(() => [])) === JSON.stringify(instances))
+  process.kill(before.watcher.pid, 'SIGKILL')
+  await until(() => !isAlive(before.watcher))
+  ok(await bootstrap('--detach', '--home', home))
+  assert.ok(isAnew(before.watcher, watcher()))
+  assert.deepEqual(await dataPlane(), instances)
+})
+
 test('killed in turn, database, control plane and agent come back with the same state and instances', async () => {
   await (await client()).call('createFormation', {body: {name: 'keep'}})
   const instances = await dataPlane()
@@ -135,7 +151,8 @@ test('a second agent joins when it is asked for, and a lost token is made anew',
 })
 
 test('--stop ends everything, instances of a killed agent too, and keeps the state', async () => {
-  const all = [database(), controlPlane(), agent(), agent('local-2')]
+  const all = [watcher(), database(), controlPlane(), agent(), agent('local-2')]
+  process.kill(watcher().pid, 'SIGKILL')
   process.kill(agent().pid, 'SIGKILL')
   const stopped = await bootstrap('--stop', '--home', home)
   assert.equal(stopped.code, 0)

@@ -42,7 +42,18 @@ const refused = (outcome: Outcome, why: RegExp) => {
 test('says how it is used', async () => {
   const {code, stdout} = await run(script, ['--help'])
   assert.equal(code, 0)
-  for (const option of ['--detach', '--stop', '--json', '--home', '--api-port', '--router-port', '--proxy-port', '--agents'])
+  for (const option of [
+    '--detach',
+    '--no-watch',
+    '--watch',
+    '--stop',
+    '--json',
+    '--home',
+    '--api-port',
+    '--router-port',
+    '--proxy-port',
+    '--agents',
+  ])
     assert.ok(stdout.includes(option), option)
 })
 
@@ -151,13 +162,14 @@ test('takes ports and stage from the last start, and the command line first', as
     agents: 2,
     home: own,
     mode: 'detach',
+    watched: true,
     json: false,
   })
   await assert.rejects(readBootstrapOptions(['--home', own, '--stage', 'other'], {}), /holds the stage “lab”, not “other”/)
   const fresh = await readBootstrapOptions([], {XDG_STATE_HOME: '/state'})
   assert.deepEqual(fresh, {
     ...{stage: 'local', apiPort: 7_100, routerPort: 7_180, proxyPort: 7_128, listen: '127.0.0.1', agents: 1},
-    ...{home: '/state/gilliam/local', mode: 'foreground', json: false},
+    ...{home: '/state/gilliam/local', mode: 'foreground', watched: true, json: false},
   })
   assert.equal((await readBootstrapOptions(['--listen', '10.0.0.1'], {XDG_STATE_HOME: '/state'}))?.listen, '10.0.0.1')
   for (const address of ['0.0.0.0', '::', 'example.com', ''])

@@ -2,31 +2,12 @@
 import fc from 'fast-check'
 import type {Executor} from '#shared/domain/executor.ts'
 import type {PendingInstance} from '#shared/domain/placement.ts'
+import {executorSample} from '../store/samples.ts'
 
 export const now = 1_700_000_000_000
 
-export const executorOf = (id: string, more: Partial<Executor> = {}): Executor => ({
-  id,
-  host: '10.0.0.1',
-  zone: 'office',
-  domain: 'rack-1',
-  network: 'default',
-  tags: [],
-  labels: {},
-  runtimes: ['process'],
-  cpuMilli: 4_000,
-  memoryMib: 4_096,
-  pricePerHour: 0,
-  cpuMilliUsed: 0,
-  memoryMibUsed: 0,
-  instances: 0,
-  hostPorts: [],
-  state: 'ready',
-  joinedAt: 0,
-  leaseExpiresAt: now + 1_000,
-  assignmentVersion: 0,
-  ...more,
-})
+export const executorOf = (id: string, more: Partial<Executor> = {}): Executor =>
+  executorSample(id, {host: '10.0.0.1', tags: [], labels: {}, cpuMilli: 4_000, memoryMib: 4_096, leaseExpiresAt: now + 1_000, ...more})
 
 export const pendingOf = (id: string, more: Partial<PendingInstance> = {}): PendingInstance => ({
   formation: 'crm',

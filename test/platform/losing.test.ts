@@ -59,7 +59,7 @@ describe('platform: losing and rebooting', () => {
     const paths = stagePaths(stage.home)
     const settings = JSON.parse(readFileSync(paths.stage, 'utf8'))
     const {PATH = '', HOME = stage.folder} = process.env
-    await startAgent({...settings, home: stage.home, mode: 'detach', json: true}, paths, {PATH, HOME}, executor)
+    await startAgent({...settings, home: stage.home, mode: 'detach', watched: false, json: true}, paths, {PATH, HOME}, executor)
   }
   const outputOf = (executor: string): string => readFileSync(stagePaths(stage.home).agent(executor).log, 'utf8')
 

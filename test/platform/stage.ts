@@ -134,7 +134,7 @@ export class Stage {
 
   /** Starts the stage, or whatever of it is missing. */
   async start(...flags: string[]): Promise<Started> {
-    const {code, stdout, stderr} = await this.bootstrap('--detach', '--json', ...flags)
+    const {code, stdout, stderr} = await this.bootstrap('--detach', '--no-watch', '--json', ...flags)
     assert.equal(code, 0, `bootstrap failed: ${stderr}${stdout}`)
     const started = JSON.parse(stdout) as Started
     this.#started = started

@@ -1,41 +1,13 @@
 // How long an instance may take to accept a connection, where a route says so: an instance whose kernel does not answer, and what its callers are told.
 import assert from 'node:assert/strict'
-import {connect, type Socket} from 'node:net'
 import {test} from 'node:test'
-import {Worker} from 'node:worker_threads'
 import {limitsDefault} from '#proxy/limits.ts'
-import {type Closer, call, entry, startInstance, startRouter} from './rig.ts'
-
-/** Listens with the shortest of queues, and never accepts: the thread sleeps for good. */
-const sleeper = `
-const {createServer} = require('node:net')
-const {parentPort} = require('node:worker_threads')
-const server = createServer().listen({host: '127.0.0.1', port: 0, backlog: 1}, () => {
-  parentPort.postMessage(server.address().port)
-  setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0))
-})`
-
-/** A port whose connections are neither accepted nor refused: its queue is full. */
-const startDeaf = async (t: Closer): Promise<number> => {
-  const worker = new Worker(sleeper, {eval: true})
-  t.after(() => worker.terminate())
-  const port = await new Promise<number>(resolve => worker.once('message', resolve))
-  const sockets: Socket[] = []
-  t.after(() => {
-    for (const socket of sockets) socket.destroy()
-  })
-  const isTaken = (): Promise<boolean> =>
-    new Promise(resolve => {
-      const socket = connect(port, '127.0.0.1', () => resolve(true)).on('error', () => undefined)
-      sockets.push(socket)
-      setTimeout(() => resolve(false), 300)
-    })
-  while (await isTaken());
-  return port
-}
+import {startDeaf} from './deaf.ts'
+import {call, entry, startInstance, startRouter} from './rig.ts'
 
 test('a route’s own connect timeout holds, beside routes that have none, and is named', async t => {
-  const deaf = await startDeaf(t)
+  const {port: deaf, fill} = await startDeaf(t)
+  await fill()
   const {router} = await startRouter(
     t,
     feed => {
@@ -59,7 +31,8 @@ test('a route’s own connect timeout holds, beside routes that have none, and i
 })
 
 test('a request whose connection takes too long goes to another instance, whatever its method', async t => {
-  const deaf = await startDeaf(t)
+  const {port: deaf, fill} = await startDeaf(t)
+  await fill()
   const {port} = await startInstance(t, (_request, response) => response.end('ok'))
   const {router} = await startRouter(t, feed => {
     feed.announce('crm', entry('users', 'a1', deaf), entry('users', 'b2', port))

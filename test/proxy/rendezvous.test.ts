@@ -7,7 +7,7 @@ import {WebSocket} from 'ws'
 import {type RelayLimits, relayLimitsDefault} from '#proxy/rendezvous/limits.ts'
 import {createRelay} from '#proxy/rendezvous/server.ts'
 import {createLogger} from '#shared/log.ts'
-import {closeCodes, joinRelay} from '#shared/sessions/peer.ts'
+import {closeCodes, joinRelay, type Peer} from '#shared/sessions/peer.ts'
 import {makeSigningKey, publicOf, type Side, signTicket, ticketSeconds, ticketSkewSeconds} from '#shared/sessions/tickets.ts'
 import {until} from '#test/agent/wait.ts'
 
@@ -39,10 +39,11 @@ const start = async (t: TestContext, limits: Partial<RelayLimits> = {}) => {
   await once(relay.server, 'listening')
   const url = `ws://127.0.0.1:${(relay.server.address() as AddressInfo).port}/`
   t.after(() => relay.close())
-  const ticket = (session: string, side: Side, signer = key, holder?: string): Promise<string> =>
-    signTicket(signer, {session, side, until: clock.now + 60_000, ...(holder !== undefined && {holder})}, clock.now)
-  const raw = async (session: string, side: Side): Promise<Raw> => {
-    const socket = new WebSocket(url, {headers: {authorization: `Bearer ${await ticket(session, side)}`}, perMessageDeflate: false})
+  const ticket = (session: string, side: Side, signer = key, holder?: string, formation = 'crm'): Promise<string> =>
+    signTicket(signer, {session, side, formation, until: clock.now + 60_000, ...(holder !== undefined && {holder})}, clock.now)
+  const raw = async (session: string, side: Side, formation?: string): Promise<Raw> => {
+    const authorization = `Bearer ${await ticket(session, side, key, undefined, formation)}`
+    const socket = new WebSocket(url, {headers: {authorization}, perMessageDeflate: false})
     t.after(() => socket.terminate())
     const joined = new Promise<void>(resolve => socket.once('message', () => resolve()))
     const closed = new Promise<number>(resolve => socket.once('close', resolve))
@@ -95,7 +96,7 @@ test('only those with a ticket that holds are let in', async t => {
   const late = await ticket('a', 'client')
   clock.now += (ticketSeconds + ticketSkewSeconds + 1) * 1_000
   assert.deepEqual(await refusal(url, `Bearer ${late}`), {status: 401, code: 'unauthenticated'})
-  const ended = await signTicket(key, {session: 'b', side: 'client', until: clock.now - 1}, clock.now)
+  const ended = await signTicket(key, {session: 'b', side: 'client', formation: 'crm', until: clock.now - 1}, clock.now)
   assert.deepEqual(await refusal(url, `Bearer ${ended}`), {status: 401, code: 'unauthenticated'})
 })
 
@@ -150,6 +151,71 @@ test('more sessions than there may be are refused; a session that is there takes
   const agent = await raw('a', 'agent')
   await Promise.all([client.joined, agent.joined])
   assert.equal(relay.size(), 1)
+})
+
+test('a formation with as many sessions as one may have keeps nobody else out, and the reason is told', async t => {
+  const {url, ticket, raw} = await start(t, {sessionsPerFormationMax: 1})
+  const client = await raw('a', 'client', 'crm')
+  const second = await ticket('b', 'client', key, undefined, 'crm')
+  await assert.rejects(joinRelay({relay: url, ticket: second, waitMs: 5_000}), {
+    name: 'RelayError',
+    message: /refuses \(503\): .*of this formation/,
+  })
+  await raw('c', 'client', 'shop')
+  client.socket.close()
+  await client.closed
+  await raw('d', 'client', 'crm')
+})
+
+test('a ticket made before the relay began is refused: another relay may have taken it', async t => {
+  const {url, ticket, clock} = await start(t)
+  const at = clock.now
+  clock.now = at - 1
+  const before = await ticket('a', 'client')
+  clock.now = at
+  assert.deepEqual(await refusal(url, `Bearer ${before}`), {status: 503, code: 'unavailable'})
+})
+
+test('one formation’s slow sides take its share of the relay’s memory, and hold up nobody else', async t => {
+  const all = 1_048_576
+  const {relay, url, ticket} = await start(t, {bufferedInAllBytesMax: all})
+  const meet = async (session: string, formation: string) => {
+    const join = async (side: Side) =>
+      joinRelay({relay: url, ticket: await ticket(session, side, key, undefined, formation), waitMs: 5_000})
+    const [client, agent] = await Promise.all([join('client'), join('agent')])
+    return {client, agent}
+  }
+  const slow = await Promise.all(Array.from({length: 16}, (_, at) => meet(`slow${at}`, 'crm')))
+  const other = await meet('other', 'shop')
+  const chunk = Buffer.alloc(65_536, 7)
+  const total = 16 * 1_048_576
+  const pour = async (agent: Peer): Promise<void> => {
+    for (let sent = 0; sent < total; sent += chunk.length) await agent.pour('stdout', chunk)
+  }
+  for (const {client, agent} of slow) {
+    client.pause()
+    void pour(agent)
+  }
+  let before = -1
+  await until(async () => {
+    const isStill = relay.bytes() === before && before > 0
+    before = relay.bytes()
+    await new Promise(resolve => setTimeout(resolve, 200))
+    return isStill
+  })
+  // Each had a message on its way when the share was used up, and another one came before it was paused.
+  const bound = all / 2 + 2 * slow.length * chunk.length
+  assert.ok(relay.bytes() <= bound, `${relay.bytes()} bytes are kept for one formation, more than ${bound}`)
+  const hear = async (client: Peer): Promise<void> => {
+    let heard = 0
+    client.listen(({payload}) => (heard += payload.length))
+    client.resume()
+    await until(() => heard === total)
+  }
+  await Promise.all([pour(other.agent), hear(other.client)])
+  await hear(slow[0]?.client as Peer)
+  for (const {client, agent} of slow) for (const peer of [client, agent]) peer.destroy()
+  await until(() => relay.bytes() === 0)
 })
 
 test('a side that nobody comes to meet does not wait for ever', async t => {

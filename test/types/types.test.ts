@@ -8,7 +8,7 @@ import type {AuxiliaryType} from '#shared/domain/auxiliary.ts'
 import type {ServiceDefinition} from '#shared/domain/release.ts'
 import {parseManifest} from '#shared/manifest.ts'
 import {builtinTypes} from '#shared/types/builtin.ts'
-import {backupKeys, parameterKeys, parseType, typeBytesMax, typeKeys} from '#shared/types/read.ts'
+import {backupKeys, parameterKeys, parseType, programKeys, typeBytesMax, typeKeys} from '#shared/types/read.ts'
 import {applyType} from '#shared/types/resolve.ts'
 import {serviceDefinition} from '#test/store/samples.ts'
 
@@ -102,7 +102,12 @@ describe('a type', () => {
 
   it('is documented, key by key', () => {
     const page = readFileSync(new URL('../../docs/auxiliaries.md', import.meta.url), 'utf8')
-    for (const [key, {about}] of [...Object.entries(typeKeys), ...Object.entries(parameterKeys), ...Object.entries(backupKeys)])
+    for (const [key, {about}] of [
+      ...Object.entries(typeKeys),
+      ...Object.entries(parameterKeys),
+      ...Object.entries(programKeys),
+      ...Object.entries(backupKeys),
+    ])
       assert.ok(page.includes(`| \`${key}\` | ${about} |`), `${key}: ${about}`)
     for (const {type} of builtinTypes().values())
       for (const [name, parameter] of Object.entries(type.parameters))

@@ -1,7 +1,7 @@
 // Keeps images within a disk budget: those nobody uses go, the longest unused first. Never one that a container, a remembered release or a pull needs.
 import {statfs} from 'node:fs/promises'
 import {type EngineApi, EngineRefusal} from './api.ts'
-import type {Images} from './images.ts'
+import {type Images, inspectImage} from './images.ts'
 
 /** Of the disk, when no budget is set. */
 const diskShare = 0.1
@@ -9,6 +9,7 @@ const diskShare = 0.1
 interface Listed {
   readonly Id: string
   readonly Size: number
+  readonly RepoTags?: readonly string[] | null
 }
 
 /** What is known of an image that may go. */
@@ -49,6 +50,23 @@ const budgetOf = async ({api, bytesMax}: CollectOptions): Promise<number> => {
   return blocks * bsize * diskShare
 }
 
+/**
+ * Takes our names from the image and removes it when nobody gave it another, or started a container of it, meanwhile. Never by force: the engine itself refuses
+ * what somebody needs. Answers whether it is gone.
+ */
+const removeImage = async (api: EngineApi, id: string, names: readonly string[]): Promise<boolean> => {
+  const remove = (name: string) =>
+    api.call('DELETE', `/images/${name}`).catch(error => {
+      if (!(error instanceof EngineRefusal)) throw error
+    })
+  for (const name of new Set(names)) await remove(name)
+  const left = await inspectImage(api, id)
+  if (left === undefined) return true
+  if ((left.RepoTags ?? []).length > 0) return false
+  await remove(id)
+  return (await inspectImage(api, id)) === undefined
+}
+
 /** Removes what is too much of what was pulled for releases; images that others brought stay. Answers what it removed. */
 export const collectImages = async (options: CollectOptions): Promise<readonly string[]> => {
   const {api, images, isKept, now} = options
@@ -56,17 +74,14 @@ export const collectImages = async (options: CollectOptions): Promise<readonly s
   const listed = await api.call<Listed[]>('GET', '/images/json')
   const containers = await api.call<{ImageID: string}[]>('GET', '/containers/json', {query: {all: '1'}})
   const running = new Set(containers.map(({ImageID}) => ImageID))
-  const unused = listed.flatMap(({Id: id, Size: bytes}) => {
+  const unused = listed.flatMap(({Id: id, Size: bytes, RepoTags}) => {
     const image = known.get(id)
-    return image === undefined || image.isKept || running.has(id) ? [] : [{id, bytes, usedAt: image.usedAt}]
+    const isOurs = image?.broughtAs !== undefined && (RepoTags ?? []).every(tag => image.broughtAs?.includes(tag))
+    return !isOurs || image.isKept || running.has(id) ? [] : [{id, bytes, usedAt: image.usedAt}]
   })
   const going = unused.length === 0 ? [] : doomed(unused, await budgetOf(options))
-  for (const id of going) {
-    await api.call('DELETE', `/images/${id}`, {query: {force: '1'}}).catch(error => {
-      // Somebody has just started a container of it, or removed it.
-      if (!(error instanceof EngineRefusal)) throw error
-    })
-  }
-  await images.forget(new Set(going))
-  return going
+  const gone: string[] = []
+  for (const id of going) if (await removeImage(api, id, known.get(id)?.broughtAs ?? [])) gone.push(id)
+  await images.forget(new Set(gone))
+  return gone
 }

@@ -60,8 +60,8 @@ export interface Surroundings {
 /** Where a project is in its container. */
 export const projectPath = '/app'
 
-/** What images that start as root do before they become another user: own files, read theirs, change user, signal children of that user. */
-const rootCapabilities = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'KILL', 'SETGID', 'SETUID']
+/** What images that start as root do before they become another user: own files, read theirs, change user, give capabilities up for good (redis 8), signal children of that user. */
+const rootCapabilities = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'KILL', 'SETGID', 'SETPCAP', 'SETUID']
 /** Smallest limits an engine takes. */
 const memoryMibMin = 6
 const cpuMilliMin = 10

@@ -1,7 +1,7 @@
 // Credentials of registries, from a file in the form of Docker's own config.json (`auths`). Read anew for each pull, so that a renewed one is taken; never
 // kept, logged or told.
 import {readFile} from 'node:fs/promises'
-import {dockerHub} from './reference.ts'
+import {dockerHub} from '#shared/domain/image.ts'
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
 

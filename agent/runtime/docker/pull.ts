@@ -1,7 +1,8 @@
 // One pull of an image: what the engine tells of it, as a text for people; how it ends. Keeps nothing; images.ts decides what is pulled and when.
+
+import type {ImageReference} from '#shared/domain/image.ts'
 import {type EngineApi, EngineRefusal} from './api.ts'
 import {jsonLines} from './frames.ts'
-import type {ImageReference} from './reference.ts'
 
 /** A pull from which nothing is heard for so long is given up. */
 const idleMsMax = 60_000

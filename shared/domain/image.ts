@@ -1,4 +1,4 @@
-// The name of an image taken apart (github.com/distribution/reference, grammar of `reference`), as the engine's pull wants it. Pure.
+// The name of an image taken apart (github.com/distribution/reference, grammar of `reference`), and what a name meant when a release first ran: its pin. Pure.
 
 export interface ImageReference {
   /** The registry's host, with its port. */
@@ -27,3 +27,25 @@ export const parseReference = (text: string): ImageReference | undefined => {
   const isHost = rest.length > 0 && (/[.:A-Z]/.test(first) || first === 'localhost')
   return {registry: isHost ? first : dockerHub, name, tag, ...(digest === undefined ? {} : {digest})}
 }
+
+/** What `image` of a release means: found out once, by the first host that has to know. */
+export interface ImagePin {
+  readonly formation: string
+  readonly release: number
+  /** As the release has it. */
+  readonly image: string
+  /** `sha256:…` */
+  readonly digest: string
+}
+
+/** Whether the name may mean something else tomorrow. */
+export const isMovable = (image: string): boolean => {
+  const reference = parseReference(image)
+  return reference !== undefined && reference.digest === undefined && !isImageId(image)
+}
+
+/** An image's own id, which no registry knows. */
+export const isImageId = (image: string): boolean => /^sha256:[0-9a-f]{64}$/.test(image)
+
+/** The very image that a name with a tag stood for: `name@sha256:…`. */
+export const pinnedName = (image: string, digest: string): string => `${parseReference(image)?.name ?? image}@${digest}`

@@ -1,0 +1,80 @@
+// Hosts that go silent with requests in flight, and instances that are passed over: what requests see of them, and what only the lookout does.
+import assert from 'node:assert/strict'
+import {once} from 'node:events'
+import {createServer} from 'node:net'
+import {type TestContext, test} from 'node:test'
+import {limitsDefault} from '#proxy/limits.ts'
+import {until} from '../agent/wait.ts'
+import {startDeaf} from './deaf.ts'
+import {call, entry, startInstance, startRouter} from './rig.ts'
+
+const limits = {...limitsDefault, quietMsMax: 200, probeTimeoutMs: 150, connectTimeoutMs: 500}
+
+/** A router that sends what has the cookie to `a1`. */
+const startWith = async (t: TestContext, port: number) => {
+  const well = await startInstance(t, (_request, response) => response.end('ok'))
+  const started = await startRouter(
+    t,
+    feed => {
+      feed.announce('crm', entry('users', 'a1', port), entry('users', 'b2', well.port))
+      feed.routeWith({sticky: 'sid'}, '*', '/', 'users.crm.service')
+    },
+    {limits},
+  )
+  const views = async () =>
+    (JSON.parse((await started.router.admin('/table')).text) as {upstreams: {name: string; inFlight: number; ejectedForMs: number}[]})
+      .upstreams
+  const first = async () => (await views()).find(({name}) => name === 'a1.users.crm')
+  return {...started, first}
+}
+const toFirst = {headers: {cookie: 'sid=a1'}}
+
+test('a request in flight to a host that went silent goes elsewhere when it may, and is told when not', async t => {
+  const deaf = await startDeaf(t, {both: true})
+  const {router, first} = await startWith(t, deaf.port)
+  const get = call(router.port, toFirst)
+  const post = call(router.port, {...toFirst, method: 'POST', body: 'x'})
+  await until(async () => (await first())?.inFlight === 2)
+  await deaf.fill()
+  const [read, written] = await Promise.all([get, post])
+  assert.deepEqual([read.status, read.text], [200, 'ok'])
+  assert.equal(written.status, 504)
+  assert.equal(written.problem.code, 'upstream_timeout')
+  assert.match(String(written.problem.detail), /is on a host that stopped answering/)
+  assert.ok(((await first())?.ejectedForMs ?? 0) > 0)
+})
+
+test('one to an instance that takes no connection, on a host that answers others, is left alone', async t => {
+  const deaf = await startDeaf(t)
+  let tried = 0
+  const neighbour = createServer(socket => {
+    tried += 1
+    socket.destroy()
+  }).listen(deaf.port + 1, '127.0.0.1')
+  await once(neighbour, 'listening')
+  t.after(() => neighbour.close())
+  const {router, first} = await startWith(t, deaf.port)
+  void call(router.port, toFirst).catch(() => undefined)
+  await until(async () => (await first())?.inFlight === 1)
+  await deaf.fill()
+  await until(() => tried >= 3)
+  assert.deepEqual(await first().then(seen => [seen?.inFlight, seen?.ejectedForMs]), [1, 0])
+})
+
+test('an instance that is passed over is tried by us, not with a request, and is back when it takes connections', async t => {
+  let gone = createServer().listen(0, '127.0.0.1')
+  await once(gone, 'listening')
+  const {port} = gone.address() as {port: number}
+  gone.close()
+  await once(gone, 'close')
+  const {router, first} = await startWith(t, port)
+  assert.equal((await call(router.port, toFirst)).text, 'ok')
+  const since = Date.now()
+  // Out for 2 s at first: what is left grows only when it was tried and did not answer.
+  await until(async () => (await first())?.ejectedForMs !== 0 && Date.now() - since + ((await first())?.ejectedForMs ?? 0) > 5_000)
+  assert.equal((await first())?.inFlight, 0)
+  gone = createServer(socket => socket.destroy()).listen(port, '127.0.0.1')
+  await once(gone, 'listening')
+  t.after(() => gone.close())
+  await until(async () => (await first())?.ejectedForMs === 0)
+})
