@@ -136,6 +136,15 @@ export class Agent {
     this.#decide()
   }
 
+  /**
+   * A sync that carried these was not answered, or not as a whole: it may have been taken, or be taken yet. Whatever they are by then is told again, even
+   * what they were before.
+   */
+  doubt(reports: readonly InstanceReport[]): void {
+    for (const report of reports) this.#ledger.update(instance.keyOf(report), record => ({...record, acknowledged: undefined}))
+    this.#decide()
+  }
+
   /** Stops everything, to be started again with the next agent. Resolves when nothing runs. */
   suspend(): Promise<void> {
     const done = new Promise<void>(resolve => {
@@ -168,6 +177,11 @@ export class Agent {
     return launcher.exec === undefined
       ? undefined
       : (record, order) => launcher.exec?.(record, order) as ReturnType<NonNullable<Launching['exec']>>
+  }
+
+  /** Fetches what instances of a release will need. */
+  async fetch(...order: Parameters<NonNullable<Launching['fetch']>>): Promise<void> {
+    await this.#launcher.fetch?.(...order)
   }
 
   saveOffsets(): Promise<void> {

@@ -5,6 +5,7 @@ import type {JoinProof} from '#shared/join-proof.ts'
 import type {Logger} from '#shared/log.ts'
 import {Agent} from './agent.ts'
 import {Backups} from './backups/backups.ts'
+import {Chores} from './chores.ts'
 import {emptyFolder} from './cleanup.ts'
 import {Connection, type Joining} from './connection.ts'
 import type {InstanceRecord} from './instance.ts'
@@ -22,6 +23,7 @@ import type {Layout, Settings} from './settings.ts'
 import {Slugs} from './slugs/slugs.ts'
 import type {Program} from './upgrade/program.ts'
 import {Upgrades} from './upgrade/upgrades.ts'
+import {removeUnused} from './volumes.ts'
 
 /** What a launcher is made of, besides what it runs instances with. */
 export type LauncherParts = Omit<LauncherOptions, 'runtime'> & {
@@ -38,8 +40,8 @@ export interface Home {
   readonly bootId: string
   /** Monotonic milliseconds since that began: what an agent decides on never jumps. */
   readonly now: () => number
-  /** Removes what is left of instances that nobody knows any more, and what takes too much of the disk. Called now and then. */
-  readonly tidy?: (known: ReadonlyMap<string, InstanceRecord>) => Promise<void>
+  /** Removes what is left of instances that nobody knows any more, and what takes too much of the disk, but for what was fetched ahead for a release (`FORMATION/RELEASE`) that `keeps` names. Called now and then. */
+  readonly tidy?: (known: ReadonlyMap<string, InstanceRecord>, keeps: (release: string) => boolean) => Promise<void>
 }
 
 export interface World extends Home {
@@ -64,6 +66,7 @@ export interface Parts {
   readonly sessions: Sessions
   readonly backups: Backups
   readonly pins: Pins
+  readonly chores: Chores
   readonly upgrades: Upgrades | undefined
 }
 
@@ -108,16 +111,18 @@ const forget = async ({runtime}: World, directory: string): Promise<void> => {
   await emptyFolder(directory)
 }
 
-/** Makes the parts. */
-export const createParts = (settings: Settings, layout: Layout, world: World, {onUrgent, onSwitched}: Calls): Parts => {
-  const {descriptor, environment, api} = settings
+interface Given {
+  readonly settings: Settings
+  readonly layout: Layout
+  readonly world: World
+}
+
+/** `agent`: there once all parts are. */
+const createConnection = ({settings, layout, world}: Given, agent: () => Agent): Connection => {
+  const {descriptor, api} = settings
+  const {log, now, wallClock, onTaken} = world
   const joining = joiningOf(settings, world)
-  const {runtime, launcher, bootId, log, now, wallClock, random} = world
-  const directoryOf = (key: string) => join(layout.instances, key)
-  const spool = new Spool({now: wallClock})
-  const logs = createLogs(world, spool)
-  const ports = new Ports({range: settings.portRange, host: descriptor.host, now, random})
-  const connection = new Connection({
+  return new Connection({
     api,
     descriptor,
     credentialFile: layout.credential,
@@ -127,19 +132,30 @@ export const createParts = (settings: Settings, layout: Layout, world: World, {o
     now,
     onJoined: () => {
       log.info({executor: descriptor.id}, 'joined')
-      agent.forgetVersion()
+      agent().forgetVersion()
     },
     onTaken: () => {
       log.error({executor: descriptor.id}, 'another agent serves this executor')
-      if (world.onTaken === undefined) agent.assign([], 0)
-      else world.onTaken()
+      if (onTaken === undefined) agent().assign([], 0)
+      else onTaken()
     },
     onLost: () => {
       log.warn({executor: descriptor.id}, 'this executor was lost: what runs here was given up, and is stopped')
-      agent.assign([], 0)
+      agent().assign([], 0)
     },
     onUnsaved: error => log.error({err: error}, 'the credential can not be saved: the next agent must join again'),
   })
+}
+
+/** Makes the parts. */
+export const createParts = (settings: Settings, layout: Layout, world: World, {onUrgent, onSwitched}: Calls): Parts => {
+  const {descriptor, environment} = settings
+  const {runtime, launcher, bootId, log, now, wallClock, random} = world
+  const directoryOf = (key: string) => join(layout.instances, key)
+  const spool = new Spool({now: wallClock})
+  const logs = createLogs(world, spool)
+  const ports = new Ports({range: settings.portRange, host: descriptor.host, now, random})
+  const connection = createConnection({settings, layout, world}, () => agent)
   const locate = (sha256: string, signal: AbortSignal): Promise<string> => connection.locate(sha256, signal)
   const slugs = new Slugs({directory: layout.slugs, locate})
   const pins = new Pins(onUrgent)
@@ -163,7 +179,14 @@ export const createParts = (settings: Settings, layout: Layout, world: World, {o
     onForgotten: key =>
       void forget(world, directoryOf(key)).catch(error => log.warn({err: error, instance: key}, 'what is left of it can not be removed')),
   })
+  const chores = new Chores({
+    fetch: (...order) => agent.fetch(...order),
+    removeVolume: chore => removeUnused(layout.volumes, chore, agent.records),
+    onNews: onUrgent,
+    now,
+    log,
+  })
   const upgrading = {ring: descriptor.labels[ringLabel], locate, now, log, onNews: onUrgent, onSwitched}
   const upgrades = world.program && new Upgrades({program: world.program, ...upgrading})
-  return {agent, connection, spool, logs, slugs, sessions, backups, pins, upgrades}
+  return {agent, connection, spool, logs, slugs, sessions, backups, pins, chores, upgrades}
 }

@@ -6,6 +6,7 @@ import {type Client, createClient} from '#shared/client.ts'
 import type {AgentProgram, AgentWish} from '#shared/domain/agent.ts'
 import type {AssignedSession, Assignment, InstanceReport, LogLine} from '#shared/domain/assignment.ts'
 import type {AssignedBackup, Dump} from '#shared/domain/backup.ts'
+import type {Chore, ChoreReport} from '#shared/domain/chore.ts'
 import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
 import type {ImagePin} from '#shared/domain/image.ts'
 import type {CallOf, OutputOf} from '#shared/endpoints.ts'
@@ -18,6 +19,11 @@ import {replaceFile} from './state.ts'
 import {isOfTheWay, SyncRoute, syncRouteTimeoutMs} from './sync-route.ts'
 
 const callTimeoutMs = 15_000
+/**
+ * How far sequences go on after one that was in the way: an earlier agent, whose clock was ahead, may have calls on their way that are numbered after it. In
+ * milliseconds of that clock: longer than calls are held up, and tried in vain.
+ */
+export const sequenceLeap = 600_000
 
 export interface SyncRequest {
   readonly assignmentVersion: number
@@ -29,10 +35,14 @@ export interface SyncRequest {
   readonly leaving?: Notice | undefined
   /** For how long nothing was new. */
   readonly quietMs: number
+  /** On the disk of the agent's home. */
+  readonly diskFreeMib?: number | undefined
   /** What this agent is. */
   readonly agent?: AgentProgram | undefined
   /** What tags of images mean, as far as only this executor knows. */
   readonly pins?: readonly ImagePin[]
+  /** Chores of which there is something new to say. */
+  readonly chores?: readonly ChoreReport[]
 }
 
 export interface SyncAnswer {
@@ -45,6 +55,8 @@ export interface SyncAnswer {
   readonly sessions?: readonly AssignedSession[] | undefined
   /** What is to be backed up. */
   readonly backups?: readonly AssignedBackup[] | undefined
+  /** What is to be done besides; comes with assignments. */
+  readonly chores?: readonly Chore[] | undefined
   readonly nextSyncMs: number
   /** The reports were not taken: others of this number were, and they are to be sent again. */
   readonly sequence?: number | undefined
@@ -138,7 +150,7 @@ export class Connection {
   async sync(request: SyncRequest, options: {timeoutMs?: number; signal?: AbortSignal} = {}): Promise<SyncAnswer> {
     const client = this.#client ?? (await this.#join())
     this.#sequence = Math.max(this.#sequence + 1, this.#options.wallClock())
-    const {assignmentVersion, reports, logs, holdMs, quietMs, leaving, agent, pins = []} = request
+    const {assignmentVersion, reports, logs, holdMs, quietMs, leaving, agent, diskFreeMib, pins = [], chores = []} = request
     const body = {
       assignmentVersion,
       reports: [...reports],
@@ -146,14 +158,16 @@ export class Connection {
       quietMs,
       sequence: this.#sequence,
       agent,
+      ...(diskFreeMib !== undefined && {diskFreeMib}),
       ...(holdMs > 0 && {holdMs}),
       ...(leaving !== undefined && {leaving}),
       ...(pins.length > 0 && {pins: [...pins]}),
+      ...(chores.length > 0 && {chores: [...chores]}),
     }
     const call = {params: {executor: this.#options.descriptor.id}, body}
     try {
       const answer = await this.#send(client, call, options)
-      this.#sequence = Math.max(this.#sequence, answer.sequence ?? 0)
+      if (answer.sequence !== undefined) this.#sequence = Math.max(this.#sequence, answer.sequence + sequenceLeap)
       if (answer.token !== undefined) await this.#take(answer.token)
       return answer
     } catch (error) {

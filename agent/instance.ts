@@ -61,8 +61,8 @@ export interface InstanceRecord {
   /** What a start that takes long is at. */
   readonly progress?: string
   readonly exitCode?: number
-  /** The last report the control plane answered, as JSON. */
-  readonly acknowledged?: string
+  /** What the control plane knows of it, a report as JSON; undefined when it may know something else. */
+  readonly acknowledged?: string | undefined
 }
 
 export const restartsMax = 5

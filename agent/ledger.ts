@@ -57,10 +57,10 @@ export class Ledger {
     this.#heardAt = at
   }
 
-  /** Takes over what an earlier agent knew. */
+  /** Takes over what an earlier agent knew. What that had told last, and nobody answered, is not known: all is told again. */
   restore(state: AgentState): void {
     if (state.bootId === this.#options.bootId) this.#heardAt = state.heardAt
-    for (const record of state.records) this.#records.set(record.key, record)
+    for (const {acknowledged: _, ...record} of state.records) this.#records.set(record.key, record)
     this.#desired = new Map(
       state.desired.flatMap(key => {
         const record = this.#records.get(key)

@@ -3,6 +3,7 @@ import {chmodSync, mkdirSync, renameSync} from 'node:fs'
 import type {Agent} from './agent.ts'
 import {cleanUp} from './cleanup.ts'
 import {createParts, type Parts, type World} from './compose.ts'
+import {freeMib} from './disk.ts'
 import {slugsOf} from './launcher.ts'
 import {takeLock} from './lock.ts'
 import {lookAtFile, lookAtMachine, type Notices, watchNotices} from './notices.ts'
@@ -64,7 +65,12 @@ const takeOver = async ({agent}: Parts, layout: Layout, world: World): Promise<v
   if (strays.length > 0) log.warn({instances: strays}, 'ended instances that no record was left of')
 }
 
-const startTimers = ({agent, spool, logs, slugs}: Parts, layout: Layout, sync: Sync, {log, now, tidy: tidyHome}: World): (() => void) => {
+const startTimers = (
+  {agent, spool, logs, slugs, chores}: Parts,
+  layout: Layout,
+  sync: Sync,
+  {log, now, tidy: tidyHome}: World,
+): (() => void) => {
   const look = () => {
     logs.look()
     if (!spool.isEmpty && now() - sync.calledAt() >= logFlushMs) sync.poke()
@@ -74,7 +80,9 @@ const startTimers = ({agent, spool, logs, slugs}: Parts, layout: Layout, sync: S
     cleanUp({instances: layout.instances, live: key => agent.records.has(key), slugs, slugsInUse}).catch(error =>
       log.warn({err: error}, 'could not clean up'),
     )
-    tidyHome?.(agent.records).catch(error => log.warn({err: error}, 'could not clean up after what runs instances'))
+    tidyHome?.(agent.records, release => chores.keeps(release)).catch(error =>
+      log.warn({err: error}, 'could not clean up after what runs instances'),
+    )
   }
   const timers = [setInterval(look, logLookMs), setInterval(() => void agent.saveOffsets(), offsetsSaveMs), setInterval(tidy, cleanUpMs)]
   return () => {
@@ -100,7 +108,7 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
   let sync: Sync | undefined
   const switched = Promise.withResolvers<void>()
   const parts = createParts(settings, layout, world, {onUrgent: () => sync?.poke(), onSwitched: switched.resolve})
-  const {agent, connection, spool, logs, sessions, backups, pins, upgrades} = parts
+  const {agent, connection, spool, logs, sessions, backups, pins, chores, upgrades} = parts
   if (!connection.hasCredential && settings.join === undefined) {
     unlock()
     throw new Error('this executor has not joined yet: GILLIAM_JOIN_TOKEN_FILE must name a file with a join token, or GILLIAM_JOIN be role')
@@ -116,8 +124,10 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
     sessions,
     backups,
     pins,
+    chores,
     look: () => logs.look(),
     notice: notices.current,
+    diskFreeMib: () => freeMib(settings.home),
     busyMs: settings.busyMs,
     now,
     random,
@@ -131,6 +141,7 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
     stopTimers()
     sessions.close()
     backups.close()
+    chores.close()
     notices.stop()
     await syncing.stop()
     await agent.close()

@@ -67,7 +67,7 @@ export const tableAccess: Readonly<Record<string, Access>> = {
     formation: ['get', 'query', 'put', 'update', 'delete', 'check'],
     release: ['get', 'query', 'put'],
     discovery: ['query', 'update', 'delete'],
-    assignment: ['query', 'put', 'update'],
+    assignment: ['query', 'getMany', 'put', 'update'],
     executor: ['getMany', 'query', 'update'],
     relaySigning: ['get', 'put'],
     relayPublic: ['put'],
@@ -95,7 +95,7 @@ export const tableAccess: Readonly<Record<string, Access>> = {
   // What an agent's sync does, and nothing else of executors: its way in is open to everybody.
   sync: {
     formation: ['get', 'update'],
-    assignment: ['query', 'delete'],
+    assignment: ['query', 'update', 'delete'],
     release: ['get', 'update'],
     discovery: ['put', 'update', 'delete'],
     executor: ['get', 'update'],

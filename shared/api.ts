@@ -10,6 +10,7 @@ export {
   DrainExecutor,
   Executor,
   ExecutorInstance,
+  Fetch,
   JoinByRole,
   Joined,
   JoinRequest,
@@ -43,4 +44,4 @@ export {CreateTrust, ExchangeToken, Login, Trust, TrustName} from './api/trusts.
 export {SetType, TypeFile, TypeName, TypeSummary} from './api/types.ts'
 
 export const requestBodyBytesMax = 1_048_576
-export {Volume} from './api/volumes.ts'
+export {ReleaseVolumeQuery, Volume} from './api/volumes.ts'

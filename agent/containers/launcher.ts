@@ -2,6 +2,7 @@
 import {chmod} from 'node:fs/promises'
 import {isIP} from 'node:net'
 import type {Assignment} from '#shared/domain/assignment.ts'
+import type {FetchChore} from '#shared/domain/chore.ts'
 import type {LauncherParts} from '../compose.ts'
 import {type ExecutorEnvironment, environmentOf} from '../environment.ts'
 import {Gate} from '../gate.ts'
@@ -128,6 +129,19 @@ export class ContainerLauncher implements Launching {
       const hopeless = (error instanceof ImageRefused && !error.retry) || (error instanceof EngineRefusal && isHopeless(error))
       return {outcome: 'failed', reason: (error as Error).message, retry: !hopeless}
     }
+  }
+
+  /** Pulls the images, one after the other. */
+  async fetch({formation, release, images}: FetchChore, signal: AbortSignal, onProgress: (text: string) => void): Promise<void> {
+    for (const {image, archive} of images)
+      await this.#options.images.get({
+        image,
+        release: `${formation}/${release}`,
+        signal,
+        onProgress: text => onProgress(`${image}: ${text}`),
+        ...(archive !== undefined && {archive}),
+        agree: (digest, until) => this.#options.pins.agree({formation, release, image, digest}, until),
+      })
   }
 
   /** Runs a command in the container of an instance that runs. */

@@ -1,5 +1,6 @@
 // One formation: load, decide, commit; again when another reconciler or a user was faster.
 import {createInstancesMax, type FormationView, type Store} from '#lambdas/store/index.ts'
+import {avoidedOf} from '#shared/domain/avoid.ts'
 import type {Instance} from '#shared/domain/instance.ts'
 import {type Creation, type Freed, type Plan, type ReconcileView, reconcile, type Stop} from '#shared/domain/reconcile.ts'
 import {type Release, runtimeOf, type ServiceDefinition} from '#shared/domain/release.ts'
@@ -54,6 +55,7 @@ const storing = ({volume, requirements}: ServiceDefinition, service: string, {vo
 const newInstance = (release: Release, service: string, {id, turn, now}: Fresh, view: FormationView): Instance | undefined => {
   const definition = release.services[service]
   if (definition === undefined) return undefined
+  const avoid = avoidedOf(view.instances, {service, release: release.release}, now)
   return {
     formation: release.formation,
     service,
@@ -68,6 +70,7 @@ const newInstance = (release: Release, service: string, {id, turn, now}: Fresh, 
     ports: definition.ports,
     ...requiring(release, service, view, turn),
     ...storing(definition, service, view),
+    ...(avoid.length > 0 && {avoid}),
     ...(definition.onLost !== undefined && {onLost: definition.onLost}),
     restarts: 0,
     createdAt: now,

@@ -159,6 +159,9 @@ export const leaseStill = (leaseExpiresAt: number): Condition => ({
   values: {':wasLease': leaseExpiresAt},
 })
 
+/** It is the very chore that is spoken of, and not one that took its place. */
+export const choreIs = (id: string): Condition => ({text: 'id = :chore', values: {':chore': id}})
+
 /** No instance of the platform is announced under this name. */
 export const notOwned: Condition = {text: 'attribute_not_exists(executor)'}
 

@@ -10,6 +10,7 @@ import {
 import {silenceMs} from '#shared/domain/lease.ts'
 import {admissionWrites, joinedWithOf} from './admission.ts'
 import {backupOrdersOf} from './backups.ts'
+import {choresOf} from './chores.ts'
 import {
   agentIs,
   all,
@@ -38,12 +39,7 @@ const forgetTriesMax = 5
 /** By then all is given up but what is waited for. */
 const forgetAfterMs = 2 * executorLeaseMs
 
-/**
-  const formerKeys = (item.formerKeys as readonly string[] | undefined) ?? []
-  const wanted = {drained: item.drained === true, cordoned: item.cordoned === true}
-  const stateChangedAt = item.stateChangedAt as number | undefined
-  return {executor: executorOf(item, lease), ...wanted, stateChangedAt, tokenHash, formerTokenHash, keyHash, joinedWith, formerKeys}
- */
+/** An executor from its item and its lease's. */
 const executorOf = (item: Item, lease: Item): Executor => {
   const {hostPorts, ...fields} = domainOf<Executor & {hostPorts?: ReadonlySet<number>}>(
     item,
@@ -56,8 +52,9 @@ const executorOf = (item: Item, lease: Item): Executor => {
     'joinedWith',
     'formerKeys',
   )
-  const {leaseExpiresAt, assignmentVersion, agent} = domainOf<Pick<Executor, 'leaseExpiresAt' | 'assignmentVersion' | 'agent'>>(lease)
-  const told = {leaseExpiresAt, assignmentVersion, ...(agent !== undefined && {agent})}
+  const {leaseExpiresAt, assignmentVersion, agent, diskFreeMib} =
+    domainOf<Pick<Executor, 'leaseExpiresAt' | 'assignmentVersion' | 'agent' | 'diskFreeMib'>>(lease)
+  const told = {leaseExpiresAt, assignmentVersion, ...(agent !== undefined && {agent}), ...(diskFreeMib !== undefined && {diskFreeMib})}
   return {...fields, ...told, hostPorts: [...(hostPorts ?? [])].sort((a, b) => a - b)}
 }
 
@@ -277,8 +274,8 @@ const forget =
 
 const renew =
   (table: Table): ExecutorStore['renew'] =>
-  async (id, now, agent) => {
-    const change = {set: {leaseExpiresAt: now + executorLeaseMs, agent}}
+  async (id, now, {agent, diskFreeMib} = {}) => {
+    const change = {set: {leaseExpiresAt: now + executorLeaseMs, agent, diskFreeMib}}
     const item = await write(table, {update: keys.lease(id), change, when: executorNotLost})
     if (item === undefined) return {outcome: (await get(table, keys.lease(id))) === undefined ? 'missing' : 'lost'}
     return {outcome: 'ok', assignmentVersion: item.assignmentVersion as number, state: item.state as ExecutorState}
@@ -328,6 +325,7 @@ export const createExecutorStore = (table: Table): ExecutorStore => ({
   orders: async (id, now) => {
     const items = await query(table, `A#${id}`)
     await clearOrders(table, items, now)
-    return {assignments: assignedOf(items), sessions: ordersOf(items, now), backups: backupOrdersOf(items, now)}
+    const [sessions, backups, chores] = [ordersOf(items, now), backupOrdersOf(items, now), choresOf(items, now)]
+    return {assignments: assignedOf(items), sessions, backups, chores}
   },
 })

@@ -43,6 +43,7 @@ export type ItemType =
   | 'lease'
   | 'assignment'
   | 'session'
+  | 'chore'
   | 'revoked-token'
   | 'relay-key'
   | 'route'
@@ -90,6 +91,7 @@ export const keys = {
   session: (executor: string, id: string) => ({pk: `A#${executor}`, sk: `SESSION#${id}`}),
   /** Beside assignments, too. */
   backupOrder: (executor: string, id: string) => ({pk: `A#${executor}`, sk: `BACKUP#${id}`}),
+  chore: (executor: string, slot: string) => ({pk: `A#${executor}`, sk: `CHORE#${slot}`}),
   /** What tickets to relays are signed with, and the half of it that anybody may have. */
   relayKey: (half: 'signing' | 'public') => ({pk: `RELAY#${half}`, sk: 'KEY'}),
   route: (name: string) => ({pk: 'ROUTES', sk: `ROUTE#${name}`}),

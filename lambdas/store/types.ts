@@ -1,9 +1,9 @@
 // What the store offers to the functions: every question and every state change, with its outcomes. Types only; the other files of this folder do it.
-
-import type {AgentProgram, AgentWish} from '#shared/domain/agent.ts'
+import type {AgentWish} from '#shared/domain/agent.ts'
 import type {InstanceReport} from '#shared/domain/assignment.ts'
 import type {BackupOrder} from '#shared/domain/backup.ts'
 import type {CapacityMemory} from '#shared/domain/capacity.ts'
+import type {Chore} from '#shared/domain/chore.ts'
 import type {Draining, Executor, ExecutorDescriptor, ExecutorState, Leaving} from '#shared/domain/executor.ts'
 import type {DesiredScale, Formation} from '#shared/domain/formation.ts'
 import type {ImagePin} from '#shared/domain/image.ts'
@@ -25,7 +25,7 @@ import type {
   TokenStore,
   TrustStore,
 } from './access-types.ts'
-import type {BackupStore, VolumeStore} from './data-types.ts'
+import type {BackupStore, ChoreStore, VolumeStore} from './data-types.ts'
 
 export type * from './access-types.ts'
 export type * from './data-types.ts'
@@ -206,6 +206,9 @@ export type Admission =
 /** An executor in the state that follows from what is wanted of it. */
 export type Moved = Ok<{readonly executor: Executor}> | Not<'missing' | 'lost' | 'conflict'>
 
+/** What an agent says of itself and its machine with every sync. */
+export type Told = {readonly [K in 'agent' | 'diskFreeMib']?: Executor[K] | undefined}
+
 export interface ExecutorStore {
   /**
    * Joins or joins again. One that was lost gives up whatever it still held before it is ready; one that is to be drained stays so.
@@ -230,7 +233,7 @@ export interface ExecutorStore {
   readonly renew: (
     id: string,
     now: number,
-    agent?: AgentProgram,
+    told?: Told,
   ) => Promise<Ok<{assignmentVersion: number; state: ExecutorState}> | Not<'missing' | 'lost'>>
   /** `by`: when what is left is stopped; without it, what was said before holds. Its being cordoned is remembered meanwhile. */
   readonly drain: (id: string, now: number, by?: number) => Promise<Moved>
@@ -251,15 +254,15 @@ export interface ExecutorStore {
   ) => Promise<Ok | Not<'missing' | 'conflict'> | {readonly outcome: 'alive'; readonly executor: Executor}>
   /** Everything it should run or stop, of all formations. */
   readonly assignments: (id: string) => Promise<readonly AssignedInstance[]>
-  /** The same, and the sessions and backups it is asked for, with one query. */
-  readonly orders: (
-    id: string,
-    now: number,
-  ) => Promise<{
-    readonly assignments: readonly AssignedInstance[]
-    readonly sessions: readonly SessionOrder[]
-    readonly backups: readonly BackupOrder[]
-  }>
+  /** The same, and what else it is asked for, with one query. */
+  readonly orders: (id: string, now: number) => Promise<ExecutorOrders>
+}
+
+export interface ExecutorOrders {
+  readonly assignments: readonly AssignedInstance[]
+  readonly sessions: readonly SessionOrder[]
+  readonly backups: readonly BackupOrder[]
+  readonly chores: readonly Chore[]
 }
 
 export interface SessionStore {
@@ -389,6 +392,7 @@ export interface Store {
   readonly agents: AgentStore
   readonly idempotency: IdempotencyStore
   readonly volumes: VolumeStore
+  readonly chores: ChoreStore
   readonly backups: BackupStore
   readonly watch: WatchStore
   readonly capacity: CapacityStore

@@ -3,6 +3,7 @@ import {createServer, type IncomingMessage, type Server, type ServerResponse} fr
 import type {AddressInfo} from 'node:net'
 import type {AgentProgram, AgentWish} from '#shared/domain/agent.ts'
 import type {Assignment, InstanceReport, LogLine} from '#shared/domain/assignment.ts'
+import type {Chore, ChoreReport} from '#shared/domain/chore.ts'
 import type {ImagePin} from '#shared/domain/image.ts'
 import {until} from './wait.ts'
 
@@ -18,6 +19,7 @@ interface SyncBody {
   readonly logs: LogLine[]
   readonly agent?: AgentProgram
   readonly pins?: readonly ImagePin[]
+  readonly chores?: readonly ChoreReport[]
 }
 
 export class ControlPlane {
@@ -29,6 +31,8 @@ export class ControlPlane {
   #next: string | undefined
   /** Answers everything with this status, when set. */
   broken: number | undefined
+  /** Takes what syncs tell, and answers none. */
+  mute = false
   /** Another agent has joined under the id. */
   taken = false
   nextSyncMs = 100
@@ -48,6 +52,9 @@ export class ControlPlane {
   readonly logs: LogLine[] = []
   /** What images of releases mean, by `FORMATION/RELEASE IMAGE`: as told first, or as set before. */
   pins = new Map<string, string>()
+  /** What is to be done besides, told with the next assignments; and what was said of it. */
+  chores: readonly Chore[] = []
+  readonly choreReports: ChoreReport[] = []
   /** What the last sync said of the machine. */
   leaving: unknown
   readonly slugs = new Map<string, Buffer>()
@@ -127,7 +134,8 @@ export class ControlPlane {
     if (url.startsWith('/v1/artifacts/'))
       return send(200, {sha256: url.slice(14), bytes: 1, stored: true, downloadUrl: `${this.url}/blobs/${url.slice(14)}`})
     this.leaving = (body as {leaving?: unknown}).leaving
-    return send(200, this.#sync(body as SyncBody))
+    const answer = this.#sync(body as SyncBody)
+    return this.mute ? send(503, {}) : send(200, answer)
   }
 
   #pinned(pins: readonly ImagePin[]): readonly ImagePin[] {
@@ -139,7 +147,8 @@ export class ControlPlane {
     })
   }
 
-  #sync({assignmentVersion, reports, logs, agent, pins}: SyncBody): unknown {
+  #sync({assignmentVersion, reports, logs, agent, pins, chores = []}: SyncBody): unknown {
+    this.choreReports.push(...chores)
     this.syncs += 1
     this.agent = agent
     this.versions.push(agent?.version)
@@ -153,7 +162,7 @@ export class ControlPlane {
     return {
       ...(token === undefined ? {} : {token}),
       assignmentVersion: this.#version,
-      ...(assignmentVersion === this.#version ? {} : {assignments: this.#assignments}),
+      ...(assignmentVersion === this.#version ? {} : {assignments: this.#assignments, chores: this.chores}),
       nextSyncMs: agent !== undefined && agent.version === this.slowVersion ? 20_000 : this.nextSyncMs,
       leaseMs: 45_000,
       syncUrl: this.syncUrl,

@@ -1,6 +1,7 @@
 // The agent when things go wrong around it: killed, told to leave, rebooted, without a control plane, refused. Nothing is lost, nothing doubled.
 import assert from 'node:assert/strict'
 import {existsSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
+import {join} from 'node:path'
 import {describe, it} from 'node:test'
 import {assignment, health, httpScript, machine, processesOf} from './fixtures.ts'
 import {until} from './wait.ts'
@@ -190,6 +191,22 @@ describe('agent faults', {concurrency: 3}, () => {
     here.plane.broken = undefined
     await restarted
     await here.plane.reported('i1', report => report.restarts === 1 && report.state === 'running')
+  })
+
+  it('what was told and not answered is told again, though it is by now as it was before', async t => {
+    const here = await machine(t)
+    const ready = join(here.home, 'ready')
+    writeFileSync(ready, '')
+    const script = httpScript(true).replace('existsSync("ready")', `existsSync(${JSON.stringify(ready)})`)
+    here.plane.assign(assignment('k2', {script, ports: [{port: 80}], health: health()}))
+    await here.start()
+    await here.plane.reported('k2', report => report.announced)
+    here.plane.mute = true
+    rmSync(ready)
+    await here.plane.reported('k2', report => !report.announced)
+    writeFileSync(ready, '')
+    here.plane.mute = false
+    await here.plane.reported('k2', report => report.announced)
   })
 
   it('an agent in whose place another has joined stops what it runs; it proves to be the same by its key', async t => {

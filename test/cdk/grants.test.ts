@@ -10,18 +10,17 @@ import {scaleMachines} from '#lambdas/capacity/scale.ts'
 import {executorTokenTtlMs} from '#lambdas/executors/join.ts'
 import {createSetupFunction} from '#lambdas/setup/index.ts'
 import {createFunctions, type Functions} from '#local/functions.ts'
-import {orphansKeptMs} from '#shared/domain/backup-plan.ts'
 import {capacityRulesDefault} from '#shared/domain/capacity.ts'
 import {type EndpointName, endpoints, type FunctionName} from '#shared/endpoints.ts'
 import {createExpressions} from '#shared/expressions.ts'
 import {createLogger} from '#shared/log.ts'
-import {signedUrlMs} from '#shared/ports.ts'
 import {memoryDumps} from '#test/lambdas/dumps.ts'
 import {type EventOptions, eventOf} from '#test/lambdas/event.ts'
 import {type Issuer, startIssuer} from '#test/lambdas/issuer.ts'
 import {createSts, machine as stsMachine} from '#test/lambdas/sts.ts'
 import {startDatabase, type TestDatabase} from '#test/store/database.ts'
 import {descriptor, serviceDefinition} from '#test/store/samples.ts'
+import {tryBackups} from './backing-up.ts'
 import {obeying} from './obeying.ts'
 import {type Restricted, restrict} from './restricted.ts'
 
@@ -108,6 +107,9 @@ describe('cdk: what functions may do with the table', () => {
     await functions.scheduler?.ticks.scheduler()
   }
   const crm = {formation: 'crm'}
+
+  const syncOnce = (executor: string, token: string, more: object) =>
+    call('syncExecutor', {token, params: {executor}, body: {assignmentVersion: 0, reports: [], ...more}})
 
   /** An agent that starts at once and stops at once. */
   const sync = async (executor: string, token: string): Promise<void> => {
@@ -302,7 +304,7 @@ describe('cdk: what functions may do with the table', () => {
     const {token: joinToken} = await call('createToken', {body: {name: 'images', scope: 'join', uses: 1}})
     const {token} = await call('joinExecutor', {token: joinToken, body: {...descriptor('e6'), runtimes: ['docker']}})
     const shop = {formation: 'shop'}
-    await call('createFormation', {body: {name: 'shop'}})
+    await call('createFormation', {body: {name: shop.formation}})
     const images = ['shop/web:1', 'shop/api:1']
     const [web, api] = images.map(image => ({...serviceDefinition({requirements: ['executor.id == "e6"']}), script: undefined, image}))
     await call('createRelease', {params: shop, body: {services: {web, api}}})
@@ -310,13 +312,12 @@ describe('cdk: what functions may do with the table', () => {
     await rounds('e6', token)
     for (const image of images) {
       const pins = [{...shop, release: 1, image, digest: `sha256:${'1'.repeat(64)}`}]
-      const {pins: answered} = await call('syncExecutor', {
-        token,
-        params: {executor: 'e6'},
-        body: {assignmentVersion: 0, reports: [], pins},
-      })
-      assert.deepEqual(answered, pins)
+      assert.deepEqual((await syncOnce('e6', token, {pins})).pins, pins)
     }
+    const next = (await call('createRelease', {params: shop, body: {services: {web, api}}})).release
+    assert.equal((await call('listFetches', {params: {...shop, release: String(next)}})).items[0].executor, 'e6')
+    const chores = [{id: `fetch.shop.${next}`, state: 'doing', text: 'pulling'}]
+    for (const _ of syncers) await syncOnce('e6', token, {chores})
     await call('destroyFormation', {params: shop})
     await rounds('e6', token)
   })
@@ -330,51 +331,22 @@ describe('cdk: what functions may do with the table', () => {
       params: kept,
       body: {services: {db: serviceDefinition({volume: {path: '/data'}, requirements: ['executor.id == "e5"']})}},
     })
-    await call('setScale', {params: kept, body: {services: {db: 1}}})
-    await rounds('e5', token)
-    assert.equal((await call('listVolumes', {params: kept})).items[0].executor, 'e5')
-    await call('setScale', {params: kept, body: {services: {db: 0}}})
-    await rounds('e5', token)
-    await call('releaseVolume', {params: {...kept, service: 'db'}})
+    for (const data of ['keep', 'remove'])
+      for (const scale of [1, 0]) {
+        await call('setScale', {params: kept, body: {services: {db: scale}}})
+        await rounds('e5', token)
+        if (scale === 0 && data === 'keep') await call('releaseVolume', {params: {...kept, service: 'db'}})
+      }
+    const [{id}] = (await call('listVolumes', {params: kept})).items
+    await call('releaseVolume', {params: {...kept, service: 'db'}, query: {data: 'remove'}})
+    const chores = [{id: `remove.kept.db.${id}`, state: 'done'}]
+    for (const _ of syncers) await syncOnce('e5', token, {chores})
     await call('destroyFormation', {params: kept})
     await rounds('e5', token)
   })
 
   it('is enough to make backups, by schedule and by hand, and to forget them', async () => {
-    const {token: joinToken} = await call('createToken', {body: {name: 'dumps', scope: 'join', uses: 1}})
-    const {token} = await call('joinExecutor', {token: joinToken, body: descriptor('e7')})
-    // Its first backup is due within seconds.
-    const name = {formation: 'guarded'}
-    await call('createFormation', {body: {name: 'guarded'}})
-    const backup = {dump: 'a', restore: 'b', verify: 'c'}
-    const definition = {backup, backupSchedule: {everyMs: 900_000, keep: 1}, requirements: ['executor.id == "e7"']}
-    await call('createRelease', {params: name, body: {services: {_db: serviceDefinition(definition)}}})
-    await call('setScale', {params: name, body: {services: {_db: 1}}})
-    await rounds('e7', token)
-    const dump = {sha256, bytes: 10}
-    const report = async (isGood: boolean) => {
-      const {backups} = await call('syncExecutor', {token, params: {executor: 'e7'}, body: {assignmentVersion: 0, reports: [], logs: []}})
-      const params = {executor: 'e7', backup: backups[0].id}
-      await call('uploadBackup', {token, params, body: dump})
-      dumps.sizes.set(`guarded/_db/${params.backup}`, dump.bytes)
-      await call('reportBackup', {token, params, body: isGood ? dump : {reason: 'test'}})
-      return params.backup as string
-    }
-    await report(true)
-    for (const isGood of [true, false]) {
-      await call('createBackup', {params: {...name, service: '_db'}, body: {}})
-      const params = {...name, service: '_db', backup: await report(isGood)}
-      await call('getBackup', {params})
-      if (isGood) await call('noteBackup', {params, body: {event: 'verified'}})
-      else await call('deleteBackup', {params})
-    }
-    assert.equal((await call('listBackups', {params: name})).items.length, 1)
-    await call('destroyFormation', {params: name})
-    await rounds('e7', token)
-    for (const laterMs of [signedUrlMs, orphansKeptMs, 86_400_000, 0]) {
-      clock.now += laterMs
-      await tick()
-    }
+    await tryBackups({call, rounds, tick, clock, dumps})
     assert.equal(dumps.sizes.size, 0)
   })
 

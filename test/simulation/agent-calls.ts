@@ -1,4 +1,5 @@
 // An agent's calls: joining, syncing, and when the next is due, as sync.ts, connection.ts and loop.ts have it.
+import {sequenceLeap} from '#agent/connection.ts'
 import {backoffMs, jitterMs} from '#shared/domain/backoff.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {AgentModel} from './agent.ts'
@@ -96,7 +97,9 @@ export class AgentCalls {
     const {host, assignmentVersion} = agent
     const reports = agent.reports(reportsPerCallMax)
     this.#sequence = Math.max(this.#sequence + 1, Math.round(host.wallClock))
-    const input = {params: {executor: host.id}, query: {}, body: {assignmentVersion, reports, logs: [], sequence: this.#sequence}}
+    const told = {agent: host.programs.told, ...(host.notice && {leaving: host.notice})}
+    const body = {assignmentVersion, reports, logs: [], sequence: this.#sequence, ...told}
+    const input = {params: {executor: host.id}, query: {}, body}
     const sentAt = host.now
     const call = {requestId: '', principal: undefined, actor: {name: host.id, requestId: '', now: 0}}
     // What waits in a queue is a copy.
@@ -104,14 +107,17 @@ export class AgentCalls {
     const answered = await this.#ask(ask)
     if (agent.isDead) return undefined
     if ('error' in answered) {
+      agent.doubt(reports)
       this.#refused(answered.error)
       return undefined
     }
     const {answer} = answered
-    this.#sequence = Math.max(this.#sequence, answer.sequence ?? 0)
+    if (answer.sequence !== undefined) this.#sequence = Math.max(this.#sequence, answer.sequence + sequenceLeap)
     if (answer.sequence === undefined) agent.acknowledge(reports)
+    else agent.doubt(reports)
     if (answer.assignments !== undefined) agent.assign(structuredClone(answer.assignments) as never, answer.assignmentVersion)
     agent.heard(sentAt)
+    host.answered(answer.agent)
     return answer.nextSyncMs
   }
 

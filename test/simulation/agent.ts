@@ -54,7 +54,7 @@ export class AgentModel {
   /** Takes over what is there, ends what nobody knows of, then calls. */
   start(): void {
     const saved = this.host.disk === undefined ? undefined : (JSON.parse(this.host.disk) as Saved)
-    for (const record of saved?.records ?? []) this.records.set(record.key, record)
+    for (const {acknowledged: _, ...record} of saved?.records ?? []) this.records.set(record.key, record)
     const isSameBoot = saved?.boot === this.host.boot
     if (isSameBoot) this.heardAt = saved?.heardAt
     const latest = this.#now + portRestMs
@@ -126,6 +126,11 @@ export class AgentModel {
 
   acknowledge(reports: ReturnType<AgentModel['reports']>): void {
     for (const report of reports) this.#update(instance.keyOf(report), record => ({...record, acknowledged: JSON.stringify(report)}))
+    this.#decide()
+  }
+
+  doubt(reports: ReturnType<AgentModel['reports']>): void {
+    for (const report of reports) this.#update(instance.keyOf(report), record => ({...record, acknowledged: undefined}))
     this.#decide()
   }
 
@@ -223,6 +228,7 @@ export class AgentModel {
         this.#save()
         return true
       case 'launch':
+        this.host.options.onLaunch(this.host, key)
         this.#update(key, instance.launching)
         this.#launch(key)
         return true

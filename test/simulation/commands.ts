@@ -1,58 +1,83 @@
-// What people and CI ask of the control plane, at random: create, deploy, scale, spawn, stop, drain, destroy. As the API's handlers do, through the store.
+// What people and CI ask of formations, at random: create, deploy, go back, scale, spawn, stop, rebalance, give a volume up, destroy. As the API's handlers
+// do, through the store.
+import {rebalanceOperation} from '#lambdas/formations/rebalance.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import type {Release, ServiceDefinition} from '#shared/domain/release.ts'
 import {runtimeOf} from '#shared/domain/release.ts'
+import {carryOutOnExecutors, type ExecutorCommand, executorWeights} from './executor-commands.ts'
 import type {Random} from './random.ts'
 import type {Replica} from './replica.ts'
 import type {World} from './world.ts'
 
-const services = ['web', 'api', '_cache'] as const
+const services = ['web', 'api', '_cache', '_data'] as const
+/** The one that has a volume, always. */
+const withVolume = '_data'
+/** Of each service when there are few hosts. */
 const scaleMax = 5
+/** Services that hosts are given on average when there are many. */
+const hostsPerInstance = 40
 
-const weights = {deploy: 6, scale: 12, create: 4, destroy: 1, spawn: 1, stop: 3, drain: 3, undrain: 3}
-type Command = keyof typeof weights
+const ownWeights = {deploy: 6, goBack: 2, scale: 12, create: 4, destroy: 1, spawn: 1, stop: 3, rebalance: 4, releaseVolume: 1}
+const weights = {...ownWeights, ...executorWeights}
+type Command = keyof typeof ownWeights
 
-const definition = (random: Random): ServiceDefinition => ({
+const actor = {name: 'somebody', requestId: '', now: 0}
+
+const definition = (random: Random, name: string): ServiceDefinition => ({
   kind: 'process',
   script: 'exec node server.js',
-  ports: random.chance(0.05) ? [{port: 80, hostPort: 20_100}] : random.chance(0.9) ? [{port: 80}] : [],
+  ports: name !== withVolume && random.chance(0.05) ? [{port: 80, hostPort: 20_100}] : random.chance(0.9) ? [{port: 80}] : [],
   env: {},
   scale: 1,
   resources: {cpuMilli: random.pick([50, 100, 300]) ?? 100, memoryMib: 64},
-  requirements: random.chance(0.1) ? ['executor.zone == "cloud"'] : [],
+  requirements: name !== withVolume && random.chance(0.1) ? ['executor.zone == "cloud"'] : [],
   ...(random.chance(0.1) && {rank: '-10 * executor.same_service'}),
   requires: [],
   ...(random.chance(0.4) && {
     onLost: {action: random.pick(['replace', 'keep', 'stop'] as const) ?? 'replace', afterMs: random.int(45, 120) * 1_000},
   }),
+  ...(name === withVolume && {volume: {path: '/data'}}),
   stopGraceMs: random.pick([1_000, 10_000]) ?? 1_000,
 })
 
-const deploy = async (store: Store, random: Random, formation: string, now: number): Promise<void> => {
+/** How many of it somebody may want: of what has a volume there is one. */
+const drawn = ({random, hosts}: World, name: string, most: number): number =>
+  name === withVolume ? random.int(0, 1) : random.int(0, Math.max(most, Math.floor(hosts.size / hostsPerInstance)))
+
+const deploy = async (store: Store, world: World, formation: string, now: number): Promise<void> => {
+  const {random} = world
   const names = services.filter(() => random.chance(0.7))
-  const own = Object.fromEntries(names.map(name => [name, definition(random)]))
+  const own = Object.fromEntries(names.map(name => [name, definition(random, name)]))
   const created = await store.releases.create(formation, {env: {}, services: own}, now)
   if (created.outcome !== 'ok' || names.length === 0) return
-  const scale = Object.fromEntries(names.map(name => [name, random.int(0, scaleMax)]))
+  const scale = Object.fromEntries(names.map(name => [name, drawn(world, name, scaleMax)]))
   await store.rollouts.start(formation, created.release.release, scale, now)
 }
 
 const anyRelease = async (store: Store, random: Random, formation: string): Promise<Release | undefined> =>
   random.pick((await store.releases.list(formation)).slice(0, 2))
 
-const scale = async (store: Store, random: Random, formation: string, now: number): Promise<void> => {
+const goBack = async (store: Store, world: World, formation: string, now: number): Promise<void> => {
+  const release = await anyRelease(store, world.random, formation)
+  if (release === undefined) return
+  const scale = Object.fromEntries(Object.keys(release.services).map(name => [name, drawn(world, name, scaleMax)]))
+  await store.rollouts.start(formation, release.release, scale, now)
+}
+
+const scale = async (store: Store, world: World, formation: string, now: number): Promise<void> => {
+  const {random} = world
   const release = await anyRelease(store, random, formation)
   if (release === undefined) return
   const names = Object.keys(release.services).filter(() => random.chance(0.6))
-  const desired = random.chance(0.05) ? 60 : scaleMax
+  const most = random.chance(0.05) ? 60 : scaleMax
   if (names.length > 0)
-    await store.scales.set(formation, release.release, Object.fromEntries(names.map(name => [name, random.int(0, desired)])), now)
+    await store.scales.set(formation, release.release, Object.fromEntries(names.map(name => [name, drawn(world, name, most)])), now)
 }
 
 const spawn = async (store: Store, random: Random, formation: string, now: number): Promise<void> => {
   const release = await anyRelease(store, random, formation)
   const [service, own] = random.pick(Object.entries(release?.services ?? {})) ?? []
-  if (release === undefined || service === undefined || own === undefined) return
+  if (release === undefined || service === undefined || own === undefined || own.volume !== undefined) return
   const {resources, requirements, ports} = own
   const times = {restarts: 0, createdAt: now, updatedAt: now}
   const what = {formation, service, id: random.id(), release: release.release, origin: 'spawn', state: 'pending'} as const
@@ -64,39 +89,59 @@ const stop = async (store: Store, random: Random, formation: string, now: number
   if (instance !== undefined) await store.instances.requestStop(formation, instance.id, 'stopped by request', now)
 }
 
-const carryOut = async (command: Command, {store, now}: Replica, {random, formations, hostList}: World): Promise<unknown> => {
-  const formation = random.pick(formations) ?? ''
-  const host = random.pick(hostList)?.id ?? ''
+const rebalance = (store: Store, {expressions}: World, formation: string, now: number): Promise<unknown> => {
+  const call = {requestId: '', principal: undefined, actor: {...actor, now}, now}
+  return rebalanceOperation(store, expressions)({params: {formation}, query: {}, body: {plan: false}}, call)
+}
+
+const carryOut = async (command: Command, {store, now}: Replica, world: World): Promise<unknown> => {
+  const formation = world.random.pick(world.formations) ?? ''
   switch (command) {
     case 'create':
       return store.formations.create(formation, now)
     case 'destroy':
       return store.formations.destroy(formation, now)
     case 'deploy':
-      return deploy(store, random, formation, now)
+      return deploy(store, world, formation, now)
+    case 'goBack':
+      return goBack(store, world, formation, now)
     case 'scale':
-      return scale(store, random, formation, now)
+      return scale(store, world, formation, now)
     case 'spawn':
-      return spawn(store, random, formation, now)
+      return spawn(store, world.random, formation, now)
     case 'stop':
-      return stop(store, random, formation, now)
-    case 'drain':
-      return store.executors.drain(host, now)
-    case 'undrain':
-      return store.executors.undrain(host, now)
+      return stop(store, world.random, formation, now)
+    case 'rebalance':
+      return rebalance(store, world, formation, now)
+    case 'releaseVolume':
+      return store.volumes.release(formation, withVolume)
   }
 }
+
+const isOwn = (name: Command | ExecutorCommand): name is Command => Object.hasOwn(ownWeights, name)
 
 /** Gives one command to a replica that lives, if there is one; answers its name. What comes of it is not waited for. */
 export const command = (world: World): string => {
   const name = world.random.weighted(weights)
   const replica = world.plane.any()
-  if (replica !== undefined) void carryOut(name, replica, world).catch(() => undefined)
+  if (replica === undefined) return name
+  const carried = isOwn(name) ? carryOut(name, replica, world) : carryOutOnExecutors(name, replica, world)
+  void carried.catch(() => undefined)
   return name
 }
 
-/** What is left to do for everything to fit and to be able to settle: modest scales, nothing drained. */
-export const settle = async ({store, now}: Replica, {formations, hostList}: World): Promise<void> => {
+/** Every formation is there and runs something, so that there is something for faults to meet. */
+export const begin = async (world: World): Promise<void> => {
+  const replica = world.plane.any()
+  if (replica === undefined) return
+  for (const formation of world.formations) {
+    await replica.store.formations.create(formation, replica.now)
+    await deploy(replica.store, world, formation, replica.now)
+  }
+}
+
+/** What is left to do for everything to fit and to be able to settle: modest scales, nothing that runs once. */
+export const settleFormations = async ({store, now}: Replica, {formations}: World): Promise<void> => {
   for (const formation of formations) {
     const releases = await store.releases.list(formation)
     for (const {release, service, desired} of await store.scales.list(formation)) {
@@ -109,12 +154,5 @@ export const settle = async ({store, now}: Replica, {formations, hostList}: Worl
     }
     const spawned = (await store.instances.list(formation)).filter(each => each.origin === 'spawn')
     for (const {id} of spawned) await store.instances.requestStop(formation, id, 'over', now)
-  }
-  for (const {id} of hostList) await store.executors.undrain(id, now)
-  // Those whose disk is empty can not have their id back while something is kept for who they were.
-  for (const host of hostList) {
-    if (host.hasCredential) continue
-    host.trouble()
-    await store.executors.forget(host.id, now)
   }
 }

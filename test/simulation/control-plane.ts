@@ -39,6 +39,8 @@ export interface ControlPlaneOptions {
   readonly random: Random
   readonly expressions: Expressions
   readonly replicas: number
+  /** Of an answer of the database to a query. */
+  readonly pageItemsMax: number
   readonly tickMs: number
   readonly everythingEveryMs: number
   readonly calm: () => boolean
@@ -62,7 +64,7 @@ export class ControlPlane {
     const {timeline, random, ignores} = options
     this.upSince = timeline.now
     this.database = new MemoryDatabase({
-      pageItemsMax: 40,
+      pageItemsMax: options.pageItemsMax,
       onChanges: changes => {
         options.onChanges(changes)
         for (const change of changes) this.#publish(change)

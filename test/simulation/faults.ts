@@ -4,6 +4,10 @@ import type {World} from './world.ts'
 
 const second = 1_000
 const minute = 60_000
+/** Each so many hosts have the faults of one stage. */
+export const hostsPerFault = 20
+/** Clocks of hosts are set, forwards and backwards, to be wrong by so much at most. */
+const clockOffMsMax = 60 * minute
 
 /** Evenly between two times. */
 const between = ({random}: World, first: number, last: number): number => first + (last - first) * random.next()
@@ -68,6 +72,25 @@ const down = (world: World): void => {
   })
 }
 
+/** A machine is told to go, perhaps when; some go then, and some of those come back. */
+const notice = (world: World): void => {
+  const host = anyHost(world)
+  if (host === undefined) return
+  const {random, timeline} = world
+  const ms = between(world, 10 * second, 4 * minute)
+  const told = {reason: 'maintenance', ...(random.chance(0.5) && {at: timeline.now + ms})}
+  host.notice = told
+  const isOver = (): boolean => host.notice !== told
+  timeline.after(ms, `${host.id} was to go`, () => {
+    if (isOver()) return
+    if (random.chance(0.3)) {
+      host.reboot()
+      timeline.after(between(world, 5 * second, 2 * minute), `${host.id} comes up`, () => host.startAgent())
+    }
+    host.notice = undefined
+  })
+}
+
 const anyProcess = (world: World, act: (host: Host, key: string) => void): void => {
   const host = anyHost(world)
   const key = world.random.pick([...(host?.processes.keys() ?? [])])
@@ -83,12 +106,19 @@ const blackout = (world: World): void => {
   }
 }
 
+interface Fault {
+  readonly weight: number
+  readonly begin: (world: World) => void
+  /** Of the whole stage, and so no more frequent where there are many hosts. */
+  readonly isOfAll?: true
+}
+
 export const faults = {
   agentKilled: {weight: 6, begin: (world: World) => agentAway(world)},
   agentForgets: {weight: 2, begin: (world: World) => agentAway(world, host => host.forget())},
   reboot: {weight: 3, begin: (world: World) => reboot(world)},
   reinstall: {weight: 1, begin: (world: World) => reboot(world, host => host.reinstall())},
-  blackout: {weight: 0.2, begin: blackout},
+  blackout: {weight: 0.2, isOfAll: true, begin: blackout},
   shortPartition: {weight: 4, begin: (world: World) => cut(world, between(world, second, 30 * second))},
   longPartition: {weight: 3, begin: (world: World) => cut(world, between(world, 40 * second, 5 * minute))},
   badLink: {
@@ -102,8 +132,17 @@ export const faults = {
         host => Object.assign(host.link, {lossShare: 0.4 * world.random.next(), heldUpShare: 0.4 * world.random.next()}),
       ),
   },
+  notice: {weight: 3, begin: notice},
+  clockIsSet: {
+    weight: 2,
+    begin: (world: World) => {
+      const host = anyHost(world)
+      if (host !== undefined) host.skewMs = between(world, -clockOffMsMax, clockOffMsMax)
+    },
+  },
   readerCut: {
     weight: 1,
+    isOfAll: true,
     begin: (world: World) => {
       const reader = world.random.pick(world.readers)
       if (reader === undefined) return
@@ -113,11 +152,12 @@ export const faults = {
       })
     },
   },
-  readerRestarts: {weight: 1, begin: (world: World) => world.random.pick(world.readers)?.restart()},
-  planeDown: {weight: 1, begin: down},
-  replicaCrashes: {weight: 6, begin: (world: World) => world.plane.crashOne()},
+  readerRestarts: {weight: 1, isOfAll: true, begin: (world: World) => world.random.pick(world.readers)?.restart()},
+  planeDown: {weight: 1, isOfAll: true, begin: down},
+  replicaCrashes: {weight: 6, isOfAll: true, begin: (world: World) => world.plane.crashOne()},
   badStream: {
     weight: 2,
+    isOfAll: true,
     begin: (world: World) => {
       world.plane.faults = {lost: 0.5 * world.random.next(), repeated: 0.5 * world.random.next(), late: 0.5 * world.random.next()}
       world.timeline.after(between(world, 10 * second, 2 * minute), 'the stream is well', () => {
@@ -143,9 +183,15 @@ export const faults = {
         world.timeline.after(between(world, second, minute), `${key} answers again`, () => host.setHealth(process, true))
       }),
   },
-} as const satisfies Record<string, {readonly weight: number; readonly begin: (world: World) => void}>
+} as const satisfies Record<string, Fault>
 
 export type FaultName = keyof typeof faults
+
+/** How often it happens beside the others. */
+export const weightOf = (name: FaultName, {hosts}: World): number => {
+  const {weight, isOfAll}: Fault = faults[name]
+  return isOfAll === true ? weight / Math.max(1, hosts.size / hostsPerFault) : weight
+}
 
 export const faultNames = Object.keys(faults) as FaultName[]
 
@@ -156,6 +202,7 @@ export const heal = (world: World): void => {
   if (!world.plane.isUp) world.plane.start()
   for (const host of world.hostList) {
     Object.assign(host.link, {isCut: false, lossShare: 0, heldUpShare: 0})
+    host.notice = undefined
     host.startAgent()
     for (const process of [...host.processes.values()]) host.setHealth(process, true)
   }

@@ -1,10 +1,12 @@
 // A host: its processes, its disk, its boots. What the agent leaves behind on it is all that the next agent finds. Tells the checks of every process.
 
 import type {Exit, InstanceRecord} from '#agent/instance.ts'
-import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
+import {type AgentWish, ringLabel, upgradeState} from '#shared/domain/agent.ts'
+import type {ExecutorDescriptor, Leaving} from '#shared/domain/executor.ts'
 import {clearLink, type Link, type Network} from './network.ts'
+import {isBroken, Programs, trialMs} from './programs.ts'
 import type {Random} from './random.ts'
-import type {Timeline} from './timeline.ts'
+import type {Due, Timeline} from './timeline.ts'
 
 export interface Process {
   readonly key: string
@@ -28,6 +30,7 @@ export interface Behaviour {
 /** What a host knows of its agent. */
 export interface Agent {
   readonly records: ReadonlyMap<string, InstanceRecord>
+  readonly desired: ReadonlyMap<string, unknown>
   readonly start: () => void
   readonly die: () => void
   /** The health of a process may have changed. */
@@ -43,15 +46,22 @@ export interface HostOptions {
   readonly network: Network
   readonly descriptor: ExecutorDescriptor
   readonly behaviour: (key: string) => Behaviour
-  /** How far its wall clock is from the timeline's, in milliseconds. */
+  /** How far its wall clock is from the timeline's at first, in milliseconds. */
   readonly skewMs: number
   readonly onStart: (host: Host, process: Process) => void
+  /** Whether nothing goes wrong any more. */
+  readonly calm: () => boolean
+  /** Its agent begins to start an instance. */
+  readonly onLaunch: (host: Host, key: string) => void
 }
 
 /** Ports that instances get; few, so that they are given again soon. */
 export const portFirst = 20_000
 export const portLast = 20_039
 const stopMs = 2_000
+const bringMs = 8_000
+const bringFailsShare = 0.1
+const bringAgainMs = 30_000
 
 export class Host {
   readonly options: HostOptions
@@ -67,17 +77,28 @@ export class Host {
   boot = 1
   bootedAt: number
   agent: Agent | undefined
+  /** How far its wall clock is from the timeline's by now. */
+  skewMs: number
+  /** That it is to go, as its agent hears it. */
+  notice: Leaving | undefined
+  readonly programs: Programs
+  /** A version of its agent that never comes up has this long. */
+  #trying: Due | undefined
+  #isBringing = false
+  #bringAt = Number.NEGATIVE_INFINITY
   /** When an agent last came or went. */
   agentSince: number
   /** When anything last kept it from the control plane. */
   troubledAt: number
-  /** When it last lost its agent's state. */
+  /** When its agent, having lost its state, was last told what runs there; until then it does not know which ports are spoken for. */
   forgotAt = Number.NEGATIVE_INFINITY
 
   constructor(options: HostOptions) {
     this.options = options
     this.id = options.descriptor.id
     this.key = options.random.id()
+    this.skewMs = options.skewMs
+    this.programs = new Programs(options.descriptor.labels[ringLabel])
     this.bootedAt = options.timeline.now
     this.troubledAt = options.timeline.now
     this.agentSince = options.timeline.now
@@ -89,25 +110,63 @@ export class Host {
   }
 
   get wallClock(): number {
-    return this.options.timeline.now + this.options.skewMs
+    return this.options.timeline.now + this.skewMs
   }
 
   trouble(): void {
     this.troubledAt = this.options.timeline.now
   }
 
+  /** As the launcher does: which version, and back to the one before when that is not in contact in time. */
   startAgent(): void {
-    if (this.agent !== undefined) return
-    this.agentSince = this.options.timeline.now
-    this.agent = this.options.newAgent(this)
+    if (this.agent !== undefined || this.#trying !== undefined) return
+    const {timeline, newAgent} = this.options
+    this.agentSince = timeline.now
+    this.programs.starting()
+    if (this.programs.isOnTrial) {
+      this.#trying = timeline.after(trialMs, `${this.id} goes back`, () => {
+        this.#end()
+        this.programs.back('no sync was answered')
+        this.startAgent()
+      })
+      if (isBroken(this.programs.version)) return
+    }
+    this.agent = newAgent(this)
     this.agent.start()
+  }
+
+  #end(): void {
+    if (this.#trying !== undefined) this.#trying.isCancelled = true
+    this.#trying = undefined
+    this.agent?.die()
+    this.agent = undefined
+  }
+
+  /** A sync of its agent was answered; `wish` is the version that its ring wants, if that is another one. */
+  answered(wish: AgentWish | undefined): void {
+    const {timeline, random, calm} = this.options
+    if (this.#trying !== undefined) this.#trying.isCancelled = true
+    this.#trying = undefined
+    this.programs.confirm()
+    if (this.forgotAt > timeline.now) this.forgotAt = timeline.now
+    if (wish === undefined || this.#isBringing || timeline.now < this.#bringAt) return
+    if (upgradeState(this.programs.told, wish) !== 'upgrading') return
+    this.#isBringing = true
+    const {agent} = this
+    timeline.after(random.next() * bringMs, `${this.id} has another agent`, () => {
+      this.#isBringing = false
+      this.#bringAt = timeline.now + bringAgainMs
+      if (agent !== this.agent || (!calm() && random.chance(bringFailsShare))) return
+      this.programs.begin(wish)
+      this.#end()
+      timeline.after(random.next() * 1_000, `${this.id} starts another agent`, () => this.startAgent())
+    })
   }
 
   /** kill -9: what it did not write is forgotten. */
   killAgent(): void {
     this.trouble()
-    this.agent?.die()
-    this.agent = undefined
+    this.#end()
   }
 
   /** Every process is gone, and with it what a runtime knew of them. Starts no agent. */
@@ -123,12 +182,13 @@ export class Host {
   /** The agent's state file is gone. */
   forget(): void {
     this.disk = undefined
-    this.forgotAt = this.options.timeline.now
+    this.forgotAt = Number.POSITIVE_INFINITY
   }
 
   /** The disk is empty: nothing tells that this was the same host. */
   reinstall(): void {
     this.forget()
+    this.programs.reinstall()
     this.key = this.options.random.id()
     this.hasCredential = false
   }

@@ -8,13 +8,14 @@ import {isTerminal, isWanted, mayFollow} from '#shared/domain/instance.ts'
 import type {Release} from '#shared/domain/release.ts'
 import type {ControlPlane} from './control-plane.ts'
 import type {Item} from './expressions.ts'
-import type {Host, Process} from './host.ts'
+import {type Host, type Process, portLast} from './host.ts'
+import {LeavingInvariants} from './leaving-invariants.ts'
 import type {Change} from './memory-database.ts'
 import type {Reader} from './reader.ts'
 import type {Timeline} from './timeline.ts'
 
 export interface Violation {
-  /** Which invariant: `1`, `2`, `5`, `lost`, `usage`, or `converges`. */
+  /** Which invariant: `1`, `2`, `5`, `lost`, `usage`, one of leaving-invariants.ts, or `converges`. */
   readonly invariant: string
   readonly what: string
 }
@@ -23,6 +24,8 @@ export interface Violation {
 const viewMsMax = 60_000
 /** How far clocks of the control plane may be apart. */
 const skewMsMax = 4_000
+/** What an agent that comes up needs to end what should have ended: a grace, and what is in its way. */
+const overdueMsMax = 20_000
 /** Longest pause between an agent's tries, and the time of one. */
 const retryMs = 30_000
 
@@ -30,6 +33,9 @@ type Stored = Instance & {readonly outdated?: string}
 
 const keyOf = (it: Pick<Instance, 'formation' | 'service' | 'id'>): string => `${it.formation}.${it.service}.${it.id}`
 const isInstance = (item: Item | undefined): boolean => item?.type === 'instance'
+
+/** What fixes its host port has no other: that can not rest. */
+const isFixed = (address: string): boolean => Number(address.split(':')[1]) > portLast
 
 export class Invariants {
   violation: Violation | undefined
@@ -45,6 +51,9 @@ export class Invariants {
   readonly #drainedAt = new Map<string, number>()
   /** Where a process of an instance was ever started. */
   readonly #startedOn = new Map<string, string>()
+  /** When somebody last asked for an executor to be forgotten: whatever it runs may be given up then. */
+  readonly #forgottenAt = new Map<string, number>()
+  readonly #leaving: LeavingInvariants
 
   constructor(world: {
     timeline: Timeline
@@ -56,6 +65,8 @@ export class Invariants {
     this.#plane = world.plane
     this.#hosts = world.hosts
     this.#readers = world.readers
+    const {instances} = this
+    this.#leaving = new LeavingInvariants({...world, instances, check: (...told) => this.#check(...told)})
   }
 
   #check(invariant: string, holds: boolean, what: () => string): void {
@@ -68,8 +79,9 @@ export class Invariants {
     const created: Stored[] = []
     for (const {before, after} of changes) {
       if (isInstance(before) || isInstance(after)) this.#instance(before as never, after as never, created)
+      if (after?.type === 'scale' || before?.type === 'scale') this.#leaving.scaled(after ?? before ?? {})
       if (after?.type === 'executor') this.#executor(before, after)
-      if (before?.type === 'executor' && after === undefined) this.#drainedAt.delete(before.id as string)
+      if (before?.type === 'executor' && after === undefined) this.#forgotten(before.id as string)
     }
     if (created.length > 0) this.#created(created)
   }
@@ -91,6 +103,8 @@ export class Invariants {
     this.#check('1', state === after.state || mayFollow(state, after.state), () => `${id}: ${after.state} followed ${state}`)
     this.#check('1', executor === undefined || executor === after.executor, () => `${id} moved from ${executor} to ${after.executor}`)
     if (after.state === 'lost' && state !== 'lost') this.#lost(after, before)
+    if (executor === undefined && after.executor !== undefined) this.#leaving.placed(after)
+    if (after.state === 'stopping' && state !== 'stopping') this.#leaving.stopping(before, after)
   }
 
   #lost(after: Stored, before: Stored): void {
@@ -109,9 +123,21 @@ export class Invariants {
     const release = this.#plane().database.find(keys.release(formation, before.release))
     const onLost = (release?.services as Release['services'] | undefined)?.[service]?.onLost
     if (onLost?.action !== 'stop' || host?.agent === undefined) return
-    // An agent that was away has the time that a running one has.
-    if (this.#timeline.now - host.agentSince < onLost.afterMs + executorLeaseMs) return
+    // An agent that was away stops what is overdue before anything else.
+    if (this.#timeline.now - host.agentSince < overdueMsMax) return
+    if (this.#timeline.now - (this.#forgottenAt.get(executor) ?? Number.NEGATIVE_INFINITY) < viewMsMax) return
     this.#check('lost', !host.processes.has(keyOf(before)), () => `${before.id} is given up while it runs on ${executor}`)
+  }
+
+  /** Somebody is about to ask for this executor to be forgotten. */
+  forgetting(id: string): void {
+    this.#forgottenAt.set(id, this.#timeline.now)
+  }
+
+  #forgotten(id: string): void {
+    this.#drainedAt.delete(id)
+    const left = this.#plane().database.partition(`A#${id}`)
+    this.#check('usage', left.length === 0, () => `${id} is forgotten with ${left.length} instances`)
   }
 
   #executorItem(id: string): Item | undefined {
@@ -181,14 +207,31 @@ export class Invariants {
     const before = this.#startedOn.get(key)
     this.#check('1', before === undefined || before === host.id, () => `${key} ran on ${before} and is started on ${host.id}`)
     this.#startedOn.set(key, host.id)
+    this.#leaving.started(host, key)
     if (port === undefined) return
     for (const reader of this.#readers()) this.#route(reader, host, `${host.options.descriptor.host}:${port}`, key)
   }
 
+  /** An agent begins to start an instance. */
+  launches(host: Host, key: string): void {
+    this.#leaving.launches(host, key)
+  }
+
+  /** Called now and then, for what no change tells of: time that has passed, and tables that must not have changed by themselves. */
+  look(): void {
+    this.#leaving.look()
+    for (const reader of this.#readers()) this.#check('5', reader.isAsTold, () => 'a reader’s table changed though nobody told it anything')
+  }
+
+  /** A reader serves what it saved. */
+  restarted(reader: Reader, isAsSaved: boolean): void {
+    this.#check('5', isAsSaved, () => `a reader that was started anew serves ${reader.table.size} entries, not those it had saved`)
+  }
+
   // Invariant 5: what is at an address is what the table says, for as long as the table is not older than ports rest. An agent whose
-  // state file is lost does not know which ports rest, and picks anywhere in its range: far more than the few ports of a simulation.
+  // state file is lost does not know which ports rest, nor before it hears what it is to run which are spoken for, and picks anywhere in its range: far more than the few ports of a simulation.
   #route(reader: Reader, host: Host, address: string, key: string): void {
-    if (this.#timeline.now - host.forgotAt <= portRestMs) return
+    if (this.#timeline.now - host.forgotAt <= portRestMs || isFixed(address)) return
     if (reader.lastAnswerAt === undefined || this.#timeline.now - reader.lastAnswerAt > portRestMs) return
     const entry = reader.table.get(address)
     this.#check('5', entry === undefined || keyOf(entry) === key, () => `requests for ${entry && keyOf(entry)} reach ${key} at ${address}`)

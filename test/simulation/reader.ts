@@ -14,9 +14,17 @@ export interface ReaderOptions {
   readonly formations: () => readonly string[]
   /** After each answer that changed the table. */
   readonly onTold: (reader: Reader) => void
+  /** After a start from what was saved: whether the table is what it was then. */
+  readonly onRestarted: (reader: Reader, isAsSaved: boolean) => void
 }
 
 type Entry = ReturnType<Directory['use']>['endpoints'][number]
+
+const textOf = (table: Reader['table']): string =>
+  [...table]
+    .map(([address, {formation, id}]) => `${address} ${formation} ${id}`)
+    .sort()
+    .join()
 
 const newDirectory = (): Directory => new Directory({compile: () => ({ok: false, message: 'there are no routes'}), withRoutes: false})
 
@@ -25,7 +33,7 @@ export class Reader {
   readonly #options: ReaderOptions
   #directory = newDirectory()
   /** The snapshot on disk. */
-  #saved: Discovered | undefined
+  #saved: {readonly snapshot: Discovered; readonly text: string} | undefined
   #life = 0
 
   constructor(options: ReaderOptions) {
@@ -44,9 +52,15 @@ export class Reader {
   restart(): void {
     const saved = this.#saved
     this.#directory = newDirectory()
-    if (saved !== undefined) this.#directory.restore(structuredClone(saved), this.#options.timeline.now)
+    if (saved !== undefined) this.#directory.restore(structuredClone(saved.snapshot), this.#options.timeline.now)
     this.table = this.#read()
+    if (saved !== undefined) this.#options.onRestarted(this, textOf(this.table) === saved.text)
     this.#start()
+  }
+
+  /** Whether it would send requests where the last answer, or what it saved, said. */
+  get isAsTold(): boolean {
+    return textOf(this.#read()) === textOf(this.table)
   }
 
   #read(): Map<string, Entry & {readonly formation: string}> {
@@ -89,7 +103,7 @@ export class Reader {
     this.table = this.#read()
     onTold(this)
     timeline.after(saveMs, 'saves', () => {
-      if (life === this.#life) this.#saved = this.#directory.snapshot(timeline.now)
+      if (life === this.#life) this.#saved = {snapshot: this.#directory.snapshot(timeline.now), text: textOf(this.table)}
     })
   }
 }

@@ -1,6 +1,7 @@
 // One running copy of the control plane: the real functions over the real store, whose every access to the database takes simulated time. Dies at once
 // and as a whole: what it was about to do is never done.
 import {syncOperation} from '#lambdas/executors/sync.ts'
+import {createWishes} from '#lambdas/executors/wishes.ts'
 import {createReconcilerFunction} from '#lambdas/reconciler/index.ts'
 import {discoverOperation} from '#lambdas/registry/discovery.ts'
 import {createSchedulerFunction} from '#lambdas/scheduler/index.ts'
@@ -19,6 +20,8 @@ const slowAccessShare = 0.002
 const repeatedShare = 0.002
 /** The database answers that others were busy with the items, or not at all. */
 const refusedShare = 0.002
+
+const wishesKeptMs = 10_000
 
 const isTransaction = (command: unknown): boolean => (command as object).constructor.name === 'TransactWriteCommand'
 
@@ -57,7 +60,7 @@ export class Replica {
     const logs = {append: async () => undefined, read: async () => ({items: [], cursor: ''})}
     const timing = {busyMs: 1_000, idleMs: 10_000}
     const secrets = {stage: 'simulation'}
-    const wishes = async () => undefined
+    const wishes = createWishes(this.store.agents, wishesKeptMs)
     this.sync = syncOperation({store: this.store, logs, timing, terms: {}, wishes, secrets, log: silent, tokenTtlMs: 3_600_000})
     this.discover = discoverOperation(this.store, {busyMs: 500, idleMs: 2_000})
     const wakeAt = (formation: string, at: number) => this.#wakeAt(formation, at)

@@ -1,5 +1,6 @@
 // Whether everything is as it is desired: what a world must come to once faults stop. Answers what is not yet.
 import {keys} from '#lambdas/store/schema.ts'
+import {type AgentWish, upgradeState} from '#shared/domain/agent.ts'
 import type {Instance} from '#shared/domain/instance.ts'
 import {isTerminal} from '#shared/domain/instance.ts'
 import type {Item} from './expressions.ts'
@@ -24,15 +25,23 @@ const formationUnsettled = (name: string, items: readonly Item[], live: readonly
   const odd = live.find(each => each.state !== 'running' || (each.ports.length > 0 && each.announced !== true))
   if (odd !== undefined)
     return `${nameOf(odd)} is ${odd.state}${odd.reason === undefined ? '' : ` (${odd.reason})`}, announced: ${odd.announced}`
+  const stored = new Set(items.filter(each => each.type === 'volume').map(each => each.service))
+  // Of what has a volume there is one, over all releases.
+  const groupOf = ({release, service}: {readonly release?: unknown; readonly service?: unknown}): string =>
+    stored.has(service) ? `${service}` : `${release} ${service}`
   const scales = items.filter(each => each.type === 'scale')
-  const desired = new Map(scales.map(each => [`${each.release} ${each.service}`, each.desired as number]))
-  for (const each of live) desired.set(`${each.release} ${each.service}`, (desired.get(`${each.release} ${each.service}`) ?? 0) - 1)
+  const desired = new Map<string, number>()
+  for (const each of scales) desired.set(groupOf(each), stored.has(each.service) ? 0 : (each.desired as number))
+  for (const each of scales) if (stored.has(each.service) && (each.desired as number) > 0) desired.set(groupOf(each), 1)
+  for (const each of live) desired.set(groupOf(each), (desired.get(groupOf(each)) ?? 0) - 1)
   const off = [...desired].find(([, left]) => left !== 0)
   return off === undefined ? undefined : `${name}: ${off[1]} instances of ${off[0]} are missing`
 }
 
 const hostUnsettled = ({plane}: World, host: Host, live: readonly Stored[]): string | undefined => {
-  const {id} = host
+  const {id, programs} = host
+  const ring = plane.database.find(keys.agentRing(programs.told.ring)) as unknown as AgentWish | undefined
+  if (upgradeState(programs.told, ring) === 'upgrading') return `the agent of ${id} is to be another one`
   const executor = plane.database.find(keys.executor(id))
   if (executor?.state !== 'ready') return `${id} is ${executor?.state}`
   const own = live.filter(each => each.executor === id)

@@ -32,9 +32,9 @@ describe('a simulation of hosts and control plane', () => {
       for (const [name, count] of Object.entries(outcome.checks)) checks[name] = (checks[name] ?? 0) + count
       for (const name of Object.keys(outcome.happened)) happened.add(name)
     }
-    for (const name of ['1', '2', '5', 'lost', 'usage'])
+    for (const name of ['1', '2', '5', 'lost', 'usage', 'ready', 'volume', 'fence'])
       assert.ok((checks[name] ?? 0) > 20, `invariant ${name} was checked ${checks[name]} times`)
-    assert.ok(happened.size > 15, `these happened: ${[...happened].join(', ')}`)
+    assert.ok(happened.size > 25, `these happened: ${[...happened].join(', ')}`)
   })
 
   it('has the same outcome for the same seed', async () => {

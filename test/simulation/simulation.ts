@@ -1,7 +1,8 @@
 // One simulation: rounds of faults and commands, each followed by calm in which everything must come to what is desired. Ends at the first violation.
 import {createExpressions} from '#shared/expressions.ts'
-import {command, settle} from './commands.ts'
-import {type FaultName, faultNames, faults, heal} from './faults.ts'
+import {begin, command, settleFormations} from './commands.ts'
+import {settleExecutors} from './executor-commands.ts'
+import {type FaultName, faultNames, faults, heal, hostsPerFault, weightOf} from './faults.ts'
 import type {Violation} from './invariants.ts'
 import {unsettled} from './settled.ts'
 import {quiet} from './timeline.ts'
@@ -35,6 +36,8 @@ export interface Outcome {
 }
 
 const stepsPerRound = 4_000
+/** Of a round, where that is more. */
+const stepsPerHost = 20
 /** Crash loops wait for up to five minutes, and so do rollouts. */
 export const convergeMsMax = 900_000
 const lookEveryMs = 5_000
@@ -46,6 +49,7 @@ class Simulation {
   readonly #happened: Record<string, number> = {}
   #steps = 0
   #convergedMsMax = 0
+  #lookAt = 0
   #round = 0
 
   constructor(options: SimulationOptions) {
@@ -56,7 +60,8 @@ class Simulation {
   }
 
   async run(): Promise<Outcome> {
-    const perHost = this.#world.hosts.size * 20
+    const perHost = this.#world.hosts.size * stepsPerHost
+    void begin(this.#world).catch(() => undefined)
     while (this.#steps < this.#options.steps && this.#violation === undefined) {
       await this.#trouble(Math.max(stepsPerRound, perHost))
       await this.#calm()
@@ -85,6 +90,10 @@ class Simulation {
     const what = timeline.step()
     await quiet()
     this.#steps += 1
+    if (timeline.now >= this.#lookAt) {
+      this.#lookAt = timeline.now + lookEveryMs
+      this.#world.invariants.look()
+    }
     this.#options.trace?.(this.#steps, timeline.now - this.#startedAt, what)
   }
 
@@ -95,8 +104,8 @@ class Simulation {
     world.isCalm = false
     const round = this.#round
     const {random, timeline} = world
-    const faultEveryMs = (random.pick([1_000, 5_000, 20_000]) ?? 1_000) / Math.max(1, world.hosts.size / 20)
-    const commandEveryMs = random.pick([1_000, 10_000, 30_000]) ?? 1_000
+    const faultEveryMs = (random.pick([1_000, 5_000, 20_000]) ?? 1_000) / Math.max(1, world.hosts.size / hostsPerFault)
+    const commandEveryMs = (random.pick([1_000, 10_000, 30_000]) ?? 1_000) / Math.max(1, world.hosts.size / 300)
     const again = (everyMs: number, act: () => string): void => {
       timeline.after(2 * everyMs * random.next(), 'chance', () => {
         if (round !== this.#round || world.isCalm) return
@@ -113,7 +122,7 @@ class Simulation {
 
   #fault(): string {
     const {without = []} = this.#options
-    const weights = Object.fromEntries(faultNames.map(name => [name, without.includes(name) ? 0 : faults[name].weight]))
+    const weights = Object.fromEntries(faultNames.map(name => [name, without.includes(name) ? 0 : weightOf(name, this.#world)]))
     const name = this.#world.random.weighted(weights) as FaultName
     faults[name].begin(this.#world)
     return name
@@ -147,7 +156,8 @@ class Simulation {
     const round = this.#round
     for (let tries = 0; tries < 10 && round === this.#round && world.isCalm; tries++) {
       const replica = world.plane.any()
-      if (replica !== undefined) await settle(replica, world).catch(() => undefined)
+      if (replica !== undefined) await settleFormations(replica, world).catch(() => undefined)
+      if (replica !== undefined) await settleExecutors(replica, world).catch(() => undefined)
       await world.timeline.sleep(20_000)
     }
   }

@@ -21,6 +21,10 @@ export interface WorldOptions {
 const epoch = 1_800_000_000_000
 /** Clocks of hosts are wrong by up to ten minutes. */
 const skewMsMax = 600_000
+const hostsFew = [1, 2, 3, 5, 8, 13, 40] as const
+/** One seed in a hundred has so many. */
+const hostsMany = [200, 1_000, 3_000] as const
+const manyShare = 0.01
 const formationNames = ['crm', 'shop', 'mail', 'wiki'] as const
 
 export class World {
@@ -31,6 +35,7 @@ export class World {
   readonly hosts = new Map<string, Host>()
   readonly readers: readonly Reader[]
   readonly invariants: Invariants
+  readonly expressions: Expressions
   readonly formations: readonly string[] = formationNames
   /** Nothing goes wrong any more, and every service is well. */
   isCalm = false
@@ -38,9 +43,10 @@ export class World {
   constructor({seed, hosts, expressions, ignores}: WorldOptions) {
     const random = new Random(seed)
     this.random = random
+    this.expressions = expressions
     const {timeline} = this
     this.invariants = new Invariants({timeline, plane: () => this.plane, hosts: () => this.hosts, readers: () => this.readers})
-    const count = hosts ?? random.pick([1, 2, 3, 5, 8, 13, 40]) ?? 1
+    const count = hosts ?? random.pick(random.chance(manyShare) ? hostsMany : hostsFew) ?? 1
     // A local stage ticks every second and looks at everything every ten; on AWS it is ten seconds and five minutes.
     const isLocal = count <= 40 && random.chance(0.5)
     this.plane = new ControlPlane({
@@ -48,6 +54,7 @@ export class World {
       random,
       expressions,
       replicas: random.int(1, 3),
+      pageItemsMax: Math.max(40, count),
       tickMs: isLocal ? 1_000 : 10_000,
       everythingEveryMs: isLocal ? 10_000 : 300_000,
       calm: () => this.isCalm,
@@ -65,7 +72,9 @@ export class World {
 
   #reader(): Reader {
     const {timeline, random, network} = this
-    return new Reader({timeline, random, network, formations: () => this.formations, onTold: reader => this.invariants.told(reader)})
+    const onTold = (reader: Reader): void => this.invariants.told(reader)
+    const onRestarted = (reader: Reader, isAsSaved: boolean): void => this.invariants.restarted(reader, isAsSaved)
+    return new Reader({timeline, random, network, formations: () => this.formations, onTold, onRestarted})
   }
 
   #addHost(at: number): void {
@@ -78,7 +87,7 @@ export class World {
       domain: `rack-${at % 5}`,
       network: 'default',
       tags: random.chance(0.3) ? ['ssd'] : [],
-      labels: {},
+      labels: random.chance(0.3) ? {ring: 'canary'} : ({} as Record<string, string>),
       runtimes: ['process'] as const,
       // Something of everything fits the first.
       cpuMilli: at === 1 ? 16_000 : (random.pick([1_000, 2_000, 4_000]) ?? 1_000),
@@ -88,7 +97,10 @@ export class World {
     const behaviour = (key: string): Behaviour => this.#behaviour(key)
     const skewMs = random.int(-skewMsMax, skewMsMax)
     const onStart = (on: Host, process: Process) => this.invariants.started(on, process)
-    const host = new Host({timeline, random, network, descriptor, behaviour, skewMs, onStart, newAgent: of => new AgentModel(of)})
+    const onLaunch = (on: Host, key: string) => this.invariants.launches(on, key)
+    const newAgent = (of: Host) => new AgentModel(of)
+    const calm = (): boolean => this.isCalm
+    const host = new Host({timeline, random, network, descriptor, behaviour, skewMs, calm, onStart, onLaunch, newAgent})
     this.hosts.set(host.id, host)
     host.startAgent()
   }

@@ -5,7 +5,7 @@ import {mkdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {after, before, describe, it} from 'node:test'
 import {Stage} from '#test/platform/stage.ts'
-import {backingMissing, backings, deployBacking, password, seenByOthers, speakToAll, surviveAll} from './backing.ts'
+import {backingMissing, backings, backUp, deployBacking, password, refuseBad, seenByOthers, speakToAll, surviveAll} from './backing.ts'
 
 const isRoot = process.getuid?.() === 0
 
@@ -37,6 +37,15 @@ describe('built-in types as processes', {skip: backingMissing()}, () => {
     assert.match(seen, /secret:\/\/db/)
     for (const text of [password, encodeURIComponent(password)]) assert.ok(!seen.includes(text))
   })
+
+  for (const {service, type, good} of [
+    {service: '_db', type: 'postgres', good: /is good: 1 tables/},
+    {service: '_config', type: 'etcd', good: /is good: 1 keys/},
+  ])
+    it(`are backed up: ${type}`, async () => {
+      await backUp(stage, 'here', {service, type}, good)
+      await refuseBad(stage, 'here', {service, type})
+    })
 
   it('have their data again when they were killed', () =>
     surviveAll(stage, 'here', async () => {
