@@ -1,5 +1,6 @@
 // Releases: create, list, show; and their environment, each change of which makes a release.
 import {findActive, findFormation} from '#lambdas/middleware/formation.ts'
+import {fitting} from '#lambdas/middleware/pages.ts'
 import {findSlug, type Slugs} from '#lambdas/middleware/slugs.ts'
 import type {Operations} from '#lambdas/middleware.ts'
 import {type ReleaseDraft, releaseBytesMax, type Store} from '#lambdas/store/index.ts'
@@ -108,7 +109,7 @@ export const releaseOperations = (store: Store, blobs: Slugs['blobs'], log: Logg
   },
   listReleases: async ({params}) => {
     await findFormation(store, params.formation)
-    return {items: (await store.releases.list(params.formation)).map(presentRelease)}
+    return {items: fitting((await store.releases.list(params.formation)).map(presentRelease))}
   },
   getRelease: async ({params}) => findRelease(store, params.formation, releaseNumber(params.release)),
   getEnv: async ({params}) => {

@@ -2,6 +2,7 @@
 import type {BackupState} from '#shared/domain/backup.ts'
 import type {ExecutorState} from '#shared/domain/executor.ts'
 import type {InstanceState} from '#shared/domain/instance.ts'
+import {routesMax, routeTableBytesMax} from '#shared/domain/registry.ts'
 import type {Resources} from '#shared/domain/release.ts'
 
 /** A DynamoDB condition expression with what it refers to. Placeholders are unique to each condition so that several can be joined. */
@@ -159,6 +160,14 @@ export const leaseStill = (leaseExpiresAt: number): Condition => ({
   values: {':wasLease': leaseExpiresAt},
 })
 
+/** One more route, or one that has so many more bytes, fits into the table. Tables that were never counted count from now on. */
+export const routesFit = (routes: number, bytes: number): Condition => ({
+  text: [
+    '(attribute_not_exists(routes) OR routes <= :routesLeft)',
+    '(attribute_not_exists(routeBytes) OR routeBytes <= :routeBytesLeft)',
+  ].join(' AND '),
+  values: {':routesLeft': routesMax - routes, ':routeBytesLeft': routeTableBytesMax - bytes},
+})
 /** It is the very chore that is spoken of, and not one that took its place. */
 export const choreIs = (id: string): Condition => ({text: 'id = :chore', values: {':chore': id}})
 

@@ -289,8 +289,8 @@ export interface RegistryEntry {
 }
 
 export interface RegistryStore {
-  /** Announces or renews an entry from outside the platform. `owned`: an instance of the platform has that name. */
-  readonly announce: (entry: RegistryEntry & {readonly expiresAt: number}) => Promise<Ok | Not<'owned'>>
+  /** Announces or renews an entry from outside the platform. `owned`: an instance of the platform has that name. `full`: a new one would be one too many. */
+  readonly announce: (entry: RegistryEntry & {readonly expiresAt: number}, now: number) => Promise<Ok | Not<'owned' | 'full'>>
   /** Takes an entry from outside out. */
   readonly withdraw: (formation: string, service: string, id: string) => Promise<Ok | Not<'missing' | 'owned'>>
   readonly get: (formation: string, service: string, id: string, now: number) => Promise<RegistryEntry | undefined>
@@ -313,19 +313,19 @@ export interface TrafficStore {
 export interface RouteStore {
   /**
    * `pattern` is domain and path without what does not matter for matching (names of variables): two routes may not share it.
-   * `exists`: the name is taken. `overlap`: route `by` has the same pattern.
+   * `exists`: the name is taken. `overlap`: route `by` has the same pattern. `full`: the table would be too large.
    */
   readonly create: (
     route: Route,
     pattern: string,
-  ) => Promise<Ok<{route: Route}> | Not<'exists' | 'conflict'> | {readonly outcome: 'overlap'; readonly by: string}>
+  ) => Promise<Ok<{route: Route}> | Not<'exists' | 'conflict' | 'full'> | {readonly outcome: 'overlap'; readonly by: string}>
   readonly get: (name: string) => Promise<Route | undefined>
   /** The route that holds a pattern. */
   readonly holding: (pattern: string) => Promise<Route | undefined>
   /** By name. */
   readonly list: () => Promise<readonly Route[]>
   /** Its name, domain and path stay. */
-  readonly change: (name: string, to: Pick<Route, 'target' | 'options'>) => Promise<Ok<{route: Route}> | Not<'missing'>>
+  readonly change: (name: string, to: Pick<Route, 'target' | 'options'>) => Promise<Ok<{route: Route}> | Not<'missing' | 'full'>>
   readonly delete: (name: string) => Promise<Ok | Not<'missing' | 'conflict'>>
   /** The whole table, or undefined when `heldVersion` is current. */
   readonly table: (heldVersion: number) => Promise<RoutingTable | undefined>

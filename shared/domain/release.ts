@@ -174,3 +174,5 @@ export const offersRuntime = (offered: readonly RuntimeName[], runtime: RuntimeN
 
 export const servicesPerReleaseMax = 200
 export const desiredInstancesMax = 1_000
+/** Of all services together: one list of them, twice as long while a rollout is under way, is one answer. */
+export const instancesPerFormationMax = 2_000
