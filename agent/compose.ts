@@ -9,6 +9,7 @@ import {emptyFolder} from './cleanup.ts'
 import {Connection, type Joining} from './connection.ts'
 import type {InstanceRecord} from './instance.ts'
 import type {LauncherOptions, Launching} from './launcher.ts'
+import type {Leftover} from './leftovers.ts'
 import {Logs} from './logs/logs.ts'
 import {Spool} from './logs/spool.ts'
 import {Monitors} from './monitors.ts'
@@ -39,8 +40,10 @@ export interface Home {
   readonly bootId: string
   /** Monotonic milliseconds since that began: what an agent decides on never jumps. */
   readonly now: () => number
-  /** Removes what is left of instances that nobody knows any more, and what takes too much of the disk, but for what was fetched ahead for a release (`FORMATION/RELEASE`) that `keeps` names. Called now and then. */
-  readonly tidy?: (known: ReadonlyMap<string, InstanceRecord>, keeps: (release: string) => boolean) => Promise<void>
+  /** Removes what is left of instances that nobody knows any more. Called now and then. */
+  readonly tidy?: (known: ReadonlyMap<string, InstanceRecord>) => Promise<void>
+  /** What of its own is not used any more, and no part of a release (`FORMATION/RELEASE`) that `keeps` names. */
+  readonly unused?: (known: ReadonlyMap<string, InstanceRecord>, keeps: (release: string) => boolean) => Promise<readonly Leftover[]>
 }
 
 export interface World extends Home {

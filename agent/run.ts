@@ -1,16 +1,15 @@
 // An agent's life: home, lock, adoption, syncing, leaving. Reads no environment; main.ts does.
 import {chmodSync, mkdirSync, renameSync} from 'node:fs'
 import type {Agent} from './agent.ts'
-import {cleanUp} from './cleanup.ts'
 import {createParts, type Parts, type World} from './compose.ts'
 import {freeMib} from './disk.ts'
-import {slugsOf} from './launcher.ts'
 import {takeLock} from './lock.ts'
 import {lookAtFile, lookAtMachine, type Notices, watchNotices} from './notices.ts'
 import {type Layout, layoutOf, type Settings} from './settings.ts'
 import {type AgentState, loadState} from './state.ts'
 import {endStrays} from './strays.ts'
 import {lastSync, type Sync, startSync} from './sync.ts'
+import {type Tidying, tidyUp} from './tidy.ts'
 
 const logLookMs = 500
 /** Lines do not wait longer than this for the next call of an idle agent. */
@@ -64,26 +63,23 @@ const takeOver = async ({agent}: Parts, layout: Layout, world: World): Promise<v
   if (strays.length > 0) log.warn({instances: strays}, 'ended instances that no record was left of')
 }
 
-const startTimers = (
-  {agent, spool, logs, slugs, chores}: Parts,
-  layout: Layout,
-  sync: Sync,
-  {log, now, tidy: tidyHome}: World,
-): (() => void) => {
+const startTimers = (tidying: Tidying, {agent, spool, logs}: Parts, sync: Sync, {log, now}: World): (() => void) => {
   const look = () => {
     logs.look()
     if (!spool.isEmpty && now() - sync.calledAt() >= logFlushMs) sync.poke()
   }
-  const tidy = () => {
-    const slugsInUse = slugsOf([...agent.records.values()].map(({assignment}) => assignment))
-    cleanUp({instances: layout.instances, live: key => agent.records.has(key), slugs, slugsInUse}).catch(error =>
-      log.warn({err: error}, 'could not clean up'),
-    )
-    tidyHome?.(agent.records, release => chores.keeps(release)).catch(error =>
-      log.warn({err: error}, 'could not clean up after what runs instances'),
-    )
+  let isTidying = false
+  const tidy = async () => {
+    if (isTidying) return
+    isTidying = true
+    await tidyUp(tidying).catch(error => log.warn({err: error}, 'could not clean up'))
+    isTidying = false
   }
-  const timers = [setInterval(look, logLookMs), setInterval(() => void agent.saveOffsets(), offsetsSaveMs), setInterval(tidy, cleanUpMs)]
+  const timers = [
+    setInterval(look, logLookMs),
+    setInterval(() => void agent.saveOffsets(), offsetsSaveMs),
+    setInterval(() => void tidy(), cleanUpMs),
+  ]
   return () => {
     for (const timer of timers) clearInterval(timer)
   }
@@ -133,13 +129,15 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
   }
   const syncing = startSync(calls)
   sync = syncing
-  const stopTimers = startTimers(parts, layout, syncing, world)
+  const stopTimers = startTimers({parts, settings, layout, world}, parts, syncing, world)
   const leave = async (): Promise<void> => {
     stopTimers()
     sessions.close()
     chores.close()
     notices.stop()
     await syncing.stop()
+    // What was read of them is not read again.
+    if (agent.hasReports || !spool.isEmpty) await lastSync(calls)
     await agent.close()
     unlock()
   }
@@ -150,8 +148,6 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
   }
   const suspend = async (): Promise<void> => {
     await agent.suspend()
-    await syncing.stop()
-    if (agent.hasReports) await lastSync(calls)
     await leave()
   }
   return {agent, switched: switched.promise, leave, handOver, suspend}

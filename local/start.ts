@@ -52,7 +52,7 @@ const containerVariables = (env: Environment): Record<string, string | undefined
   GILLIAM_DOCKER_NETWORK: env.GILLIAM_DOCKER_NETWORK,
   GILLIAM_STACK_IMAGE: env.GILLIAM_STACK_IMAGE,
   GILLIAM_REGISTRY_CREDENTIALS: env.GILLIAM_REGISTRY_CREDENTIALS,
-  GILLIAM_IMAGE_BYTES_MAX: env.GILLIAM_IMAGE_BYTES_MAX,
+  GILLIAM_UNUSED_BYTES_MAX: env.GILLIAM_UNUSED_BYTES_MAX,
 })
 
 const databaseVariables = (env: Environment): Record<string, string | undefined> =>

@@ -26,7 +26,8 @@ export const variables = {
     'Network of containers: the engine’s own `bridge` (default), or one the agent makes, in which they reach each other by published ports only',
   GILLIAM_STACK_IMAGE: 'Image in whose containers projects run; without one they are processes',
   GILLIAM_REGISTRY_CREDENTIALS: 'File with credentials of image registries, in the form of Docker’s `config.json`',
-  GILLIAM_IMAGE_BYTES_MAX: 'What unused images may take on disk, in bytes; a tenth of the disk by default',
+  GILLIAM_UNUSED_BYTES_MAX:
+    'What nobody uses any more may take on disk: images, slugs, logs of ended instances; in bytes, a tenth of the disk by default',
   GILLIAM_PROXY_BRIDGE:
     'Network interface on whose address a proxy of the loopback listens too, for containers: `docker0`; none by default',
   GILLIAM_FARGATE: 'JSON, for the agent of a Fargate executor: cluster, subnets, securityGroups, executionRole, logGroup and more',

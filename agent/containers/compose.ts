@@ -7,7 +7,7 @@ import type {Home} from '../compose.ts'
 import type {Launching} from '../launcher.ts'
 import type {Limit} from '../runtime/cgroup.ts'
 import {EngineApi} from '../runtime/docker/api.ts'
-import {collectImages} from '../runtime/docker/collect.ts'
+import {unusedImages} from '../runtime/docker/collect.ts'
 import {Images} from '../runtime/docker/images.ts'
 import {type Around, lookAround} from '../runtime/docker/surroundings.ts'
 import {createDockerRuntime, type DockerRuntime} from '../runtime/docker.ts'
@@ -129,20 +129,14 @@ export const containersOn = (options: ContainerOptions): Home & {readonly docker
       const others = processes.launcher({...parts, environment: {...parts.environment, bridge}})
       return launchingBoth({containers, others, docker, takes, directoryOf: parts.directoryOf})
     },
-    tidy: async (known, keeps) => {
+    tidy: async known => {
       const strays = await docker.endStrays(key => known.has(key))
       if (strays.length > 0) log.warn({instances: strays}, 'removed containers of instances that are not known any more')
-      if (images === undefined) return
+    },
+    unused: async (known, keeps) => {
+      if (images === undefined) return []
       const releases = new Set([...known.values()].map(({assignment: {formation, release}}) => `${formation}/${release}`))
-      const bytesMax = settings.imageBytesMax
-      const removed = await collectImages({
-        api,
-        images,
-        isKept: release => releases.has(release) || keeps(release),
-        bytesMax,
-        now: wallClock(),
-      })
-      if (removed.length > 0) log.info({images: removed}, 'removed images that nobody uses')
+      return unusedImages({api, images, isKept: release => releases.has(release) || keeps(release), now: wallClock()})
     },
   }
 }

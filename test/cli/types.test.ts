@@ -167,7 +167,22 @@ describe('types of one’s own', () => {
 
     assert.match((await run(['types', 'add', 'redis.yml'], dir)).stderr, /built in/)
     assert.match((await run(['types', 'add', 'bad.yml'], dir)).stderr, /bad\.yml:1:1: .*needs `image`/)
-    assert.equal((await run(['types', 'show', 'wire'])).stdout, text)
+    assert.equal((await run(['types', 'show', 'wire', '--file'])).stdout, text)
+    const shown = (await run(['types', 'show', 'wire'])).stdout
+    assert.deepEqual(shown.split('\n'), [
+      '# wire: messages (stage)',
+      'auxiliary:',
+      '  _wire:',
+      '    type: wire',
+      '    parameters:',
+      "      level: 'low'",
+      'processes:',
+      '  web:',
+      '    requires: [_wire]  # gets WIRE_URL',
+      '# process: a script',
+      '# backups: none',
+      '',
+    ])
     const {stdout} = await run(['types', '--json'])
     assert.deepEqual(
       JSON.parse(stdout)
