@@ -136,6 +136,8 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
     chores.close()
     notices.stop()
     await syncing.stop()
+    // What was read of them is not read again.
+    if (agent.hasReports || !spool.isEmpty) await lastSync(calls)
     await agent.close()
     unlock()
   }
@@ -146,8 +148,6 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
   }
   const suspend = async (): Promise<void> => {
     await agent.suspend()
-    await syncing.stop()
-    if (agent.hasReports) await lastSync(calls)
     await leave()
   }
   return {agent, switched: switched.promise, leave, handOver, suspend}
