@@ -87,7 +87,7 @@ const compose = async (log: Logger) => {
   const store = createStore({client: dynamo.client, table})
   const baseUrl = () => urlOf(port, listen)
   const blobs = await openBlobs({folder: paths.blobs, secret: blobSecret(paths), baseUrl, bytesMax: slugBytesMax, now, log})
-  const logs = await openLogs(paths.logs)
+  const logs = await openLogs({folder: paths.logs, now})
   const timing = {
     busyMs: readNumber(process.env, 'GILLIAM_SYNC_BUSY_MS', syncBusyMs, 10),
     idleMs: readNumber(process.env, 'GILLIAM_SYNC_IDLE_MS', syncIdleMs, 10),

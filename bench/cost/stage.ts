@@ -91,7 +91,7 @@ export const startMeteredStage = async (): Promise<MeteredStage> => {
   const store = createStore({client: dynamo.client, table: database.table})
   const timing = {busyMs: 1_000, idleMs: 10_000}
   const options = {store, blobs: storedBlobs, stage: 'cost', version: '0', timing, nextPollMs: 1_000, now, log, wakeAt: () => undefined}
-  const kept = {box: openSecretBox(join(folder, 'secret-key')), logs: await openLogs(join(folder, 'logs'))}
+  const kept = {box: openSecretBox(join(folder, 'secret-key')), logs: await openLogs({folder: join(folder, 'logs'), now: Date.now})}
   const functions = createFunctions({...options, ...kept})
   const consumers = [functions.scheduler, functions.reconciler].map(each => counted(each, counts))
   const gateway = await startGateway({table: endpoints, functions: functions.api, port: 0, now, log})

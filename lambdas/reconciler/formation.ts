@@ -5,6 +5,7 @@ import type {Instance} from '#shared/domain/instance.ts'
 import {type Creation, type Freed, type Plan, type ReconcileView, reconcile, type Stop} from '#shared/domain/reconcile.ts'
 import {type Release, runtimeOf, type ServiceDefinition} from '#shared/domain/release.ts'
 import {meet, type Neighbours, needsOf, waitingReason} from '#shared/domain/requires.ts'
+import {noVolumesLabel} from '#shared/domain/volume.ts'
 import type {Logger} from '#shared/log.ts'
 
 export interface ReconcilerDeps {
@@ -39,11 +40,11 @@ const requiring = (release: Release, service: string, view: Neighbours, turn: nu
   return found.met ? {needs, given: found.given} : {needs, held: found.waitsFor.join(', '), reason: waitingReason(found.waitsFor)}
 }
 
-/** Its volume, and the executor that has it: it goes nowhere else. */
+/** Its volume, and the executor that has it: it goes nowhere else. A new one goes where there can be volumes. */
 const storing = ({volume, requirements}: ServiceDefinition, service: string, {volumes}: FormationView): Partial<Instance> => {
   if (volume === undefined) return {}
   const there = volumes.find(each => each.service === service)
-  if (there === undefined) return {volume: {}}
+  if (there === undefined) return {volume: {}, requirements: [...requirements, `!(${JSON.stringify(noVolumesLabel)} in executor.labels)`]}
   const {id, executor} = there
   return {volume: {id, executor}, requirements: [...requirements, `executor.id == ${JSON.stringify(executor)}`]}
 }
