@@ -32,7 +32,10 @@ test('without a file to open an agent keeps what runs, says so, and goes on when
   assert.deepEqual(processesOf('x1'), before, 'what ran is what runs')
   const own = here.plane.reports.filter(({id}) => id === 'x1')
   const told = own.slice(own.findIndex(({announced}) => announced))
-  assert.ok(told.every(({announced}) => announced), 'checks that could not be made withdraw nothing')
+  assert.ok(
+    told.every(({announced}) => announced),
+    'checks that could not be made withdraw nothing',
+  )
   assert.match(here.output(), /EMFILE.*the state can not be saved; going on without/)
   assert.doesNotThrow(() => process.kill(pid, 0), 'the same agent')
 })
