@@ -95,7 +95,7 @@ const compose = async (log: Logger) => {
   const wakeAt = (formation: string, at: number) => late.timers?.wakeAt(formation, at)
   const box = openSecretBox(paths.secretKey)
   const proofs = {roles: parseJoinRoles(read(process.env, 'GILLIAM_JOIN_ROLES')), ask: createAskSts(fetch)}
-  const kept = {store, blobs, logs, box, relay: read(process.env, 'GILLIAM_RELAY')}
+  const kept = {store, blobs, dumps: blobs.dumps, logs, box, relay: read(process.env, 'GILLIAM_RELAY')}
   const functions = createFunctions({...kept, stage, version: version(), proofs, timing, nextPollMs, now, log, wakeAt})
   const holds = createHolds()
   const consumers = [functions.scheduler, functions.reconciler, holds.consumer]

@@ -29,6 +29,7 @@ export const startControlPlane = async (now: () => number = Date.now) => {
   const functions = createFunctions({
     store: database.store,
     blobs,
+    dumps: blobs.dumps,
     logs: await openLogs({folder: join(folder, 'logs'), now}),
     box: openSecretBox(join(folder, 'secret-key')),
     stage: 'test',
