@@ -4,11 +4,12 @@ import {ringLabel} from '#shared/domain/agent.ts'
 import type {JoinProof} from '#shared/join-proof.ts'
 import type {Logger} from '#shared/log.ts'
 import {Agent} from './agent.ts'
+import {Backups} from './backups/backups.ts'
 import {Chores} from './chores.ts'
 import {emptyFolder} from './cleanup.ts'
 import {Connection, type Joining} from './connection.ts'
 import type {InstanceRecord} from './instance.ts'
-import type {LauncherOptions, Launching} from './launcher.ts'
+import type {ExecOrder, LauncherOptions, Launching} from './launcher.ts'
 import type {Leftover} from './leftovers.ts'
 import {Logs} from './logs/logs.ts'
 import {Spool} from './logs/spool.ts'
@@ -17,8 +18,8 @@ import {Pins} from './pins.ts'
 import {Ports} from './ports.ts'
 import {proveRole} from './proof.ts'
 import {askProver} from './prover.ts'
-import type {Finder} from './runtime/runtime.ts'
-import {Sessions, type SessionsOptions} from './sessions/sessions.ts'
+import type {Execution, Finder} from './runtime/runtime.ts'
+import {Sessions} from './sessions/sessions.ts'
 import type {Layout, Settings} from './settings.ts'
 import {Slugs} from './slugs/slugs.ts'
 import type {Program} from './upgrade/program.ts'
@@ -66,6 +67,7 @@ export interface Parts {
   readonly logs: Logs
   readonly slugs: Slugs
   readonly sessions: Sessions
+  readonly backups: Backups
   readonly pins: Pins
   readonly chores: Chores
   readonly upgrades: Upgrades | undefined
@@ -95,22 +97,22 @@ const joiningOf = (settings: Settings, world: World): Joining | undefined => {
   return how !== undefined && 'prover' in how ? {prove: () => askProver(how.prover)} : how
 }
 
-interface SessionParts extends Pick<SessionsOptions, 'directoryOf' | 'logs' | 'log'> {
-  /** There once all parts are. */
-  readonly agent: () => Agent
-}
+/** What runs here, and commands in it; `agent` answers once all parts are there. */
+const instancesOf = (agent: () => Agent) => ({
+  records: () => agent().records,
+  exec: (record: InstanceRecord, order: ExecOrder): Promise<Execution> => {
+    const {exec} = agent()
+    if (exec === undefined) throw new Error('this executor can not run commands in instances')
+    return exec(record, order)
+  },
+  giveUp: (key: string, reason: string) => agent().giveUp(key, reason),
+})
 
-const createSessions = ({agent, ...parts}: SessionParts): Sessions =>
-  new Sessions({
-    ...parts,
-    records: () => agent().records,
-    exec: (record, order) => {
-      const {exec} = agent()
-      if (exec === undefined) throw new Error('this executor can not run commands in instances')
-      return exec(record, order)
-    },
-    giveUp: (key, reason) => agent().giveUp(key, reason),
-  })
+/** Removes what an instance needed. */
+const forget = async ({runtime}: World, directory: string): Promise<void> => {
+  await runtime.forget?.(directory)
+  await emptyFolder(directory)
+}
 
 interface Given {
   readonly settings: Settings
@@ -160,11 +162,9 @@ export const createParts = (settings: Settings, layout: Layout, world: World, {o
   const locate = (sha256: string, signal: AbortSignal): Promise<string> => connection.locate(sha256, signal)
   const slugs = new Slugs({directory: layout.slugs, locate})
   const pins = new Pins(onUrgent)
-  const sessions = createSessions({agent: () => agent, directoryOf, logs, log})
-  const forget = async (key: string): Promise<void> => {
-    await runtime.forget?.(directoryOf(key))
-    await emptyFolder(directoryOf(key))
-  }
+  const instances = instancesOf(() => agent)
+  const sessions = new Sessions({...instances, directoryOf, logs, log})
+  const backups = new Backups({...instances, store: connection, folder: layout.backups, log})
   const agent: Agent = new Agent({
     host: descriptor.host,
     statePath: layout.state,
@@ -179,7 +179,8 @@ export const createParts = (settings: Settings, layout: Layout, world: World, {o
     now,
     log,
     onUrgent,
-    onForgotten: key => void forget(key).catch(error => log.warn({err: error, instance: key}, 'what is left of it can not be removed')),
+    onForgotten: key =>
+      void forget(world, directoryOf(key)).catch(error => log.warn({err: error, instance: key}, 'what is left of it can not be removed')),
   })
   const chores = new Chores({
     fetch: (...order) => agent.fetch(...order),
@@ -188,8 +189,7 @@ export const createParts = (settings: Settings, layout: Layout, world: World, {o
     now,
     log,
   })
-  const {program} = world
   const upgrading = {ring: descriptor.labels[ringLabel], locate, now, log, onNews: onUrgent, onSwitched}
-  const upgrades = program && new Upgrades({program, ...upgrading})
-  return {agent, connection, spool, logs, slugs, sessions, pins, chores, upgrades}
+  const upgrades = world.program && new Upgrades({program: world.program, ...upgrading})
+  return {agent, connection, spool, logs, slugs, sessions, backups, pins, chores, upgrades}
 }

@@ -5,12 +5,14 @@ import {readFile} from 'node:fs/promises'
 import {type Client, createClient} from '#shared/client.ts'
 import type {AgentProgram, AgentWish} from '#shared/domain/agent.ts'
 import type {AssignedSession, Assignment, InstanceReport, LogLine} from '#shared/domain/assignment.ts'
+import type {AssignedBackup, Dump} from '#shared/domain/backup.ts'
 import type {Chore, ChoreReport} from '#shared/domain/chore.ts'
 import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
 import type {ImagePin} from '#shared/domain/image.ts'
 import type {CallOf, OutputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {JoinProof} from '#shared/join-proof.ts'
+import type {Upload} from '#shared/ports.ts'
 import type {Notice} from './notices.ts'
 import type {AnsweredPin} from './pins.ts'
 import {replaceFile} from './state.ts'
@@ -51,6 +53,8 @@ export interface SyncAnswer {
   readonly assignments?: readonly Assignment[]
   /** Who waits for this executor at a relay. */
   readonly sessions?: readonly AssignedSession[] | undefined
+  /** What is to be backed up. */
+  readonly backups?: readonly AssignedBackup[] | undefined
   /** What is to be done besides; comes with assignments. */
   readonly chores?: readonly Chore[] | undefined
   readonly nextSyncMs: number
@@ -210,6 +214,21 @@ export class Connection {
     const {downloadUrl} = await client.call('getArtifact', {params: {sha256}}, {signal, timeoutMs: callTimeoutMs})
     if (downloadUrl === undefined) throw new Error('it was never uploaded')
     return new URL(downloadUrl, this.#options.api).href
+  }
+
+  /** Where the dump of a backup goes that this executor was told to make, and what to send with it. */
+  async locateUpload(backup: string, {sha256, bytes}: Dump, signal: AbortSignal): Promise<Upload> {
+    const client = this.#client ?? (await this.#join())
+    const call = {params: {executor: this.#options.descriptor.id, backup}, body: {sha256, bytes}}
+    const {uploadUrl, uploadHeaders} = await client.call('uploadBackup', call, {signal, timeoutMs: callTimeoutMs})
+    return {url: new URL(uploadUrl, this.#options.api).href, headers: uploadHeaders}
+  }
+
+  /** What came of it. */
+  async reportBackup(backup: string, report: Dump | {readonly reason: string}, signal: AbortSignal): Promise<void> {
+    const client = this.#client ?? (await this.#join())
+    const call = {params: {executor: this.#options.descriptor.id, backup}, body: report}
+    await client.call('reportBackup', call, {signal, timeoutMs: callTimeoutMs})
   }
 
   #join(): Promise<Client> {

@@ -35,8 +35,9 @@ export interface RunningAgent {
 /** Private to the agent; instances of another user find the way to their own folder through it, and nothing else. */
 const makeHome = (home: string, layout: Layout, isShared: boolean): void => {
   try {
-    const {slugs, instances, volumes} = layout
-    for (const folder of [home, slugs, instances, volumes.process, volumes.docker]) mkdirSync(folder, {recursive: true, mode: 0o700})
+    const {slugs, instances, volumes, backups} = layout
+    for (const folder of [home, slugs, instances, volumes.process, volumes.docker, backups])
+      mkdirSync(folder, {recursive: true, mode: 0o700})
     chmodSync(volumes.docker, 0o700)
     if (isShared) for (const folder of [home, layout.instances]) chmodSync(folder, 0o711)
   } catch (error) {
@@ -103,7 +104,7 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
   let sync: Sync | undefined
   const switched = Promise.withResolvers<void>()
   const parts = createParts(settings, layout, world, {onUrgent: () => sync?.poke(), onSwitched: switched.resolve})
-  const {agent, connection, spool, logs, sessions, pins, chores, upgrades} = parts
+  const {agent, connection, spool, logs, sessions, backups, pins, chores, upgrades} = parts
   if (!connection.hasCredential && settings.join === undefined) {
     unlock()
     throw new Error('this executor has not joined yet: GILLIAM_JOIN_TOKEN_FILE must name a file with a join token, or GILLIAM_JOIN be role')
@@ -117,6 +118,7 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
     connection,
     spool,
     sessions,
+    backups,
     pins,
     chores,
     look: () => logs.look(),
@@ -127,12 +129,14 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
     random,
     log,
   }
+  backups.recall()
   const syncing = startSync(calls)
   sync = syncing
   const stopTimers = startTimers({parts, settings, layout, world}, parts, syncing, world)
   const leave = async (): Promise<void> => {
     stopTimers()
     sessions.close()
+    backups.close()
     chores.close()
     notices.stop()
     await syncing.stop()

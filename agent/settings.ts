@@ -145,6 +145,7 @@ export const layoutOf = (home: string) => ({
   slugs: join(home, 'slugs'),
   instances: join(home, 'instances'),
   volumes: {process: join(home, 'volumes'), docker: join(home, 'container-volumes')},
+  backups: join(home, 'backups'),
 })
 
 export type Layout = ReturnType<typeof layoutOf>

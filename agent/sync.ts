@@ -5,6 +5,7 @@ import {GilliamError} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
 import {startLoop} from '#shared/loop.ts'
 import type {Agent} from './agent.ts'
+import type {Backups} from './backups/backups.ts'
 import type {Chores} from './chores.ts'
 import type {Connection} from './connection.ts'
 import type {Spool} from './logs/spool.ts'
@@ -33,6 +34,7 @@ export interface SyncOptions {
   /** Undefined for an agent that says nothing of itself. */
   readonly upgrades?: Upgrades | undefined
   readonly sessions: Pick<Sessions, 'take'>
+  readonly backups: Pick<Backups, 'take'>
   readonly chores: Pick<Chores, 'take' | 'due' | 'acknowledge'>
   readonly pins: Pick<Pins, 'due' | 'answered'>
   /** Reads what instances wrote since. */
@@ -92,7 +94,7 @@ interface Course {
 }
 
 const call = async (
-  {agent, upgrades, connection, spool, sessions, chores, pins, look, notice, diskFreeMib, busyMs, now, log}: SyncOptions,
+  {agent, upgrades, connection, spool, sessions, backups, chores, pins, look, notice, diskFreeMib, busyMs, now, log}: SyncOptions,
   {hold, quietMs, holdMs, onNews}: Course,
 ): Promise<number> => {
   look()
@@ -128,6 +130,7 @@ const call = async (
     if (answer.chores !== undefined) chores.take(answer.chores)
     if (answer.pins !== undefined) pins.answered(answer.pins)
     if (answer.sessions !== undefined) sessions.take(answer.sessions)
+    if (answer.backups !== undefined) backups.take(answer.backups)
     agent.heard(sentAt)
     upgrades?.heard(answer.agent)
     const nextSyncMs = within(answer.nextSyncMs, busyMs)

@@ -71,5 +71,15 @@ export const removeUnused = async (
       phase !== 'ended' && assignment.formation === formation && assignment.service === service && assignment.volume?.id === volume,
   )
   if (holder !== undefined) throw new Error(`${holder.key} has it`)
-  for (let left = findVolume(places, owning); left !== undefined; left = findVolume(places, owning)) await removeTrees([left])
+  for (let left = findVolume(places, owning); left !== undefined; left = findVolume(places, owning)) await removeAll(left)
+}
+
+/** An agent that is not root owns the folder, and nothing that a container’s root made in it. */
+const removeAll = async (folder: string): Promise<void> => {
+  try {
+    await removeTrees([folder])
+  } catch (error) {
+    if (!['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+    throw new Error(`${folder} holds folders of another user, which this agent may not remove: do so as root`, {cause: error})
+  }
 }

@@ -4,7 +4,7 @@ export {CreateToken, Health, OpenapiDocument, Token} from './api/access.ts'
 export {AgentRing, RingName, UpgradeAgents} from './api/agents.ts'
 export {Artifact, CreateArtifact, slugBytesMax} from './api/artifacts.ts'
 export {AuditPage, AuditQuery} from './api/audit.ts'
-export {Backup, CreateBackup, NoteBackup} from './api/backups.ts'
+export {Backup, BackupList, BackupUpload, CreateBackup, NoteBackup, ReportBackup, UploadBackup} from './api/backups.ts'
 export {
   CordonExecutor,
   DrainExecutor,

@@ -51,7 +51,7 @@ export const variables = {
   GILLIAM_POLL_MS: 'How soon router and proxy ask for changes again while there are some, on AWS; 2000 by default',
   GILLIAM_POLL_IDLE_MS: 'How soon they do when there was none for long, on AWS; instances drain for longer than this; 10000 by default',
   GILLIAM_SYNC_URL: 'Address at which agents may sync instead of the API, on AWS: a function URL',
-  GILLIAM_SLUG_BUCKET: 'S3 bucket of the slugs',
+  GILLIAM_SLUG_BUCKET: 'S3 bucket of the slugs, and of the dumps of backups',
   GILLIAM_LOG_GROUP: 'CloudWatch log group of what instances write',
   GILLIAM_WAKE_QUEUE: 'URL of the SQS queue that brings the reconciler its ticks and wake-ups',
   GILLIAM_MACHINE_GROUP: 'Auto Scaling group of the stage’s machines, grown and shrunk by the capacity function',

@@ -121,6 +121,7 @@ export const containersOn = (options: ContainerOptions): Home & {readonly docker
       const containers = new ContainerLauncher({
         ...parts,
         runtime: docker,
+        api,
         images: held,
         around,
         ...(stackImage === undefined ? {} : {stackImage}),

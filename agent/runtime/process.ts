@@ -23,7 +23,7 @@ import {attachedCommand, attachedTo, execProcess} from './exec.ts'
 import {adoptedEnd, Followed, marksOf, settleCgroup} from './followed.ts'
 import {canHold, holder} from './hold.ts'
 import type {Owner} from './owner.ts'
-import {isAlive, parseStat, processesWith, readBootId, signalTo, statOf} from './proc.ts'
+import {isAlive, parseStat, processesWith, readBootId, signalGroup, signalTo} from './proc.ts'
 import type {Bounds, Found, Running, Runtime, StartSpec} from './runtime.ts'
 import {codeOf} from './signals.ts'
 
@@ -146,15 +146,13 @@ const findStart = async (directory: string, start: Start & {claim: string}, opti
   const stat = parseStat(line.join(' '))
   if (stat === undefined || boot !== readBootId()) return {state: 'absent'}
   const group = openCgroup(cgroupsOf(start))
-  const isShellThere = isAlive(stat.pid, stat.startTicks)
   // One that has noted the end may still be there, holding ports.
-  if (isShellThere && readExit(start) === undefined) {
+  if (isAlive(stat.pid, stat.startTicks) && readExit(start) === undefined) {
     if (group !== undefined) boundAgain(key, start, group, options)
     const given = {pid: stat.pid, directory, shellEnded: adoptedEnd(start, stat), onStuck}
     return {state: 'running', running: new Followed(group === undefined ? given : {...given, group})}
   }
-  // Nobody else can have got this number as a process group while members of ours lived.
-  if (isShellThere || statOf(stat.pid) === undefined) signalTo(-stat.pid, 'SIGKILL')
+  signalGroup(stat, 'SIGKILL', marksOf(directory), group?.members())
   const exit = readExit(start) ?? {}
   if (group === undefined) {
     for (const {pid} of processesWith(marksOf(directory))) signalTo(pid, 'SIGKILL')

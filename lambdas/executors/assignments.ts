@@ -2,6 +2,7 @@
 import type {Sign} from '#lambdas/middleware/tickets.ts'
 import type {AssignedInstance, Store} from '#lambdas/store/index.ts'
 import type {AssignedRun, AssignedSession, Assignment} from '#shared/domain/assignment.ts'
+import type {AssignedBackup} from '#shared/domain/backup.ts'
 import type {Chore} from '#shared/domain/chore.ts'
 import {pinnedName} from '#shared/domain/image.ts'
 import type {Release, RunOptions} from '#shared/domain/release.ts'
@@ -86,6 +87,7 @@ const withTicket = async ({command, line}: RunOrder, formation: string, sign: Si
 export interface Orders {
   readonly assignments: JoinedAssignment[]
   readonly sessions: AssignedSession[]
+  readonly backups: AssignedBackup[]
   readonly chores: readonly Chore[]
 }
 
@@ -111,6 +113,7 @@ export const loadOrders = async (
   return {
     assignments: joined.filter(assignment => assignment !== undefined),
     sessions: sessions.filter(session => session !== undefined),
+    backups: orders.backups.map(({until, ...order}) => ({...order, timeoutMs: until - now})),
     chores: orders.chores,
   }
 }

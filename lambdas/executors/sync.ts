@@ -141,14 +141,9 @@ export const syncOperation = (deps: SyncDeps): Operation<'syncExecutor'> => {
       ...(await wishOf(wishes, body.agent, now)),
     }
     if (!changed) return {...answer, ...(await renewCredential(deps, executor, principal, now))}
-    const {assignments: loaded, sessions, chores} = await loadOrders({store, sign}, executor, now)
+    const {assignments: loaded, sessions, backups, chores} = await loadOrders({store, sign}, executor, now)
     const assignments = await resolveSecrets({store, sources: secrets, log, now}, executor, loaded)
-    return {
-      ...answer,
-      assignments,
-      ...(sessions.length > 0 && {sessions}),
-      chores: [...chores],
-      ...(await renewCredential(deps, executor, principal, now)),
-    }
+    const orders = {...(sessions.length > 0 && {sessions}), ...(backups.length > 0 && {backups}), chores: [...chores]}
+    return {...answer, assignments, ...orders, ...(await renewCredential(deps, executor, principal, now))}
   }
 }

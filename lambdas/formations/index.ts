@@ -42,7 +42,7 @@ export const createFormationsFunction = ({store, log, now, randomId, expressions
       ...volumeOperations(store),
       ...fetchOperations(store),
       ...typeOperations(store),
-      ...backupOperations({store, blobs, randomId}),
+      ...backupOperations({store, randomId}),
       rebalance: rebalanceOperation(store, expressions),
       explain: explainOperation(store, expressions),
     },

@@ -1,4 +1,5 @@
 // The named conditions that state changes hang on. A write whose condition does not hold is a lost race: an outcome, not an error.
+import type {BackupState} from '#shared/domain/backup.ts'
 import type {ExecutorState} from '#shared/domain/executor.ts'
 import type {InstanceState} from '#shared/domain/instance.ts'
 import {routesMax, routeTableBytesMax} from '#shared/domain/registry.ts'
@@ -182,3 +183,23 @@ export const keyFree = (now: number): Condition => ({
 /** Nobody ticked since it was read. */
 export const watchedAt = (at: number | undefined): Condition =>
   at === undefined ? notExists : {text: 'lastAt = :lastAt', values: {':lastAt': at}}
+
+/** Nobody changed a backup's plan since it was read; undefined: there was none. */
+export const planIs = (version: number | undefined): Condition =>
+  version === undefined ? notExists : {text: 'version = :wasPlan', values: {':wasPlan': version}}
+/** That very executor is making the backup. */
+export const backupRunningOn = (executor: string): Condition => ({
+  text: '#backupState = :running AND executor = :onExecutor',
+  names: {'#backupState': 'state'},
+  values: {':running': 'running', ':onExecutor': executor},
+})
+export const backupIs = (state: BackupState): Condition => ({
+  text: '#backupState = :backupState',
+  names: {'#backupState': 'state'},
+  values: {':backupState': state},
+})
+/** No dump was announced, or this one. */
+export const dumpIs = (sha256: string, bytes: number): Condition => ({
+  text: 'attribute_not_exists(sha256) OR (sha256 = :dumpDigest AND bytes = :dumpBytes)',
+  values: {':dumpDigest': sha256, ':dumpBytes': bytes},
+})

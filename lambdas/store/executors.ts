@@ -9,6 +9,7 @@ import {
 } from '#shared/domain/executor.ts'
 import {silenceMs} from '#shared/domain/lease.ts'
 import {admissionWrites, joinedWithOf} from './admission.ts'
+import {backupOrdersOf} from './backups.ts'
 import {choresOf} from './chores.ts'
 import {
   agentIs,
@@ -324,6 +325,7 @@ export const createExecutorStore = (table: Table): ExecutorStore => ({
   orders: async (id, now) => {
     const items = await query(table, `A#${id}`)
     await clearOrders(table, items, now)
-    return {assignments: assignedOf(items), sessions: ordersOf(items, now), chores: choresOf(items, now)}
+    const [sessions, backups, chores] = [ordersOf(items, now), backupOrdersOf(items, now), choresOf(items, now)]
+    return {assignments: assignedOf(items), sessions, backups, chores}
   },
 })

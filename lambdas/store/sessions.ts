@@ -24,9 +24,8 @@ const clearedAtOnceMax = 25
 
 /** Removes orders and chores that are over: whoever asks for many must not make every look at what an executor is to run longer. */
 export const clearOrders = async (table: Table, items: readonly Item[], now: number): Promise<void> => {
-  const over = items
-    .filter(({type, expiresAt}) => (type === 'session' || type === 'chore') && (expiresAt as number) <= now)
-    .slice(0, clearedAtOnceMax)
+  const isOrder = ({type}: Item): boolean => type === 'session' || type === 'backup-order' || type === 'chore'
+  const over = items.filter(item => isOrder(item) && (item.expiresAt as number) <= now).slice(0, clearedAtOnceMax)
   await Promise.all(over.map(({pk, sk}) => write(table, {delete: {pk: pk as string, sk: sk as string}})))
 }
 

@@ -1,6 +1,7 @@
 // What the store offers to the functions: every question and every state change, with its outcomes. Types only; the other files of this folder do it.
 import type {AgentWish} from '#shared/domain/agent.ts'
 import type {InstanceReport} from '#shared/domain/assignment.ts'
+import type {BackupOrder} from '#shared/domain/backup.ts'
 import type {CapacityMemory} from '#shared/domain/capacity.ts'
 import type {Chore} from '#shared/domain/chore.ts'
 import type {Draining, Executor, ExecutorDescriptor, ExecutorState, Leaving} from '#shared/domain/executor.ts'
@@ -260,6 +261,7 @@ export interface ExecutorStore {
 export interface ExecutorOrders {
   readonly assignments: readonly AssignedInstance[]
   readonly sessions: readonly SessionOrder[]
+  readonly backups: readonly BackupOrder[]
   readonly chores: readonly Chore[]
 }
 

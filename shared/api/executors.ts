@@ -2,6 +2,7 @@
 import {z} from 'zod'
 import {choresPerSyncMax, choreTextCharactersMax} from '../domain/chore.ts'
 import {AgentProgram, AgentWish} from './agents.ts'
+import {AssignedBackup} from './backups.ts'
 import {
   Address,
   At,
@@ -217,6 +218,7 @@ export const Synced = z
     assignmentVersion: z.int(),
     assignments: z.array(Assignment).optional().describe('everything the executor should run; absent when the agent’s version is current'),
     sessions: z.array(AssignedSession).optional().describe('asked for within the last minute; comes with assignments'),
+    backups: z.array(AssignedBackup).optional().describe('to be made; comes with assignments'),
     chores: z.array(Chore).optional().describe('what is to be done besides; comes with assignments'),
     nextSyncMs: z.int(),
     leaseMs: z.int(),
