@@ -179,6 +179,11 @@ export class Agent {
       : (record, order) => launcher.exec?.(record, order) as ReturnType<NonNullable<Launching['exec']>>
   }
 
+  /** Fetches what instances of a release will need. */
+  async fetch(...order: Parameters<NonNullable<Launching['fetch']>>): Promise<void> {
+    await this.#launcher.fetch?.(...order)
+  }
+
   saveOffsets(): Promise<void> {
     return this.#ledger.save()
   }

@@ -4,10 +4,13 @@ import {ringLabel} from '#shared/domain/agent.ts'
 import type {JoinProof} from '#shared/join-proof.ts'
 import type {Logger} from '#shared/log.ts'
 import {Agent} from './agent.ts'
+import {Backups} from './backups/backups.ts'
+import {Chores} from './chores.ts'
 import {emptyFolder} from './cleanup.ts'
 import {Connection, type Joining} from './connection.ts'
 import type {InstanceRecord} from './instance.ts'
-import type {LauncherOptions, Launching} from './launcher.ts'
+import type {ExecOrder, LauncherOptions, Launching} from './launcher.ts'
+import type {Leftover} from './leftovers.ts'
 import {Logs} from './logs/logs.ts'
 import {Spool} from './logs/spool.ts'
 import {Monitors} from './monitors.ts'
@@ -15,12 +18,13 @@ import {Pins} from './pins.ts'
 import {Ports} from './ports.ts'
 import {proveRole} from './proof.ts'
 import {askProver} from './prover.ts'
-import type {Finder} from './runtime/runtime.ts'
-import {Sessions, type SessionsOptions} from './sessions/sessions.ts'
+import type {Execution, Finder} from './runtime/runtime.ts'
+import {Sessions} from './sessions/sessions.ts'
 import type {Layout, Settings} from './settings.ts'
 import {Slugs} from './slugs/slugs.ts'
 import type {Program} from './upgrade/program.ts'
 import {Upgrades} from './upgrade/upgrades.ts'
+import {removeUnused} from './volumes.ts'
 
 /** What a launcher is made of, besides what it runs instances with. */
 export type LauncherParts = Omit<LauncherOptions, 'runtime'> & {
@@ -37,8 +41,10 @@ export interface Home {
   readonly bootId: string
   /** Monotonic milliseconds since that began: what an agent decides on never jumps. */
   readonly now: () => number
-  /** Removes what is left of instances that nobody knows any more, and what takes too much of the disk. Called now and then. */
+  /** Removes what is left of instances that nobody knows any more. Called now and then. */
   readonly tidy?: (known: ReadonlyMap<string, InstanceRecord>) => Promise<void>
+  /** What of its own is not used any more, and no part of a release (`FORMATION/RELEASE`) that `keeps` names. */
+  readonly unused?: (known: ReadonlyMap<string, InstanceRecord>, keeps: (release: string) => boolean) => Promise<readonly Leftover[]>
 }
 
 export interface World extends Home {
@@ -61,7 +67,9 @@ export interface Parts {
   readonly logs: Logs
   readonly slugs: Slugs
   readonly sessions: Sessions
+  readonly backups: Backups
   readonly pins: Pins
+  readonly chores: Chores
   readonly upgrades: Upgrades | undefined
 }
 
@@ -89,33 +97,35 @@ const joiningOf = (settings: Settings, world: World): Joining | undefined => {
   return how !== undefined && 'prover' in how ? {prove: () => askProver(how.prover)} : how
 }
 
-interface SessionParts extends Pick<SessionsOptions, 'directoryOf' | 'logs' | 'log'> {
-  /** There once all parts are. */
-  readonly agent: () => Agent
+/** What runs here, and commands in it; `agent` answers once all parts are there. */
+const instancesOf = (agent: () => Agent) => ({
+  records: () => agent().records,
+  exec: (record: InstanceRecord, order: ExecOrder): Promise<Execution> => {
+    const {exec} = agent()
+    if (exec === undefined) throw new Error('this executor can not run commands in instances')
+    return exec(record, order)
+  },
+  giveUp: (key: string, reason: string) => agent().giveUp(key, reason),
+})
+
+/** Removes what an instance needed. */
+const forget = async ({runtime}: World, directory: string): Promise<void> => {
+  await runtime.forget?.(directory)
+  await emptyFolder(directory)
 }
 
-const createSessions = ({agent, ...parts}: SessionParts): Sessions =>
-  new Sessions({
-    ...parts,
-    records: () => agent().records,
-    exec: (record, order) => {
-      const {exec} = agent()
-      if (exec === undefined) throw new Error('this executor can not run commands in instances')
-      return exec(record, order)
-    },
-    giveUp: (key, reason) => agent().giveUp(key, reason),
-  })
+interface Given {
+  readonly settings: Settings
+  readonly layout: Layout
+  readonly world: World
+}
 
-/** Makes the parts. */
-export const createParts = (settings: Settings, layout: Layout, world: World, {onUrgent, onSwitched}: Calls): Parts => {
-  const {descriptor, environment, api} = settings
+/** `agent`: there once all parts are. */
+const createConnection = ({settings, layout, world}: Given, agent: () => Agent): Connection => {
+  const {descriptor, api} = settings
+  const {log, now, wallClock, onTaken} = world
   const joining = joiningOf(settings, world)
-  const {runtime, launcher, bootId, log, now, wallClock, random} = world
-  const directoryOf = (key: string) => join(layout.instances, key)
-  const spool = new Spool({now: wallClock})
-  const logs = createLogs(world, spool)
-  const ports = new Ports({range: settings.portRange, host: descriptor.host, now, random})
-  const connection = new Connection({
+  return new Connection({
     api,
     descriptor,
     credentialFile: layout.credential,
@@ -125,27 +135,36 @@ export const createParts = (settings: Settings, layout: Layout, world: World, {o
     now,
     onJoined: () => {
       log.info({executor: descriptor.id}, 'joined')
-      agent.forgetVersion()
+      agent().forgetVersion()
     },
     onTaken: () => {
       log.error({executor: descriptor.id}, 'another agent serves this executor')
-      if (world.onTaken === undefined) agent.assign([], 0)
-      else world.onTaken()
+      if (onTaken === undefined) agent().assign([], 0)
+      else onTaken()
     },
     onLost: () => {
       log.warn({executor: descriptor.id}, 'this executor was lost: what runs here was given up, and is stopped')
-      agent.assign([], 0)
+      agent().assign([], 0)
     },
     onUnsaved: error => log.error({err: error}, 'the credential can not be saved: the next agent must join again'),
   })
+}
+
+/** Makes the parts. */
+export const createParts = (settings: Settings, layout: Layout, world: World, {onUrgent, onSwitched}: Calls): Parts => {
+  const {descriptor, environment} = settings
+  const {runtime, launcher, bootId, log, now, wallClock, random} = world
+  const directoryOf = (key: string) => join(layout.instances, key)
+  const spool = new Spool({now: wallClock})
+  const logs = createLogs(world, spool)
+  const ports = new Ports({range: settings.portRange, host: descriptor.host, now, random})
+  const connection = createConnection({settings, layout, world}, () => agent)
   const locate = (sha256: string, signal: AbortSignal): Promise<string> => connection.locate(sha256, signal)
   const slugs = new Slugs({directory: layout.slugs, locate})
   const pins = new Pins(onUrgent)
-  const sessions = createSessions({agent: () => agent, directoryOf, logs, log})
-  const forget = async (key: string): Promise<void> => {
-    await runtime.forget?.(directoryOf(key))
-    await emptyFolder(directoryOf(key))
-  }
+  const instances = instancesOf(() => agent)
+  const sessions = new Sessions({...instances, directoryOf, logs, log})
+  const backups = new Backups({...instances, store: connection, folder: layout.backups, log})
   const agent: Agent = new Agent({
     host: descriptor.host,
     statePath: layout.state,
@@ -160,10 +179,17 @@ export const createParts = (settings: Settings, layout: Layout, world: World, {o
     now,
     log,
     onUrgent,
-    onForgotten: key => void forget(key).catch(error => log.warn({err: error, instance: key}, 'what is left of it can not be removed')),
+    onForgotten: key =>
+      void forget(world, directoryOf(key)).catch(error => log.warn({err: error, instance: key}, 'what is left of it can not be removed')),
   })
-  const {program} = world
+  const chores = new Chores({
+    fetch: (...order) => agent.fetch(...order),
+    removeVolume: chore => removeUnused(layout.volumes, chore, agent.records),
+    onNews: onUrgent,
+    now,
+    log,
+  })
   const upgrading = {ring: descriptor.labels[ringLabel], locate, now, log, onNews: onUrgent, onSwitched}
-  const upgrades = program && new Upgrades({program, ...upgrading})
-  return {agent, connection, spool, logs, slugs, sessions, pins, upgrades}
+  const upgrades = world.program && new Upgrades({program: world.program, ...upgrading})
+  return {agent, connection, spool, logs, slugs, sessions, backups, pins, chores, upgrades}
 }

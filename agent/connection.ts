@@ -5,11 +5,14 @@ import {readFile} from 'node:fs/promises'
 import {type Client, createClient} from '#shared/client.ts'
 import type {AgentProgram, AgentWish} from '#shared/domain/agent.ts'
 import type {AssignedSession, Assignment, InstanceReport, LogLine} from '#shared/domain/assignment.ts'
+import type {AssignedBackup, Dump} from '#shared/domain/backup.ts'
+import type {Chore, ChoreReport} from '#shared/domain/chore.ts'
 import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
 import type {ImagePin} from '#shared/domain/image.ts'
 import type {CallOf, OutputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {JoinProof} from '#shared/join-proof.ts'
+import type {Upload} from '#shared/ports.ts'
 import type {Notice} from './notices.ts'
 import type {AnsweredPin} from './pins.ts'
 import {replaceFile} from './state.ts'
@@ -32,10 +35,14 @@ export interface SyncRequest {
   readonly leaving?: Notice | undefined
   /** For how long nothing was new. */
   readonly quietMs: number
+  /** On the disk of the agent's home. */
+  readonly diskFreeMib?: number | undefined
   /** What this agent is. */
   readonly agent?: AgentProgram | undefined
   /** What tags of images mean, as far as only this executor knows. */
   readonly pins?: readonly ImagePin[]
+  /** Chores of which there is something new to say. */
+  readonly chores?: readonly ChoreReport[]
 }
 
 export interface SyncAnswer {
@@ -46,6 +53,10 @@ export interface SyncAnswer {
   readonly assignments?: readonly Assignment[]
   /** Who waits for this executor at a relay. */
   readonly sessions?: readonly AssignedSession[] | undefined
+  /** What is to be backed up. */
+  readonly backups?: readonly AssignedBackup[] | undefined
+  /** What is to be done besides; comes with assignments. */
+  readonly chores?: readonly Chore[] | undefined
   readonly nextSyncMs: number
   /** The reports were not taken: others of this number were, and they are to be sent again. */
   readonly sequence?: number | undefined
@@ -139,7 +150,7 @@ export class Connection {
   async sync(request: SyncRequest, options: {timeoutMs?: number; signal?: AbortSignal} = {}): Promise<SyncAnswer> {
     const client = this.#client ?? (await this.#join())
     this.#sequence = Math.max(this.#sequence + 1, this.#options.wallClock())
-    const {assignmentVersion, reports, logs, holdMs, quietMs, leaving, agent, pins = []} = request
+    const {assignmentVersion, reports, logs, holdMs, quietMs, leaving, agent, diskFreeMib, pins = [], chores = []} = request
     const body = {
       assignmentVersion,
       reports: [...reports],
@@ -147,9 +158,11 @@ export class Connection {
       quietMs,
       sequence: this.#sequence,
       agent,
+      ...(diskFreeMib !== undefined && {diskFreeMib}),
       ...(holdMs > 0 && {holdMs}),
       ...(leaving !== undefined && {leaving}),
       ...(pins.length > 0 && {pins: [...pins]}),
+      ...(chores.length > 0 && {chores: [...chores]}),
     }
     const call = {params: {executor: this.#options.descriptor.id}, body}
     try {
@@ -201,6 +214,21 @@ export class Connection {
     const {downloadUrl} = await client.call('getArtifact', {params: {sha256}}, {signal, timeoutMs: callTimeoutMs})
     if (downloadUrl === undefined) throw new Error('it was never uploaded')
     return new URL(downloadUrl, this.#options.api).href
+  }
+
+  /** Where the dump of a backup goes that this executor was told to make, and what to send with it. */
+  async locateUpload(backup: string, {sha256, bytes}: Dump, signal: AbortSignal): Promise<Upload> {
+    const client = this.#client ?? (await this.#join())
+    const call = {params: {executor: this.#options.descriptor.id, backup}, body: {sha256, bytes}}
+    const {uploadUrl, uploadHeaders} = await client.call('uploadBackup', call, {signal, timeoutMs: callTimeoutMs})
+    return {url: new URL(uploadUrl, this.#options.api).href, headers: uploadHeaders}
+  }
+
+  /** What came of it. */
+  async reportBackup(backup: string, report: Dump | {readonly reason: string}, signal: AbortSignal): Promise<void> {
+    const client = this.#client ?? (await this.#join())
+    const call = {params: {executor: this.#options.descriptor.id, backup}, body: report}
+    await client.call('reportBackup', call, {signal, timeoutMs: callTimeoutMs})
   }
 
   #join(): Promise<Client> {

@@ -3,6 +3,7 @@ import {existsSync} from 'node:fs'
 import {mkdir, rename} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {Assignment} from '#shared/domain/assignment.ts'
+import type {FetchChore} from '#shared/domain/chore.ts'
 import {limitsDefault, type SlugReference} from '#shared/domain/release.ts'
 import type {Terminal} from '#shared/domain/session.ts'
 import {commandOf} from './command.ts'
@@ -35,6 +36,8 @@ export interface Launching {
   readonly launch: (record: InstanceRecord, signal: AbortSignal, onProgress: (text: string) => void) => Promise<Launch>
   /** Runs a command where the instance runs, with its environment. Rejects when it can not be started. Absent where nothing can. */
   readonly exec?: (record: InstanceRecord, order: ExecOrder) => Promise<Execution>
+  /** Fetches what instances of a release will need. Absent where nothing is fetched. */
+  readonly fetch?: (chore: FetchChore, signal: AbortSignal, onProgress: (text: string) => void) => Promise<void>
 }
 
 /** A command beside an instance's own, for a session. */
@@ -125,6 +128,13 @@ export class Launcher implements Launching {
       ...(run?.attached && {attached: {argv: run.command, ...(run.line?.terminal && {terminal: run.line.terminal})}}),
     })
     return {outcome: 'started', running}
+  }
+
+  /** Fetches the slug. */
+  async fetch({slug}: FetchChore, signal: AbortSignal, onProgress: (text: string) => void): Promise<void> {
+    if (slug === undefined) return
+    onProgress(`fetching the slug ${slug.sha256.slice(0, 12)}`)
+    await fetched(this.#options.slugs, slug, signal)
   }
 
   /** Runs a command with the environment of an instance that runs, in its folder. */

@@ -37,8 +37,10 @@ export const processesHere = ({home, limits, owner}: Pick<Settings, 'home' | 'li
   if (missing.length > 0) log.warn({missing}, 'instances are not held to all of their bounds')
   if (!cgroups.areHad) log.warn('without a cgroup, a process that leaves its group, its folder and its environment outlives its instance')
   const onStuck = (key: string) => log.error({instance: key}, 'some of its processes can not be ended')
+  const onUnbounded = (key: string, {message}: Error) =>
+    log.error({instance: key, reason: message}, 'it is not held to its bounds any more; start it again to change that')
   const whose = owner === undefined ? {} : {owner}
-  const runtime = createProcessRuntime({cgroups, limits, onStuck, ...whose})
+  const runtime = createProcessRuntime({cgroups, limits, onStuck, onUnbounded, ...whose})
   return {
     runtime,
     launcher: parts => new Launcher({...parts, ...whose, runtime}),

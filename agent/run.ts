@@ -1,15 +1,15 @@
 // An agent's life: home, lock, adoption, syncing, leaving. Reads no environment; main.ts does.
 import {chmodSync, mkdirSync, renameSync} from 'node:fs'
 import type {Agent} from './agent.ts'
-import {cleanUp} from './cleanup.ts'
 import {createParts, type Parts, type World} from './compose.ts'
-import {slugsOf} from './launcher.ts'
+import {freeMib} from './disk.ts'
 import {takeLock} from './lock.ts'
 import {lookAtFile, lookAtMachine, type Notices, watchNotices} from './notices.ts'
 import {type Layout, layoutOf, type Settings} from './settings.ts'
 import {type AgentState, loadState} from './state.ts'
 import {endStrays} from './strays.ts'
 import {lastSync, type Sync, startSync} from './sync.ts'
+import {type Tidying, tidyUp} from './tidy.ts'
 
 const logLookMs = 500
 /** Lines do not wait longer than this for the next call of an idle agent. */
@@ -35,8 +35,9 @@ export interface RunningAgent {
 /** Private to the agent; instances of another user find the way to their own folder through it, and nothing else. */
 const makeHome = (home: string, layout: Layout, isShared: boolean): void => {
   try {
-    const {slugs, instances, volumes} = layout
-    for (const folder of [home, slugs, instances, volumes.process, volumes.docker]) mkdirSync(folder, {recursive: true, mode: 0o700})
+    const {slugs, instances, volumes, backups} = layout
+    for (const folder of [home, slugs, instances, volumes.process, volumes.docker, backups])
+      mkdirSync(folder, {recursive: true, mode: 0o700})
     chmodSync(volumes.docker, 0o700)
     if (isShared) for (const folder of [home, layout.instances]) chmodSync(folder, 0o711)
   } catch (error) {
@@ -63,19 +64,23 @@ const takeOver = async ({agent}: Parts, layout: Layout, world: World): Promise<v
   if (strays.length > 0) log.warn({instances: strays}, 'ended instances that no record was left of')
 }
 
-const startTimers = ({agent, spool, logs, slugs}: Parts, layout: Layout, sync: Sync, {log, now, tidy: tidyHome}: World): (() => void) => {
+const startTimers = (tidying: Tidying, {agent, spool, logs}: Parts, sync: Sync, {log, now}: World): (() => void) => {
   const look = () => {
     logs.look()
     if (!spool.isEmpty && now() - sync.calledAt() >= logFlushMs) sync.poke()
   }
-  const tidy = () => {
-    const slugsInUse = slugsOf([...agent.records.values()].map(({assignment}) => assignment))
-    cleanUp({instances: layout.instances, live: key => agent.records.has(key), slugs, slugsInUse}).catch(error =>
-      log.warn({err: error}, 'could not clean up'),
-    )
-    tidyHome?.(agent.records).catch(error => log.warn({err: error}, 'could not clean up after what runs instances'))
+  let isTidying = false
+  const tidy = async () => {
+    if (isTidying) return
+    isTidying = true
+    await tidyUp(tidying).catch(error => log.warn({err: error}, 'could not clean up'))
+    isTidying = false
   }
-  const timers = [setInterval(look, logLookMs), setInterval(() => void agent.saveOffsets(), offsetsSaveMs), setInterval(tidy, cleanUpMs)]
+  const timers = [
+    setInterval(look, logLookMs),
+    setInterval(() => void agent.saveOffsets(), offsetsSaveMs),
+    setInterval(() => void tidy(), cleanUpMs),
+  ]
   return () => {
     for (const timer of timers) clearInterval(timer)
   }
@@ -99,7 +104,7 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
   let sync: Sync | undefined
   const switched = Promise.withResolvers<void>()
   const parts = createParts(settings, layout, world, {onUrgent: () => sync?.poke(), onSwitched: switched.resolve})
-  const {agent, connection, spool, logs, sessions, pins, upgrades} = parts
+  const {agent, connection, spool, logs, sessions, backups, pins, chores, upgrades} = parts
   if (!connection.hasCredential && settings.join === undefined) {
     unlock()
     throw new Error('this executor has not joined yet: GILLIAM_JOIN_TOKEN_FILE must name a file with a join token, or GILLIAM_JOIN be role')
@@ -113,22 +118,30 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
     connection,
     spool,
     sessions,
+    backups,
     pins,
+    chores,
     look: () => logs.look(),
     notice: notices.current,
+    diskFreeMib: () => freeMib(settings.home),
     busyMs: settings.busyMs,
     now,
     random,
     log,
   }
+  backups.recall()
   const syncing = startSync(calls)
   sync = syncing
-  const stopTimers = startTimers(parts, layout, syncing, world)
+  const stopTimers = startTimers({parts, settings, layout, world}, parts, syncing, world)
   const leave = async (): Promise<void> => {
     stopTimers()
     sessions.close()
+    backups.close()
+    chores.close()
     notices.stop()
     await syncing.stop()
+    // What was read of them is not read again.
+    if (agent.hasReports || !spool.isEmpty) await lastSync(calls)
     await agent.close()
     unlock()
   }
@@ -139,8 +152,6 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
   }
   const suspend = async (): Promise<void> => {
     await agent.suspend()
-    await syncing.stop()
-    if (agent.hasReports) await lastSync(calls)
     await leave()
   }
   return {agent, switched: switched.promise, leave, handOver, suspend}

@@ -30,6 +30,8 @@ export interface Settings {
   readonly owner?: Owner
   readonly busyMs: number
   readonly logLevel: string
+  /** What nobody uses any more may take, in bytes; a share of the disk when undefined. */
+  readonly unusedBytesMax?: number
   /** Where it looks for notices that its machine is to go. */
   readonly notices: {readonly file?: string; readonly ec2: boolean}
 }
@@ -101,6 +103,7 @@ export const readSettings = async (env: Environment, nodePath: string): Promise<
   const home = resolve(required(env, 'GILLIAM_AGENT_HOME'))
   const proxy = read(env, 'GILLIAM_PROXY')
   const join = readJoin(env)
+  const unusedBytesMax = readNumber(env, 'GILLIAM_UNUSED_BYTES_MAX', 0)
   return {
     home,
     api,
@@ -124,6 +127,7 @@ export const readSettings = async (env: Environment, nodePath: string): Promise<
     busyMs: readNumber(env, 'GILLIAM_SYNC_BUSY_MS', 1_000, 10),
     notices: readNotices(env, join),
     logLevel: read(env, 'GILLIAM_LOG_LEVEL', 'info'),
+    ...(unusedBytesMax > 0 && {unusedBytesMax}),
   }
 }
 
@@ -141,6 +145,7 @@ export const layoutOf = (home: string) => ({
   slugs: join(home, 'slugs'),
   instances: join(home, 'instances'),
   volumes: {process: join(home, 'volumes'), docker: join(home, 'container-volumes')},
+  backups: join(home, 'backups'),
 })
 
 export type Layout = ReturnType<typeof layoutOf>

@@ -1,10 +1,12 @@
 // The agent's tick: one outbound call that tells what changed and learns what to run. Owns when the next one is due.
-
+import {choresPerSyncMax} from '#shared/domain/chore.ts'
 import {syncMsMax, syncRetryMsMax, waitJitterShare} from '#shared/domain/pace.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
 import {startLoop} from '#shared/loop.ts'
 import type {Agent} from './agent.ts'
+import type {Backups} from './backups/backups.ts'
+import type {Chores} from './chores.ts'
 import type {Connection} from './connection.ts'
 import type {Spool} from './logs/spool.ts'
 import type {Notice} from './notices.ts'
@@ -32,9 +34,13 @@ export interface SyncOptions {
   /** Undefined for an agent that says nothing of itself. */
   readonly upgrades?: Upgrades | undefined
   readonly sessions: Pick<Sessions, 'take'>
+  readonly backups: Pick<Backups, 'take'>
+  readonly chores: Pick<Chores, 'take' | 'due' | 'acknowledge'>
   readonly pins: Pick<Pins, 'due' | 'answered'>
   /** Reads what instances wrote since. */
   readonly look: () => void
+  /** MiB free on the disk of the agent's home, if that can be told. */
+  readonly diskFreeMib: () => number | undefined
   /** That the machine is to go, if it is. */
   readonly notice: () => Notice | undefined
   /** Wait between calls while more is waiting to be told. */
@@ -88,14 +94,15 @@ interface Course {
 }
 
 const call = async (
-  {agent, upgrades, connection, spool, sessions, pins, look, notice, busyMs, now, log}: SyncOptions,
+  {agent, upgrades, connection, spool, sessions, backups, chores, pins, look, notice, diskFreeMib, busyMs, now, log}: SyncOptions,
   {hold, quietMs, holdMs, onNews}: Course,
 ): Promise<number> => {
   look()
   const reports = agent.reports(reportsPerCallMax)
   const batch = spool.take({linesMax: logLinesPerCallMax, bytesMax: logBytesPerCallMax})
   const found = pins.due(pinsPerCallMax)
-  const isIdle = reports.length === 0 && batch.lines.length === 0 && found.length === 0
+  const done = chores.due(choresPerSyncMax)
+  const isIdle = reports.length === 0 && batch.lines.length === 0 && found.length === 0 && done.length === 0
   const held = hold(isIdle)
   try {
     const {assignmentVersion} = agent
@@ -107,7 +114,9 @@ const call = async (
       quietMs,
       leaving: notice(),
       agent: upgrades?.told,
+      diskFreeMib: diskFreeMib(),
       pins: found,
+      chores: done,
     }
     const sentAt = now()
     const answer = await connection.sync(request, {signal: held.signal})
@@ -117,8 +126,11 @@ const call = async (
     if (answer.drainMs !== undefined) agent.setDrain(answer.drainMs)
     if (reports.length > 0 || answer.assignments !== undefined) onNews()
     if (answer.assignments !== undefined) agent.assign(answer.assignments, answer.assignmentVersion)
+    chores.acknowledge(done)
+    if (answer.chores !== undefined) chores.take(answer.chores)
     if (answer.pins !== undefined) pins.answered(answer.pins)
     if (answer.sessions !== undefined) sessions.take(answer.sessions)
+    if (answer.backups !== undefined) backups.take(answer.backups)
     agent.heard(sentAt)
     upgrades?.heard(answer.agent)
     const nextSyncMs = within(answer.nextSyncMs, busyMs)

@@ -5,6 +5,9 @@ import {existsSync} from 'node:fs'
 import {mkdir, rename} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {Assignment} from '#shared/domain/assignment.ts'
+import type {RemovalChore} from '#shared/domain/chore.ts'
+import {isInstanceId, isName, isServiceName} from '#shared/domain/names.ts'
+import type {InstanceRecord} from './instance.ts'
 import {giveTree, type Owner, removeTrees} from './runtime/owner.ts'
 
 /** Where volumes are, by what runs their instances. */
@@ -55,6 +58,28 @@ export const makeVolume = async (
   return {directory, path: volume.path}
 }
 
-/** Removes a volume's data, wherever it is; nothing to remove is no failure. */
-export const removeVolume = (places: VolumePlaces, name: string): Promise<void> =>
-  removeTrees([places.process, places.docker].map(place => join(place, name)))
+/** Removes a volume's data, wherever it is; nothing to remove is no failure. Rejects when an instance that is here has it, or it is no volume's name. */
+export const removeUnused = async (
+  places: VolumePlaces,
+  {formation, service, volume}: Pick<RemovalChore, 'formation' | 'service' | 'volume'>,
+  records: ReadonlyMap<string, InstanceRecord>,
+): Promise<void> => {
+  if (!isName(formation) || !isServiceName(service) || !isInstanceId(volume)) throw new Error('it is no name of a volume')
+  const owning = {formation, service, volume: {path: '', id: volume}}
+  const holder = [...records.values()].find(
+    ({phase, assignment}) =>
+      phase !== 'ended' && assignment.formation === formation && assignment.service === service && assignment.volume?.id === volume,
+  )
+  if (holder !== undefined) throw new Error(`${holder.key} has it`)
+  for (let left = findVolume(places, owning); left !== undefined; left = findVolume(places, owning)) await removeAll(left)
+}
+
+/** An agent that is not root owns the folder, and nothing that a container’s root made in it. */
+const removeAll = async (folder: string): Promise<void> => {
+  try {
+    await removeTrees([folder])
+  } catch (error) {
+    if (!['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+    throw new Error(`${folder} holds folders of another user, which this agent may not remove: do so as root`, {cause: error})
+  }
+}

@@ -22,7 +22,8 @@ const state: readonly Acknowledgement[] = [
 ]
 
 /** ARNs as cdk-nag writes them, with the logical ids of what they refer to. */
-const slugsArn = '{state}:ExportsOutputFnGetAttSlugsBucket94743D81Arn9A7541CA/slugs/*'
+const bucketArn = '{state}:ExportsOutputFnGetAttSlugsBucket94743D81Arn9A7541CA'
+const [slugsArn, dumpsArn] = [`${bucketArn}/slugs/*`, `${bucketArn}/backups/*`]
 const groupArn =
   'arn:<AWS::Partition>:autoscaling:<AWS::Region>:<AWS::AccountId>:autoScalingGroup:*:autoScalingGroupName/<ExecutorsMachinesASG5B69B26C>'
 const parametersArn = 'arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter/gilliam/{stage}/*'
@@ -32,6 +33,7 @@ const definitionsArn = 'arn:<AWS::Partition>:ecs:<AWS::Region>:<AWS::AccountId>:
 const tasksArn = 'arn:<AWS::Partition>:ecs:<AWS::Region>:<AWS::AccountId>:task/<FargateCluster03BAFB94>/*'
 const taskSecretsArn = 'arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter/gilliam-tasks/{stage}/fargate/*'
 const slugReason = 'Slugs are named by their digest: a role can not name the ones to come. It is bound to the prefix slugs/ of this bucket.'
+const dumpReason = 'Dumps are named by backups to come. The role is bound to the prefix backups/ of this bucket.'
 const outsideReason = 'What formations keep outside is theirs to name; the role is bound to the prefix of this stage.'
 const requestReason =
   'Answers requests of API Gateway or its URL only, which wait: a failure is the caller’s answer, and there is no event to keep.'
@@ -65,6 +67,11 @@ const platform: readonly Acknowledgement[] = [
     at,
     id: `AwsSolutions::AwsSolutions-IAM5[Resource::${slugsArn}]`,
     reason: slugReason,
+  })),
+  ...(['artifacts', 'reconciler'] as const).map(at => ({
+    at,
+    id: `AwsSolutions::AwsSolutions-IAM5[Resource::${dumpsArn}]`,
+    reason: dumpReason,
   })),
   {
     at: 'capacity',

@@ -33,6 +33,7 @@ const indexed = {
   tokens: indexPartitions.tokens,
   draining: indexPartitions.draining,
   audit: indexPartitions.audit,
+  backups: indexPartitions.backups,
 } as const
 
 const actions = {
@@ -66,12 +67,12 @@ export const tableAccess: Readonly<Record<string, Access>> = {
     formation: ['get', 'query', 'put', 'update', 'delete', 'check'],
     release: ['get', 'query', 'put'],
     discovery: ['query', 'update', 'delete'],
-    assignment: ['query', 'put', 'update'],
+    assignment: ['query', 'getMany', 'put', 'update'],
     executor: ['getMany', 'query', 'update'],
     relaySigning: ['get', 'put'],
     relayPublic: ['put'],
     artifact: ['get', 'put'],
-    backups: ['get', 'query', 'put', 'update', 'delete'],
+    backups: ['get', 'query', 'put', 'update'],
     types: ['get', 'query', 'put', 'delete'],
     routes: ['get', 'query', 'update', 'delete'],
     secrets: ['query'],
@@ -94,7 +95,7 @@ export const tableAccess: Readonly<Record<string, Access>> = {
   // What an agent's sync does, and nothing else of executors: its way in is open to everybody.
   sync: {
     formation: ['get', 'update'],
-    assignment: ['query', 'delete'],
+    assignment: ['query', 'update', 'delete'],
     release: ['get', 'update'],
     discovery: ['put', 'update', 'delete'],
     executor: ['get', 'update'],
@@ -119,7 +120,14 @@ export const tableAccess: Readonly<Record<string, Access>> = {
     routes: ['get', 'query', 'put', 'update', 'delete'],
     audit: ['put'],
   },
-  artifacts: {...request, artifact: ['get', 'put'], agents: ['query', 'put'], audit: ['put']},
+  artifacts: {
+    ...request,
+    artifact: ['get', 'put'],
+    agents: ['query', 'put'],
+    backups: ['get', 'query', 'put', 'update'],
+    assignment: ['get', 'delete'],
+    audit: ['put'],
+  },
   logs: {...request, formation: ['get']},
   access: {
     ...request,
@@ -147,7 +155,10 @@ export const tableAccess: Readonly<Record<string, Access>> = {
     routes: ['get', 'query', 'update', 'delete'],
     secrets: ['query', 'deleteMany'],
     watch: ['get', 'put'],
-    index: ['formations', 'draining'],
+    backups: ['get', 'query', 'put', 'update', 'delete'],
+    assignment: ['query', 'put', 'update', 'delete'],
+    audit: ['put'],
+    index: ['formations', 'draining', 'backups'],
   },
   setup: {token: ['put']},
   capacity: {audit: ['put'], capacity: ['get', 'put'], executor: ['get', 'query', 'update'], formation: ['query'], index: ['pending']},

@@ -113,6 +113,7 @@ export class PlatformStack extends Stack {
     const of = (name: string): PlatformFunction => made.get(name) as PlatformFunction
     state.slugs.grantRead(of('formations'))
     state.slugs.grantSign(of('artifacts'))
+    state.slugs.grantRemove(of('reconciler'))
     state.logs.grantRead(of('logs'))
     state.secretKey?.grantSeal(of('access'))
     for (const fn of [of('executors'), ...(options.syncUrl ? [of('sync')] : [])]) {

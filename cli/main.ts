@@ -10,10 +10,8 @@ import type {Paint} from './render.ts'
 import {run} from './run.ts'
 import type {World} from './session.ts'
 
-const version = (): string => {
-  const {version} = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8')) as {version: string}
-  return version
-}
+// Bundles have it in them, and run without their tree.
+const {version} = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {version: string}
 
 /** https://no-color.org */
 const hasColour = (stream: NodeJS.WriteStream): boolean => stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb'
@@ -63,8 +61,8 @@ const catchSignals = (listener: (signal: NodeJS.Signals) => void): (() => void) 
 const world: World = {
   env: process.env,
   cwd: process.cwd(),
-  version: version(),
-  root: join(import.meta.dirname, '..'),
+  version,
+  bundles: import.meta.filename.endsWith('.ts') ? join(import.meta.dirname, '..', 'dist') : import.meta.dirname,
   execPath: process.execPath,
   uid: process.getuid?.(),
   now: Date.now,

@@ -32,13 +32,20 @@ export const waitForRollout = async (session: Session, release: Release): Promis
   const client = await session.client()
   const params = {formation: release.formation, release: String(release.release)}
   let rollout: Rollout | undefined
+  // Nothing depends on it, so that not hearing of it is no failure; once all is done there is nothing more to hear.
+  let isFetching = true
+  const fetchesNow = async () => {
+    const {items} = isFetching ? await client.call('listFetches', {params}).catch(() => ({items: []})) : {items: []}
+    isFetching = items.some(({state}) => state === 'ordered' || state === 'doing')
+    return items
+  }
   const look = async () => {
     rollout = await client.call('getRollout', {params})
     const {items} = await client.call('listInstances', {
       params: {formation: release.formation},
       query: {release: params.release, all: 'true'},
     })
-    return {instances: items, verdict: verdictOf(rollout)}
+    return {instances: items, verdict: verdictOf(rollout), fetches: await fetchesNow()}
   }
   try {
     const watched = await watch(session, look, limitsOf(release))

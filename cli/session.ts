@@ -16,8 +16,8 @@ export interface World {
   readonly env: Environment & {readonly XDG_CONFIG_HOME?: string}
   readonly cwd: string
   readonly version: string
-  /** The folder that this program is installed in. */
-  readonly root: string
+  /** Where bundles are: beside this program when it is one. */
+  readonly bundles: string
   /** The Node that runs it, and as whom. */
   readonly execPath: string
   readonly uid: number | undefined

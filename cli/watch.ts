@@ -1,6 +1,7 @@
 // Waiting until instances run, with each one's state shown. Decides when waiting is over; starts and stops nothing.
 import type {InstanceState} from '#shared/domain/instance.ts'
 import {isTerminal} from '#shared/domain/instance.ts'
+import type {OutputOf} from '#shared/endpoints.ts'
 import {type Instance, instanceLine, seconds} from './render.ts'
 import {neutralise} from './safe.ts'
 import type {Session} from './session.ts'
@@ -20,7 +21,11 @@ export type Verdict = {readonly ok: true} | {readonly ok: false; readonly reason
 export interface Look {
   readonly instances: readonly Instance[]
   readonly verdict: Verdict
+  /** Executors that fetch what is needed before they are given any of it. */
+  readonly fetches?: readonly Fetch[]
 }
+
+type Fetch = OutputOf<'listFetches'>['items'][number]
 
 export interface WatchLimits {
   readonly stalledAfterMs: number
@@ -104,10 +109,20 @@ const explainFailure = async (session: Session, instances: readonly Instance[]):
   return lines
 }
 
-const show = (session: Session, instances: readonly Instance[]): void => {
+/** What is done needs no line; what failed is fetched again by whatever needs it. */
+const fetchLines = (fetches: readonly Fetch[]): [string, string][] =>
+  fetches
+    .filter(({state}) => state === 'doing' || state === 'failed')
+    .map(({executor, state, text = ''}) => {
+      const what = state === 'doing' ? 'fetches ahead' : 'could not fetch ahead'
+      return [`executor ${executor}`, `  ${neutralise(executor)} ${what}${text === '' ? '' : `: ${neutralise(text)}`}`]
+    })
+
+const show = (session: Session, instances: readonly Instance[], fetches: readonly Fetch[]): void => {
   const sorted = instances.toSorted((a, b) => (a.name < b.name ? -1 : 1))
   const width = Math.max(0, ...sorted.map(({name}) => name.length))
-  session.progress.show(new Map(sorted.map(instance => [instance.name, instanceLine(instance, session.paintErr, width)])))
+  const lines = sorted.map((instance): [string, string] => [instance.name, instanceLine(instance, session.paintErr, width)])
+  session.progress.show(new Map([...lines, ...fetchLines(fetches)]))
 }
 
 export type Watched =
@@ -119,8 +134,8 @@ export const watch = async (session: Session, look: () => Promise<Look>, limits:
   const startedAt = session.now()
   const clock: Clock = {startedAt, progressAt: startedAt, running: 0, failingSince: new Map(), unplaceableSince: undefined}
   for (;;) {
-    const {instances, verdict} = await look()
-    show(session, instances)
+    const {instances, verdict, fetches = []} = await look()
+    show(session, instances, fetches)
     const now = session.now()
     if (verdict?.ok) return {ok: true, tookMs: now - startedAt}
     noteProgress(clock, instances, now)

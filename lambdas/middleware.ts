@@ -6,7 +6,7 @@ import {GilliamError} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
 import type {Principal} from '#shared/scopes.ts'
 import {authenticating} from './middleware/access.ts'
-import {answerError, answering, answerText} from './middleware/answers.ts'
+import {answerError, answering, answerText, checkLength} from './middleware/answers.ts'
 import {parsing} from './middleware/body.ts'
 import {type Answer, type Exchange, endpointNamed} from './middleware/exchange.ts'
 import {remembering} from './middleware/idempotency.ts'
@@ -60,13 +60,19 @@ const actorOf = (principal: Principal | undefined, requestId: string, now: numbe
     ? {name: 'anybody', requestId, now}
     : {name: principal.name, scope: principal.scope, token: principal.tokenId, requestId, now}
 
+/** What to do about an answer that is too long. */
+const narrower = 'Ask for less: for one service, by a lower `limit`, without `pretty`.'
+const done = 'What was asked for was done.'
+
 const perform = async (operations: ReadonlyMap<string, AnyOperation>, exchange: Exchange): Promise<Answer> => {
   const {requestId, startedAt, name, principal, endpoint, input} = exchange
   const operation = operations.get(name)
   if (operation === undefined || input === undefined) throw new Error(`no operation for ${name}`)
   const actor = actorOf(principal, requestId, startedAt)
   const output = await operation(input, {requestId, principal, actor, now: startedAt})
-  return answerText(requestId, endpoint.status, endpoint.status === 204 ? '' : JSON.stringify(output, undefined, indentOf(input.query)))
+  const body = endpoint.status === 204 ? '' : JSON.stringify(output, undefined, indentOf(input.query))
+  checkLength(body, endpoint.method === 'GET' ? narrower : done)
+  return answerText(requestId, endpoint.status, body)
 }
 
 /** Makes the function that answers all endpoints of `functionName`. The gateway has matched the path: `event.routeKey` says which endpoint. */

@@ -1,20 +1,20 @@
-// S3 of a local stage: slugs as files named by their content, behind URLs that are signed, end, and allow one method on one blob. Never overwrites.
+// S3 of a local stage: slugs as files named by their content, dumps by the name of their backup, behind URLs that are signed, end, and allow one method on one blob. Never overwrites.
 import {createHash, createHmac, randomBytes, timingSafeEqual} from 'node:crypto'
 import {createReadStream, createWriteStream, readdirSync, rmSync} from 'node:fs'
 import {mkdir, open, rename, rm, stat} from 'node:fs/promises'
 import type {IncomingMessage, ServerResponse} from 'node:http'
-import {join} from 'node:path'
+import {basename, join} from 'node:path'
 import {Transform} from 'node:stream'
 import {pipeline} from 'node:stream/promises'
 import {errorCodes, GilliamError, problem} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
-import type {BlobStore} from '#shared/ports.ts'
+import {type BlobStore, type DumpStore, signedUrlMs} from '#shared/ports.ts'
 
-export const urlLifetimeMs = 15 * 60_000
 const pathPrefix = '/blobs/'
 const partSuffix = '.part'
 
 export interface Blobs extends BlobStore {
+  readonly dumps: DumpStore
   /** Serves the signed URLs; false when `url` is not one of them. */
   readonly serve: (request: IncomingMessage, response: ServerResponse, url: URL) => boolean
 }
@@ -30,30 +30,45 @@ export interface BlobOptions {
   readonly log: Logger
 }
 
-interface Signer {
-  readonly url: (method: 'GET' | 'PUT', sha256: string, bytes: number) => string
-  /** What a signed URL allows; throws when it allows nothing. */
-  readonly check: (method: string, url: URL) => {readonly sha256: string; readonly bytes: number}
+/** A slug's name is its digest; a dump's has slashes. */
+interface Blob {
+  readonly name: string
+  /** Of what is uploaded. */
+  readonly sha256: string
+  readonly bytes: number
 }
 
+interface Signer {
+  readonly url: (method: 'GET' | 'PUT', blob: Blob) => string
+  /** What a signed URL allows; throws when it allows nothing. */
+  readonly check: (method: string, url: URL) => Blob
+}
+
+const dumpName = (name: string): string => `backups/${name}`
+/** No name of a formation, service or instance has a dot. */
+const fileOf = (folder: string, name: string): string => join(folder, name.replaceAll('/', '.'))
+
 const createSigner = ({secret, baseUrl, now}: BlobOptions): Signer => {
-  const sign = (method: string, sha256: string, bytes: number, expiresAt: number): string =>
-    createHmac('sha256', secret).update(`${method}\n${sha256}\n${bytes}\n${expiresAt}`).digest('hex')
+  const sign = (method: string, {name, sha256, bytes}: Blob, expiresAt: number): string =>
+    createHmac('sha256', secret).update(`${method}\n${name}\n${sha256}\n${bytes}\n${expiresAt}`).digest('hex')
   return {
-    url: (method, sha256, bytes) => {
-      const expiresAt = now() + urlLifetimeMs
-      const signature = sign(method, sha256, bytes, expiresAt)
-      return `${baseUrl()}${pathPrefix}${sha256}?bytes=${bytes}&expires=${expiresAt}&signature=${signature}`
+    url: (method, blob) => {
+      const {name, sha256, bytes} = blob
+      const expiresAt = now() + signedUrlMs
+      const digest = sha256 === name ? '' : `sha256=${sha256}&`
+      return `${baseUrl()}${pathPrefix}${name}?${digest}bytes=${bytes}&expires=${expiresAt}&signature=${sign(method, blob, expiresAt)}`
     },
     check: (method, url) => {
-      const sha256 = url.pathname.slice(pathPrefix.length)
+      const name = url.pathname.slice(pathPrefix.length)
+      const sha256 = url.searchParams.get('sha256') ?? name
       const [bytes, expiresAt] = [Number(url.searchParams.get('bytes')), Number(url.searchParams.get('expires'))]
-      const expected = Buffer.from(sign(method, sha256, bytes, expiresAt))
+      const blob = {name, sha256, bytes}
+      const expected = Buffer.from(sign(method, blob, expiresAt))
       const given = Buffer.from(url.searchParams.get('signature') ?? '')
-      if (!/^[0-9a-f]{64}$/.test(sha256) || expected.length !== given.length || !timingSafeEqual(expected, given))
-        throw new GilliamError('forbidden', `this URL does not allow ${method}; ask POST or GET /v1/artifacts for a new one`)
-      if (expiresAt < now()) throw new GilliamError('forbidden', 'this URL has ended; ask POST or GET /v1/artifacts for a new one')
-      return {sha256, bytes}
+      if (expected.length !== given.length || !timingSafeEqual(expected, given))
+        throw new GilliamError('forbidden', `this URL does not allow ${method}; ask for a new one`)
+      if (expiresAt < now()) throw new GilliamError('forbidden', 'this URL has ended; ask for a new one')
+      return blob
     },
   }
 }
@@ -67,16 +82,22 @@ export const openBlobs = async (options: BlobOptions): Promise<Blobs> => {
 
   const answer = async (request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> => {
     const method = request.method ?? ''
-    const {sha256, bytes} = signer.check(method, url)
-    if (method === 'GET') return send(folder, response, sha256)
-    await store(folder, request, sha256, bytes, options.bytesMax)
+    const blob = signer.check(method, url)
+    if (method === 'GET') return send(fileOf(folder, blob.name), response)
+    await store(fileOf(folder, blob.name), request, blob, options.bytesMax)
     response.writeHead(200, {'content-length': 0}).end()
   }
 
   return {
-    size: sha256 => sizeOf(folder, sha256),
-    upload: async (sha256, bytes) => ({url: signer.url('PUT', sha256, bytes), headers: {}}),
-    downloadUrl: async sha256 => signer.url('GET', sha256, 0),
+    size: sha256 => sizeOf(fileOf(folder, sha256)),
+    upload: async (sha256, bytes) => ({url: signer.url('PUT', {name: sha256, sha256, bytes}), headers: {}}),
+    downloadUrl: async sha256 => signer.url('GET', {name: sha256, sha256, bytes: 0}),
+    dumps: {
+      size: name => sizeOf(fileOf(folder, dumpName(name))),
+      upload: async (name, dump) => ({url: signer.url('PUT', {name: dumpName(name), ...dump}), headers: {}}),
+      downloadUrl: async name => signer.url('GET', {name: dumpName(name), sha256: '', bytes: 0}),
+      remove: name => rm(fileOf(folder, dumpName(name)), {force: true}),
+    },
     serve: (request, response, url) => {
       if (!url.pathname.startsWith(pathPrefix)) return false
       answer(request, response, url).catch((error: unknown) => refuse(error, request, response, options.log))
@@ -85,29 +106,29 @@ export const openBlobs = async (options: BlobOptions): Promise<Blobs> => {
   }
 }
 
-const sizeOf = (folder: string, sha256: string): Promise<number | undefined> =>
-  stat(join(folder, sha256)).then(
+const sizeOf = (file: string): Promise<number | undefined> =>
+  stat(file).then(
     found => found.size,
     () => undefined,
   )
 
-const send = async (folder: string, response: ServerResponse, sha256: string): Promise<void> => {
-  const bytes = await sizeOf(folder, sha256)
-  if (bytes === undefined) throw new GilliamError('not_found', `no slug ${sha256}; upload it first`)
+const send = async (file: string, response: ServerResponse): Promise<void> => {
+  const bytes = await sizeOf(file)
+  if (bytes === undefined) throw new GilliamError('not_found', `nothing is stored as ${basename(file)}; upload it first`)
   response.writeHead(200, {'content-type': 'application/gzip', 'content-length': bytes})
-  await pipeline(createReadStream(join(folder, sha256)), response)
+  await pipeline(createReadStream(file), response)
 }
 
 /** Keeps a body under its digest, if it is what was announced; else nothing. */
-const store = async (folder: string, request: IncomingMessage, sha256: string, bytes: number, bytesMax: number): Promise<void> => {
-  const part = join(folder, `${sha256}.${randomBytes(6).toString('hex')}${partSuffix}`)
+const store = async (file: string, request: IncomingMessage, {sha256, bytes}: Blob, bytesMax: number): Promise<void> => {
+  const part = `${file}.${randomBytes(6).toString('hex')}${partSuffix}`
   try {
     const written = await receive(request, part, Math.min(bytes, bytesMax))
     if (written.bytes !== bytes)
       throw new GilliamError('invalid_request', `${written.bytes} bytes arrived, not the ${bytes} announced; nothing was stored`)
     if (written.sha256 !== sha256)
       throw new GilliamError('invalid_request', `what arrived has the digest ${written.sha256}, not ${sha256}; nothing was stored`)
-    await rename(part, join(folder, sha256))
+    await rename(part, file)
   } finally {
     await rm(part, {force: true})
   }
@@ -135,7 +156,7 @@ const refuse = (error: unknown, request: IncomingMessage, response: ServerRespon
   if (!(error instanceof GilliamError) && !request.destroyed) log.error({err: error}, 'a blob request failed')
   if (response.headersSent || response.destroyed) return void response.destroy()
   const {code, message} =
-    error instanceof GilliamError ? error : {code: 'internal' as const, message: 'the slug could not be read or written'}
+    error instanceof GilliamError ? error : {code: 'internal' as const, message: 'the blob could not be read or written'}
   const body = JSON.stringify(problem(code, message))
   response
     .writeHead(errorCodes[code].status, {

@@ -2,12 +2,27 @@
 // standard error.
 import {existsSync} from 'node:fs'
 import {homedir} from 'node:os'
+import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import type {Environment} from '#shared/config.ts'
+import {ownRoot} from './bundle.ts'
+import {replaceFile} from './files.ts'
+import {installStage, type StageUnit, uninstallStage} from './install.ts'
 import {BootstrapError, type BootstrapOptions, urlsOf} from './options.ts'
 import {stagePaths} from './paths.ts'
 import {type ProcessRecord, takeLock} from './processes.ts'
-import {bringUp, type Context, createMending, endStarted, prepare, type RunningStage, type Started} from './stage.ts'
+import {
+  bringUp,
+  type Context,
+  createMending,
+  endStarted,
+  prepare,
+  type RunningStage,
+  type Started,
+  settingsOf,
+  waitUntilUp,
+} from './stage.ts'
+import {findControlPlane} from './start.ts'
 import {createStatusLine, describeStage} from './status.ts'
 import {stopForeground, stopStage} from './stop.ts'
 import {isBeingMended, leaveWatcher} from './watch.ts'
@@ -112,11 +127,36 @@ const watch = async (context: Context, started: Started, running: RunningStage):
   }
 }
 
+const unitOf = ({options: {stage, home}, env}: Context): StageUnit => ({
+  ...{stage, home, env, bootstrap: join(ownRoot(), 'bootstrap'), isSystem: process.getuid?.() === 0},
+})
+
+/** Leaves the stage to systemd, with these ports and agents; what runs already runs on. */
+const install = async (context: Context): Promise<number> => {
+  const {options, paths} = context
+  prepare(context)
+  const running = await findControlPlane(paths)
+  if (running === undefined) replaceFile(paths.stage, `${JSON.stringify(settingsOf(options), null, 2)}\n`)
+  await stopForeground(paths)
+  const file = await installStage(unitOf(context), say)
+  await waitUntilUp(options, context.signal)
+  print(options, await findControlPlane(paths))
+  say(`${file} starts it at every boot; ./bootstrap --uninstall removes it`)
+  return 0
+}
+
+const uninstall = async (context: Context): Promise<number> => {
+  await uninstallStage(unitOf(context))
+  return stop(context)
+}
+
 /** Does what the command line asks; answers the exit code. Throws BootstrapError for what one line explains. */
 export const perform = async (options: BootstrapOptions, env: Environment, signal: AbortSignal): Promise<number> => {
   const context: Context = {options, paths: stagePaths(options.home), env, signal, progress, say}
   try {
     if (options.mode === 'stop') return await stop(context)
+    if (options.mode === 'install') return await install(context)
+    if (options.mode === 'uninstall') return await uninstall(context)
     const started: Started = {agents: []}
     const running = await up(context, started)
     print(options, running.controlPlane)

@@ -16,13 +16,14 @@ import {createExpressions} from '#shared/expressions.ts'
 import {randomId} from '#shared/ids.ts'
 import type {Logger} from '#shared/log.ts'
 import {createOpenapi} from '#shared/openapi.ts'
-import type {BlobStore, LogStore, SecretBox} from '#shared/ports.ts'
+import type {BlobStore, DumpStore, LogStore, SecretBox} from '#shared/ports.ts'
 import type {Consumer} from './event-sources.ts'
 import type {GatewayFunction} from './gateway.ts'
 
 export interface FunctionOptions {
   readonly store: Store
   readonly blobs: BlobStore
+  readonly dumps: DumpStore
   readonly logs: LogStore
   /** Seals the secrets of formations. */
   readonly box: SecretBox
@@ -62,20 +63,20 @@ const local =
 const noProofs: Pick<ProofDeps, 'roles' | 'ask'> = {roles: [], ask: async () => undefined}
 
 export const createFunctions = (options: FunctionOptions): Functions => {
-  const {store, now, blobs, logs, stage, version, timing, nextPollMs, box, loopbackIssuers = false, relay = ''} = options
+  const {store, now, blobs, dumps, logs, stage, version, timing, nextPollMs, box, loopbackIssuers = false, relay = ''} = options
   const expressions = createExpressions()
   const proofs = {stage, ...(options.proofs ?? noProofs)}
   const logOf = (name: string): Logger => options.log.child({function: name})
   const deps = (name: string) => ({store, now, log: logOf(name)})
   const scheduler = createSchedulerFunction({...deps('scheduler'), expressions})
-  const reconciler = createReconcilerFunction({...deps('reconciler'), randomId, wakeAt: options.wakeAt})
+  const reconciler = createReconcilerFunction({...deps('reconciler'), randomId, dumps, wakeAt: options.wakeAt})
   return {
     api: {
       formations: local(createFormationsFunction({...deps('formations'), randomId, expressions, blobs, relay})),
       executors: local(createExecutorsFunction({...deps('executors'), logs, timing, wishesKeptMs: 1_000, secrets: {stage, box}, proofs})),
       registry: local(createRegistryFunction({...deps('registry'), nextPollMs})),
       routing: local(createRoutingFunction(deps('routing'))),
-      artifacts: local(createArtifactsFunction({...deps('artifacts'), blobs})),
+      artifacts: local(createArtifactsFunction({...deps('artifacts'), blobs, dumps})),
       logs: local(createLogsFunction({...deps('logs'), logs})),
       access: local(
         createAccessFunction({

@@ -19,12 +19,22 @@ export const logLimits: LogLimits = {segmentBytesMax: 4 * 1_048_576, formationBy
 /** Lines looked at by one read: a rare service's old lines may be out of its reach, the rest of new lines comes with the next read. */
 const scannedLinesMax = 50_000
 
+export interface LogsOptions {
+  readonly folder: string
+  /** Of this machine, in milliseconds since the epoch: `since` goes by when lines arrived, whatever the clock of their host says. */
+  readonly now: () => number
+  readonly limits?: LogLimits
+}
+
+/** A line as it is kept. */
+type Kept = Omit<LogLine, 'formation'> & {readonly arrivedAt?: number}
+
 /** Opens the logs in `folder`. Pages after a cursor or a moment hold the oldest lines first; without either, the newest. */
-export const openLogs = async (folder: string, limits: LogLimits = logLimits): Promise<LogStore> => {
+export const openLogs = async ({folder, now, limits = logLimits}: LogsOptions): Promise<LogStore> => {
   await mkdir(folder, {recursive: true, mode: 0o700})
   return {
     append: async lines => {
-      for (const [formation, text] of textByFormation(lines)) {
+      for (const [formation, text] of textByFormation(lines, now())) {
         const own = join(folder, formation)
         const before = listSegments(own).length
         appendLines(own, text, limits.segmentBytesMax)
@@ -50,10 +60,10 @@ const positionOf = (cursor: string): number => {
   return Number(cursor)
 }
 
-const textByFormation = (lines: readonly LogLine[]): Map<string, string> => {
+const textByFormation = (lines: readonly LogLine[], arrivedAt: number): Map<string, string> => {
   const texts = new Map<string, string>()
   for (const {formation, ...line} of lines) {
-    if (isName(formation)) texts.set(formation, `${texts.get(formation) ?? ''}${JSON.stringify(line)}\n`)
+    if (isName(formation)) texts.set(formation, `${texts.get(formation) ?? ''}${JSON.stringify({...line, arrivedAt} satisfies Kept)}\n`)
   }
   return texts
 }
@@ -74,15 +84,16 @@ const limitTotal = (folder: string, bytesMax: number): void => {
 
 /** The line if it is one and the query asks for it. A line cut off by a crash is none. */
 const wanted = (text: string, query: LogQuery): Omit<LogLine, 'formation'> | undefined => {
-  let line: Omit<LogLine, 'formation'>
+  let kept: Kept
   try {
-    line = JSON.parse(text) as Omit<LogLine, 'formation'>
+    kept = JSON.parse(text) as Kept
   } catch {
     return undefined
   }
+  const {arrivedAt = kept.at, ...line} = kept
   if (query.service !== undefined && line.service !== query.service) return undefined
   if (query.instance !== undefined && line.id !== query.instance) return undefined
-  return query.since !== undefined && line.at < query.since ? undefined : line
+  return query.since !== undefined && arrivedAt < query.since ? undefined : line
 }
 
 const newest = (folder: string, segments: readonly Segment[], query: LogQuery): LogPage => {

@@ -87,7 +87,7 @@ const compose = async (log: Logger) => {
   const store = createStore({client: dynamo.client, table})
   const baseUrl = () => urlOf(port, listen)
   const blobs = await openBlobs({folder: paths.blobs, secret: blobSecret(paths), baseUrl, bytesMax: slugBytesMax, now, log})
-  const logs = await openLogs(paths.logs)
+  const logs = await openLogs({folder: paths.logs, now})
   const timing = {
     busyMs: readNumber(process.env, 'GILLIAM_SYNC_BUSY_MS', syncBusyMs, 10),
     idleMs: readNumber(process.env, 'GILLIAM_SYNC_IDLE_MS', syncIdleMs, 10),
@@ -95,7 +95,7 @@ const compose = async (log: Logger) => {
   const wakeAt = (formation: string, at: number) => late.timers?.wakeAt(formation, at)
   const box = openSecretBox(paths.secretKey)
   const proofs = {roles: parseJoinRoles(read(process.env, 'GILLIAM_JOIN_ROLES')), ask: createAskSts(fetch)}
-  const kept = {store, blobs, logs, box, relay: read(process.env, 'GILLIAM_RELAY')}
+  const kept = {store, blobs, dumps: blobs.dumps, logs, box, relay: read(process.env, 'GILLIAM_RELAY')}
   const functions = createFunctions({...kept, stage, version: version(), proofs, timing, nextPollMs, now, log, wakeAt})
   const holds = createHolds()
   const consumers = [functions.scheduler, functions.reconciler, holds.consumer]

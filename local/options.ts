@@ -11,6 +11,9 @@ import {stagePaths} from './paths.ts'
 export const agentsMax = 16
 export const loopback = '127.0.0.1'
 
+/** Asked for by an option of the same name; none of them is the foreground. */
+const modes = ['stop', 'detach', 'watch', 'install', 'uninstall'] as const
+
 /** A stage as it is or will be started; kept in `<home>/stage.json`. */
 export interface StageSettings {
   readonly stage: string
@@ -25,7 +28,7 @@ export interface StageSettings {
 
 export interface BootstrapOptions extends StageSettings {
   readonly home: string
-  readonly mode: 'foreground' | 'detach' | 'watch' | 'stop'
+  readonly mode: 'foreground' | (typeof modes)[number]
   /** With `detach`: whether what dies is started again. */
   readonly watched: boolean
   readonly json: boolean
@@ -42,6 +45,8 @@ the foreground with a live status; Ctrl-C stops everything it started and keeps 
   --detach            return as soon as everything is healthy; a watcher stays, which starts again what dies
   --no-watch          with --detach: leave no watcher; run it again to start whatever is missing
   --watch             be that watcher
+  --install           make it a unit of systemd, started now and at every boot: the machine's for root, else the user's
+  --uninstall         stop the stage and remove that unit; the state is kept
   --stop              stop the stage, its instances too; the state is kept
   --json              print one JSON object {stage, api, router, proxy, home, pid} on standard output
   --home DIR          where the stage keeps its state (default ~/.local/state/gilliam/STAGE)
@@ -50,7 +55,7 @@ the foreground with a live status; Ctrl-C stops everything it started and keeps 
   --router-port PORT  router (default 7180)
   --proxy-port PORT   proxy (default 7128)
   --listen ADDRESS    address of this machine to listen on, for a stage that other machines join (default 127.0.0.1)
-  --agents N          agents on this machine, at most ${agentsMax} (default 1)
+  --agents N          agents on this machine, at most ${agentsMax} (default 1); each offers its part of CPU and memory
   -h, --help          this text
 
 What other machines reach is plain HTTP: put --listen on a network you trust. Ports, address and stage are remembered in the home folder.
@@ -60,6 +65,8 @@ const definitions = {
   detach: {type: 'boolean', default: false},
   stop: {type: 'boolean', default: false},
   watch: {type: 'boolean', default: false},
+  install: {type: 'boolean', default: false},
+  uninstall: {type: 'boolean', default: false},
   'no-watch': {type: 'boolean', default: false},
   json: {type: 'boolean', default: false},
   home: {type: 'string'},
@@ -113,8 +120,8 @@ const checkPorts = ({apiPort, routerPort, proxyPort}: StageSettings): void => {
     throw new BootstrapError(`--api-port, --router-port and --proxy-port must differ (${apiPort}, ${routerPort}, ${proxyPort})`)
 }
 
-const modeOf = (values: Readonly<Record<'detach' | 'stop' | 'watch', boolean>>): BootstrapOptions['mode'] => {
-  const [mode, other] = (['stop', 'detach', 'watch'] as const).filter(name => values[name])
+const modeOf = (values: Readonly<Record<(typeof modes)[number], boolean>>): BootstrapOptions['mode'] => {
+  const [mode, other] = modes.filter(name => values[name])
   if (other !== undefined) throw new BootstrapError(`--${other} and --${mode} exclude each other`)
   return mode ?? 'foreground'
 }

@@ -96,7 +96,8 @@ const checkPlace = async ({options, paths}: Context): Promise<void> => {
   checkPorts(options, controlPlane)
 }
 
-const settingsOf = ({stage, apiPort, routerPort, proxyPort, listen, agents}: StageSettings): StageSettings => ({
+/** What is kept of the options for the next start. */
+export const settingsOf = ({stage, apiPort, routerPort, proxyPort, listen, agents}: StageSettings): StageSettings => ({
   stage,
   apiPort,
   routerPort,
@@ -206,6 +207,17 @@ const waitForDataPlane = async ({options, signal}: Context, client: Client): Pro
   const {items} = await client.call('listInstances', {params: {formation: platformFormation}, query: {all: 'true'}})
   const states = items.map(each => `${each.service} ${each.state}${each.reason === undefined ? '' : ` (${each.reason})`}`)
   throw new BootstrapError(`router and proxy are not up after ${dataPlaneTimeoutMs / 1_000} s: ${states.join(', ') || 'no instances'}`)
+}
+
+/** Waits until somebody else has brought the stage up. Throws BootstrapError when nobody does. */
+export const waitUntilUp = async (options: BootstrapOptions, signal: AbortSignal): Promise<void> => {
+  const {api, router, proxy} = urlsOf(options)
+  for (let waitedMs = 0; waitedMs < dataPlaneTimeoutMs; waitedMs += pollMs) {
+    signal.throwIfAborted()
+    if ((await answers(api)) && (await answers(router)) && (await answers(proxy))) return
+    await sleep(pollMs)
+  }
+  throw new BootstrapError(`the stage is not up after ${dataPlaneTimeoutMs / 1_000} s; see journalctl`)
 }
 
 /** What starts again what died, and remembers it as this bootstrap's own. */

@@ -1,5 +1,6 @@
 // Starts the processes of a stage that are missing: control plane and agents. Each is of its own session and outlives whoever started it.
 import {mkdir} from 'node:fs/promises'
+import {availableParallelism, totalmem} from 'node:os'
 import {dirname} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {createClient} from '#shared/client.ts'
@@ -51,7 +52,7 @@ const containerVariables = (env: Environment): Record<string, string | undefined
   GILLIAM_DOCKER_NETWORK: env.GILLIAM_DOCKER_NETWORK,
   GILLIAM_STACK_IMAGE: env.GILLIAM_STACK_IMAGE,
   GILLIAM_REGISTRY_CREDENTIALS: env.GILLIAM_REGISTRY_CREDENTIALS,
-  GILLIAM_IMAGE_BYTES_MAX: env.GILLIAM_IMAGE_BYTES_MAX,
+  GILLIAM_UNUSED_BYTES_MAX: env.GILLIAM_UNUSED_BYTES_MAX,
 })
 
 const databaseVariables = (env: Environment): Record<string, string | undefined> =>
@@ -104,6 +105,20 @@ export const waitForHealth = async (
   )
 }
 
+/** Several agents on one machine each have their part of it, unless they are told what they have. What is no object is left for the agent to refuse. */
+export const attributesOf = (agents: number, given: string | undefined): string | undefined => {
+  if (agents === 1) return given
+  const part = {
+    cpuMilli: Math.floor((availableParallelism() * 1_000) / agents),
+    memoryMib: Math.floor(totalmem() / 1_048_576 / agents),
+  }
+  try {
+    return JSON.stringify({...part, ...JSON.parse(given || '{}')})
+  } catch {
+    return given
+  }
+}
+
 /** Starts one agent; it joins by itself. */
 export const startAgent = async (
   options: BootstrapOptions,
@@ -130,7 +145,7 @@ export const startAgent = async (
       GILLIAM_PROXY: urlOf(options.proxyPort, options.listen),
       GILLIAM_EXECUTOR: executor,
       GILLIAM_EXECUTOR_HOST: options.listen,
-      GILLIAM_EXECUTOR_ATTRIBUTES: env.GILLIAM_EXECUTOR_ATTRIBUTES,
+      GILLIAM_EXECUTOR_ATTRIBUTES: attributesOf(options.agents, env.GILLIAM_EXECUTOR_ATTRIBUTES),
       GILLIAM_AGENT_HOME: own.home,
       // What services reserve need not hold on a machine that one works on.
       GILLIAM_LIMITS: env.GILLIAM_LIMITS ?? 'pids,files',

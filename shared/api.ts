@@ -4,12 +4,13 @@ export {CreateToken, Health, OpenapiDocument, Token} from './api/access.ts'
 export {AgentRing, RingName, UpgradeAgents} from './api/agents.ts'
 export {Artifact, CreateArtifact, slugBytesMax} from './api/artifacts.ts'
 export {AuditPage, AuditQuery} from './api/audit.ts'
-export {Backup, CreateBackup, NoteBackup} from './api/backups.ts'
+export {Backup, BackupList, BackupUpload, CreateBackup, NoteBackup, ReportBackup, UploadBackup} from './api/backups.ts'
 export {
   CordonExecutor,
   DrainExecutor,
   Executor,
   ExecutorInstance,
+  Fetch,
   JoinByRole,
   Joined,
   JoinRequest,
@@ -43,4 +44,4 @@ export {CreateTrust, ExchangeToken, Login, Trust, TrustName} from './api/trusts.
 export {SetType, TypeFile, TypeName, TypeSummary} from './api/types.ts'
 
 export const requestBodyBytesMax = 1_048_576
-export {Volume} from './api/volumes.ts'
+export {ReleaseVolumeQuery, Volume} from './api/volumes.ts'

@@ -3,7 +3,7 @@
 import http from 'node:http'
 import type {Plugin} from 'esbuild'
 
-const reading = /readFileSync\(new URL\('(\.\/[A-Za-z0-9_.-]+)', import\.meta\.url\), 'utf8'\)/g
+const reading = /readFileSync\(new URL\('(\.{1,2}\/[A-Za-z0-9_.-]+)', import\.meta\.url\), 'utf8'\)/g
 
 /** The source with each such call replaced by the text it would read; `read` gets the name as it stands there (`./redis.yml`). */
 export const inlineTexts = (source: string, read: (name: string) => string): string =>

@@ -26,7 +26,8 @@ export const variables = {
     'Network of containers: the engine’s own `bridge` (default), or one the agent makes, in which they reach each other by published ports only',
   GILLIAM_STACK_IMAGE: 'Image in whose containers projects run; without one they are processes',
   GILLIAM_REGISTRY_CREDENTIALS: 'File with credentials of image registries, in the form of Docker’s `config.json`',
-  GILLIAM_IMAGE_BYTES_MAX: 'What unused images may take on disk, in bytes; a tenth of the disk by default',
+  GILLIAM_UNUSED_BYTES_MAX:
+    'What nobody uses any more may take on disk: images, slugs, logs of ended instances; in bytes, a tenth of the disk by default',
   GILLIAM_PROXY_BRIDGE:
     'Network interface on whose address a proxy of the loopback listens too, for containers: `docker0`; none by default',
   GILLIAM_FARGATE: 'JSON, for the agent of a Fargate executor: cluster, subnets, securityGroups, executionRole, logGroup and more',
@@ -50,7 +51,7 @@ export const variables = {
   GILLIAM_POLL_MS: 'How soon router and proxy ask for changes again while there are some, on AWS; 2000 by default',
   GILLIAM_POLL_IDLE_MS: 'How soon they do when there was none for long, on AWS; instances drain for longer than this; 10000 by default',
   GILLIAM_SYNC_URL: 'Address at which agents may sync instead of the API, on AWS: a function URL',
-  GILLIAM_SLUG_BUCKET: 'S3 bucket of the slugs',
+  GILLIAM_SLUG_BUCKET: 'S3 bucket of the slugs, and of the dumps of backups',
   GILLIAM_LOG_GROUP: 'CloudWatch log group of what instances write',
   GILLIAM_WAKE_QUEUE: 'URL of the SQS queue that brings the reconciler its ticks and wake-ups',
   GILLIAM_MACHINE_GROUP: 'Auto Scaling group of the stage’s machines, grown and shrunk by the capacity function',

@@ -25,7 +25,7 @@ export const errorCodes = {
   secret_missing: {status: 409, means: 'The release refers to a secret that is not set.'},
   idempotency_mismatch: {status: 422, means: 'The Idempotency-Key was used before for a different request.'},
   too_large: {status: 413, means: 'The body is larger than the endpoint or route takes.'},
-  limit_reached: {status: 422, means: 'One more would exceed a limit; the message names it.'},
+  limit_reached: {status: 422, means: 'One more would exceed a limit, or the answer would be too long; the message names it.'},
   no_relay: {status: 503, means: 'No relay is there for one-off work and live logs, or it can not be reached.'},
   internal: {status: 500, means: 'A fault of ours; the request id finds it in the log.'},
   unavailable: {status: 503, means: 'The control plane can not reach its database right now; try again.'},

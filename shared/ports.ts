@@ -1,6 +1,7 @@
 // What the functions need that each home provides in its own way: blobs (S3, files), log lines (CloudWatch, files) and, on AWS alone, a queue of
 // wake-ups. Types and limits only.
 import type {LogLine} from './domain/assignment.ts'
+import type {Dump} from './domain/backup.ts'
 
 /** Where to send a blob, and what to send beside it. */
 export interface Upload {
@@ -18,6 +19,21 @@ export interface BlobStore {
   /** Its bytes once its content arrived and was verified; undefined before. */
   readonly size: (sha256: string) => Promise<number | undefined>
 }
+
+/** Dumps of backups, by name (`dumpName`): reached by their own names only, so that whoever knows a digest does not get one. */
+export interface DumpStore {
+  /** A signed PUT of exactly this content; the store refuses any other. */
+  readonly upload: (name: string, dump: Dump) => Promise<Upload>
+  /** A signed URL that answers GET without a token. */
+  readonly downloadUrl: (name: string) => Promise<string>
+  /** Its bytes once its content arrived and was verified; undefined before. */
+  readonly size: (name: string) => Promise<number | undefined>
+  /** There is no such dump afterwards. */
+  readonly remove: (name: string) => Promise<void>
+}
+
+/** How long signed URLs hold, in milliseconds. */
+export const signedUrlMs = 15 * 60_000
 
 export interface LogQuery {
   readonly formation: string

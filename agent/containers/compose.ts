@@ -7,7 +7,7 @@ import type {Home} from '../compose.ts'
 import type {Launching} from '../launcher.ts'
 import type {Limit} from '../runtime/cgroup.ts'
 import {EngineApi} from '../runtime/docker/api.ts'
-import {collectImages} from '../runtime/docker/collect.ts'
+import {unusedImages} from '../runtime/docker/collect.ts'
 import {Images} from '../runtime/docker/images.ts'
 import {type Around, lookAround} from '../runtime/docker/surroundings.ts'
 import {createDockerRuntime, type DockerRuntime} from '../runtime/docker.ts'
@@ -64,6 +64,36 @@ const platformFormation = 'gilliam'
 const isForContainers = (assignment: Assignment, stackImage: string | undefined): boolean =>
   sourceOf(assignment, stackImage) !== undefined && !(assignment.formation === platformFormation && assignment.image === undefined)
 
+interface Both {
+  readonly containers: ContainerLauncher
+  readonly others: Launching
+  readonly docker: DockerRuntime
+  /** Whether it is to be a container. */
+  readonly takes: (assignment: Assignment) => boolean
+  readonly directoryOf: (key: string) => string
+}
+
+/** Containers beside processes: a start is what its assignment says, a command goes where its instance runs. */
+const launchingBoth = ({containers, others, docker, takes, directoryOf}: Both): Launching => ({
+  launch: async (record, signal, onProgress) => {
+    if (takes(record.assignment)) return containers.launch(record, signal, onProgress)
+    // Its last start may have been a container, under other settings.
+    const directory = directoryOf(record.key)
+    const left = docker.knows(directory) ? await docker.forget(directory).catch((error: Error) => error) : undefined
+    if (left !== undefined) return {outcome: 'failed', reason: left.message, retry: true}
+    return others.launch(record, signal, onProgress)
+  },
+  fetch: async (chore, signal, onProgress) => {
+    await containers.fetch(chore, signal, onProgress)
+    await others.fetch?.(chore, signal, onProgress)
+  },
+  exec: async (record, order) => {
+    const by: Launching = docker.knows(directoryOf(record.key)) ? containers : others
+    if (by.exec === undefined) throw new Error('this executor can not run commands in instances')
+    return by.exec(record, order)
+  },
+})
+
 export const containersOn = (options: ContainerOptions): Home & {readonly docker: DockerRuntime} => {
   const {settings, runtimes, home, stage, executor, host, owner, limits, wallClock, processes, log} = options
   const {socketPath, network, stackImage, credentials} = settings
@@ -91,36 +121,23 @@ export const containersOn = (options: ContainerOptions): Home & {readonly docker
       const containers = new ContainerLauncher({
         ...parts,
         runtime: docker,
+        api,
         images: held,
         around,
         ...(stackImage === undefined ? {} : {stackImage}),
       })
       const bridge = network === 'bridge' ? 'docker0' : network
       const others = processes.launcher({...parts, environment: {...parts.environment, bridge}})
-      return {
-        launch: async (record, signal, onProgress) => {
-          if (takes(record.assignment)) return containers.launch(record, signal, onProgress)
-          // Its last start may have been a container, under other settings.
-          const directory = parts.directoryOf(record.key)
-          const left = docker.knows(directory) ? await docker.forget(directory).catch((error: Error) => error) : undefined
-          if (left !== undefined) return {outcome: 'failed', reason: left.message, retry: true}
-          return others.launch(record, signal, onProgress)
-        },
-        exec: async (record, order) => {
-          const by: Launching = docker.knows(parts.directoryOf(record.key)) ? containers : others
-          if (by.exec === undefined) throw new Error('this executor can not run commands in instances')
-          return by.exec(record, order)
-        },
-      }
+      return launchingBoth({containers, others, docker, takes, directoryOf: parts.directoryOf})
     },
     tidy: async known => {
       const strays = await docker.endStrays(key => known.has(key))
       if (strays.length > 0) log.warn({instances: strays}, 'removed containers of instances that are not known any more')
-      if (images === undefined) return
+    },
+    unused: async (known, keeps) => {
+      if (images === undefined) return []
       const releases = new Set([...known.values()].map(({assignment: {formation, release}}) => `${formation}/${release}`))
-      const bytesMax = settings.imageBytesMax
-      const removed = await collectImages({api, images, isKept: release => releases.has(release), bytesMax, now: wallClock()})
-      if (removed.length > 0) log.info({images: removed}, 'removed images that nobody uses')
+      return unusedImages({api, images, isKept: release => releases.has(release) || keeps(release), now: wallClock()})
     },
   }
 }

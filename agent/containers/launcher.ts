@@ -1,7 +1,9 @@
 // Gets one instance from an assignment to a running container: image, slug, folder, ports, environment, start. Decides nothing about when.
 import {chmod} from 'node:fs/promises'
 import {isIP} from 'node:net'
+import {setTimeout as sleep} from 'node:timers/promises'
 import type {Assignment} from '#shared/domain/assignment.ts'
+import type {FetchChore} from '#shared/domain/chore.ts'
 import type {LauncherParts} from '../compose.ts'
 import {type ExecutorEnvironment, environmentOf} from '../environment.ts'
 import {Gate} from '../gate.ts'
@@ -18,7 +20,7 @@ import {
   launchesMax,
   prepare,
 } from '../launcher.ts'
-import {EngineRefusal} from '../runtime/docker/api.ts'
+import {type EngineApi, EngineRefusal, EngineUnreachable} from '../runtime/docker/api.ts'
 import {type ContainerSpec, type Image, isMountable, type Project, projectPath} from '../runtime/docker/container.ts'
 import type {Images} from '../runtime/docker/images.ts'
 import {ImageRefused} from '../runtime/docker/pull.ts'
@@ -27,11 +29,15 @@ import type {DockerRuntime} from '../runtime/docker.ts'
 import type {Execution} from '../runtime/runtime.ts'
 import {makeVolume} from '../volumes.ts'
 
+/** An engine that is being restarted is waited for, and not held against the instance: looked at so often, for so long. */
+const engineLookMs = 250
+const engineWaitMsMax = 60_000
 /** Progress is told at most this often. */
 const progressEveryMs = 1_000
 
 export interface ContainerLauncherOptions extends Omit<LauncherOptions, 'runtime'> {
   readonly runtime: DockerRuntime
+  readonly api: Pick<EngineApi, 'call'>
   readonly images: Images
   readonly pins: LauncherParts['pins']
   readonly stackImage?: string
@@ -111,6 +117,7 @@ export class ContainerLauncher implements Launching {
     const {run} = assignment
     let attendance: Attendance | undefined
     try {
+      await this.#engine(signal, onProgress)
       // Waiting for downloads, or for somebody, takes no place: others may have theirs.
       const [image, slug] = await Promise.all([
         this.#image(source, assignment, signal, onProgress),
@@ -130,10 +137,37 @@ export class ContainerLauncher implements Launching {
     }
   }
 
+  /** Pulls the images, one after the other. */
+  async fetch({formation, release, images}: FetchChore, signal: AbortSignal, onProgress: (text: string) => void): Promise<void> {
+    for (const {image, archive} of images)
+      await this.#options.images.get({
+        image,
+        release: `${formation}/${release}`,
+        signal,
+        onProgress: text => onProgress(`${image}: ${text}`),
+        ...(archive !== undefined && {archive}),
+        agree: (digest, until) => this.#options.pins.agree({formation, release, image, digest}, until),
+      })
+  }
+
   /** Runs a command in the container of an instance that runs. */
   exec({key}: InstanceRecord, order: ExecOrder): Promise<Execution> {
     const {runtime, directoryOf} = this.#options
     return runtime.exec({...order, directory: directoryOf(key)})
+  }
+
+  /** Resolves when the engine answers. */
+  async #engine(signal: AbortSignal, onProgress: (text: string) => void): Promise<void> {
+    for (let waitedMs = 0; ; waitedMs += engineLookMs) {
+      try {
+        await this.#options.api.call('GET', '/version', {signal})
+        return
+      } catch (error) {
+        if (!(error instanceof EngineUnreachable) || waitedMs >= engineWaitMsMax) throw error
+        onProgress('waiting for the Docker engine')
+        await sleep(engineLookMs, undefined, {signal})
+      }
+    }
   }
 
   async #image(

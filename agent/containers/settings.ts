@@ -1,5 +1,5 @@
 // What an agent is told of the containers it may run, checked once at start. Reads nothing but the environment passed in.
-import {type Environment, read, readNumber} from '#shared/config.ts'
+import {type Environment, read} from '#shared/config.ts'
 import {parseReference} from '#shared/domain/image.ts'
 import type {RuntimeName} from '#shared/domain/release.ts'
 
@@ -11,8 +11,6 @@ export interface ContainerSettings {
   readonly stackImage?: string
   /** A file in the form of Docker's config.json. */
   readonly credentials?: string
-  /** What images may take together, in bytes; a share of the disk when undefined. */
-  readonly imageBytesMax?: number
 }
 
 const networkPattern = /^[a-z][a-z0-9-]{0,14}$/
@@ -35,13 +33,11 @@ export const readContainerSettings = (env: Environment): ContainerSettings => {
   if (stackImage !== '' && parseReference(stackImage) === undefined)
     throw new Error(`GILLIAM_STACK_IMAGE is no name of an image: “${stackImage}”`)
   const credentials = read(env, 'GILLIAM_REGISTRY_CREDENTIALS')
-  const imageBytesMax = readNumber(env, 'GILLIAM_IMAGE_BYTES_MAX', 0)
   return {
     socketPath: read(env, 'GILLIAM_DOCKER_SOCKET', '/var/run/docker.sock'),
     network,
     ...(stackImage === '' ? {} : {stackImage}),
     ...(credentials === '' ? {} : {credentials}),
-    ...(imageBytesMax === 0 ? {} : {imageBytesMax}),
   }
 }
 

@@ -3,9 +3,10 @@
 import {ECSClient} from '@aws-sdk/client-ecs'
 import {SSMClient} from '@aws-sdk/client-ssm'
 import {required} from '#shared/config.ts'
+import {noVolumesLabel} from '#shared/domain/volume.ts'
 import {createLogger} from '#shared/log.ts'
 import {type RunningAgent, runAgent} from '../run.ts'
-import {layoutOf, readSettings} from '../settings.ts'
+import {layoutOf, readSettings, withLabels} from '../settings.ts'
 import {readProgram} from '../upgrade/program.ts'
 import {tasksOnEcs} from './compose.ts'
 import {proveTaskRole} from './proof.ts'
@@ -26,7 +27,7 @@ const start = async () => {
   const fargate = readFargateSettings(required(env, 'GILLIAM_FARGATE'))
   const {descriptor, ...rest} = await readSettings(env, process.execPath)
   const runtimes = fargate.stackImage === undefined ? (['docker'] as const) : (['docker', 'process'] as const)
-  const settings = {...rest, descriptor: {...descriptor, runtimes}}
+  const settings = withLabels({...rest, descriptor: {...descriptor, runtimes}}, {[noVolumesLabel]: 'true'})
   // Its image is what it is upgraded by.
   const program = await readProgram({}, process.argv[1] ?? '', process.execPath)
   const log = createLogger('agent', {level: settings.logLevel})

@@ -8,6 +8,10 @@ export const logFileBytesMax = 8 * 1_048_576
 export const readBytesMax = 1_048_576
 /** Longer lines are cut into pieces of this many characters (the API's limit). */
 export const lineCharactersMax = 16_384
+/** A line takes no more than this as JSON, in bytes, so that it fits into one frame of a session with what is said of it (shared/sessions/frames.ts). */
+export const lineJsonBytesMax = 61_440
+/** Escaped, a control character is six bytes (RFC 8259 §7); nothing is more. */
+const characterJsonBytesMax = 6
 const chunkBytes = 65_536
 const newline = 10
 
@@ -61,7 +65,7 @@ export class Tail {
     const text = this.#partial + this.#decoder.end()
     this.#partial = ''
     this.#partialBytes = 0
-    if (text !== '') this.#options.onLine(text)
+    if (text !== '') this.#emit(text)
   }
 
   #restart(): void {
@@ -90,14 +94,21 @@ export class Tail {
     }
     this.#partial = text.slice(start)
     while (this.#partial.length > lineCharactersMax) {
-      this.#options.onLine(this.#partial.slice(0, lineCharactersMax))
+      this.#emit(this.#partial.slice(0, lineCharactersMax))
       this.#partial = this.#partial.slice(lineCharactersMax)
       this.#partialBytes = Math.min(this.#partialBytes, Buffer.byteLength(this.#partial))
     }
   }
 
   #line(text: string): void {
-    for (let at = 0; at === 0 || at < text.length; at += lineCharactersMax) this.#options.onLine(text.slice(at, at + lineCharactersMax))
+    for (let at = 0; at === 0 || at < text.length; at += lineCharactersMax) this.#emit(text.slice(at, at + lineCharactersMax))
+  }
+
+  /** Both halves of what would be too long as JSON are short enough. */
+  #emit(text: string): void {
+    const isLong = text.length * characterJsonBytesMax > lineJsonBytesMax && Buffer.byteLength(JSON.stringify(text)) > lineJsonBytesMax
+    const half = Math.ceil(text.length / 2)
+    for (const piece of isLong ? [text.slice(0, half), text.slice(half)] : [text]) this.#options.onLine(piece)
   }
 
   // Passes over to `end` without making lines; the line that `end` falls into is lost with its beginning.

@@ -107,6 +107,14 @@ export class Cgroups {
     }
     return group
   }
+
+  /**
+   * Holds a group that an earlier agent made to its bounds: on version 2 they end with the controllers that its unit takes back when the agent has stopped
+   * (shared/host/unit.ts). Memory in use by then counts no more. Throws when they can not be set.
+   */
+  renew(group: Cgroup, bounds: Bounds): void {
+    if (this.areHad) group.limit(bounds, this.#options.limits)
+  }
 }
 
 /** The cgroup that an earlier agent made; undefined when none of it is left. */

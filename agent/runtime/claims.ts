@@ -7,6 +7,7 @@ import {lstatSync, mkdirSync, openSync, readdirSync, readFileSync, readlinkSync,
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import type {Exit} from '../instance.ts'
+import type {Bounds} from './runtime.ts'
 
 const revoked = 'revoked'
 /** How long to wait for a shell of an older agent that has claimed its start to say who it is. */
@@ -47,6 +48,18 @@ export const noteCgroups = ({control, number}: Start, directories: readonly stri
 export const cgroupsOf = ({control, number}: Start): string[] => {
   const note = readNote(join(control, `cgroup.${number}`))
   return note === undefined ? [] : note.split('\n')
+}
+
+/** Says what this start may take. */
+export const noteBounds = ({control, number}: Start, {cpuMilli, memoryMib, pidsMax, filesMax}: Bounds): void =>
+  writeFileSync(join(control, `bounds.${number}`), `${cpuMilli} ${memoryMib} ${pidsMax} ${filesMax}\n`, {mode: 0o600})
+
+/** What this start may take, if it was noted. */
+export const boundsOf = ({control, number}: Start): Bounds | undefined => {
+  const note = readNote(join(control, `bounds.${number}`))
+  const [cpuMilli, memoryMib, pidsMax, filesMax] = (note ?? '').split(' ').map(Number)
+  if (cpuMilli === undefined || memoryMib === undefined || pidsMax === undefined || filesMax === undefined) return undefined
+  return {cpuMilli, memoryMib, pidsMax, filesMax}
 }
 
 /** Whether the start is this one's; false when another agent has revoked it. */

@@ -48,6 +48,8 @@ export class Followed implements Running {
   #asked = false
   /** Its numbers may be another's by now. */
   #isOver = false
+  /** The same of its group's: followed from the shell's end on, it is nobody else's until the last of it has gone. */
+  #isGroupGone = false
 
   constructor(options: FollowedOptions) {
     this.#options = options
@@ -58,16 +60,16 @@ export class Followed implements Running {
 
   terminate(): void {
     this.#asked = true
-    if (!this.#isOver) signalTo(-this.#options.pid, 'SIGTERM')
+    this.signal('SIGTERM')
   }
 
   signal(signal: NodeJS.Signals): void {
-    if (!this.#isOver) signalTo(-this.#options.pid, signal)
+    if (!this.#isGroupGone) signalTo(-this.#options.pid, signal)
   }
 
   kill(): void {
     if (this.#isOver) return
-    signalTo(-this.#options.pid, 'SIGKILL')
+    this.signal('SIGKILL')
     this.#killDaemons(this.#options.group === undefined ? this.#daemons() : [])
   }
 
@@ -96,11 +98,13 @@ export class Followed implements Running {
     const waitsMax = this.#asked ? Number.POSITIVE_INFINITY : vanishWaitMs / groupPollMs
     let waits = 0
     for (; waits < waitsMax && this.#isGroupAlive(); waits++) await sleep(groupPollMs)
+    this.#isGroupGone = !this.#isGroupAlive()
     for (let daemons = this.#daemons(); daemons.length > 0 && waits < waitsMax; daemons = this.#daemons()) {
       if (this.#asked) for (const daemon of daemons) signalTo(daemon.pid, 'SIGTERM')
       else this.#killDaemons(daemons)
       for (; waits < waitsMax && daemons.some(each => isAlive(each.pid, each.startTicks)); waits++) await sleep(groupPollMs)
     }
+    this.#isGroupGone = true
     this.#isOver = true
     return group === undefined ? exit : settleCgroup(group, exit, onStuck)
   }

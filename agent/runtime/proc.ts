@@ -125,6 +125,22 @@ const isMarked = (pid: number, {environment, directory}: Marks): boolean => {
   return isKnown || (directory !== undefined && livesIn(pid, directory))
 }
 
+const isGroupOf = (processGroup: number, marks: Marks, known: readonly Identity[]): boolean =>
+  readdirSync('/proc').some(name => {
+    const pid = Number(name)
+    const stat = Number.isInteger(pid) ? statOf(pid) : undefined
+    if (stat?.processGroup !== processGroup || isOver(stat)) return false
+    return known.some(each => each.pid === pid && each.startTicks === stat.startTicks) || isMarked(pid, marks)
+  })
+
+/**
+ * To the process group of an instance's shell. Its number is nobody else's while the shell or another of ours is in it (setpgid(2)); when the last has gone
+ * any stranger may become a group of that number, and gets no signal. `known`: processes of the instance, by other ways than its marks.
+ */
+export const signalGroup = (shell: Identity, signal: NodeJS.Signals, marks: Marks, known: readonly Identity[] = []): void => {
+  if (isAlive(shell.pid, shell.startTicks) || isGroupOf(shell.pid, marks, known)) signalTo(-shell.pid, signal)
+}
+
 /** Live processes with these marks, in whatever group they are; other users' can not be seen. */
 export const processesWith = (marks: Marks): readonly Identity[] =>
   readdirSync('/proc').flatMap(name => {

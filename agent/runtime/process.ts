@@ -6,13 +6,25 @@ import {basename, join} from 'node:path'
 import type {Exit} from '../instance.ts'
 import type {Cgroup, Limit} from './cgroup.ts'
 import {type Cgroups, openCgroup} from './cgroups.ts'
-import {cgroupsOf, claimStart, lastStart, nextStart, noteCgroups, openExitNote, readExit, runningStart, type Start} from './claims.ts'
+import {
+  boundsOf,
+  cgroupsOf,
+  claimStart,
+  lastStart,
+  nextStart,
+  noteBounds,
+  noteCgroups,
+  openExitNote,
+  readExit,
+  runningStart,
+  type Start,
+} from './claims.ts'
 import {attachedCommand, attachedTo, execProcess} from './exec.ts'
 import {adoptedEnd, Followed, marksOf, settleCgroup} from './followed.ts'
 import {canHold, holder} from './hold.ts'
 import type {Owner} from './owner.ts'
-import {isAlive, parseStat, processesWith, readBootId, signalTo, statOf} from './proc.ts'
-import type {Found, Running, Runtime, StartSpec} from './runtime.ts'
+import {isAlive, parseStat, processesWith, readBootId, signalGroup, signalTo} from './proc.ts'
+import type {Bounds, Found, Running, Runtime, StartSpec} from './runtime.ts'
 import {codeOf} from './signals.ts'
 
 // $1 the command, $2 how many files it may have open, $3 the ports to hold when it and its agent have ended, the rest the program that holds them.
@@ -39,6 +51,8 @@ export interface ProcessRuntimeOptions {
   readonly owner?: Owner
   /** Processes of an instance stay that nobody can end. */
   readonly onStuck?: (key: string) => void
+  /** What an earlier agent started can not be held to its bounds any more. */
+  readonly onUnbounded?: (key: string, error: Error) => void
 }
 
 /** `isAttached`: it gets pipes instead of files. */
@@ -71,14 +85,17 @@ const endOf = (child: ChildProcess, start: Start): Promise<Exit> =>
   )
 
 /** Puts a waiting shell where it belongs, makes it known, and lets it begin. Throws when that can not be; then it never does. */
-const begin = (child: ChildProcess, start: Start, group: Cgroup | undefined): void => {
+const begin = (child: ChildProcess, start: Start, group: Cgroup | undefined, bounds: Bounds): void => {
   const word = child.stdio[3] as NonNullable<ChildProcess['stdin']>
   // A shell that has gone meanwhile is told of by its end.
   word.on('error', () => undefined)
   try {
     const pid = child.pid as number
     group?.add(pid)
-    if (group !== undefined) noteCgroups(start, group.directories)
+    if (group !== undefined) {
+      noteCgroups(start, group.directories)
+      noteBounds(start, bounds)
+    }
     const who = `${readBootId()} ${readFileSync(`/proc/${pid}/stat`, 'latin1').trim()}`
     if (!claimStart(start, who)) throw new Error('another agent looks after this instance')
     word.end('go\n')
@@ -101,7 +118,7 @@ const startProcess = async (spec: StartSpec, options: ProcessRuntimeOptions): Pr
     const shell = prepared === undefined ? spec : {environment: prepared.environment, command: prepared.line}
     const child = await spawnShell({...shell, directory, hostPorts, isAttached: prepared !== undefined}, start, filesMax, owner)
     const shellEnded = endOf(child, start)
-    begin(child, start, group)
+    begin(child, start, group, spec.bounds)
     child.unref()
     const near = prepared === undefined ? {} : {attached: attachedTo(child, prepared)}
     const given = {pid: child.pid as number, directory, shellEnded, onStuck: stuck, ...near}
@@ -112,19 +129,30 @@ const startProcess = async (spec: StartSpec, options: ProcessRuntimeOptions): Pr
   }
 }
 
-const findStart = async (directory: string, start: Start & {claim: string}, onStuck: () => void): Promise<Found> => {
+const boundAgain = (key: string, start: Start, group: Cgroup, {cgroups, onUnbounded}: ProcessRuntimeOptions): void => {
+  const bounds = boundsOf(start)
+  if (bounds === undefined) return
+  try {
+    cgroups?.renew(group, bounds)
+  } catch (error) {
+    onUnbounded?.(key, error as Error)
+  }
+}
+
+const findStart = async (directory: string, start: Start & {claim: string}, options: ProcessRuntimeOptions): Promise<Found> => {
+  const key = basename(directory)
+  const onStuck = () => options.onStuck?.(key)
   const [boot = '', ...line] = start.claim.split(' ')
   const stat = parseStat(line.join(' '))
   if (stat === undefined || boot !== readBootId()) return {state: 'absent'}
   const group = openCgroup(cgroupsOf(start))
-  const isShellThere = isAlive(stat.pid, stat.startTicks)
   // One that has noted the end may still be there, holding ports.
-  if (isShellThere && readExit(start) === undefined) {
+  if (isAlive(stat.pid, stat.startTicks) && readExit(start) === undefined) {
+    if (group !== undefined) boundAgain(key, start, group, options)
     const given = {pid: stat.pid, directory, shellEnded: adoptedEnd(start, stat), onStuck}
     return {state: 'running', running: new Followed(group === undefined ? given : {...given, group})}
   }
-  // Nobody else can have got this number as a process group while members of ours lived.
-  if (isShellThere || statOf(stat.pid) === undefined) signalTo(-stat.pid, 'SIGKILL')
+  signalGroup(stat, 'SIGKILL', marksOf(directory), group?.members())
   const exit = readExit(start) ?? {}
   if (group === undefined) {
     for (const {pid} of processesWith(marksOf(directory))) signalTo(pid, 'SIGKILL')
@@ -140,7 +168,7 @@ export const createProcessRuntime = (options: ProcessRuntimeOptions = {}): Runti
   find: async directory => {
     const start = await lastStart(directory)
     if (start === undefined) return {state: 'absent'}
-    return findStart(directory, start, () => options.onStuck?.(basename(directory)))
+    return findStart(directory, start, options)
   },
   exec: async spec => {
     const start = runningStart(spec.directory)

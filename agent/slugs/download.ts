@@ -1,10 +1,9 @@
 // Downloads an artifact and checks that it is the one that was asked for.
-import {createHash} from 'node:crypto'
 import {createWriteStream} from 'node:fs'
-import {Transform} from 'node:stream'
 import {pipeline} from 'node:stream/promises'
 import type {SlugReference} from '#shared/domain/release.ts'
 import {transfer} from '#shared/exchange.ts'
+import {createMeter} from '#shared/meter.ts'
 
 const downloadIdleMs = 30_000
 
@@ -14,20 +13,6 @@ export type Locate = (sha256: string, signal: AbortSignal) => Promise<string>
 /** Other bytes than were asked for; asking again brings the same. */
 export class WrongContent extends Error {}
 
-const measured = (limitBytes: number): {readonly stream: Transform; readonly sha256: () => string} => {
-  const hash = createHash('sha256')
-  let bytes = 0
-  const stream = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      bytes += chunk.length
-      hash.update(chunk)
-      if (bytes > limitBytes) done(new WrongContent(`more than the ${limitBytes} bytes it should have`))
-      else done(null, chunk)
-    },
-  })
-  return {stream, sha256: () => hash.digest('hex')}
-}
-
 /** Writes an artifact to `file`. Rejects when it has other bytes than it should, or more of them. */
 export const download = async (url: string, {sha256, bytes}: SlugReference, file: string, signal: AbortSignal): Promise<void> => {
   const answer = await transfer(url, {method: 'GET', idleMs: downloadIdleMs, signal})
@@ -35,8 +20,8 @@ export const download = async (url: string, {sha256, bytes}: SlugReference, file
     answer.destroy()
     throw new Error(`the download answered ${answer.statusCode}`)
   }
-  const check = measured(bytes)
-  await pipeline(answer, check.stream, createWriteStream(file, {mode: 0o600}), {signal})
-  const got = check.sha256()
+  const meter = createMeter(bytes, () => new WrongContent(`more than the ${bytes} bytes it should have`))
+  await pipeline(answer, meter.stream, createWriteStream(file, {mode: 0o600}), {signal})
+  const got = meter.result().sha256
   if (got !== sha256) throw new WrongContent(`its content is not what it should be (SHA-256 ${got})`)
 }

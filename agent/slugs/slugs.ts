@@ -1,13 +1,12 @@
-// The executor's slugs: each downloaded once, verified against its SHA-256, unpacked, and kept while it is used and the disk budget allows.
+// The executor's slugs: each downloaded once, verified against its SHA-256, unpacked, and kept while it is used; whoever keeps the disk budget is told what is not.
 import {existsSync} from 'node:fs'
 import {mkdir, readdir, rename, rm, stat, utimes} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {SlugReference} from '#shared/domain/release.ts'
+import {folderBytes, type Leftover} from '../leftovers.ts'
 import {download, type Locate} from './download.ts'
 import {unpack} from './unpack.ts'
 
-/** Unpacked bytes of unused slugs that stay for the next release or rollback. */
-export const unusedBytesMax = 2 * 1_073_741_824
 export class Slugs {
   readonly #directory: string
   readonly #locate: Locate
@@ -52,29 +51,29 @@ export class Slugs {
     }
   }
 
-  /** Removes the longest unused slugs beyond the budget, and what broken downloads left. `inUse` ones stay. */
-  async collect(inUse: ReadonlyMap<string, SlugReference>, budgetBytes = unusedBytesMax): Promise<void> {
-    const unused: {path: string; usedAt: number; bytes: number}[] = []
+  /** The slugs that nobody uses, without what broken downloads left, which goes. */
+  async unused(inUse: ReadonlyMap<string, SlugReference>): Promise<readonly Leftover[]> {
+    const unused: Leftover[] = []
     for (const name of await readdir(this.#directory)) {
       const path = join(this.#directory, name)
       if (inUse.has(name) || this.#fetching.has(name.replace('fetching-', ''))) continue
-      const bytes = this.#bytes.get(path) ?? (await folderBytes(path))
-      this.#bytes.set(path, bytes)
-      unused.push({path, usedAt: (await stat(path)).mtimeMs, bytes})
+      if (name.startsWith('fetching-')) await rm(path, {recursive: true, force: true})
+      else unused.push(await this.#leftover(name, path))
     }
-    let kept = 0
-    for (const {path, bytes} of unused.sort((a, b) => b.usedAt - a.usedAt)) {
-      kept += bytes
-      if (kept <= budgetBytes && !path.includes('fetching-')) continue
+    return unused
+  }
+
+  async #leftover(name: string, path: string): Promise<Leftover> {
+    const bytes = this.#bytes.get(path) ?? (await folderBytes(path))
+    this.#bytes.set(path, bytes)
+    const {mtimeMs: usedAt} = await stat(path)
+    const remove = async (): Promise<boolean> => {
+      // Whoever wants one says so by its time.
+      if ((await stat(path)).mtimeMs !== usedAt) return false
       this.#bytes.delete(path)
       await rm(path, {recursive: true, force: true})
+      return true
     }
+    return {what: `slug ${name.slice(0, 12)}`, bytes, usedAt, remove}
   }
-}
-
-const folderBytes = async (folder: string): Promise<number> => {
-  let bytes = 0
-  for (const entry of await readdir(folder, {recursive: true, withFileTypes: true}))
-    if (entry.isFile()) bytes += (await stat(join(entry.parentPath, entry.name))).size
-  return bytes
 }

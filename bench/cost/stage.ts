@@ -15,6 +15,7 @@ import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
 import {endpoints} from '#shared/endpoints.ts'
 import {createLogger} from '#shared/log.ts'
 import type {BlobStore} from '#shared/ports.ts'
+import {memoryDumps} from '#test/lambdas/dumps.ts'
 import {startDatabase} from '#test/store/database.ts'
 import {type Consumption, installMeter, type Meter} from './meter.ts'
 
@@ -91,8 +92,8 @@ export const startMeteredStage = async (): Promise<MeteredStage> => {
   const store = createStore({client: dynamo.client, table: database.table})
   const timing = {busyMs: 1_000, idleMs: 10_000}
   const options = {store, blobs: storedBlobs, stage: 'cost', version: '0', timing, nextPollMs: 1_000, now, log, wakeAt: () => undefined}
-  const kept = {box: openSecretBox(join(folder, 'secret-key')), logs: await openLogs(join(folder, 'logs'))}
-  const functions = createFunctions({...options, ...kept})
+  const kept = {box: openSecretBox(join(folder, 'secret-key')), logs: await openLogs({folder: join(folder, 'logs'), now: Date.now})}
+  const functions = createFunctions({...options, ...kept, dumps: memoryDumps()})
   const consumers = [functions.scheduler, functions.reconciler].map(each => counted(each, counts))
   const gateway = await startGateway({table: endpoints, functions: functions.api, port: 0, now, log})
   late.events = await startEventSources({...dynamo, table: database.table, checkpoints: join(folder, 'checkpoints'), consumers, now, log})

@@ -4,7 +4,7 @@ import {join} from 'node:path'
 import {until} from '#test/platform/stage.ts'
 import type {Fault} from './fault.ts'
 import {boxManifest, scales, signals} from './project.ts'
-import {containerHost, diskMib, ports, type Rig, smallHost} from './rig.ts'
+import {containerHost, diskMib, plainHosts, ports, type Rig, smallHost} from './rig.ts'
 
 /** Executors' leases are 45 s; routers set aside at once what they can not reach. */
 const nothing = {failsForMsMax: 0, isReplaced: false}
@@ -88,6 +88,20 @@ const hosts: readonly Fault[] = [
     heal: async rig => rig.powerOn('h1'),
     expect: {...atFirst, isReplaced: true},
   },
+  {
+    name: 'two-hosts-gone',
+    what: 'two of the three hosts lose power at once, and are up again after their leases were over',
+    asks: 'web',
+    lastsMs: ({longMs}) => longMs,
+    strike: async rig => {
+      await Promise.all([rig.powerOff('h1'), rig.powerOff('h2')])
+    },
+    heal: async rig => {
+      rig.powerOn('h1')
+      rig.powerOn('h2')
+    },
+    expect: {failsForMsMax: 60_000, isReplaced: true},
+  },
 ]
 
 const partitions: readonly Fault[] = [
@@ -117,6 +131,19 @@ const partitions: readonly Fault[] = [
     strike: rig => cutFromControlPlane(rig, 'h2'),
     heal: unblock('h2'),
     expect: {failsForMsMax: 0, isReplaced: true},
+  },
+  {
+    name: 'partition-all-agents',
+    what: 'all agents are cut off from the control plane, for longer than their leases; the router is not',
+    asks: 'web',
+    lastsMs: ({longMs}) => longMs,
+    strike: async rig => {
+      for (const host of plainHosts) await cutFromControlPlane(rig, host)
+    },
+    heal: async rig => {
+      for (const host of plainHosts) rig.host(host).unblock()
+    },
+    expect: {failsForMsMax: 120_000, isReplaced: true},
   },
   {
     name: 'partition-router',

@@ -18,7 +18,8 @@ export const plainHosts = ['h1', 'h2', 'h3'] as const
 export const smallHost = 'h3'
 export const containerHost = 'c1'
 export const ports = {first: 20_000, last: 20_019} as const
-export const diskMib = 64
+/** Well above what executors need to get something new. */
+export const diskMib = 512
 const processesEveryMs = 400
 /** What a service manager waits before it starts an agent again. */
 const restartMs = 2_000

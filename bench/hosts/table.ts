@@ -8,6 +8,7 @@ const columns: readonly (readonly [title: string, cell: (row: Row) => string])[]
   ['Failed of', row => `${row.failed} of ${row.requests}`],
   ['within', row => (row.failed === 0 ? '—' : `${row.failedForSeconds} s`)],
   ['Longest gap', row => `${row.longestGapSeconds} s`],
+  ['Slowest', row => `${row.slowestSeconds} s`],
   ['Whole after', row => `${row.wholeAfterSeconds} s`],
   ['Replaced, started again', row => `${row.instancesReplaced}, ${row.startedAgain}`],
   ['Invariants', row => String(row.invariants)],

@@ -1,19 +1,19 @@
 // A dump from the artifact store, as a file that is what it says.
 import {createWriteStream} from 'node:fs'
 import {pipeline} from 'node:stream/promises'
-import type {Client} from '#shared/client.ts'
-import type {SlugReference} from '#shared/domain/release.ts'
+import type {Dump} from '#shared/domain/backup.ts'
 import {transfer} from '#shared/exchange.ts'
 import {CommandError} from '../exit.ts'
 import {createMeter} from '../pack/meter.ts'
+
+/** A backup that can be had. */
+export type Good = Dump & {readonly downloadUrl: string}
 
 /** No byte for this long. */
 const idleMs = 60_000
 
 /** Throws when the store has not that very content. */
-export const download = async (client: Client, {sha256, bytes}: SlugReference, file: string, signal: AbortSignal): Promise<void> => {
-  const {downloadUrl} = await client.call('getArtifact', {params: {sha256}})
-  if (downloadUrl === undefined) throw new CommandError('failed', `The artifact store has no dump ${sha256}.`)
+export const download = async ({sha256, bytes, downloadUrl}: Good, file: string, signal: AbortSignal): Promise<void> => {
   const answer = await transfer(downloadUrl, {method: 'GET', idleMs, signal})
   if (answer.statusCode !== 200) {
     answer.destroy()

@@ -1,13 +1,9 @@
 // Runs a command of a service's type elsewhere, with files at this end instead of a terminal. Knows nothing of backups.
-import {createReadStream, createWriteStream} from 'node:fs'
-import {PassThrough, Readable} from 'node:stream'
-import {pipeline} from 'node:stream/promises'
-import {createGunzip, createGzip} from 'node:zlib'
-import {slugBytesMax} from '#shared/api.ts'
+import {createReadStream} from 'node:fs'
+import {PassThrough, type Readable} from 'node:stream'
+import {createGunzip} from 'node:zlib'
 import type {Peer} from '#shared/sessions/peer.ts'
 import {CommandError} from '../exit.ts'
-import {createMeter} from '../pack/meter.ts'
-import {size} from '../render.ts'
 import {neutralise} from '../safe.ts'
 import type {Session} from '../session.ts'
 import {attach} from '../sessions/attach.ts'
@@ -45,16 +41,6 @@ const endWell = async (session: Session, peer: Peer, what: string): Promise<void
   const error = new CommandError('failed', `${what} failed with ${reason === undefined ? `exit code ${code}` : neutralise(reason)}.`)
   if (reason === undefined) error.cause = judged
   throw error
-}
-
-/** Gzips what the command writes into a file; throws when it fails or writes too much. */
-export const takeDump = async (session: Session, peer: Peer, file: string): Promise<{sha256: string; bytes: number}> => {
-  const output = new PassThrough()
-  const meter = createMeter(`The dump is larger than ${size(slugBytesMax)} when packed.`)
-  const written = pipeline(output, createGzip({level: 6}), meter.stream, createWriteStream(file, {mode: 0o600}))
-  const ran = endWell(withStreams(session, Readable.from([]), output), peer, 'The dump').finally(() => output.end())
-  await Promise.all([ran, written.catch(error => Promise.reject(error).finally(() => peer.destroy()))])
-  return meter.result()
 }
 
 /** Gives the command a gzipped file, and answers what it wrote: its first line at most. */

@@ -3,13 +3,26 @@ import {existsSync} from 'node:fs'
 import {hostname} from 'node:os'
 import type {Command} from 'commander'
 import {isName} from '#shared/domain/names.ts'
-import {applyInstall, applyUninstall, type InstallPlan, planInstall, printPlan, withoutSystemd} from '#shared/host/install.ts'
+import {
+  applyInstall,
+  applyUninstall,
+  hasJoined,
+  type InstallPlan,
+  places,
+  planInstall,
+  printPlan,
+  withoutSystemd,
+} from '#shared/host/install.ts'
+import {unitName} from '#shared/host/unit.ts'
 import {checkUrl, readToken} from '../credentials.ts'
 import {CommandError} from '../exit.ts'
 import type {Session, World} from '../session.ts'
 import {act, verb} from '../verb.ts'
 import {agentBundle} from './agent-bundle.ts'
 import {addAgentUpgrade} from './agent-upgrade.ts'
+
+/** An agent joins in its first second, on a slow machine in some. */
+const joinWaitMs = 20_000
 
 interface InstallFlags {
   readonly join: string
@@ -40,6 +53,7 @@ const plan = async (session: Session, flags: InstallFlags): Promise<InstallPlan>
     node: session.execPath,
     bundle: agentBundle(session, flags.bundle),
     systemd: flags.root !== '/' || existsSync('/run/systemd/system'),
+    hasCgroups1: flags.root === '/' && existsSync('/sys/fs/cgroup/systemd'),
   })
 }
 
@@ -55,16 +69,22 @@ const install = async (session: Session, flags: InstallFlags): Promise<void> => 
   mustBeRoot(session)
   await applyInstall(planned, flags.root)
   const started = planned.systemd && flags.root === '/'
-  session.progress.say(started ? 'The agent is installed and runs.' : `The agent is installed. ${withoutSystemd(planned.user)}`)
+  session.progress.say(started ? 'The agent is installed.' : `The agent is installed. ${withoutSystemd(planned.user)}`)
+  if (started && !(await hasJoined(joinWaitMs)))
+    throw new CommandError(
+      'failed',
+      `It has not joined within ${joinWaitMs / 1_000} s. \`journalctl -u ${unitName}\` tells why, and \`gilliam doctor\` what is amiss here.`,
+    )
+  if (started) session.progress.say('It runs, and has joined.')
   session.print('', {files, started})
 }
 
 const uninstall = async (session: Session, flags: {root: string; purge?: boolean}): Promise<void> => {
   mustBeRoot(session)
+  const withSystemd = flags.root === '/' && existsSync(places.unit)
+  if (withSystemd) session.progress.say('Ending what the agent runs …')
   await applyUninstall(flags.root, flags.purge === true)
-  session.progress.say(
-    'The agent is removed. What it ran goes on until the host is started anew; drain the executor first to have it replaced.',
-  )
+  session.progress.say(`The agent is removed.${withSystemd ? '' : ' What it ran goes on until the host is started anew.'}`)
   session.print('', {})
 }
 

@@ -1,24 +1,24 @@
-// `gilliam backup create | list | restore | verify`: dumps of a service's data, made and taken by the commands of its type, kept in the artifact store.
+// `gilliam backup create | list | restore | verify | delete`: dumps of a service's data, made and taken by the commands of its type, kept in the artifact
+// store. Agents make them; what is restored and checked comes by here.
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import type {Command} from 'commander'
 import type {Client} from '#shared/client.ts'
 import {type BackupCommands, backupsKeptDefault, backupsKeptMax} from '#shared/domain/backup.ts'
-import type {OutputOf} from '#shared/endpoints.ts'
-import {download} from '../backups/artifact.ts'
-import {giveDump, judged, shell, takeDump} from '../backups/remote.ts'
+import {download, type Good} from '../backups/artifact.ts'
+import {type Backup, backupTable, planTable} from '../backups/list.ts'
+import {giveDump, judged, shell} from '../backups/remote.ts'
 import {CommandError} from '../exit.ts'
-import {upload} from '../pack/upload.ts'
-import {size, table, time} from '../render.ts'
+import {size, time} from '../render.ts'
+import {neutralise} from '../safe.ts'
 import type {Session, World} from '../session.ts'
 import {joinRun} from '../sessions/join.ts'
 import {act, number, verb} from '../verb.ts'
 
-type Backup = OutputOf<'createBackup'>
-
 /** An agent hears of it at once, or with its next sync: on AWS within 20 s. */
 const waitMs = 45_000
+const pollMs = 400
 
 /** The commands that a release has for a service. */
 const commandsOf = async (client: Client, formation: string, service: string, release: string): Promise<BackupCommands> => {
@@ -55,37 +55,57 @@ const withFile = async <T>(task: (file: string) => Promise<T>): Promise<T> => {
   }
 }
 
-const create = async (session: Session, service: string, {keep}: {keep?: string}): Promise<void> => {
-  const kept = keep === undefined ? backupsKeptDefault : number(keep, 'The number of backups to keep', 1, backupsKeptMax)
-  const formation = await session.formation()
-  const client = await session.client()
-  const {id: instance, release} = await runningOf(client, formation, service)
-  const {dump} = await commandsOf(client, formation, service, String(release))
-  const made = await withFile(async file => {
-    const taken = await takeDump(session, await joinExec(session, formation, instance, shell(dump)), file)
-    const stored = await upload(client, {file, ...taken}, session.interrupted, session.progress.say)
-    return client.call('createBackup', {params: {formation, service}, body: {...stored, instance, release, keep: kept}})
-  })
-  session.progress.say(`Backup ${made.id} of ${service}, ${size(made.bytes)}; \`gilliam backup verify ${service}\` checks it.`)
-  session.print(`${made.id}\n`, made)
+/** Until its agent has reported it; Ctrl-C leaves it to go on. */
+const made = async (session: Session, client: Client, {formation, service, id}: Backup): Promise<Backup> => {
+  for (;;) {
+    const backup = await client.call('getBackup', {params: {formation, service, backup: id}})
+    if (backup.state !== 'running') return backup
+    await session.sleep(pollMs)
+  }
 }
 
-const checkedOf = ({verified}: Backup): string => (verified === undefined ? '' : `${verified.ok ? 'good' : 'BAD'} ${time(verified.at)}`)
+const create = async (session: Session, service: string, {keep}: {keep?: string}): Promise<void> => {
+  const body = keep === undefined ? {} : {keep: number(keep, 'The number of backups to keep', 1, backupsKeptMax)}
+  const formation = await session.formation()
+  const client = await session.client()
+  const begun = await client.call('createBackup', {params: {formation, service}, body})
+  session.progress.say(`Backup ${begun.id} of ${service}.${begun.instance} is being made on ${begun.executor}.`)
+  const {downloadUrl: _, ...backup} = await made(session, client, begun)
+  if (backup.state !== 'good')
+    throw new CommandError('failed', `Backup ${backup.id} failed: ${neutralise(backup.reason ?? 'no reason told')}.`)
+  session.progress.say(`Backup ${backup.id} of ${service}, ${size(backup.bytes ?? 0)}; \`gilliam backup verify ${service}\` checks it.`)
+  session.print(`${backup.id}\n`, backup)
+}
 
 const list = async (session: Session, service: string | undefined): Promise<void> => {
   const formation = await session.formation()
-  const all = (await (await session.client()).call('listBackups', {params: {formation}})).items
-  const items = all.filter(each => service === undefined || each.service === service)
-  const rows = items.map(each => [each.service, each.id, time(each.createdAt), size(each.bytes), each.instance, checkedOf(each)])
-  session.print(table(['service', 'backup', 'made', 'size', 'instance', 'checked'], rows, session.paintOut), {items})
+  const all = await (await session.client()).call('listBackups', {params: {formation}})
+  const isWanted = (each: {readonly service: string}): boolean => service === undefined || each.service === service
+  const [items, plans] = [all.items.filter(isWanted), all.plans.filter(isWanted)]
+  const next = plans.length === 0 ? '' : `\n${planTable(plans, session.now(), session.paintOut)}`
+  session.print(`${backupTable(items, session.paintOut)}${next}`, {items, plans})
 }
 
-/** One by its id; the newest without. */
-const find = async (client: Client, formation: string, service: string, id: string | undefined): Promise<Backup> => {
+/** One by its id; the newest good one without. */
+const find = async (client: Client, formation: string, service: string, id: string | undefined): Promise<Backup & Good> => {
   const {items} = await client.call('listBackups', {params: {formation}})
-  const found = items.find(each => each.service === service && (id === undefined || each.id === id))
-  if (found !== undefined) return found
-  throw new CommandError('notFound', `${service} has no backup${id === undefined ? '' : ` “${id}”`}; \`gilliam backup list\` shows them.`)
+  const found = items.find(each => each.service === service && (id === undefined ? each.state === 'good' : each.id === id))
+  if (found === undefined)
+    throw new CommandError('notFound', `${service} has no backup${id === undefined ? '' : ` “${id}”`}; \`gilliam backup list\` shows them.`)
+  const backup = await client.call('getBackup', {params: {formation, service, backup: found.id}})
+  const {sha256, bytes, downloadUrl} = backup
+  if (sha256 !== undefined && bytes !== undefined && downloadUrl !== undefined) return {...backup, sha256, bytes, downloadUrl}
+  throw new CommandError(
+    'conflict',
+    `Backup ${found.id} is none: ${found.state === 'running' ? 'it is being made' : neutralise(found.reason ?? 'it failed')}.`,
+  )
+}
+
+const remove = async (session: Session, service: string, id: string): Promise<void> => {
+  const formation = await session.formation()
+  await (await session.client()).call('deleteBackup', {params: {formation, service, backup: id}})
+  session.progress.say(`Backup ${id} of ${service} is deleted.`)
+  session.print('', {})
 }
 
 const restore = async (session: Session, service: string, id: string | undefined): Promise<void> => {
@@ -95,7 +115,7 @@ const restore = async (session: Session, service: string, id: string | undefined
   const {id: instance, release} = await runningOf(client, formation, service)
   const commands = await commandsOf(client, formation, service, String(release))
   await withFile(async file => {
-    await download(client, backup, file, session.interrupted)
+    await download(backup, file, session.interrupted)
     await giveDump(session, await joinExec(session, formation, instance, shell(commands.restore)), file, 'Restoring')
   })
   const noted = await client.call('noteBackup', {params: {formation, service, backup: backup.id}, body: {event: 'restored'}})
@@ -110,7 +130,7 @@ const verify = async (session: Session, service: string, id: string | undefined)
   const commands = await commandsOf(client, formation, service, String(backup.release))
   const params = {formation, service, backup: backup.id}
   const wrote = await withFile(async file => {
-    await download(client, backup, file, session.interrupted)
+    await download(backup, file, session.interrupted)
     const body = {service, release: backup.release, command: shell(commands.verify)}
     const {instance, session: line} = await client.call('runService', {params: {formation}, body})
     if (line === undefined) throw new CommandError('failed', `${instance.name} runs without a line to it.`)
@@ -131,9 +151,9 @@ export const addBackup = (program: Command, world: World): void => {
   const group = program.command('backup').description('Back the data of a service up, restore it, and check backups')
   verb(group, 'create', 'Make a backup of a service')
     .argument('<service>', 'an auxiliary whose type says how')
-    .option('--keep <n>', `backups of the service to keep; ${backupsKeptDefault} by default`)
+    .option('--keep <n>', `good backups of the service to keep; as its schedule says, or ${backupsKeptDefault}, by default`)
     .action(act<{keep?: string}>(world, (session, [service = ''], options) => create(session, service, options)))
-  verb(group, 'list', 'List backups, newest first')
+  verb(group, 'list', 'List backups, newest first, and when the next ones are due')
     .argument('[service]', 'only of this one')
     .action(act(world, (session, [service]) => list(session, service)))
   verb(group, 'restore', 'Replace the data of a running service by that of a backup')
@@ -144,4 +164,8 @@ export const addBackup = (program: Command, world: World): void => {
     .argument('<service>', 'the service')
     .argument('[backup]', 'as `gilliam backup list` shows it; the newest by default')
     .action(act(world, (session, [service = '', id]) => verify(session, service, id)))
+  verb(group, 'delete', 'Delete a backup')
+    .argument('<service>', 'the service')
+    .argument('<backup>', 'as `gilliam backup list` shows it')
+    .action(act(world, (session, [service = '', id = '']) => remove(session, service, id)))
 }

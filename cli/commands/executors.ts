@@ -7,10 +7,11 @@ import {act, verb} from '../verb.ts'
 
 type Listed = OutputOf<'listExecutors'>['items'][number]
 
-/** Why it leaves, and until when. */
-const note = ({leaving, drainBy}: Listed, now: number): string => {
+/** Why it gets nothing new, or leaves, and until when. */
+const note = ({state, diskFreeMib, leaving, drainBy}: Listed, now: number): string => {
   const until = drainBy === undefined ? '' : drainBy > now ? `empty within ${age(drainBy - now)}` : 'was to be empty by now'
-  return [leaving?.reason, until].filter(Boolean).join('; ')
+  const full = state === 'full' ? `${diskFreeMib} MiB left on its disk: make room, nothing new goes there` : ''
+  return [full, leaving?.reason, until].filter(Boolean).join('; ')
 }
 
 const executors = async (session: Session): Promise<void> => {

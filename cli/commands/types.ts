@@ -2,12 +2,19 @@
 import {readFile, stat} from 'node:fs/promises'
 import {resolve} from 'node:path'
 import type {Command} from 'commander'
+import {factsOf, type TypeFacts} from '#shared/domain/auxiliary.ts'
 import {typeBytesMax} from '#shared/types/read.ts'
 import {CommandError} from '../exit.ts'
 import {table} from '../render.ts'
 import {neutralise} from '../safe.ts'
 import type {Session, World} from '../session.ts'
 import {act, verb} from '../verb.ts'
+
+interface Named {
+  readonly type: string
+  readonly about: string
+  readonly from: string
+}
 
 /** Those of the project one is in; none outside of one. */
 const ofProject = async (session: Session) => {
@@ -20,19 +27,32 @@ const ofProject = async (session: Session) => {
 const list = async (session: Session): Promise<void> => {
   const own = await ofProject(session)
   const {items} = await (await session.client()).call('listTypes')
-  const mine = [...own.values()].map(({type, origin}) => ({type: type.type, about: type.about, ...origin}))
-  const all = [...mine, ...items.filter(({type}) => !own.has(type)).map(({type, about, from, sha256}) => ({type, about, from, sha256}))]
-  const rows = all.map(({type, about, from, sha256}) => [type, about, from, sha256.slice(0, 12)])
-  session.print(table(['type', 'what it is', 'from', 'sha256'], rows, session.paintOut), {items: all})
+  const mine = [...own.values()].map(({type, origin}) => ({type: type.type, about: type.about, ...origin, ...factsOf(type)}))
+  const all: readonly (Partial<TypeFacts> & Named)[] = [...mine, ...items.filter(({type}) => !own.has(type))]
+  const rows = all.map(({type, about, ports = [], volume = '', backup, parameters = [], from}) => {
+    const backedUp = backup === undefined ? '' : backup ? 'yes' : 'no'
+    return [type, about, ports.join(' '), volume, backedUp, parameters.join(' '), from]
+  })
+  const headings = ['type', 'what it is', 'ports', 'volume', 'backup', 'parameters', 'from']
+  session.print(table(headings, rows, session.paintOut), {items: all})
+  session.progress.say('`gilliam types show TYPE` shows how one is used.')
 }
 
-const show = async (session: Session, name: string): Promise<void> => {
+/** How it is used, as far as this CLI can read its file. */
+const usage = async (text: string, from: string): Promise<string | undefined> => {
+  const [{parseType}, {usageOf}] = await Promise.all([import('#shared/types/read.ts'), import('../types/usage.ts')])
+  const parsed = parseType(text)
+  return parsed.ok ? usageOf(parsed.type, from) : undefined
+}
+
+const show = async (session: Session, name: string, {file = false}: {file?: boolean}): Promise<void> => {
   const own = (await ofProject(session)).get(name)
   const found =
     own === undefined
       ? await (await session.client()).call('getType', {params: {type: name}})
       : {type: name, about: own.type.about, ...own.origin, text: own.text}
-  session.print(found.text.split('\n').map(neutralise).join('\n'), found)
+  const shown = (file ? undefined : await usage(found.text, found.from)) ?? found.text
+  session.print(shown.split('\n').map(neutralise).join('\n'), found)
 }
 
 const add = async (session: Session, named: string): Promise<void> => {
@@ -65,9 +85,10 @@ export const addTypes = (program: Command, world: World): void => {
   const group = verb(program, 'types', 'List types of backing services: the project’s, the built-in ones, the stage’s').action(
     act(world, list),
   )
-  verb(group, 'show', 'Show the file of a type')
+  verb(group, 'show', 'Show how a type is used, as a piece of a manifest')
     .argument('<type>', 'as `gilliam types` shows it')
-    .action(act(world, (session, [name = '']) => show(session, name)))
+    .option('--file', 'show its file')
+    .action(act(world, (session, [name = ''], options: {file?: boolean}) => show(session, name, options)))
   verb(group, 'add', 'Add a type to the stage, or replace it')
     .argument('<file>', 'the type’s YAML file')
     .action(act(world, (session, [file = '']) => add(session, file)))

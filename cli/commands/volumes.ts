@@ -1,5 +1,6 @@
-// `gilliam volumes`, `volumes release SERVICE`: storage that stays with an executor.
+// `gilliam volumes`, `volumes release SERVICE`, `volumes rm SERVICE`: storage that stays with an executor.
 import type {Command} from 'commander'
+import {CommandError} from '../exit.ts'
 import {table, time} from '../render.ts'
 import type {Session, World} from '../session.ts'
 import {act, verb} from '../verb.ts'
@@ -24,9 +25,31 @@ const release = async (session: Session, service: string): Promise<void> => {
   session.print('', {formation, service})
 }
 
+const confirm = async (session: Session, service: string): Promise<void> => {
+  if (!session.inIsTty)
+    throw new CommandError('usage', `Removing the data of ${service} can not be undone. Add --yes to do it without being asked.`)
+  const typed = await session.ask(`All that the volume of ${service} holds is removed for good. Type the service’s name to go on: `)
+  if (typed.trim() !== service) throw new CommandError('failed', 'Not removed: the name was not typed.')
+}
+
+const remove = async (session: Session, service: string, yes: boolean): Promise<void> => {
+  const formation = await session.formation()
+  const client = await session.client()
+  const {items} = await client.call('listVolumes', {params: {formation}})
+  const found = items.find(each => each.service === service)
+  if (!yes) await confirm(session, service)
+  await client.call('releaseVolume', {params: {formation, service}, query: {data: 'remove'}})
+  session.progress.say(`Gave the volume of ${service} up; ${found?.executor ?? 'its executor'} removes its data.`)
+  session.print('', {formation, service})
+}
+
 export const addVolumes = (program: Command, world: World): void => {
   const group = verb(program, 'volumes', 'List volumes and the executors they stay with').action(act(world, list))
   verb(group, 'release', 'Give a volume up, and begin with an empty one')
     .argument('<service>', 'the service whose volume it is')
     .action(act(world, (session, [service = '']) => release(session, service)))
+  verb(group, 'rm', 'Give a volume up, and have its data removed')
+    .argument('<service>', 'the service whose volume it is')
+    .option('--yes', 'do not ask')
+    .action(act<{yes?: boolean}>(world, (session, [service = ''], {yes}) => remove(session, service, yes === true)))
 }

@@ -25,7 +25,18 @@ type Options = {readonly env: Readonly<Record<string, string | undefined>>; read
 const pack = async (spec: string, dir: string, {env, interrupted}: Options): Promise<void> => {
   const {GILLIAM_TOKEN: _token, GILLIAM_TOKEN_FILE: _file, NODE_COMPILE_CACHE: _cache, ...passed} = env
   const signal = AbortSignal.any([interrupted, AbortSignal.timeout(npmTimeoutMs)])
-  const args = ['pack', '--loglevel=error', '--ignore-scripts', '--pack-destination', dir, '--', spec]
+  // Its own patience would outlast ours, and not say what is wrong.
+  const args = [
+    'pack',
+    '--loglevel=error',
+    '--fetch-retries=1',
+    '--fetch-retry-mintimeout=1000',
+    '--ignore-scripts',
+    '--pack-destination',
+    dir,
+    '--',
+    spec,
+  ]
   const child = spawn('npm', args, {cwd: dir, env: passed, stdio: ['ignore', 'ignore', 'pipe'], signal})
   let said = ''
   child.stderr.on('data', (chunk: Buffer) => {

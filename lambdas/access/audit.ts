@@ -1,5 +1,6 @@
 // Who changed what: reading the audit, of a formation or of the whole stage. Writing happens in the store, with each change.
 import {holdTo} from '#lambdas/middleware/access.ts'
+import {fitting} from '#lambdas/middleware/pages.ts'
 import type {Operations} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import type {InputOf} from '#shared/endpoints.ts'
@@ -27,6 +28,9 @@ export const auditOperations = (store: Pick<Store, 'audit'>): Pick<Operations<'a
     const formation = formationOf(query.formation, principal)
     const {cursor} = query
     const where = {...(formation !== undefined && {formation}), ...(cursor !== undefined && {cursor})}
-    return store.audit.list({...where, ...numbers(query)}, now)
+    const page = await store.audit.list({...where, ...numbers(query)}, now)
+    const items = fitting(page.items)
+    const last = items.at(-1)
+    return items.length < page.items.length && last !== undefined ? {items, cursor: store.audit.cursorOf(last)} : page
   },
 })

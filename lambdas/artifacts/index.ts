@@ -1,17 +1,19 @@
-// Slugs: where to upload one, where to download it. Content never passes through here; the blob store verifies it.
+// Slugs, and dumps of backups: where to upload one, where to download it. Content never passes through here; the blob store verifies it.
 import {findSlug} from '#lambdas/middleware/slugs.ts'
 import {type ApiFunction, createFunction} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
-import type {BlobStore} from '#shared/ports.ts'
+import type {BlobStore, DumpStore} from '#shared/ports.ts'
 import {agentOperations} from './agents.ts'
+import {dumpOperations} from './dumps.ts'
 
 export interface ArtifactsDeps {
-  readonly store: Pick<Store, 'tokens' | 'idempotency' | 'artifacts' | 'agents' | 'by'>
+  readonly store: Pick<Store, 'tokens' | 'idempotency' | 'artifacts' | 'agents' | 'backups' | 'by'>
   readonly log: Logger
   readonly now: () => number
   readonly blobs: BlobStore
+  readonly dumps: DumpStore
 }
 
 type Stores = Pick<ArtifactsDeps, 'store' | 'blobs'>
@@ -31,13 +33,14 @@ const get = async (stores: Stores, sha256: string, now: number) => {
   return {sha256, bytes: stored.bytes, stored: true, downloadUrl: await stores.blobs.downloadUrl(sha256)}
 }
 
-export const createArtifactsFunction = ({store, log, now, blobs}: ArtifactsDeps): ApiFunction =>
+export const createArtifactsFunction = ({store, log, now, blobs, dumps}: ArtifactsDeps): ApiFunction =>
   createFunction(
     'artifacts',
     {store, log, now},
     {
       createArtifact: ({body}, call) => create({store, blobs}, body, call.now),
       ...agentOperations(store, blobs),
+      ...dumpOperations(store, dumps),
       getArtifact: ({params}, call) => get({store, blobs}, params.sha256, call.now),
     },
   )

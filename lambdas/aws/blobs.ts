@@ -1,14 +1,18 @@
-// Slugs on S3: signed URLs that take or give one blob. S3 itself checks what arrives; content never passes through here.
-import {GetObjectCommand, HeadObjectCommand, NotFound, PutObjectCommand, S3Client} from '@aws-sdk/client-s3'
+// Slugs and dumps on S3: signed URLs that take or give one blob. S3 itself checks what arrives; content never passes through here.
+import {DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, NotFound, PutObjectCommand, S3Client} from '@aws-sdk/client-s3'
 import {getSignedUrl} from '@aws-sdk/s3-request-presigner'
-import type {BlobStore} from '#shared/ports.ts'
+import type {SlugReference} from '#shared/domain/release.ts'
+import {type BlobStore, type DumpStore, signedUrlMs} from '#shared/ports.ts'
 import {clientOptions} from './compose.ts'
 
-export const urlLifetimeSeconds = 15 * 60
+export const urlLifetimeSeconds = signedUrlMs / 1_000
 const checksumHeader = 'x-amz-checksum-sha256'
 
 /** Where a slug is kept in the bucket. */
 export const slugKey = (sha256: string): string => `slugs/${sha256}`
+
+/** Where a dump is. */
+export const dumpKey = (name: string): string => `backups/${name}`
 
 export interface BlobOptions {
   readonly client: S3Client
@@ -24,9 +28,9 @@ const base64Of = (hex: string): string => Buffer.from(hex, 'hex').toString('base
  * An upload's digest is a signed header: S3 compares it with the content, and ignores it where the SDK puts it by default, in the query. The length is
  * signed too, so that a URL for a small slug takes no large one.
  */
-const upload = async ({client, bucket}: BlobOptions, sha256: string, bytes: number) => {
+const upload = async ({client, bucket}: BlobOptions, key: string, {sha256, bytes}: SlugReference) => {
   const checksum = base64Of(sha256)
-  const command = new PutObjectCommand({Bucket: bucket, Key: slugKey(sha256), ChecksumSHA256: checksum, ContentLength: bytes})
+  const command = new PutObjectCommand({Bucket: bucket, Key: key, ChecksumSHA256: checksum, ContentLength: bytes})
   const url = await getSignedUrl(client, command, {
     expiresIn: urlLifetimeSeconds,
     unhoistableHeaders: new Set([checksumHeader]),
@@ -35,19 +39,30 @@ const upload = async ({client, bucket}: BlobOptions, sha256: string, bytes: numb
   return {url, headers: {[checksumHeader]: checksum}}
 }
 
-export const createS3Blobs = (options: BlobOptions): BlobStore => {
-  const {client, bucket} = options
-  const place = (sha256: string) => ({Bucket: bucket, Key: slugKey(sha256)})
-  return {
-    upload: (sha256, bytes) => upload(options, sha256, bytes),
-    downloadUrl: sha256 => getSignedUrl(client, new GetObjectCommand(place(sha256)), {expiresIn: urlLifetimeSeconds}),
-    size: async sha256 => {
-      try {
-        return (await client.send(new HeadObjectCommand(place(sha256)))).ContentLength
-      } catch (error) {
-        if (error instanceof NotFound) return undefined
-        throw error
-      }
-    },
+const sizeOf = async ({client, bucket}: BlobOptions, key: string): Promise<number | undefined> => {
+  try {
+    return (await client.send(new HeadObjectCommand({Bucket: bucket, Key: key}))).ContentLength
+  } catch (error) {
+    if (error instanceof NotFound) return undefined
+    throw error
   }
 }
+
+const downloadUrl = ({client, bucket}: BlobOptions, key: string): Promise<string> =>
+  getSignedUrl(client, new GetObjectCommand({Bucket: bucket, Key: key}), {expiresIn: urlLifetimeSeconds})
+
+export const createS3Blobs = (options: BlobOptions): BlobStore => ({
+  upload: (sha256, bytes) => upload(options, slugKey(sha256), {sha256, bytes}),
+  downloadUrl: sha256 => downloadUrl(options, slugKey(sha256)),
+  size: sha256 => sizeOf(options, slugKey(sha256)),
+})
+
+/** The bucket keeps versions: what is removed can be brought back until those end. */
+export const createS3Dumps = (options: BlobOptions): DumpStore => ({
+  upload: (name, dump) => upload(options, dumpKey(name), dump),
+  downloadUrl: name => downloadUrl(options, dumpKey(name)),
+  size: name => sizeOf(options, dumpKey(name)),
+  remove: async name => {
+    await options.client.send(new DeleteObjectCommand({Bucket: options.bucket, Key: dumpKey(name)}))
+  },
+})

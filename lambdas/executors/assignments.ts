@@ -2,6 +2,8 @@
 import type {Sign} from '#lambdas/middleware/tickets.ts'
 import type {AssignedInstance, Store} from '#lambdas/store/index.ts'
 import type {AssignedRun, AssignedSession, Assignment} from '#shared/domain/assignment.ts'
+import type {AssignedBackup} from '#shared/domain/backup.ts'
+import type {Chore} from '#shared/domain/chore.ts'
 import {pinnedName} from '#shared/domain/image.ts'
 import type {Release, RunOptions} from '#shared/domain/release.ts'
 import type {RunOrder, SessionLine} from '#shared/domain/session.ts'
@@ -85,6 +87,8 @@ const withTicket = async ({command, line}: RunOrder, formation: string, sign: Si
 export interface Orders {
   readonly assignments: JoinedAssignment[]
   readonly sessions: AssignedSession[]
+  readonly backups: AssignedBackup[]
+  readonly chores: readonly Chore[]
 }
 
 /** Everything the executor should run or stop, and who waits for it at a relay; one read per release it has instances of. */
@@ -109,5 +113,7 @@ export const loadOrders = async (
   return {
     assignments: joined.filter(assignment => assignment !== undefined),
     sessions: sessions.filter(session => session !== undefined),
+    backups: orders.backups.map(({until, ...order}) => ({...order, timeoutMs: until - now})),
+    chores: orders.chores,
   }
 }

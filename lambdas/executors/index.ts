@@ -1,7 +1,7 @@
 // Executors: the endpoints of agents (join, sync) and of operators (list, show, drain, forget).
 import {type ApiFunction, createFunction, type Frozen} from '#lambdas/middleware.ts'
 import type {Moved, Store} from '#lambdas/store/index.ts'
-import {type Executor, executorLeaseMs} from '#shared/domain/executor.ts'
+import {type Executor, executorLeaseMs, isDiskFull} from '#shared/domain/executor.ts'
 import {isSilent} from '#shared/domain/lease.ts'
 import type {Pace} from '#shared/domain/pace.ts'
 import type {InputOf, OutputOf} from '#shared/endpoints.ts'
@@ -37,13 +37,14 @@ const stateOf = (executor: Executor, now: number): Presented['state'] => {
   const {state, instances} = executor
   if (state === 'lost') return state
   if (isSilent(executor, now)) return 'disconnected'
+  if (state === 'ready' && isDiskFull(executor)) return 'full'
   return state === 'draining' && instances === 0 ? 'drained' : state
 }
 
 /** Only what the API shows: the store’s own fields stay inside. */
 const present = (executor: Executor, now: number): Presented => {
   const {id, host, zone, domain, network, tags, labels, runtimes, cpuMilli, memoryMib, pricePerHour, machineType} = executor
-  const {cpuMilliUsed, memoryMibUsed, instances, hostPorts, joinedAt, leaseExpiresAt, drainBy, leaving, agent} = executor
+  const {cpuMilliUsed, memoryMibUsed, instances, hostPorts, joinedAt, leaseExpiresAt, drainBy, leaving, agent, diskFreeMib} = executor
   const size = {cpuMilli, memoryMib, pricePerHour, ...(machineType !== undefined && {machineType})}
   const descriptor = {id, host, zone, domain, network, tags, labels, runtimes, ...size}
   return {
@@ -58,6 +59,7 @@ const present = (executor: Executor, now: number): Presented => {
     drainBy,
     leaving,
     ...(agent !== undefined && {agent}),
+    ...(diskFreeMib !== undefined && {diskFreeMib}),
   }
 }
 

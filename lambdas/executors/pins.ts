@@ -10,9 +10,12 @@ export const takePins = async (
   store: Pick<Store, 'executors' | 'releases'>,
   executor: string,
   pins: readonly ImagePin[],
+  now: number,
 ): Promise<{pins?: Answered[]}> => {
   if (pins.length === 0) return {}
-  const own = new Set((await store.executors.assignments(executor)).map(({formation, release}) => `${formation}/${release}`))
+  const {assignments, chores} = await store.executors.orders(executor, now)
+  const fetched = chores.filter(chore => chore.kind === 'fetch')
+  const own = new Set([...assignments, ...fetched].map(({formation, release}) => `${formation}/${release}`))
   const answered: Answered[] = []
   // One after the other: those of one release would only be in each other's way.
   for (const {formation, release, image, digest} of pins) {

@@ -2,7 +2,7 @@
 
 import {createSign} from '#lambdas/middleware/tickets.ts'
 import type {Operation} from '#lambdas/middleware.ts'
-import type {Store} from '#lambdas/store/index.ts'
+import type {Store, Told} from '#lambdas/store/index.ts'
 import {type AgentProgram, type AgentWish, upgradeState} from '#shared/domain/agent.ts'
 import type {LogLine} from '#shared/domain/assignment.ts'
 import {executorLeaseMs, type Leaving} from '#shared/domain/executor.ts'
@@ -13,6 +13,7 @@ import type {Logger} from '#shared/log.ts'
 import type {LogStore} from '#shared/ports.ts'
 import type {Principal} from '#shared/scopes.ts'
 import {loadOrders} from './assignments.ts'
+import {takeChores} from './chores.ts'
 import {createOwnLines, type OwnLines} from './ownership.ts'
 import {takePins} from './pins.ts'
 import {resolveSecrets, type SecretSources} from './secrets.ts'
@@ -68,10 +69,10 @@ const takeReports = async (
 const renew = async (
   store: Pick<Store, 'executors'>,
   executor: string,
-  agent: AgentProgram | undefined,
+  told: Told,
   now: number,
 ): Promise<{version: number; isDraining: boolean}> => {
-  const renewed = await store.executors.renew(executor, now, agent)
+  const renewed = await store.executors.renew(executor, now, told)
   if (renewed.outcome === 'ok') return {version: renewed.assignmentVersion, isDraining: renewed.state === 'draining'}
   if (renewed.outcome === 'missing') throw new GilliamError('not_found', `There is no executor “${executor}”; join first.`)
   throw new GilliamError('executor_lost', `The lease of executor “${executor}” ended; join again.`)
@@ -120,12 +121,13 @@ export const syncOperation = (deps: SyncDeps): Operation<'syncExecutor'> => {
   const ownLines = createOwnLines(store.instances)
   const sign = createSign(store.sessions)
   return async ({params: {executor}, body}, {now, principal, actor}) => {
-    const {version: assignmentVersion, isDraining} = await renew(store, executor, body.agent, now)
+    const {version: assignmentVersion, isDraining} = await renew(store, executor, body, now)
     // Told again and again while it holds; who lost a race is told the next time.
     if (body.leaving !== undefined || isDraining) await store.by(actor).executors.leave(executor, now, leavingOf(body))
     await keepLines(logs, ownLines, executor, body.logs)
     const taken = await takeReports(store, executor, body.reports, now, body.sequence)
-    const pins = await takePins(store.by(actor), executor, body.pins ?? [])
+    await takeChores(store, executor, body.chores ?? [])
+    const pins = await takePins(store.by(actor), executor, body.pins ?? [], now)
     const changed = assignmentVersion !== body.assignmentVersion
     const isNews = changed || body.reports.length > 0
     const nextSyncMs = isNews ? timing.busyMs : body.quietMs === undefined ? timing.idleMs : askAgainMs(body.quietMs, timing)
@@ -139,8 +141,9 @@ export const syncOperation = (deps: SyncDeps): Operation<'syncExecutor'> => {
       ...(await wishOf(wishes, body.agent, now)),
     }
     if (!changed) return {...answer, ...(await renewCredential(deps, executor, principal, now))}
-    const {assignments: loaded, sessions} = await loadOrders({store, sign}, executor, now)
+    const {assignments: loaded, sessions, backups, chores} = await loadOrders({store, sign}, executor, now)
     const assignments = await resolveSecrets({store, sources: secrets, log, now}, executor, loaded)
-    return {...answer, assignments, ...(sessions.length > 0 && {sessions}), ...(await renewCredential(deps, executor, principal, now))}
+    const orders = {...(sessions.length > 0 && {sessions}), ...(backups.length > 0 && {backups}), chores: [...chores]}
+    return {...answer, assignments, ...orders, ...(await renewCredential(deps, executor, principal, now))}
   }
 }

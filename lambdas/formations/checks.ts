@@ -68,6 +68,9 @@ const serviceFaults = (name: string, service: ServiceDefinition, names: Readonly
       .filter(required => !names.has(required) || required === name)
       .map(required => ({path: `${path}.requires`, message: `“${required}” is not another service of this release`})),
     ...(service.volume !== undefined && service.scale > 1 ? [{path: `${path}.scale`, message: oneOfVolume}] : []),
+    ...(service.backupSchedule !== undefined && service.backup === undefined
+      ? [{path: `${path}.backupSchedule`, message: 'takes a `backup`: nothing says how it is backed up'}]
+      : []),
     ...portFaults(service.ports, `${path}.ports`),
     ...healthFaults(service, `${path}.health`),
   ]

@@ -59,13 +59,17 @@ const find = async (store: Store, formation: string, target: string, release: nu
   return {request: {formation, service: target, resources, runtime: runtimeOf(service), ports, ...rules}, release: latest.release}
 }
 
+/** What failed before an instance was made is no matter any more once it is placed. */
+const isWaiting = (instance: Instance | undefined): boolean => instance?.state === 'pending'
+
 export const explainOperation =
   (store: Store, expressions: Expressions): Operations<'formations'>['explain'] =>
   async ({params: {formation, target}, query}, {now}) => {
-    const {request, release, instance} = await find(store, formation, target, releaseNumber(query.release))
+    const {request: asked, release, instance} = await find(store, formation, target, releaseNumber(query.release))
+    const {avoid = [], ...request} = asked
     const executors = withMachinePorts((await store.executors.list()).map(executor => without(executor, instance)))
     const placed = placedOf((await store.instances.list(formation)).filter(other => other.id !== instance?.id))
-    const explanation = explain({request, executors, placed, expressions, now})
+    const explanation = explain({request: isWaiting(instance) ? {...request, avoid} : request, executors, placed, expressions, now})
     return {
       target,
       release,

@@ -1,11 +1,17 @@
 // Finding what a path names, or telling clearly that it is not there. Also turns the store's outcomes into errors for users.
 import {findFormation, formationDestroying, noFormation} from '#lambdas/middleware/formation.ts'
 import type {Store} from '#lambdas/store/index.ts'
-import type {Release, ServiceDefinition} from '#shared/domain/release.ts'
+import {instancesPerFormationMax, type Release, type ServiceDefinition} from '#shared/domain/release.ts'
 import {GilliamError} from '#shared/errors.ts'
 
 export const tryAgain = (what: string): GilliamError =>
   new GilliamError('conflict', `${what} was changed by others several times in a row; try again.`)
+
+export const tooMany = (formation: string): GilliamError =>
+  new GilliamError(
+    'limit_reached',
+    `Formation “${formation}” would have more than ${instancesPerFormationMax} instances; stop some, or make another formation.`,
+  )
 
 export const noInstance = (formation: string, id: string): GilliamError =>
   new GilliamError('not_found', `There is no instance “${id}” in formation “${formation}”.`)

@@ -6,6 +6,7 @@ import type {Logger} from '#shared/log.ts'
 import type {BlobStore} from '#shared/ports.ts'
 import {backupOperations} from './backups.ts'
 import {explainOperation} from './explain.ts'
+import {fetchOperations} from './fetches.ts'
 import {formationOperations} from './formations.ts'
 import {instanceOperations} from './instances.ts'
 import {rebalanceOperation} from './rebalance.ts'
@@ -34,13 +35,14 @@ export const createFormationsFunction = ({store, log, now, randomId, expressions
     {store, log, now},
     {
       ...formationOperations(store),
-      ...releaseOperations(store, blobs),
+      ...releaseOperations(store, blobs, log),
       ...scaleOperations(store),
       ...instanceOperations(store, randomId),
       ...sessionOperations({store, randomId, relay}),
       ...volumeOperations(store),
+      ...fetchOperations(store),
       ...typeOperations(store),
-      ...backupOperations({store, blobs, randomId}),
+      ...backupOperations({store, randomId}),
       rebalance: rebalanceOperation(store, expressions),
       explain: explainOperation(store, expressions),
     },

@@ -1,9 +1,10 @@
 // Instances: list, show, spawn one, stop one.
 import {findFormation} from '#lambdas/middleware/formation.ts'
+import {fitting} from '#lambdas/middleware/pages.ts'
 import type {Operations} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import {endedInstanceKeptMs, type Instance} from '#shared/domain/instance.ts'
-import {type PortDefinition, type Release, requirementsMax, runtimeOf} from '#shared/domain/release.ts'
+import {instancesPerFormationMax, type PortDefinition, type Release, requirementsMax, runtimeOf} from '#shared/domain/release.ts'
 
 import {meet, needsOf} from '#shared/domain/requires.ts'
 import type {RunOrder} from '#shared/domain/session.ts'
@@ -11,7 +12,7 @@ import type {RunOrder} from '#shared/domain/session.ts'
 import type {InputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
 import {checkExpressions, checkPorts} from './checks.ts'
-import {checkServices, findRelease, noInstance, refusalOf, serviceOf, tryAgain} from './found.ts'
+import {checkServices, findRelease, noInstance, refusalOf, serviceOf, tooMany, tryAgain} from './found.ts'
 import {presentInstance} from './present.ts'
 import {withSilence} from './silence.ts'
 
@@ -78,6 +79,17 @@ const spawned = (release: Release, body: SpawnBody, now: number): Omit<Instance,
   }
 }
 
+type Presented = ReturnType<typeof presentInstance>
+
+/** All that live, and of those that ended the newest, as far as an answer has room; in the order they were in. */
+const withinPage = (items: readonly Presented[]): Presented[] => {
+  const live = items.filter(({endedAt}) => endedAt === undefined)
+  const ended = items.filter(({endedAt}) => endedAt !== undefined).sort((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0))
+  if (ended.length === 0) return live
+  const kept = new Set(fitting([live, ...ended]).flat())
+  return items.filter(item => kept.has(item))
+}
+
 /** Throws not_found. */
 export const findInstance = async (store: Store, formation: string, id: string): Promise<Instance> => {
   const instance = await store.instances.get(formation, id)
@@ -94,6 +106,8 @@ export const place = async (store: Store, randomId: () => string, formation: str
   const draft = {...spawned(release, body, now), ...(await givenTo(store, release, body.service))}
   if (body.executor !== undefined && (await store.executors.get(body.executor)) === undefined)
     throw new GilliamError('not_found', `There is no executor “${body.executor}”.`)
+  const {length: live} = await store.instances.list(formation)
+  if (live >= instancesPerFormationMax) throw tooMany(formation)
   for (let tries = 1; tries <= idTriesMax; tries++) {
     const made = await store.instances.spawn({...draft, id: randomId()})
     if (made.outcome === 'ok') return made.instance
@@ -110,7 +124,7 @@ export const instanceOperations = (store: Store, randomId: () => string): Pick<O
       ({service, release}) =>
         (query.service === undefined || service === query.service) && (query.release === undefined || release === Number(query.release)),
     )
-    return {items: (await withSilence(store, items, now)).map(presentInstance)}
+    return {items: withinPage((await withSilence(store, items, now)).map(presentInstance))}
   },
   getInstance: async ({params}, {now}) => {
     const [instance] = await withSilence(store, [await findInstance(store, params.formation, params.instance)], now)

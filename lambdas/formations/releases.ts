@@ -1,5 +1,6 @@
 // Releases: create, list, show; and their environment, each change of which makes a release.
 import {findActive, findFormation} from '#lambdas/middleware/formation.ts'
+import {fitting} from '#lambdas/middleware/pages.ts'
 import {findSlug, type Slugs} from '#lambdas/middleware/slugs.ts'
 import type {Operations} from '#lambdas/middleware.ts'
 import {type ReleaseDraft, releaseBytesMax, type Store} from '#lambdas/store/index.ts'
@@ -7,7 +8,9 @@ import type {Release, SlugReference} from '#shared/domain/release.ts'
 import {usesOf} from '#shared/domain/secret.ts'
 import type {InputOf} from '#shared/endpoints.ts'
 import {GilliamError} from '#shared/errors.ts'
+import type {Logger} from '#shared/log.ts'
 import {checkReferences, checkRelease} from './checks.ts'
+import {orderFetches} from './fetches.ts'
 import {checkServices, findRelease, refusalOf, releaseNumber, tryAgain} from './found.ts'
 import {presentRelease} from './present.ts'
 import {allTypes, resolveTypes} from './types.ts'
@@ -90,7 +93,7 @@ const changeLatest = async (store: Store, formation: string, body: EnvChanges, n
   }
 }
 
-export const releaseOperations = (store: Store, blobs: Slugs['blobs']): Pick<Operations<'formations'>, Named> => ({
+export const releaseOperations = (store: Store, blobs: Slugs['blobs'], log: Logger): Pick<Operations<'formations'>, Named> => ({
   createRelease: async ({params, body}, {now, actor}) => {
     const services = await resolveTypes(body.services, () => allTypes(store))
     const draft = {...body, services}
@@ -100,12 +103,13 @@ export const releaseOperations = (store: Store, blobs: Slugs['blobs']): Pick<Ope
     const archives = Object.values(services).map(({imageArchive}) => imageArchive)
     for (const slug of [body.slug, ...archives]) await checkSlug({store, blobs}, slug, now)
     const created = await store.by(actor).releases.create(params.formation, draft, now)
-    if (created.outcome === 'ok') return created.release
-    throw refusal(params.formation, created.outcome)
+    if (created.outcome !== 'ok') throw refusal(params.formation, created.outcome)
+    await orderFetches({store, log}, created.release, now)
+    return created.release
   },
   listReleases: async ({params}) => {
     await findFormation(store, params.formation)
-    return {items: (await store.releases.list(params.formation)).map(presentRelease)}
+    return {items: fitting((await store.releases.list(params.formation)).map(presentRelease))}
   },
   getRelease: async ({params}) => findRelease(store, params.formation, releaseNumber(params.release)),
   getEnv: async ({params}) => {

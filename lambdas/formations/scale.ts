@@ -3,10 +3,10 @@ import {noFormation} from '#lambdas/middleware/formation.ts'
 import type {Operations} from '#lambdas/middleware.ts'
 import type {FormationView, Store} from '#lambdas/store/index.ts'
 import type {DesiredScale} from '#shared/domain/formation.ts'
-import {desiredInstancesMax, type Release} from '#shared/domain/release.ts'
+import {desiredInstancesMax, instancesPerFormationMax, type Release} from '#shared/domain/release.ts'
 import {GilliamError} from '#shared/errors.ts'
 import {checkVolumes} from './checks.ts'
-import {checkServices, findRelease, refusalOf, releaseNumber} from './found.ts'
+import {checkServices, findRelease, refusalOf, releaseNumber, tooMany} from './found.ts'
 
 type Named = 'getScale' | 'setScale' | 'createRollout' | 'getRollout'
 
@@ -73,6 +73,11 @@ const scaleNow = async (store: Store, release: Release): Promise<Record<string, 
   return defaultScale(release, scales, underWay?.release)
 }
 
+/** Throws limit_reached. */
+const checkInstances = (formation: string, desired: readonly number[]): void => {
+  if (desired.reduce((sum, count) => sum + count, 0) > instancesPerFormationMax) throw tooMany(formation)
+}
+
 const load = async (store: Store, formation: string): Promise<FormationView> => {
   const view = await store.formations.load(formation)
   if (view === undefined) throw noFormation(formation)
@@ -86,6 +91,10 @@ export const scaleOperations = (store: Store): Pick<Operations<'formations'>, Na
     const services = Object.keys(body.services)
     checkServices(release, services, 'services')
     checkVolumes(release.services, body.services, 'services')
+    const others = (await store.scales.list(formation)).filter(
+      scale => scale.release !== release.release || !Object.hasOwn(body.services, scale.service),
+    )
+    checkInstances(formation, [...others.map(({desired}) => desired), ...Object.values(body.services)])
     const set = await store.by(actor).scales.set(formation, release.release, body.services, now)
     if (set.outcome !== 'ok') throw refusalOf(formation, set.outcome)
     return {items: scaleRows(await load(store, formation), {release: release.release, services})}
@@ -95,6 +104,7 @@ export const scaleOperations = (store: Store): Pick<Operations<'formations'>, Na
     checkServices(release, Object.keys(body.scale ?? {}), 'scale')
     checkVolumes(release.services, body.scale ?? {}, 'scale')
     const scale = {...(await scaleNow(store, release)), ...body.scale}
+    checkInstances(formation, Object.values(scale))
     const started = await store.by(actor).rollouts.start(formation, release.release, scale, now)
     if (started.outcome === 'exists')
       throw new GilliamError('already_exists', `A rollout of release ${release.release} of “${formation}” is under way already.`)

@@ -2,6 +2,7 @@
 // types and a release never changes.
 import type {Operations} from '#lambdas/middleware.ts'
 import {type StageType, type Store, stageTypesMax} from '#lambdas/store/index.ts'
+import {factsOf} from '#shared/domain/auxiliary.ts'
 import type {ServiceDefinition} from '#shared/domain/release.ts'
 import {type FieldError, GilliamError} from '#shared/errors.ts'
 import {builtinTypes, digestOf, type FoundType, type Types} from '#shared/types/builtin.ts'
@@ -24,14 +25,23 @@ export const allTypes = async ({stageTypes}: Stages): Promise<Types> => {
   return new Map([...own.map(found => [found.type.type, found] as const), ...builtinTypes()])
 }
 
-const presentBuiltin = ({type, origin: {sha256}}: FoundType) => ({type: type.type, about: type.about, from: 'builtin' as const, sha256})
-const presentOwn = (own: StageType) => ({
-  type: own.name,
-  about: foundIn(own)[0]?.type.about ?? '',
-  from: 'stage' as const,
-  sha256: own.sha256,
-  updatedAt: own.updatedAt,
+const factsFor = (found: FoundType | undefined) => {
+  if (found === undefined) return {}
+  const {ports, parameters, ...facts} = factsOf(found.type)
+  return {...facts, ports: [...ports], parameters: [...parameters]}
+}
+const presentBuiltin = (found: FoundType) => ({
+  type: found.type.type,
+  about: found.type.about,
+  from: 'builtin' as const,
+  sha256: found.origin.sha256,
+  ...factsFor(found),
 })
+const presentOwn = (own: StageType) => {
+  const [found] = foundIn(own)
+  const {name, sha256, updatedAt} = own
+  return {type: name, about: found?.type.about ?? '', from: 'stage' as const, sha256, updatedAt, ...factsFor(found)}
+}
 
 const parsed = (name: string, text: string): void => {
   const read = parseType(text)

@@ -6,8 +6,14 @@ import {GilliamError} from '#shared/errors.ts'
 export const volumeOperations = (store: Store): Pick<Operations<'formations'>, 'listVolumes' | 'releaseVolume'> => ({
   // Also of a formation that was destroyed: its data is still there.
   listVolumes: async ({params}) => ({items: await store.volumes.list(params.formation)}),
-  releaseVolume: async ({params: {formation, service}}, {actor}) => {
-    const {outcome} = await store.by(actor).volumes.release(formation, service)
+  releaseVolume: async ({params: {formation, service}, query: {data}}, {actor, now}) => {
+    const {volumes} = store.by(actor)
+    const {outcome} = data === 'remove' ? await volumes.remove(formation, service, now) : await volumes.release(formation, service)
+    if (outcome === 'gone')
+      throw new GilliamError(
+        'conflict',
+        `The executor of the volume of “${service}” is lost: nobody there could remove its data. Give it up without.`,
+      )
     if (outcome === 'missing') throw new GilliamError('not_found', `“${service}” of “${formation}” has no volume.`)
     if (outcome === 'held')
       throw new GilliamError(

@@ -4,6 +4,20 @@ import type {Logger} from '#shared/log.ts'
 import type {Answer, Exchange, Step} from './exchange.ts'
 import {RateLimited} from './rate.ts'
 
+/** A function on AWS answers 6 MB at most, its body as a text in JSON; what is longer fails without a word. In bytes, with room for the rest. */
+export const answerBytesMax = 6_000_000
+/** A character is three bytes at most, or six as an escape; and there are quotes around them. */
+const bytesPerCharacterMax = 6
+const quotesBytes = 2
+
+/** Throws limit_reached for what could not be answered on AWS. The same at home, so that nobody finds out there. */
+export const checkLength = (body: string, hint: string): void => {
+  if (body.length * bytesPerCharacterMax + quotesBytes <= answerBytesMax) return
+  const bytes = Buffer.byteLength(JSON.stringify(body))
+  if (bytes > answerBytesMax)
+    throw new GilliamError('limit_reached', `The answer would have ${bytes} bytes; at most ${answerBytesMax} are answered. ${hint}`)
+}
+
 const headersOf = (requestId: string, contentType?: string): Record<string, string> => ({
   ...(contentType === undefined ? {} : {'content-type': contentType}),
   'cache-control': 'no-store',

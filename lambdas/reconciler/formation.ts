@@ -1,10 +1,13 @@
 // One formation: load, decide, commit; again when another reconciler or a user was faster.
 import {createInstancesMax, type FormationView, type Store} from '#lambdas/store/index.ts'
+import {avoidedOf} from '#shared/domain/avoid.ts'
 import type {Instance} from '#shared/domain/instance.ts'
 import {type Creation, type Freed, type Plan, type ReconcileView, reconcile, type Stop} from '#shared/domain/reconcile.ts'
 import {type Release, runtimeOf, type ServiceDefinition} from '#shared/domain/release.ts'
 import {meet, type Neighbours, needsOf, waitingReason} from '#shared/domain/requires.ts'
+import {noVolumesLabel} from '#shared/domain/volume.ts'
 import type {Logger} from '#shared/log.ts'
+import type {DumpStore} from '#shared/ports.ts'
 
 export interface ReconcilerDeps {
   readonly store: Store
@@ -14,8 +17,11 @@ export interface ReconcilerDeps {
   readonly log: Logger
   /** Asks to be called with `{wake: formation}` at `at` (epoch ms) or a little later. Waking too often is harmless. */
   readonly wakeAt: (formation: string, at: number) => void
+  readonly dumps: Pick<DumpStore, 'remove'>
   /** How often a tick looks at every formation. */
   readonly everythingEveryMs?: number
+  /** How often a tick looks at backups. */
+  readonly backupsEveryMs?: number
 }
 
 interface Fresh {
@@ -38,11 +44,11 @@ const requiring = (release: Release, service: string, view: Neighbours, turn: nu
   return found.met ? {needs, given: found.given} : {needs, held: found.waitsFor.join(', '), reason: waitingReason(found.waitsFor)}
 }
 
-/** Its volume, and the executor that has it: it goes nowhere else. */
+/** Its volume, and the executor that has it: it goes nowhere else. A new one goes where there can be volumes. */
 const storing = ({volume, requirements}: ServiceDefinition, service: string, {volumes}: FormationView): Partial<Instance> => {
   if (volume === undefined) return {}
   const there = volumes.find(each => each.service === service)
-  if (there === undefined) return {volume: {}}
+  if (there === undefined) return {volume: {}, requirements: [...requirements, `!(${JSON.stringify(noVolumesLabel)} in executor.labels)`]}
   const {id, executor} = there
   return {volume: {id, executor}, requirements: [...requirements, `executor.id == ${JSON.stringify(executor)}`]}
 }
@@ -50,6 +56,7 @@ const storing = ({volume, requirements}: ServiceDefinition, service: string, {vo
 const newInstance = (release: Release, service: string, {id, turn, now}: Fresh, view: FormationView): Instance | undefined => {
   const definition = release.services[service]
   if (definition === undefined) return undefined
+  const avoid = avoidedOf(view.instances, {service, release: release.release}, now)
   return {
     formation: release.formation,
     service,
@@ -64,10 +71,19 @@ const newInstance = (release: Release, service: string, {id, turn, now}: Fresh, 
     ports: definition.ports,
     ...requiring(release, service, view, turn),
     ...storing(definition, service, view),
+    ...(avoid.length > 0 && {avoid}),
     ...(definition.onLost !== undefined && {onLost: definition.onLost}),
     restarts: 0,
     createdAt: now,
     updatedAt: now,
+  }
+}
+
+/** How the services that get instances are backed up from now on. */
+const reschedule = async ({store, now}: ReconcilerDeps, release: Release, services: ReadonlySet<string>): Promise<void> => {
+  for (const service of services) {
+    const {backup, backupSchedule} = release.services[service] ?? {}
+    if (backup !== undefined) await store.backups.reschedule(release.formation, service, backupSchedule, now())
   }
 }
 
@@ -76,6 +92,8 @@ const newInstances = async (deps: ReconcilerDeps, view: FormationView, creations
   const numbers = [...new Set(creations.map(each => each.release))]
   const found = await Promise.all(numbers.map(number => deps.store.releases.get(formation, number)))
   const releases = new Map(found.flatMap(release => (release === undefined ? [] : [[release.release, release]])))
+  for (const release of releases.values())
+    await reschedule(deps, release, new Set(creations.filter(each => each.release === release.release).map(each => each.service)))
   const now = deps.now()
   return creations.flatMap(({release: number, service, count}) => {
     const release = releases.get(number)

@@ -1,6 +1,7 @@
 // The reconciler: called with changes of the table and with the clock, turns desired scale and rollouts into instances created and stopped.
 import type {DynamoDBBatchResponse, DynamoDBRecord} from 'aws-lambda'
 import type {Executor} from '#shared/domain/executor.ts'
+import {lookAtBackups} from './backups.ts'
 import {type ReconcilerEvent, subjectOf} from './events.ts'
 import {type ReconcilerDeps, reconcileFormation} from './formation.ts'
 import {loseExecutors} from './leases.ts'
@@ -58,6 +59,14 @@ const overdueFormations = async ({store, now}: ReconcilerDeps, executors: readon
  */
 export const createReconcilerFunction = (deps: ReconcilerDeps): ((event: ReconcilerEvent) => Promise<DynamoDBBatchResponse>) => {
   let everythingAt = Number.NEGATIVE_INFINITY
+  let backupsAt = Number.NEGATIVE_INFINITY
+
+  const onBackups = async (): Promise<void> => {
+    if (deps.now() - backupsAt < (deps.backupsEveryMs ?? 0)) return
+    const startedAt = deps.now()
+    await lookAtBackups(deps)
+    backupsAt = startedAt
+  }
 
   const onTick = async (): Promise<ReadonlySet<string>> => {
     const executors = await deps.store.executors.list()
@@ -66,6 +75,7 @@ export const createReconcilerFunction = (deps: ReconcilerDeps): ((event: Reconci
     if (everything) for (const {name} of await deps.store.formations.list()) formations.add(name)
     const failed = await reconcileAll(deps, formations)
     if (everything && failed.size === 0) everythingAt = deps.now()
+    await onBackups()
     return failed
   }
 

@@ -1,4 +1,6 @@
 // The feed of router and proxy: the versions they hold come in, what changed goes out.
+
+import {fitting, pageBytesMax} from '#lambdas/middleware/pages.ts'
 import type {Operation} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import {askAgainMs, type Pace} from '#shared/domain/pace.ts'
@@ -14,6 +16,14 @@ const presentSnapshot = ({version, endpoints, traffic}: FormationSnapshot, now: 
   ...(Object.keys(traffic).length === 0 ? {} : {traffic}),
 })
 
+/** One formation alone always goes out, unless the table of routes takes its place: readers ask again for what they did not get. */
+const roomFor = (snapshots: readonly FormationSnapshot[], tableBytes: number): readonly FormationSnapshot[] => {
+  const left = pageBytesMax - tableBytes
+  const [first] = fitting(snapshots, left)
+  if (first === undefined || (tableBytes > 0 && Buffer.byteLength(JSON.stringify(first)) > left)) return []
+  return fitting(snapshots, left)
+}
+
 export const discoverOperation =
   (store: Pick<Store, 'registry' | 'routes'>, pace: Pace): Operation<'discover'> =>
   async ({body}, {now}) => {
@@ -21,7 +31,8 @@ export const discoverOperation =
       store.registry.snapshots(body.formations, now),
       body.routes === undefined ? undefined : store.routes.table(body.routes),
     ])
-    const formations = Object.fromEntries(changed.map(snapshot => [snapshot.formation, presentSnapshot(snapshot, now)]))
+    const told = roomFor(changed, table === undefined ? 0 : Buffer.byteLength(JSON.stringify(table)))
+    const formations = Object.fromEntries(told.map(snapshot => [snapshot.formation, presentSnapshot(snapshot, now)]))
     const isNews = table !== undefined || changed.length > 0
     const nextPollMs = askAgainMs(isNews ? 0 : (body.quietMs ?? 0), pace)
     return table === undefined ? {formations, nextPollMs} : {formations, routes: table, nextPollMs}

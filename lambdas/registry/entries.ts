@@ -3,7 +3,7 @@ import {findActive} from '#lambdas/middleware/formation.ts'
 import type {Operation} from '#lambdas/middleware.ts'
 import type {Store} from '#lambdas/store/index.ts'
 import {parseInstanceName} from '#shared/domain/names.ts'
-import {announcementTtlMsDefault, announcementTtlMsMax} from '#shared/domain/registry.ts'
+import {announcementsPerFormationMax, announcementTtlMsDefault, announcementTtlMsMax} from '#shared/domain/registry.ts'
 import {GilliamError} from '#shared/errors.ts'
 
 interface Named {
@@ -41,7 +41,12 @@ export const announceOperation =
   async ({params, query, body}, {now}) => {
     const ttlMs = ttlMsOf(query.ttl, body)
     await findActive(store, params.formation)
-    const {outcome} = await store.registry.announce({...entryOf(params), body, expiresAt: now + ttlMs})
+    const {outcome} = await store.registry.announce({...entryOf(params), body, expiresAt: now + ttlMs}, now)
     if (outcome === 'owned') throw owned(params)
+    if (outcome === 'full')
+      throw new GilliamError(
+        'limit_reached',
+        `Formation “${params.formation}” has ${announcementsPerFormationMax} entries from outside, and takes no more; withdraw some, or wait until they end.`,
+      )
     return body
   }

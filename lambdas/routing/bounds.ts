@@ -1,12 +1,18 @@
 // Tokens that are for certain formations: which routes they may have to do with, and where those may lead.
 import {holdTo} from '#lambdas/middleware/access.ts'
 import type {Store} from '#lambdas/store/index.ts'
-import type {Route} from '#shared/domain/registry.ts'
+import {type Route, routesMax, routeTableBytesMax} from '#shared/domain/registry.ts'
 import {formationNamed, parseTarget} from '#shared/domain/route-target.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {Principal} from '#shared/scopes.ts'
 
 export const noRoute = (name: string): GilliamError => new GilliamError('not_found', `There is no route “${name}”.`)
+
+export const tableFull = (): GilliamError =>
+  new GilliamError(
+    'limit_reached',
+    `The routing table has at most ${routesMax} routes with ${routeTableBytesMax} bytes of JSON; remove some, or put several into one by a variable in its path.`,
+  )
 
 /** The route, if the token may have to do with it; throws not_found or forbidden. */
 export const findRoute = async (store: Pick<Store, 'routes'>, name: string, principal: Principal | undefined): Promise<Route> => {

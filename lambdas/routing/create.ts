@@ -8,7 +8,7 @@ import {parseRoute} from '#shared/domain/route.ts'
 import {optionsText} from '#shared/domain/route-options.ts'
 import {GilliamError} from '#shared/errors.ts'
 import {compilePattern} from '#shared/patterns.ts'
-import {holdToTarget} from './bounds.ts'
+import {holdToTarget, tableFull} from './bounds.ts'
 import {nameFor, otherNameFor} from './naming.ts'
 
 /** The canonical pattern; throws invalid_route with every fault. */
@@ -36,6 +36,7 @@ const tryName = async (store: Pick<Store, 'routes'>, route: Route, pattern: stri
   if (created.outcome === 'ok') return {kind: 'ok', route: created.route}
   if (created.outcome === 'conflict')
     throw new GilliamError('conflict', 'The routing table was changed by others several times in a row; try again.')
+  if (created.outcome === 'full') throw tableFull()
   if (created.outcome === 'exists')
     return {
       kind: 'taken',

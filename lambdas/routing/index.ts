@@ -5,7 +5,7 @@ import {orderRoutes} from '#shared/domain/route-order.ts'
 import {GilliamError} from '#shared/errors.ts'
 import type {Logger} from '#shared/log.ts'
 import {mayEnter} from '#shared/scopes.ts'
-import {findRoute, holdToTarget, noRoute} from './bounds.ts'
+import {findRoute, holdToTarget, noRoute, tableFull} from './bounds.ts'
 import {createRouteOperation, patternOf} from './create.ts'
 import {trafficOperations} from './traffic.ts'
 
@@ -34,6 +34,7 @@ export const createRoutingFunction = ({store, log, now}: RoutingDeps): ApiFuncti
         patternOf({...route, ...body})
         const changed = await store.by(actor).routes.change(params.route, body)
         if (changed.outcome === 'missing') throw noRoute(params.route)
+        if (changed.outcome === 'full') throw tableFull()
         return changed.route
       },
       deleteRoute: async ({params}, {principal, actor}) => {

@@ -221,6 +221,8 @@ export interface AuditQuery {
 }
 
 export interface AuditStore {
+  /** With which a list goes on after this entry. */
+  readonly cursorOf: (entry: Pick<AuditEntry, 'at' | 'id'>) => string
   /** Newest first. `cursor` when there is more. */
   readonly list: (query: AuditQuery, now: number) => Promise<{readonly items: readonly AuditEntry[]; readonly cursor?: string}>
 }

@@ -38,9 +38,11 @@ const entryOf = (item: Item): AuditEntry => {
   }
 }
 
-const sortKeyOf = ({at, id}: AuditEntry): string => `${sortable(at)}#${id}`
+const sortKeyOf = ({at, id}: Pick<AuditEntry, 'at' | 'id'>): string => `${sortable(at)}#${id}`
 
 export const createAuditStore = (table: Table): AuditStore => ({
+  cursorOf: sortKeyOf,
+
   list: async ({formation, since = 0, until, cursor, limit}, now) => {
     const first = sortable(Math.max(since, now - auditKeptMs))
     const last = cursor ?? `${sortable(until ?? now)}#~`

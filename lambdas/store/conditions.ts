@@ -1,6 +1,8 @@
 // The named conditions that state changes hang on. A write whose condition does not hold is a lost race: an outcome, not an error.
+import type {BackupState} from '#shared/domain/backup.ts'
 import type {ExecutorState} from '#shared/domain/executor.ts'
 import type {InstanceState} from '#shared/domain/instance.ts'
+import {routesMax, routeTableBytesMax} from '#shared/domain/registry.ts'
 import type {Resources} from '#shared/domain/release.ts'
 
 /** A DynamoDB condition expression with what it refers to. Placeholders are unique to each condition so that several can be joined. */
@@ -158,6 +160,17 @@ export const leaseStill = (leaseExpiresAt: number): Condition => ({
   values: {':wasLease': leaseExpiresAt},
 })
 
+/** One more route, or one that has so many more bytes, fits into the table. Tables that were never counted count from now on. */
+export const routesFit = (routes: number, bytes: number): Condition => ({
+  text: [
+    '(attribute_not_exists(routes) OR routes <= :routesLeft)',
+    '(attribute_not_exists(routeBytes) OR routeBytes <= :routeBytesLeft)',
+  ].join(' AND '),
+  values: {':routesLeft': routesMax - routes, ':routeBytesLeft': routeTableBytesMax - bytes},
+})
+/** It is the very chore that is spoken of, and not one that took its place. */
+export const choreIs = (id: string): Condition => ({text: 'id = :chore', values: {':chore': id}})
+
 /** No instance of the platform is announced under this name. */
 export const notOwned: Condition = {text: 'attribute_not_exists(executor)'}
 
@@ -170,3 +183,23 @@ export const keyFree = (now: number): Condition => ({
 /** Nobody ticked since it was read. */
 export const watchedAt = (at: number | undefined): Condition =>
   at === undefined ? notExists : {text: 'lastAt = :lastAt', values: {':lastAt': at}}
+
+/** Nobody changed a backup's plan since it was read; undefined: there was none. */
+export const planIs = (version: number | undefined): Condition =>
+  version === undefined ? notExists : {text: 'version = :wasPlan', values: {':wasPlan': version}}
+/** That very executor is making the backup. */
+export const backupRunningOn = (executor: string): Condition => ({
+  text: '#backupState = :running AND executor = :onExecutor',
+  names: {'#backupState': 'state'},
+  values: {':running': 'running', ':onExecutor': executor},
+})
+export const backupIs = (state: BackupState): Condition => ({
+  text: '#backupState = :backupState',
+  names: {'#backupState': 'state'},
+  values: {':backupState': state},
+})
+/** No dump was announced, or this one. */
+export const dumpIs = (sha256: string, bytes: number): Condition => ({
+  text: 'attribute_not_exists(sha256) OR (sha256 = :dumpDigest AND bytes = :dumpBytes)',
+  values: {':dumpDigest': sha256, ':dumpBytes': bytes},
+})

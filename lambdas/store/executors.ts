@@ -9,6 +9,8 @@ import {
 } from '#shared/domain/executor.ts'
 import {silenceMs} from '#shared/domain/lease.ts'
 import {admissionWrites, joinedWithOf} from './admission.ts'
+import {backupOrdersOf} from './backups.ts'
+import {choresOf} from './chores.ts'
 import {
   agentIs,
   all,
@@ -50,8 +52,9 @@ const executorOf = (item: Item, lease: Item): Executor => {
     'joinedWith',
     'formerKeys',
   )
-  const {leaseExpiresAt, assignmentVersion, agent} = domainOf<Pick<Executor, 'leaseExpiresAt' | 'assignmentVersion' | 'agent'>>(lease)
-  const told = {leaseExpiresAt, assignmentVersion, ...(agent !== undefined && {agent})}
+  const {leaseExpiresAt, assignmentVersion, agent, diskFreeMib} =
+    domainOf<Pick<Executor, 'leaseExpiresAt' | 'assignmentVersion' | 'agent' | 'diskFreeMib'>>(lease)
+  const told = {leaseExpiresAt, assignmentVersion, ...(agent !== undefined && {agent}), ...(diskFreeMib !== undefined && {diskFreeMib})}
   return {...fields, ...told, hostPorts: [...(hostPorts ?? [])].sort((a, b) => a - b)}
 }
 
@@ -271,8 +274,8 @@ const forget =
 
 const renew =
   (table: Table): ExecutorStore['renew'] =>
-  async (id, now, agent) => {
-    const change = {set: {leaseExpiresAt: now + executorLeaseMs, agent}}
+  async (id, now, {agent, diskFreeMib} = {}) => {
+    const change = {set: {leaseExpiresAt: now + executorLeaseMs, agent, diskFreeMib}}
     const item = await write(table, {update: keys.lease(id), change, when: executorNotLost})
     if (item === undefined) return {outcome: (await get(table, keys.lease(id))) === undefined ? 'missing' : 'lost'}
     return {outcome: 'ok', assignmentVersion: item.assignmentVersion as number, state: item.state as ExecutorState}
@@ -322,6 +325,7 @@ export const createExecutorStore = (table: Table): ExecutorStore => ({
   orders: async (id, now) => {
     const items = await query(table, `A#${id}`)
     await clearOrders(table, items, now)
-    return {assignments: assignedOf(items), sessions: ordersOf(items, now)}
+    const [sessions, backups, chores] = [ordersOf(items, now), backupOrdersOf(items, now), choresOf(items, now)]
+    return {assignments: assignedOf(items), sessions, backups, chores}
   },
 })

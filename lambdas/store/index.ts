@@ -4,6 +4,7 @@ import {createArtifactStore} from './artifacts.ts'
 import {createAuditStore, entryWrite} from './audit.ts'
 import {createBackupStore} from './backups.ts'
 import {createCapacityStore} from './capacity.ts'
+import {createChoreStore} from './chores.ts'
 import {createExecutorStore} from './executors.ts'
 import {createFormationStore} from './formations.ts'
 import {createIdempotencyStore} from './idempotency.ts'
@@ -59,6 +60,7 @@ const storeOver = (table: Table): Store => {
     agents: createAgentStore(table),
     idempotency: createIdempotencyStore(table),
     volumes: createVolumeStore(table),
+    chores: createChoreStore(table),
     backups: createBackupStore(table),
     watch: createWatchStore(table),
     capacity: createCapacityStore(table),

@@ -1,5 +1,5 @@
 // The registry: who is alive and where. No reader sees an entry whose time is over or whose executor is lost, whatever is still stored.
-import type {Endpoint, FormationSnapshot} from '#shared/domain/registry.ts'
+import {announcementsPerFormationMax, type Endpoint, type FormationSnapshot} from '#shared/domain/registry.ts'
 import {all, exists, notOwned} from './conditions.ts'
 import {touchDiscovery} from './discovery.ts'
 import {announcementItem, announcementOf} from './items.ts'
@@ -96,11 +96,20 @@ const snapshots =
     return Promise.all(changed.map(formation => snapshotOf(table, formation, versions.get(formation) ?? 0, now)))
   }
 
+const countOutside = async (table: Table, formation: string, now: number): Promise<number> => {
+  const items = await query(table, keys.discovery(formation).pk, {prefix: 'ANNOUNCEMENT#'})
+  return items.filter(({executor, expiresAt}) => executor === undefined && (expiresAt as number) > now).length
+}
+
 const announce =
   (table: Table): RegistryStore['announce'] =>
-  async ({formation, service, id, body, expiresAt}) => {
+  async ({formation, service, id, body, expiresAt}, now) => {
     const item = announcementItem({formation, service, id, body, expiresAt})
-    if ((await write(table, {put: item, when: notOwned})) === undefined) return {outcome: 'owned'}
+    // Most are there already, and are renewed.
+    if ((await write(table, {put: item, when: all(exists, notOwned)})) === undefined) {
+      if ((await countOutside(table, formation, now)) >= announcementsPerFormationMax) return {outcome: 'full'}
+      if ((await write(table, {put: item, when: notOwned})) === undefined) return {outcome: 'owned'}
+    }
     await touchDiscovery(table, [formation])
     return {outcome: 'ok'}
   }

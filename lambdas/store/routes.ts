@@ -1,7 +1,7 @@
 // Routes: names and patterns are both unique, and the whole table has one version.
 import type {Route} from '#shared/domain/registry.ts'
 import type {HeaderChange} from '#shared/domain/route-options.ts'
-import {exists, notExists} from './conditions.ts'
+import {exists, notExists, routesFit} from './conditions.ts'
 import {domainOf, typed} from './items.ts'
 import {keys} from './schema.ts'
 import {type Deed, get, query, type Table, transact, type Write} from './table.ts'
@@ -12,7 +12,15 @@ type StoredRoute = Route & {readonly pattern: string}
 
 const routeOf = ({pattern: _, ...route}: StoredRoute): Route => route
 
-const tableMoves: Write = {update: keys.routing(), change: {set: {type: 'routing'}, add: {version: 1}}}
+const bytesOf = (route: Route): number => Buffer.byteLength(JSON.stringify(route))
+
+/** Moves the table's version, with so many more routes and bytes in it. */
+const tableMoves = (routes: number, routeBytes: number): Write => ({
+  update: keys.routing(),
+  change: {set: {type: 'routing'}, add: {version: 1, routes, routeBytes}},
+  // Whoever takes something away is never refused.
+  ...((routes > 0 || routeBytes > 0) && {when: routesFit(routes, routeBytes)}),
+})
 
 const list = async (table: Table): Promise<Route[]> =>
   (await query(table, keys.routing().pk, {prefix: 'ROUTE#'})).map(item => routeOf(domainOf<StoredRoute>(item)))
@@ -44,12 +52,13 @@ const create =
       [
         {put: typed('route', keys.route(route.name), {...route, pattern}), when: notExists},
         {put: typed('routing', reserved, {route: route.name}), when: notExists},
-        tableMoves,
+        tableMoves(1, bytesOf(route)),
       ],
       deedOf('create', route.name, undefined, route),
     )
     if (refused === undefined) return {outcome: 'ok', route}
     if (refused.includes(0)) return {outcome: 'exists'}
+    if (refused.includes(2)) return {outcome: 'full'}
     const holder = await get(table, reserved)
     return holder === undefined ? {outcome: 'conflict'} : {outcome: 'overlap', by: holder.route as string}
   }
@@ -66,7 +75,7 @@ const remove =
       [
         {delete: keys.route(name), when: {...exists, text: `${exists.text} AND pattern = :pattern`, values: {':pattern': pattern}}},
         {delete: keys.routePattern(pattern)},
-        tableMoves,
+        tableMoves(-1, -bytesOf(routeOf(stored))),
       ],
       deedOf('delete', name, routeOf(stored)),
     )
@@ -78,9 +87,17 @@ const change =
   (table: Table): RouteStore['change'] =>
   async (name, {target, options}) => {
     const moves = {set: {target, ...(options !== undefined && {options})}, ...(options === undefined && {remove: ['options']})}
-    const before = table.noting === undefined ? undefined : await find(table, name)
-    const deed = before && deedOf('change', name, before, {...before, target, ...(options !== undefined && {options})})
-    const refused = await transact(table, [{update: keys.route(name), change: moves, when: exists}, tableMoves], deed)
+    const before = await find(table, name)
+    if (before === undefined) return {outcome: 'missing'}
+    const {options: _, ...rest} = before
+    const after = {...rest, target, ...(options !== undefined && {options})}
+    const moved = tableMoves(0, bytesOf(after) - bytesOf(before))
+    const refused = await transact(
+      table,
+      [{update: keys.route(name), change: moves, when: exists}, moved],
+      deedOf('change', name, before, after),
+    )
+    if (refused?.includes(1)) return {outcome: 'full'}
     const route = refused === undefined ? await find(table, name) : undefined
     return route === undefined ? {outcome: 'missing'} : {outcome: 'ok', route}
   }

@@ -7,7 +7,7 @@ export const tableSchema = {
   ttlAttribute: 'ttl',
   streamView: 'NEW_AND_OLD_IMAGES',
   indexes: {
-    /** Sparse: only items with `gsi1pk`. Pending instances; formations; tokens; draining executors; audit entries. */
+    /** Sparse: only items with `gsi1pk`. Pending instances; formations; tokens; draining executors; backups to look at; audit entries. */
     gsi1: {partitionKey: 'gsi1pk', sortKey: 'gsi1sk'},
   },
 } as const
@@ -34,6 +34,8 @@ export type ItemType =
   | 'instance'
   | 'volume'
   | 'backup'
+  | 'backup-plan'
+  | 'backup-order'
   | 'discovery'
   | 'announcement'
   | 'traffic'
@@ -41,6 +43,7 @@ export type ItemType =
   | 'lease'
   | 'assignment'
   | 'session'
+  | 'chore'
   | 'revoked-token'
   | 'relay-key'
   | 'route'
@@ -74,6 +77,7 @@ export const keys = {
   instance: (formation: string, id: string) => ({pk: `F#${formation}`, sk: `INSTANCE#${id}`}),
   volume: (formation: string, service: string) => ({pk: `F#${formation}`, sk: `VOLUME#${service}`}),
   backup: (formation: string, service: string, id: string) => ({pk: `B#${formation}`, sk: `BACKUP#${service}#${id}`}),
+  backupPlan: (formation: string, service: string) => ({pk: `B#${formation}`, sk: `PLAN#${service}`}),
   announcement: (formation: string, service: string, id: string) => ({pk: `D#${formation}`, sk: `ANNOUNCEMENT#${service}.${id}`}),
   /** Beside announcements: one query has all that readers of the feed get. */
   traffic: (formation: string, service: string) => ({pk: `D#${formation}`, sk: `TRAFFIC#${service}`}),
@@ -85,6 +89,9 @@ export const keys = {
   assignment: (executor: string, formation: string, id: string) => ({pk: `A#${executor}`, sk: `${formation}#${id}`}),
   /** Beside assignments: one query has all that an executor is asked for. No formation is called so. */
   session: (executor: string, id: string) => ({pk: `A#${executor}`, sk: `SESSION#${id}`}),
+  /** Beside assignments, too. */
+  backupOrder: (executor: string, id: string) => ({pk: `A#${executor}`, sk: `BACKUP#${id}`}),
+  chore: (executor: string, slot: string) => ({pk: `A#${executor}`, sk: `CHORE#${slot}`}),
   /** What tickets to relays are signed with, and the half of it that anybody may have. */
   relayKey: (half: 'signing' | 'public') => ({pk: `RELAY#${half}`, sk: 'KEY'}),
   route: (name: string) => ({pk: 'ROUTES', sk: `ROUTE#${name}`}),
@@ -124,6 +131,8 @@ export const indexPartitions = {
   formations: 'FORMATIONS',
   tokens: 'TOKENS',
   draining: 'DRAINING',
+  /** What of backups is to be looked at, by when: plans, and dumps to be removed. */
+  backups: 'BACKUPS',
   /** Changes are few: one partition takes a thousand a second. */
   audit: 'AUDIT',
 } as const

@@ -19,12 +19,13 @@ export const ordersOf = (items: readonly Item[], now: number): SessionOrder[] =>
     .map(item => domainOf<StoredOrder>(item))
     .map(({expiresAt: _, ...order}) => order)
 
-/** Orders that are over and are removed at one look; DynamoDB itself may take days. */
+/** Orders and chores that are over and are removed at one look; DynamoDB itself may take days. */
 const clearedAtOnceMax = 25
 
-/** Removes orders that are over: whoever asks for many must not make every look at what an executor is to run longer. */
+/** Removes orders and chores that are over: whoever asks for many must not make every look at what an executor is to run longer. */
 export const clearOrders = async (table: Table, items: readonly Item[], now: number): Promise<void> => {
-  const over = items.filter(({type, expiresAt}) => type === 'session' && (expiresAt as number) <= now).slice(0, clearedAtOnceMax)
+  const isOrder = ({type}: Item): boolean => type === 'session' || type === 'backup-order' || type === 'chore'
+  const over = items.filter(item => isOrder(item) && (item.expiresAt as number) <= now).slice(0, clearedAtOnceMax)
   await Promise.all(over.map(({pk, sk}) => write(table, {delete: {pk: pk as string, sk: sk as string}})))
 }
 

@@ -1,7 +1,9 @@
 // What the store offers to the functions: every question and every state change, with its outcomes. Types only; the other files of this folder do it.
-import type {AgentProgram, AgentWish} from '#shared/domain/agent.ts'
+import type {AgentWish} from '#shared/domain/agent.ts'
 import type {InstanceReport} from '#shared/domain/assignment.ts'
+import type {BackupOrder} from '#shared/domain/backup.ts'
 import type {CapacityMemory} from '#shared/domain/capacity.ts'
+import type {Chore} from '#shared/domain/chore.ts'
 import type {Draining, Executor, ExecutorDescriptor, ExecutorState, Leaving} from '#shared/domain/executor.ts'
 import type {DesiredScale, Formation} from '#shared/domain/formation.ts'
 import type {ImagePin} from '#shared/domain/image.ts'
@@ -23,7 +25,7 @@ import type {
   TokenStore,
   TrustStore,
 } from './access-types.ts'
-import type {BackupStore, VolumeStore} from './data-types.ts'
+import type {BackupStore, ChoreStore, VolumeStore} from './data-types.ts'
 
 export type * from './access-types.ts'
 export type * from './data-types.ts'
@@ -204,6 +206,9 @@ export type Admission =
 /** An executor in the state that follows from what is wanted of it. */
 export type Moved = Ok<{readonly executor: Executor}> | Not<'missing' | 'lost' | 'conflict'>
 
+/** What an agent says of itself and its machine with every sync. */
+export type Told = {readonly [K in 'agent' | 'diskFreeMib']?: Executor[K] | undefined}
+
 export interface ExecutorStore {
   /**
    * Joins or joins again. One that was lost gives up whatever it still held before it is ready; one that is to be drained stays so.
@@ -228,7 +233,7 @@ export interface ExecutorStore {
   readonly renew: (
     id: string,
     now: number,
-    agent?: AgentProgram,
+    told?: Told,
   ) => Promise<Ok<{assignmentVersion: number; state: ExecutorState}> | Not<'missing' | 'lost'>>
   /** `by`: when what is left is stopped; without it, what was said before holds. Its being cordoned is remembered meanwhile. */
   readonly drain: (id: string, now: number, by?: number) => Promise<Moved>
@@ -249,11 +254,15 @@ export interface ExecutorStore {
   ) => Promise<Ok | Not<'missing' | 'conflict'> | {readonly outcome: 'alive'; readonly executor: Executor}>
   /** Everything it should run or stop, of all formations. */
   readonly assignments: (id: string) => Promise<readonly AssignedInstance[]>
-  /** The same, and the sessions it is asked for, with one query. */
-  readonly orders: (
-    id: string,
-    now: number,
-  ) => Promise<{readonly assignments: readonly AssignedInstance[]; readonly sessions: readonly SessionOrder[]}>
+  /** The same, and what else it is asked for, with one query. */
+  readonly orders: (id: string, now: number) => Promise<ExecutorOrders>
+}
+
+export interface ExecutorOrders {
+  readonly assignments: readonly AssignedInstance[]
+  readonly sessions: readonly SessionOrder[]
+  readonly backups: readonly BackupOrder[]
+  readonly chores: readonly Chore[]
 }
 
 export interface SessionStore {
@@ -280,8 +289,8 @@ export interface RegistryEntry {
 }
 
 export interface RegistryStore {
-  /** Announces or renews an entry from outside the platform. `owned`: an instance of the platform has that name. */
-  readonly announce: (entry: RegistryEntry & {readonly expiresAt: number}) => Promise<Ok | Not<'owned'>>
+  /** Announces or renews an entry from outside the platform. `owned`: an instance of the platform has that name. `full`: a new one would be one too many. */
+  readonly announce: (entry: RegistryEntry & {readonly expiresAt: number}, now: number) => Promise<Ok | Not<'owned' | 'full'>>
   /** Takes an entry from outside out. */
   readonly withdraw: (formation: string, service: string, id: string) => Promise<Ok | Not<'missing' | 'owned'>>
   readonly get: (formation: string, service: string, id: string, now: number) => Promise<RegistryEntry | undefined>
@@ -304,19 +313,19 @@ export interface TrafficStore {
 export interface RouteStore {
   /**
    * `pattern` is domain and path without what does not matter for matching (names of variables): two routes may not share it.
-   * `exists`: the name is taken. `overlap`: route `by` has the same pattern.
+   * `exists`: the name is taken. `overlap`: route `by` has the same pattern. `full`: the table would be too large.
    */
   readonly create: (
     route: Route,
     pattern: string,
-  ) => Promise<Ok<{route: Route}> | Not<'exists' | 'conflict'> | {readonly outcome: 'overlap'; readonly by: string}>
+  ) => Promise<Ok<{route: Route}> | Not<'exists' | 'conflict' | 'full'> | {readonly outcome: 'overlap'; readonly by: string}>
   readonly get: (name: string) => Promise<Route | undefined>
   /** The route that holds a pattern. */
   readonly holding: (pattern: string) => Promise<Route | undefined>
   /** By name. */
   readonly list: () => Promise<readonly Route[]>
   /** Its name, domain and path stay. */
-  readonly change: (name: string, to: Pick<Route, 'target' | 'options'>) => Promise<Ok<{route: Route}> | Not<'missing'>>
+  readonly change: (name: string, to: Pick<Route, 'target' | 'options'>) => Promise<Ok<{route: Route}> | Not<'missing' | 'full'>>
   readonly delete: (name: string) => Promise<Ok | Not<'missing' | 'conflict'>>
   /** The whole table, or undefined when `heldVersion` is current. */
   readonly table: (heldVersion: number) => Promise<RoutingTable | undefined>
@@ -383,6 +392,7 @@ export interface Store {
   readonly agents: AgentStore
   readonly idempotency: IdempotencyStore
   readonly volumes: VolumeStore
+  readonly chores: ChoreStore
   readonly backups: BackupStore
   readonly watch: WatchStore
   readonly capacity: CapacityStore

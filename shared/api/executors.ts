@@ -1,6 +1,8 @@
 // What agents and operators say of executors: join, sync, drain.
 import {z} from 'zod'
+import {choresPerSyncMax, choreTextCharactersMax} from '../domain/chore.ts'
 import {AgentProgram, AgentWish} from './agents.ts'
+import {AssignedBackup} from './backups.ts'
 import {
   Address,
   At,
@@ -86,8 +88,10 @@ export const Executor = z
   .strictObject({
     ...JoinExecutor.shape,
     state: z
-      .enum(['ready', 'cordoned', 'draining', 'drained', 'disconnected', 'lost'])
-      .describe('`disconnected`: not heard from for a lease, and not given up; `drained`: draining, and nothing is left on it'),
+      .enum(['ready', 'full', 'cordoned', 'draining', 'drained', 'disconnected', 'lost'])
+      .describe(
+        '`full`: ready, but its disk is: it gets nothing new; `disconnected`: not heard from for a lease, and not given up; `drained`: draining, and nothing is left on it',
+      ),
     cpuMilliUsed: z.int(),
     memoryMibUsed: z.int(),
     instances: z.int(),
@@ -97,6 +101,7 @@ export const Executor = z
     leaving: Leaving.optional().describe('what its agent was told: its machine is to go'),
     drainBy: At.optional().describe('while it drains: when what is left is stopped, replaced or not'),
     agent: AgentProgram.optional(),
+    diskFreeMib: z.int().optional().describe('on the disk of its agent’s home, as that said last'),
   })
   .meta({id: 'Executor'})
 const drainMsMax = 604_800_000
@@ -140,6 +145,32 @@ const Line = z.strictObject({
 const ImagePin = z
   .strictObject({formation: FormationName, release: ReleaseNumber, image: z.string().min(1).max(512), digest: ImageDigest})
   .meta({id: 'ImagePin'})
+const choreId = z.string().regex(/^[a-z0-9._-]{1,256}$/, 'the id of a chore')
+const ChoreReport = z
+  .strictObject({id: choreId, state: z.enum(['doing', 'done', 'failed']), text: z.string().max(choreTextCharactersMax).optional()})
+  .meta({id: 'ChoreReport'})
+const Chore = z
+  .discriminatedUnion('kind', [
+    z
+      .strictObject({
+        kind: z.literal('fetch'),
+        id: choreId,
+        formation: FormationName,
+        release: ReleaseNumber,
+        images: z.array(z.strictObject({image: z.string(), archive: Slug.optional()})),
+        slug: Slug.optional(),
+      })
+      .describe('what instances of a new release will need; of each formation, the newest asked for'),
+    z.strictObject({kind: z.literal('remove-volume'), id: choreId, formation: FormationName, service: ServiceName, volume: InstanceId}),
+  ])
+  .meta({id: 'Chore'})
+export const Fetch = z
+  .strictObject({
+    executor: ExecutorName,
+    state: z.enum(['ordered', 'doing', 'done', 'failed']),
+    text: z.string().optional().describe('how far it is, or why it failed: instances fetch for themselves then'),
+  })
+  .meta({id: 'Fetch'})
 export const Sync = z
   .strictObject({
     assignmentVersion: z.int().min(0).describe('the version the agent holds; 0 when it holds none'),
@@ -150,6 +181,8 @@ export const Sync = z
     quietMs: QuietMs,
     leaving: Leaving.optional().describe('its machine is to go: it is drained until it says so no more'),
     agent: AgentProgram.optional(),
+    diskFreeMib: z.int().min(0).optional().describe('on the disk of the agent’s home'),
+    chores: z.array(ChoreReport).max(choresPerSyncMax).optional().describe('chores of which there is something new to say'),
     pins: z
       .array(ImagePin)
       .max(pinsPerSyncMax)
@@ -185,6 +218,8 @@ export const Synced = z
     assignmentVersion: z.int(),
     assignments: z.array(Assignment).optional().describe('everything the executor should run; absent when the agent’s version is current'),
     sessions: z.array(AssignedSession).optional().describe('asked for within the last minute; comes with assignments'),
+    backups: z.array(AssignedBackup).optional().describe('to be made; comes with assignments'),
+    chores: z.array(Chore).optional().describe('what is to be done besides; comes with assignments'),
     nextSyncMs: z.int(),
     leaseMs: z.int(),
     sequence: z

@@ -72,7 +72,7 @@ export const Explanation = z
         z.strictObject({
           executor: ExecutorName,
           rank: z.number(),
-          reason: z.string().optional().describe('why its rank could not be evaluated'),
+          reason: z.string().optional().describe('why it is tried last: its rank could not be evaluated, or one like it failed there'),
         }),
       )
       .describe('executors that fit now, best first'),

@@ -12,7 +12,7 @@ export const LogPage = z
 export const LogsQuery = z.strictObject({
   service: ServiceName.optional(),
   instance: InstanceId.optional(),
-  since: NumberText.optional().describe('milliseconds since the epoch'),
+  since: NumberText.optional().describe('milliseconds since the epoch; lines that arrived then or later'),
   cursor: z.string().max(512).optional(),
   limit: NumberText.optional().describe('lines, at most 1000; the newest 200 by default'),
 })

@@ -1,6 +1,7 @@
 // Requests and responses about releases, their services and environment.
 import {z} from 'zod'
 import {desiredInstancesMax, servicesPerReleaseMax} from '../domain/release.ts'
+import {BackupSchedule} from './backups.ts'
 import {
   At,
   Env,
@@ -35,6 +36,7 @@ export const ServiceDefinition = z
       .strictObject({dump: BackupCommand, restore: BackupCommand, verify: BackupCommand})
       .optional()
       .describe('shell commands of its type; dumps go out on standard output, and come in on standard input'),
+    backupSchedule: BackupSchedule.optional().describe('backups are made by themselves; takes a `backup`'),
     parameters: z.record(z.string().max(64), z.string().max(1_024)).optional().describe('what an auxiliary’s type lets one choose'),
     origin: z
       .strictObject({from: z.string().max(1_024), sha256: Sha256})

@@ -16,6 +16,10 @@ export const TypeSummary = z
     about: z.string(),
     from: z.enum(['builtin', 'stage']),
     sha256: Sha256.describe('of its file'),
+    ports: z.array(z.int()).optional().describe('that callers use'),
+    volume: z.enum(['yes', 'when asked for', 'no']).optional().describe('whether it keeps its data in one'),
+    backup: z.boolean().optional().describe('whether it says how it is backed up'),
+    parameters: z.array(z.string()).optional().describe('what a manifest may choose'),
     updatedAt: At.optional().describe('of a stage’s own'),
   })
   .meta({id: 'TypeSummary'})

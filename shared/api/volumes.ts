@@ -2,6 +2,12 @@
 import {z} from 'zod'
 import {At, ExecutorName, FormationName, InstanceId, ServiceName} from './fields.ts'
 
+export const ReleaseVolumeQuery = z.strictObject({
+  data: z
+    .enum(['keep', 'remove'])
+    .default('keep')
+    .describe('`remove`: its executor removes what is in it, for good, as soon as it is heard from; `keep`: it stays where it is'),
+})
 export const Volume = z
   .strictObject({
     formation: FormationName,

@@ -31,6 +31,21 @@ export interface AuxiliaryType {
   readonly injects: Readonly<Record<string, string>>
 }
 
+/** What one picks a type by. */
+export interface TypeFacts {
+  readonly ports: readonly number[]
+  readonly volume: 'yes' | 'when asked for' | 'no'
+  readonly backup: boolean
+  readonly parameters: readonly string[]
+}
+
+export const factsOf = ({ports, volume, backup, parameters}: AuxiliaryType): TypeFacts => ({
+  ports: ports.map(({port}) => port),
+  volume: volume === undefined ? 'no' : volume.unasked ? 'yes' : 'when asked for',
+  backup: backup !== undefined,
+  parameters: Object.keys(parameters),
+})
+
 /** Where a release has a type from, and the digest of its file. */
 export interface TypeOrigin {
   readonly from: string

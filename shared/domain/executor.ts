@@ -56,9 +56,17 @@ export interface Executor extends ExecutorDescriptor, ExecutorUsage {
   readonly drainBy?: number
   /** As its agent said in its last sync; absent when that says nothing of itself. */
   readonly agent?: AgentProgram
+  /** MiB free on the disk of its agent's home, as its agent said in its last sync; absent when that does not say. */
+  readonly diskFreeMib?: number
   /** Counts changes of what is assigned to it; the agent echoes the one it has. */
   readonly assignmentVersion: number
 }
+
+/** With less free on its disk an executor gets nothing new: what starts needs some, for its slug, its logs and what it writes. */
+export const diskFreeMibMin = 128
+
+export const isDiskFull = ({diskFreeMib}: Pick<Executor, 'diskFreeMib'>): boolean =>
+  diskFreeMib !== undefined && diskFreeMib < diskFreeMibMin
 
 /** How long after its last sync an executor counts as alive. */
 export const executorLeaseMs = 45_000

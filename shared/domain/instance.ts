@@ -59,6 +59,8 @@ export interface Instance extends PlacementRules {
   readonly run?: RunOrder
   /** The service's ports, with what `spawn -p` added or fixed. */
   readonly ports: readonly PortDefinition[]
+  /** Executors where one like it failed shortly before it was made: it goes there only when it fits nowhere else. None when absent. */
+  readonly avoid?: readonly string[]
   /** What it needs of the services it requires. */
   readonly needs?: Needs
   /** Where they were when it was made, for those it needs the address of. */

@@ -8,7 +8,7 @@ import {rankDefault} from './release.ts'
 export interface Candidate {
   readonly executor: string
   readonly rank: number
-  /** Why the rank could not be evaluated; such an executor is tried last. */
+  /** Why it is tried last: its rank could not be evaluated, or one like it failed there. */
   readonly reason?: string
 }
 
@@ -35,14 +35,18 @@ export interface ExplainInput {
   readonly now: number
 }
 
-const candidate = (executor: string, value: number | string): Candidate =>
-  typeof value === 'number' ? {executor, rank: value} : {executor, rank: rankOfFailure, reason: value}
+const candidate = (executor: string, value: number | string, avoid: readonly string[]): Candidate => {
+  if (typeof value !== 'number') return {executor, rank: rankOfFailure, reason: value}
+  return avoid.includes(executor) ? {executor, rank: value, reason: 'one like it failed there a short while ago'} : {executor, rank: value}
+}
 
 /**
- * Explains where `request` could run now. Candidates come best first: by rank, then by executor id. Refusals come with the least to change first.
+ * Explains where `request` could run now. Candidates come best first: by rank, then by executor id; those that are avoided come last. Refusals come with the least to change first.
  * The same decision as `place` takes for a single instance.
  */
 export const explain = ({request, executors, placed, expressions, now}: ExplainInput): PlacementExplanation => {
+  const {avoid = []} = request
+  const isAvoided = ({executor}: Candidate): number => (avoid.includes(executor) ? 1 : 0)
   const requirements = request.requirements.map(text => expressions.requirement(text))
   const rank = expressions.rank(request.rank ?? rankDefault)
   const state = new PlacementState(executors, placed, now)
@@ -54,9 +58,9 @@ export const explain = ({request, executors, placed, expressions, now}: ExplainI
     const facts = state.factsFor(at, request.formation, service)
     const reasons = reasonsAgainst(executor, facts, request, requirements, now)
     if (reasons.length > 0) refused.push({executor: executor.id, reasons})
-    else candidates.push(candidate(executor.id, rank.evaluate(facts)))
+    else candidates.push(candidate(executor.id, rank.evaluate(facts), avoid))
   })
-  candidates.sort((a, b) => b.rank - a.rank || compareText(a.executor, b.executor))
+  candidates.sort((a, b) => isAvoided(a) - isAvoided(b) || b.rank - a.rank || compareText(a.executor, b.executor))
   refused.sort((a, b) => effortOf(a.reasons) - effortOf(b.reasons) || compareText(a.executor, b.executor))
   const nearest = candidates.length === 0 ? refused[0] : undefined
   return {

@@ -18,6 +18,7 @@ export const executorVariables = {
   cpu_free: {type: 'double', dynamic: true},
   memory_total: {type: 'double', dynamic: false},
   memory_free: {type: 'double', dynamic: true},
+  disk_free: {type: 'double', dynamic: false},
   instances: {type: 'double', dynamic: true},
   same_service: {type: 'double', dynamic: true},
   same_formation: {type: 'double', dynamic: true},
@@ -51,6 +52,8 @@ export class ExecutorFacts {
   /** MiB. */
   memory_total: number
   memory_free: number
+  /** MiB; 0 when unknown. */
+  disk_free: number
   /** Instances assigned to it, of all formations. */
   instances: number
   /** Of those, the ones of the service, and of the formation, that is being placed. */
@@ -74,6 +77,7 @@ export class ExecutorFacts {
     this.cpu_free = (executor.cpuMilli - executor.cpuMilliUsed) / 1_000
     this.memory_total = executor.memoryMib
     this.memory_free = executor.memoryMib - executor.memoryMibUsed
+    this.disk_free = executor.diskFreeMib ?? 0
     this.instances = executor.instances
     this.price = executor.pricePerHour
     this.type = executor.machineType ?? ''

@@ -13,7 +13,7 @@ export class PlacementRules {
   readonly dynamic: readonly Column[]
   /** Per requirement, in the request's order. */
   readonly requirements: readonly Column[]
-  /** 1 where everything that does not change holds. */
+  /** 1 where everything that does not change holds, and which is not to be avoided. */
   readonly eligible: Uint8Array
 
   constructor(state: PlacementState, columns: Columns, request: PlacementRequest, scope: Scope) {
@@ -23,6 +23,10 @@ export class PlacementRules {
     this.dynamic = this.requirements.filter(column => column.dynamic)
     this.eligible = state.offering(request.runtime).slice()
     for (const column of this.requirements) if (!column.dynamic) clear(this.eligible, column)
+    for (const executor of request.avoid ?? []) {
+      const at = state.positionOf(executor)
+      if (at !== undefined) this.eligible[at] = 0
+    }
   }
 }
 

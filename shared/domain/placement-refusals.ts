@@ -1,6 +1,6 @@
 // Why an executor can not take an instance, each reason with the change that would remove it. Owns the words and their order; pure.
 
-import type {Executor} from './executor.ts'
+import {diskFreeMibMin, type Executor, isDiskFull} from './executor.ts'
 import type {ExecutorFacts} from './placement-facts.ts'
 import {type CompiledRequirement, hostPortsOf, type PlacementRequest} from './placement-rules.ts'
 import {offersRuntime} from './release.ts'
@@ -13,7 +13,17 @@ export interface Reason {
 }
 
 /** How hard a change is. A part of an executor’s resources lies between 1 and 2: the share of its total that is missing. */
-const effort = {uncordon: 0.4, undrain: 0.5, resources: 1, hostPort: 2, suggested: 3, requirement: 4, runtime: 5, lost: 6} as const
+export const effort = {
+  uncordon: 0.4,
+  undrain: 0.5,
+  disk: 0.6,
+  resources: 1,
+  hostPort: 2,
+  suggested: 3,
+  requirement: 4,
+  runtime: 5,
+  lost: 6,
+} as const
 
 /** At most three decimals, none that say nothing. */
 export const amount = (value: number): string => String(Math.round(value * 1_000) / 1_000)
@@ -27,14 +37,22 @@ const resource = (missing: number, total: number, reason: string, change: string
   effort: effort.resources + Math.min(1, missing / Math.max(1, total)),
 })
 
-/** Whether the executor takes new instances at all: ready, and its lease is running. */
-export const isOpen = (executor: Executor, now: number): boolean => executor.state === 'ready' && executor.leaseExpiresAt > now
+/** Whether the executor takes new instances at all: ready, its lease is running, and its disk is not full. */
+export const isOpen = (executor: Executor, now: number): boolean =>
+  executor.state === 'ready' && executor.leaseExpiresAt > now && !isDiskFull(executor)
 
-const closedReason = ({state, leaseExpiresAt}: Executor, now: number): Reason | undefined => {
+const closedReason = (executor: Executor, now: number): Reason | undefined => {
+  const {state, leaseExpiresAt, diskFreeMib} = executor
   if (state === 'cordoned') return {reason: 'cordoned', change: 'uncordon it', effort: effort.uncordon}
   if (state === 'draining') return {reason: 'draining', change: 'end its draining', effort: effort.undrain}
   if (state === 'lost' || leaseExpiresAt <= now)
     return {reason: state === 'lost' ? 'lost' : 'its lease is over', change: 'bring its agent back', effort: effort.lost}
+  if (isDiskFull(executor))
+    return {
+      reason: `its disk is full: ${diskFreeMib} MiB free`,
+      change: `make room on its disk, for ${diskFreeMibMin} MiB`,
+      effort: effort.disk,
+    }
   return undefined
 }
 

@@ -4,7 +4,10 @@ import {isPlaced} from './instance.ts'
 import type {ExecutorFacts, ExecutorVariable} from './placement-facts.ts'
 
 /** What placement needs to know of an instance, whether it exists or is only asked about. */
-export type PlacementRequest = Pick<Instance, 'formation' | 'service' | 'resources' | 'requirements' | 'rank' | 'runtime' | 'ports'>
+export type PlacementRequest = Pick<
+  Instance,
+  'formation' | 'service' | 'resources' | 'requirements' | 'rank' | 'runtime' | 'ports' | 'avoid'
+>
 
 /** A requirement as a function. `true`: it holds; `false`: it does not; a text: it could not be evaluated, and why (counts as not holding). */
 export interface CompiledRequirement {

@@ -57,6 +57,12 @@ export class PlacementState {
     return offering
   }
 
+  /** Undefined when there is no such executor. */
+  positionOf(executor: string): number | undefined {
+    if (this.#positions.size === 0) for (let at = 0; at < this.size; at++) this.#positions.set(this.executors[at]?.id ?? '', at)
+    return this.#positions.get(executor)
+  }
+
   get size(): number {
     return this.executors.length
   }
@@ -65,10 +71,9 @@ export class PlacementState {
   counts(of: string): Counts {
     const known = this.#counts.get(of)
     if (known !== undefined) return known
-    if (this.#positions.size === 0) for (let at = 0; at < this.size; at++) this.#positions.set(this.executors[at]?.id ?? '', at)
     const counts = new Int32Array(this.size)
     for (const {executor, formation, service} of this.#placed) {
-      const at = formation === of || `${formation}/${service}` === of ? this.#positions.get(executor) : undefined
+      const at = formation === of || `${formation}/${service}` === of ? this.positionOf(executor) : undefined
       if (at !== undefined) counts[at] = (counts[at] as number) + 1
     }
     this.#counts.set(of, counts)

@@ -1,8 +1,8 @@
 // Why instances fit nowhere after everything else of a plan was placed: reasons counted over all executors, in detail for the nearest. Pure.
 
-import type {Executor} from './executor.ts'
+import {type Executor, isDiskFull} from './executor.ts'
 import type {PlacementRules} from './placement-pool.ts'
-import {changeOf, effortOf, reasonsAgainst} from './placement-refusals.ts'
+import {changeOf, effort, effortOf, reasonsAgainst} from './placement-refusals.ts'
 import type {Expressions, PlacementRequest} from './placement-rules.ts'
 import {compareText, type PlacementState} from './placement-state.ts'
 import {offersRuntime} from './release.ts'
@@ -30,6 +30,12 @@ export interface Refused<T> {
 /** Positions of reasons in the counts; requirements follow. */
 const kinds = ['not ready', 'of another runtime', 'short of CPU', 'short of memory', 'with the host port in use'] as const
 
+const closedEffort = (executor: Executor): number => {
+  if (executor.state === 'cordoned') return effort.uncordon
+  if (executor.state === 'draining') return effort.undrain
+  return executor.state === 'ready' && isDiskFull(executor) ? effort.disk : effort.lost
+}
+
 /** Calls `note` with the kind of every reason against the executor; returns how far it is from fitting. */
 const distance = (
   state: PlacementState,
@@ -43,11 +49,11 @@ const distance = (
   const cpuMissing = cpuMilli - (state.cpuFree[at] as number)
   const memoryMissing = memoryMib - (state.memoryFree[at] as number)
   let sum = 0
-  const add = (kind: number, effort: number): void => {
+  const add = (kind: number, more: number): void => {
     note(kind)
-    sum += 10 + effort
+    sum += 10 + more
   }
-  if (state.open[at] === 0) add(0, executor.state === 'cordoned' ? 0.4 : executor.state === 'draining' ? 0.5 : 6)
+  if (state.open[at] === 0) add(0, closedEffort(executor))
   if (!offersRuntime(executor.runtimes, request.runtime)) add(1, 5)
   if (cpuMissing > 0) add(2, 1 + Math.min(1, cpuMissing / executor.cpuMilli))
   if (memoryMissing > 0) add(3, 1 + Math.min(1, memoryMissing / executor.memoryMib))

@@ -33,6 +33,8 @@ interface Group<T> {
   readonly service: string
   readonly hostPorts: readonly number[]
   readonly rules: PlacementRules
+  /** For those that avoid executors: the same without, for when nothing else fits. */
+  readonly otherwise: Group<T> | undefined
   pool: Pool | undefined
   /** Nothing fits and nothing will: placing only takes capacity away. */
   exhausted: boolean
@@ -50,9 +52,9 @@ const compareInstances = (a: PendingInstance, b: PendingInstance): number =>
   a.createdAt - b.createdAt || compareText(a.formation, b.formation) || compareText(a.service, b.service) || compareText(a.id, b.id)
 
 const rulesKey = (request: PlacementRequest, expressions: Expressions): string => {
-  const {formation, service, requirements, rank, runtime} = request
+  const {formation, service, requirements, rank, runtime, avoid = []} = request
   const of = countsNeighbours(request, expressions) ? `${formation}/${service}` : ''
-  return JSON.stringify([of, runtime, rank ?? rankDefault, hostPortsOf(request), requirements])
+  return JSON.stringify([of, runtime, rank ?? rankDefault, hostPortsOf(request), requirements, ...avoid])
 }
 
 /** Sorts instances into groups; rules are shared by all groups whose instances may go to the same executors and rank them alike. */
@@ -71,9 +73,9 @@ class Groups<T extends PendingInstance> {
   }
 
   of(instance: T): Group<T> {
-    const {formation, service, resources, requirements, rank, runtime} = instance
+    const {formation, service, resources, requirements, rank, runtime, avoid = []} = instance
     const ports = instance.ports.map(({hostPort}) => hostPort ?? '').join()
-    const key = `${formation}/${service} ${resources.cpuMilli} ${resources.memoryMib} ${runtime} ${ports} ${rank ?? ''}\n${requirements.join('\n\n')}`
+    const key = `${formation}/${service} ${resources.cpuMilli} ${resources.memoryMib} ${runtime} ${ports} ${avoid.join()} ${rank ?? ''}\n${requirements.join('\n\n')}`
     const known = this.#byDemand.get(key)
     if (known !== undefined) return known
     const group = this.#add(instance)
@@ -102,6 +104,7 @@ class Groups<T extends PendingInstance> {
       service,
       hostPorts: hostPortsOf(request),
       rules: shared.rules,
+      otherwise: request.avoid === undefined || request.avoid.length === 0 ? undefined : this.of({...request, avoid: []}),
       pool: undefined,
       exhausted: false,
       unplaced: [],
@@ -112,11 +115,19 @@ class Groups<T extends PendingInstance> {
   }
 }
 
+/** Where it goes, and the group that was asked last; -1 when it fits nowhere. */
+const bestOf = <T extends PendingInstance>(group: Group<T>, instance: T): {readonly at: number; readonly last: Group<T>} => {
+  const at = group.exhausted || group.pool === undefined ? -1 : group.pool.best(instance.resources)
+  if (at >= 0) return {at, last: group}
+  group.exhausted = group.rules.dynamic.length === 0
+  return group.otherwise === undefined ? {at, last: group} : bestOf(group.otherwise, instance)
+}
+
 /**
  * Plans where pending instances go. Instances are taken oldest first (then by formation, service, id); each goes to the executor that is ready, offers
  * its runtime, has its CPU, memory and host ports free, meets every requirement, and has the highest rank by then; among equal ranks to the one whose id
- * comes first. The outcome depends on nothing else: not on the order in which executors or instances are listed. Exact: no executor is left out of the
- * choice. Takes about `log2(executors)` steps per instance and distinct demand.
+ * comes first; to those that it avoids only when it fits nowhere else. The outcome depends on nothing else: not on the order in which executors or
+ * instances are listed. Exact: no executor is left out of the choice. Takes about `log2(executors)` steps per instance and distinct demand.
  */
 export const place = <T extends PendingInstance>({executors, pending, placed, expressions, now}: PlaceInput<T>): Plan<T> => {
   const state = new PlacementState(executors, placed, now)
@@ -125,11 +136,9 @@ export const place = <T extends PendingInstance>({executors, pending, placed, ex
   groups.makePools()
   const assignments: {instance: T; executor: Executor}[] = []
   for (const {instance, group} of queue) {
-    const at = group.exhausted || group.pool === undefined ? -1 : group.pool.best(instance.resources)
-    if (at < 0) {
-      group.exhausted = group.rules.dynamic.length === 0
-      group.unplaced.push(instance)
-    } else {
+    const {at, last} = bestOf(group, instance)
+    if (at < 0) last.unplaced.push(instance)
+    else {
       state.take(at, instance.resources, group.hostPorts, instance.formation, group.service)
       assignments.push({instance, executor: state.executors[at] as Executor})
     }

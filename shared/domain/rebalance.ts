@@ -3,6 +3,7 @@
 import type {Executor} from './executor.ts'
 import type {Instance} from './instance.ts'
 import {explain} from './placement-explain.ts'
+import {isOpen} from './placement-refusals.ts'
 import {type Expressions, hostPortsOf, placedOf} from './placement-rules.ts'
 
 /** Of one plan; the next one goes on. */
@@ -55,9 +56,11 @@ const after = ({executors, instances}: Situation, {instance, from, to}: Shift): 
 /** Better off: strictly, as seen without itself, so that it would not be shifted back. */
 const shiftOf = (instance: Instance, {executors, instances}: Situation, {expressions, now}: RebalanceView): Shift | undefined => {
   const from = executors.find(({id}) => id === instance.executor)
-  if (from?.state !== 'ready' || from.leaseExpiresAt <= now) return undefined
+  if (from === undefined || !isOpen(from, now)) return undefined
+  // What failed before it was made is no matter any more.
+  const {avoid: _, ...request} = instance
   const {candidates} = explain({
-    request: instance,
+    request,
     executors: executors.map(each => (each.id === from.id ? moved(each, instance, -1) : each)),
     placed: placedOf(instances.filter(({id}) => id !== instance.id)),
     expressions,

@@ -47,3 +47,8 @@ export interface RoutingTable {
 export const announcementTtlMsDefault = 30_000
 export const announcementTtlMsMax = 86_400_000
 export const announcementBytesMax = 8_192
+/** From outside the platform, in one formation. */
+export const announcementsPerFormationMax = 300
+/** Of a stage, and bytes of them all as JSON: routers get the whole table in one answer. */
+export const routesMax = 2_000
+export const routeTableBytesMax = 2_500_000

@@ -1,7 +1,7 @@
 // Releases and the services they define: what was deployed, never changed afterwards. Pure data.
 
 import type {TypeOrigin} from './auxiliary.ts'
-import type {BackupCommands} from './backup.ts'
+import type {BackupCommands, BackupSchedule} from './backup.ts'
 
 /** What one instance reserves on its executor. */
 export interface Resources {
@@ -115,6 +115,8 @@ export interface ServiceDefinition extends PlacementRules, RunOptions {
   readonly injects?: Readonly<Record<string, string>>
   /** How its type backs it up. */
   readonly backup?: BackupCommands
+  /** That this is done by itself, and how often. */
+  readonly backupSchedule?: BackupSchedule
   /** What was chosen of its type. */
   readonly parameters?: Readonly<Record<string, string>>
   /** Where the type was from that says how it is run. */
@@ -172,3 +174,5 @@ export const offersRuntime = (offered: readonly RuntimeName[], runtime: RuntimeN
 
 export const servicesPerReleaseMax = 200
 export const desiredInstancesMax = 1_000
+/** Of all services together: one list of them, twice as long while a rollout is under way, is one answer. */
+export const instancesPerFormationMax = 2_000

@@ -4,6 +4,9 @@ import type {Instance} from './instance.ts'
 import {isTerminal} from './instance.ts'
 import type {Rollout} from './rollout.ts'
 
+/** Of executors that keep no volumes: those of Fargate set it themselves. */
+export const noVolumesLabel = 'no-volumes'
+
 /** The volume of a service of a formation, made when its first instance was placed. */
 export interface Volume {
   readonly formation: Formation['name']

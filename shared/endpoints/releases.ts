@@ -33,6 +33,15 @@ export const releasesEndpoints = {
     summary: 'Show a release, by number or `latest`',
     status: 200,
   },
+  listFetches: {
+    method: 'GET',
+    path: '/v1/formations/{formation}/releases/{release}/fetches',
+    function: 'formations',
+    scopes: admin,
+    verb: 'read',
+    summary: 'Tell how executors get on that fetch a release ahead',
+    status: 200,
+  },
   getEnv: {
     method: 'GET',
     path: '/v1/formations/{formation}/env',

@@ -6,6 +6,7 @@ import type {EndpointName, endpointTable} from './table.ts'
 const executor = {executor: api.ExecutorName}
 const formation = {formation: api.FormationName}
 const service = {...formation, service: api.ServiceName}
+const backup = {...service, backup: api.InstanceId}
 const entry = {formation: api.FormationName, name: api.InstanceName}
 
 export const endpointSchemas = {
@@ -70,10 +71,15 @@ export const endpointSchemas = {
   deleteTrust: {params: {trust: api.TrustName}},
   exchangeToken: {request: api.ExchangeToken, response: api.Token},
   listVolumes: {params: formation, response: api.list(api.Volume)},
-  releaseVolume: {params: service},
-  listBackups: {params: formation, response: api.list(api.Backup)},
+  releaseVolume: {params: service, query: api.ReleaseVolumeQuery},
+  listFetches: {params: {...formation, release: api.ReleaseParameter}, response: api.list(api.Fetch)},
+  listBackups: {params: formation, response: api.BackupList},
   createBackup: {params: service, request: api.CreateBackup, response: api.Backup},
-  noteBackup: {params: {...service, backup: api.InstanceId}, request: api.NoteBackup, response: api.Backup},
+  getBackup: {params: backup, response: api.Backup},
+  deleteBackup: {params: backup},
+  noteBackup: {params: backup, request: api.NoteBackup, response: api.Backup},
+  uploadBackup: {params: {...executor, backup: api.InstanceId}, request: api.UploadBackup, response: api.BackupUpload},
+  reportBackup: {params: {...executor, backup: api.InstanceId}, request: api.ReportBackup},
   listTypes: {response: api.list(api.TypeSummary)},
   getType: {params: {type: api.TypeName}, response: api.TypeFile},
   setType: {params: {type: api.TypeName}, request: api.SetType, response: api.TypeFile},

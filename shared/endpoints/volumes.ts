@@ -20,7 +20,7 @@ export const volumesEndpoints = {
     function: 'formations',
     scopes: admin,
     verb: 'admin',
-    summary: 'Give a volume up that no instance has: the next one begins empty, on any executor',
+    summary: 'Give a volume up that no instance has: the next one begins empty, on any executor; or remove its data as well',
     status: 204,
   },
 } as const satisfies Record<string, EndpointFacts>

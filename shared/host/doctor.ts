@@ -23,6 +23,8 @@ export interface HostSettings {
   readonly host: string
   readonly ports: {readonly first: number; readonly last: number}
   readonly dockerSocket: string
+  /** Instances are to run in containers. */
+  readonly wantsDocker: boolean
   /** `v24.1.0` of the Node that looks. */
   readonly nodeVersion: string
   /** Milliseconds since the epoch. */
@@ -52,12 +54,30 @@ const node: Look = ({nodeVersion}) =>
     ? ok(nodeVersion)
     : fail(nodeVersion, `install Node ${nodeMajorMin} or later; \`gilliam agent install\` brings its own`)
 
+/** What to do about a failure, by its code. */
+type Fixes = Readonly<Record<string, string>>
+
+const codeOf = (error: unknown): string => {
+  const {code, cause, name} = error as NodeJS.ErrnoException
+  return code !== undefined && typeof code === 'string' ? code : cause === undefined ? name : codeOf(cause)
+}
+
+const dnsFixes: Fixes = {
+  ENOTFOUND: 'nobody knows this name: is GILLIAM_API right?',
+  EAI_AGAIN: 'no name server answers: look at /etc/resolv.conf, and let this host ask one (port 53)',
+}
+
+const httpsFixes: Fixes = {
+  ECONNREFUSED: 'nothing listens there: is the stage up, at an address that others reach (`./bootstrap --listen ADDRESS`)?',
+  ENETUNREACH: 'this host has no way there: look at `ip route`',
+}
+
 const dns: Look = async ({api}) => {
   const {hostname} = new URL(api)
   try {
     return ok(`${hostname} is ${(await lookup(hostname)).address}`)
   } catch (error) {
-    return fail(reasonOf(error), 'look at /etc/resolv.conf, and at the name in GILLIAM_API')
+    return fail(reasonOf(error), dnsFixes[codeOf(error)] ?? 'look at /etc/resolv.conf, and at the name in GILLIAM_API')
   }
 }
 
@@ -69,7 +89,8 @@ const https: Look = async ({api}) => {
     const {status} = await ask(new URL('/v1/health', api).href)
     return status === 200 ? ok(`${api} answers`) : fail(`${api} answers ${status}`, 'is GILLIAM_API the URL of a stage?')
   } catch (error) {
-    return fail(`${api}: ${reasonOf(error)}`, 'let this host make outbound HTTPS calls to it; nothing inbound is needed')
+    const fix = httpsFixes[codeOf(error)] ?? 'let this host make outbound HTTPS calls to it; nothing inbound is needed'
+    return fail(`${api}: ${reasonOf(error)}`, fix)
   }
 }
 
@@ -89,17 +110,38 @@ const clock: Look = async ({api, now}) => {
   }
 }
 
-const docker: Look = ({dockerSocket}) =>
+const dockerFixes: Fixes = {
+  ENOENT: 'install Docker and start it (Debian: apt-get install docker.io), or say where its socket is: GILLIAM_DOCKER_SOCKET',
+  ECONNREFUSED: 'start it: systemctl start docker',
+  EACCES:
+    'put the agent’s user into the group that owns the socket (usermod -aG docker gilliam) and start the agent anew; look as that user',
+}
+
+const docker: Look = ({dockerSocket, wantsDocker}) =>
   new Promise(resolve => {
-    const fix = 'install Docker, and put the agent’s user into the group that owns its socket; without it there are only processes'
+    const missing = (says: string, fix: string): void =>
+      resolve(wantsDocker ? fail(says, fix) : ok(`none that can be used, and none is asked for (GILLIAM_RUNTIMES): ${says}`))
     const asked = request({socketPath: dockerSocket, path: '/_ping', timeout: answerWaitMs}, answer => {
       answer.resume()
-      resolve(answer.statusCode === 200 ? ok(`${dockerSocket} answers`) : warn(`${dockerSocket} answers ${answer.statusCode}`, fix))
+      if (answer.statusCode === 200) return resolve(ok(`${dockerSocket} answers`))
+      missing(`${dockerSocket} answers ${answer.statusCode}`, 'look at what it wrote: journalctl -u docker')
     })
     asked.once('timeout', () => asked.destroy(new Error(`no answer within ${answerWaitMs / 1_000} s`)))
-    asked.once('error', error => resolve(warn(`${dockerSocket}: ${error.message}`, fix)))
+    asked.once('error', (error: NodeJS.ErrnoException) =>
+      missing(`${dockerSocket}: ${error.message}`, dockerFixes[error.code ?? ''] ?? 'start it anew: systemctl restart docker'),
+    )
     asked.end()
   })
+
+const isLoopback = (host: string): boolean => host === 'localhost' || host.startsWith('127.') || host === '::1' || host === '[::1]'
+
+const address: Look = ({api, host}) =>
+  isLoopback(host) && !isLoopback(new URL(api).hostname)
+    ? warn(
+        `instances listen at ${host}, where only this machine reaches them`,
+        'where router or callers are elsewhere, install with --address (GILLIAM_EXECUTOR_HOST): an address of this machine that they reach',
+      )
+    : ok(`instances listen at ${host}`)
 
 const isWritable = (path: string): boolean => {
   try {
@@ -120,7 +162,7 @@ const cgroups: Look = () => {
   const missing = controllerNames.filter(name => !offered.some(each => each.name === name))
   if (missing.length > 0)
     return warn(
-      `no ${missing.join(', ')}; ${says}`,
+      `no ${missing.join(', ')}${says === '' ? '' : `; ${says}`}`,
       'mount cgroups with these controllers: instances are not held to their bounds otherwise',
     )
   if (offered.every(({writable}) => writable)) return ok(says)
@@ -147,11 +189,12 @@ const disk: Look = ({home: path}) => {
   return free < diskFreeBytes.warn ? warn(says, fix) : ok(says)
 }
 
-const isFree = (host: string, port: number): Promise<boolean> =>
+/** Why a port can not be listened at; undefined when it can. */
+const whyTaken = (host: string, port: number): Promise<string | undefined> =>
   new Promise(resolve => {
     const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen({host, port, exclusive: true}, () => server.close(() => resolve(true)))
+    server.once('error', error => resolve(codeOf(error)))
+    server.listen({host, port, exclusive: true}, () => server.close(() => resolve(undefined)))
   })
 
 /** What a setting of IPv4 says in pairs of ports: `20000-20010,21000`, or a range as two columns. None where it can not be read. */
@@ -175,12 +218,18 @@ export const givenAway = ({first, last}: HostSettings['ports'], ephemeral: Range
 }
 
 const ports: Look = async ({host, ports: {first, last}}) => {
-  if (!(last >= first)) return fail(`${first}-${last} is no range`, 'set GILLIAM_PORT_RANGE to FIRST-LAST')
+  if (!(last >= first)) return fail('GILLIAM_PORT_RANGE names no range', 'set it to FIRST-LAST')
   const step = Math.max(1, Math.ceil((last - first + 1) / portsTriedMax))
   const tried = Array.from({length: Math.floor((last - first) / step) + 1}, (_, index) => first + index * step)
-  const free = (await Promise.all(tried.map(port => isFree(host, port)))).filter(Boolean).length
+  const why = await Promise.all(tried.map(port => whyTaken(host, port)))
+  if (why.some(code => code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND'))
+    return fail(
+      `${host} is no address of this machine`,
+      'set GILLIAM_EXECUTOR_HOST (`gilliam agent install --address`) to one of `ip address`',
+    )
+  const free = why.filter(code => code === undefined).length
   const says = `${free} of ${tried.length} tried in ${first}-${last} are free at ${host}`
-  if (free === 0) return fail(says, 'is GILLIAM_EXECUTOR_HOST an address of this machine? Else choose another GILLIAM_PORT_RANGE')
+  if (free === 0) return fail(says, 'choose another GILLIAM_PORT_RANGE; `ss -ltnp` tells who has these')
   if (free < tried.length / 2) return warn(says, 'choose a wider GILLIAM_PORT_RANGE, outside net.ipv4.ip_local_port_range')
   const taken = givenAway({first, last}, readNumbers('ip_local_port_range'), readNumbers('ip_local_reserved_ports'))
   if (taken)
@@ -223,7 +272,7 @@ const credential: Look = async ({api, home: path}) => {
   }
 }
 
-const looks: Readonly<Record<string, Look>> = {node, dns, https, clock, credential, home, disk, ports, cgroups, docker}
+const looks: Readonly<Record<string, Look>> = {node, dns, https, clock, credential, home, disk, address, ports, cgroups, docker}
 
 /** All findings, in the order of {@link looks}. Never rejects: a look that breaks is a finding. */
 export const examine = (settings: HostSettings): Promise<Finding[]> =>

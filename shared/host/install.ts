@@ -1,10 +1,12 @@
 // What installing an agent on a host writes and runs, as data, and the doing of it. Knows the host's layout; reads no environment.
 import {spawn} from 'node:child_process'
+import {existsSync} from 'node:fs'
 import {chmod, chown, copyFile, mkdir, rm, writeFile} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
+import {setTimeout as sleep} from 'node:timers/promises'
 import type {Variable} from '../config.ts'
 import {launcherScript, trialSecondsDefault} from './launcher.ts'
-import {agentUnit, unitName} from './unit.ts'
+import {agentUnit, endAllFile, unitName} from './unit.ts'
 
 export const places = {
   home: '/var/lib/gilliam',
@@ -53,6 +55,7 @@ export interface InstallOptions {
   readonly node: string
   readonly bundle: string
   readonly systemd: boolean
+  readonly hasCgroups1: boolean
 }
 
 const environmentOf = ({api, executor, host}: InstallOptions): string => {
@@ -70,7 +73,7 @@ const environmentOf = ({api, executor, host}: InstallOptions): string => {
 
 /** What is to be written. Node comes along: an agent needs the version it was made for, whatever the host has. */
 export const planInstall = (options: InstallOptions): InstallPlan => {
-  const {user, systemd, joinToken, node, bundle} = options
+  const {user, systemd, hasCgroups1, joinToken, node, bundle} = options
   const unit = agentUnit({
     user,
     node: places.node,
@@ -78,6 +81,7 @@ export const planInstall = (options: InstallOptions): InstallPlan => {
     launcher: places.launcher,
     versions: places.versions,
     environmentFile: places.environment,
+    hasCgroups1,
   })
   return {
     user,
@@ -85,6 +89,7 @@ export const planInstall = (options: InstallOptions): InstallPlan => {
     folders: [
       {path: places.home, mode: 0o700, isAgents: true},
       {path: places.settings, mode: 0o755},
+      {path: places.programs, mode: 0o755},
     ],
     files: [
       {path: places.node, mode: 0o755, content: {copyOf: node}},
@@ -97,6 +102,8 @@ export const planInstall = (options: InstallOptions): InstallPlan => {
     systemd,
   }
 }
+
+const joinPollMs = 100
 
 type Command = readonly [program: string, ...args: string[]]
 
@@ -163,6 +170,15 @@ export const applyInstall = async (plan: InstallPlan, root: string): Promise<voi
   if (plan.systemd) for (const command of startCommands) await run(command)
 }
 
+/** Whether the agent that was installed here gets a credential within `waitMs`: then it runs, and the control plane knows it. */
+export const hasJoined = async (waitMs: number): Promise<boolean> => {
+  for (let waitedMs = 0; waitedMs < waitMs; waitedMs += joinPollMs) {
+    if (existsSync(join(places.home, 'credential.json'))) return true
+    await sleep(joinPollMs)
+  }
+  return false
+}
+
 /** Everything as text, secrets left out: what is written, and what is run. */
 export const printPlan = (plan: InstallPlan): string => {
   const commands = [userCommand(plan.user), ownCommand(plan, '/'), ...(plan.systemd ? startCommands : [])]
@@ -173,13 +189,18 @@ export const printPlan = (plan: InstallPlan): string => {
   return `${[...shown, '# commands', ...commands.map(command => command.join(' '))].join('\n')}\n`
 }
 
+const endAgent = async (): Promise<void> => {
+  await writeFile(endAllFile, '')
+  await run(['systemctl', 'disable', '--now', unitName]).finally(() => rm(endAllFile, {force: true}))
+}
+
 /** How the agent is run where there is no systemd. */
 export const withoutSystemd = (user: string): string =>
   `Run, again whenever it ends, as ${user}: set -a; . ${places.environment}; exec /bin/sh ${places.launcher} ${places.versions} ${trialSecondsDefault} ${places.agent} ${places.node}`
 
-/** Stops the agent and removes what {@link applyInstall} wrote; its home stays unless `withHome`. Instances that run go on until the host ends. */
+/** Stops the agent, and with systemd what it runs, and removes what {@link applyInstall} wrote; its home stays unless `withHome`. */
 export const applyUninstall = async (root: string, withHome: boolean): Promise<void> => {
-  if (root === '/') await isThere(['systemctl', 'disable', '--now', unitName])
+  if (root === '/' && existsSync(places.unit)) await endAgent()
   const paths = [places.unit, places.settings, places.programs, ...(withHome ? [places.home] : [])]
   // By rm(1): instances that go on may write in the home, and Node would follow a link that they put in the place of a folder meanwhile.
   await run(['rm', '-rf', '--', ...paths.map(path => join(root, path))])

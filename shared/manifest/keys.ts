@@ -25,6 +25,11 @@ const volumeKeys = {path: {about: 'where a container finds it; a process finds i
 const volume: Read<boolean | {readonly path?: string}> = (value, reading, what) =>
   value.kind === 'map' ? group(volumeKeys)(value, reading, what) : flag(value, reading, what)
 
+export const backupKeys = {
+  every: {about: 'time between backups, from 15m to 30d', read: quantity(parseDuration, 'a duration with its unit (`6h`, `24h`, `7d`)')},
+  keep: {about: 'good backups to keep, the newest; 7 by default', read: wholeNumber},
+} as const
+
 export const resourceKeys = {
   cpu: {about: 'cores reserved on the executor', read: quantity(parseCpu, 'a number of cores (`0.5`, `2`) or thousandths (`250m`)')},
   memory: {
@@ -81,6 +86,7 @@ export const auxiliaryKeys = {
     about: 'storage that outlives instances and stays with its executor: `true`, `false`, or `{path: …}` for an image',
     read: volume,
   },
+  backup: {about: 'backups made by themselves, by the commands of its type', read: group(backupKeys)},
   ...shared,
 } as const
 

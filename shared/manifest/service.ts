@@ -1,4 +1,5 @@
 // One service of a manifest as the release's definition of it: defaults filled in, and rules that concern several keys at once.
+import {backupEveryMsMax, backupEveryMsMin, backupsKeptDefault, backupsKeptMax} from '#shared/domain/backup.ts'
 import {closest} from '#shared/domain/closest.ts'
 import {healthDefault, resourcesDefault, type ServiceDefinition, type ServiceKind, stopGraceMsDefault} from '#shared/domain/release.ts'
 import type {Types} from '../types/builtin.ts'
@@ -79,6 +80,16 @@ const volumeOf = ({volume}: ServiceValues, complain: Complain): ServiceDefinitio
   return {path: volume.path ?? '/'}
 }
 
+const backupScheduleOf = ({backup, type}: ServiceValues, complain: Complain): ServiceDefinition['backupSchedule'] => {
+  if (backup === undefined) return undefined
+  const {every, keep = backupsKeptDefault} = backup
+  if (type === undefined) complain('backup', 'needs a `type` that says how it is backed up')
+  if (every === undefined) complain('backup', 'needs `every`: the time between backups (`24h`)')
+  else if (every < backupEveryMsMin || every > backupEveryMsMax) complain('backup', 'has an `every` outside 15m-30d')
+  if (keep < 1 || keep > backupsKeptMax) complain('backup', `has a \`keep\` outside 1-${backupsKeptMax}`)
+  return {everyMs: every ?? backupEveryMsMax, keep}
+}
+
 const withType = (
   name: string,
   definition: ServiceDefinition,
@@ -106,6 +117,7 @@ export const serviceOf = (
   checkPorts(ports, complain)
   const {type, script, image, rank, health, parameters} = values
   const volume = volumeOf(values, complain)
+  const backupSchedule = backupScheduleOf(values, complain)
   const typePorts = type === undefined || script !== undefined || image !== undefined ? [] : (types.get(type)?.type.ports ?? [])
   const definition: ServiceDefinition = {
     kind,
@@ -114,6 +126,7 @@ export const serviceOf = (
     ...(image === undefined ? {} : {image}),
     ...(parameters === undefined ? {} : {parameters}),
     ...(volume === undefined ? {} : {volume}),
+    ...(backupSchedule === undefined ? {} : {backupSchedule}),
     ports,
     env: values.env ?? {},
     scale: values.scale ?? 1,
@@ -130,6 +143,8 @@ export const serviceOf = (
     stopGraceMs: values.stop_grace ?? stopGraceMsDefault,
   }
   const whole = withType(name, definition, values, types, complain)
+  if (backupSchedule !== undefined && type !== undefined && !needsType(definition))
+    complain('backup', 'are its type’s, which is a mere label beside `script` or `image`')
   if (whole.volume !== undefined && whole.scale > 1) complain('scale', 'must be at most 1: its volume is of one instance at a time')
   return whole
 }

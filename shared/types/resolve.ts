@@ -73,6 +73,8 @@ export const applyType = (
   const given = definition.parameters ?? {}
   const faults = parameterFaults(type, given)
   if (volume === true && type.volume === undefined) faults.push({path: ['volume'], message: `type ${type.type} keeps nothing in a volume`})
+  if (definition.backupSchedule !== undefined && type.backup === undefined)
+    faults.push({path: ['backup'], message: `type ${type.type} does not say how it is backed up`})
   if (faults.length > 0) return {ok: false, faults}
   const chosen = (name: string): string | undefined => (Object.hasOwn(given, name) ? given[name] : type.parameters[name]?.default)
   const variables = Object.entries(type.parameters).map(([name, {variable}]) => [variable, chosen(name) ?? ''] as const)

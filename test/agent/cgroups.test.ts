@@ -123,6 +123,18 @@ const suite = (name: string, cgroups: Cgroups): void => {
     await until(() => Number(/^nr_throttled (\d+)$/m.exec(readFileSync(join(cpu, 'cpu.stat'), 'utf8'))?.[1]) > 2)
   })
 
+  test(`${name}: the next agent holds what it finds to its bounds again`, {skip}, async t => {
+    const {directory, running} = await start(t, cgroups, 'exec sleep 1000')
+    const [pids = ''] = directoriesOf(directory).filter(each => existsSync(join(each, 'pids.max')))
+    const before = readFileSync(join(pids, 'pids.max'), 'utf8')
+    // As systemd leaves it that takes controllers back.
+    writeFileSync(join(pids, 'pids.max'), 'max')
+    const found = await createProcessRuntime({cgroups, limits: everyLimit}).find(directory)
+    assert.equal(found.state, 'running')
+    assert.equal(readFileSync(join(pids, 'pids.max'), 'utf8'), before)
+    running.kill()
+  })
+
   test(`${name}: bounds that can not be set are a start that can not be made`, {skip}, async t => {
     await assert.rejects(start(t, cgroups, 'true', {memoryMib: Number.NaN}), /its bounds can not be set/)
   })

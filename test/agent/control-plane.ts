@@ -3,6 +3,7 @@ import {createServer, type IncomingMessage, type Server, type ServerResponse} fr
 import type {AddressInfo} from 'node:net'
 import type {AgentProgram, AgentWish} from '#shared/domain/agent.ts'
 import type {Assignment, InstanceReport, LogLine} from '#shared/domain/assignment.ts'
+import type {Chore, ChoreReport} from '#shared/domain/chore.ts'
 import type {ImagePin} from '#shared/domain/image.ts'
 import {until} from './wait.ts'
 
@@ -18,6 +19,7 @@ interface SyncBody {
   readonly logs: LogLine[]
   readonly agent?: AgentProgram
   readonly pins?: readonly ImagePin[]
+  readonly chores?: readonly ChoreReport[]
 }
 
 export class ControlPlane {
@@ -50,6 +52,9 @@ export class ControlPlane {
   readonly logs: LogLine[] = []
   /** What images of releases mean, by `FORMATION/RELEASE IMAGE`: as told first, or as set before. */
   pins = new Map<string, string>()
+  /** What is to be done besides, told with the next assignments; and what was said of it. */
+  chores: readonly Chore[] = []
+  readonly choreReports: ChoreReport[] = []
   /** What the last sync said of the machine. */
   leaving: unknown
   readonly slugs = new Map<string, Buffer>()
@@ -142,7 +147,8 @@ export class ControlPlane {
     })
   }
 
-  #sync({assignmentVersion, reports, logs, agent, pins}: SyncBody): unknown {
+  #sync({assignmentVersion, reports, logs, agent, pins, chores = []}: SyncBody): unknown {
+    this.choreReports.push(...chores)
     this.syncs += 1
     this.agent = agent
     this.versions.push(agent?.version)
@@ -156,7 +162,7 @@ export class ControlPlane {
     return {
       ...(token === undefined ? {} : {token}),
       assignmentVersion: this.#version,
-      ...(assignmentVersion === this.#version ? {} : {assignments: this.#assignments}),
+      ...(assignmentVersion === this.#version ? {} : {assignments: this.#assignments, chores: this.chores}),
       nextSyncMs: agent !== undefined && agent.version === this.slowVersion ? 20_000 : this.nextSyncMs,
       leaseMs: 45_000,
       syncUrl: this.syncUrl,

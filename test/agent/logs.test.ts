@@ -6,6 +6,7 @@ import {test} from 'node:test'
 import fc from 'fast-check'
 import {Spool} from '#agent/logs/spool.ts'
 import {createTailBuffer, lineCharactersMax, Tail, type TailOptions} from '#agent/logs/tail.ts'
+import {payloadBytesMax} from '#shared/sessions/frames.ts'
 import {temporaryFolder} from './fixtures.ts'
 
 const line = (id: string, text: string) => ({formation: 'crm', service: 'users', id, at: 1, stream: 'stdout' as const, text})
@@ -49,6 +50,21 @@ test('a tail keeps characters whole over reads, and cuts endless lines', t => {
     ['grüße 😀'.length, lineCharactersMax, lineCharactersMax, 5],
   )
   assert.equal(it.lines[0], 'grüße 😀')
+})
+
+test('a line of control characters is cut so that each piece fits into a frame of a session', t => {
+  const path = join(temporaryFolder(t), 'out.log')
+  const it = following(path)
+  const text = '\u0001'.repeat(lineCharactersMax)
+  appendFileSync(path, `${text}\n${'界'.repeat(lineCharactersMax)}\n${text}`)
+  it.look()
+  it.tail.finish()
+  assert.equal(it.lines.join(''), `${text}${'界'.repeat(lineCharactersMax)}${text}`)
+  assert.equal(it.lines.length, 5, 'what fits is left whole')
+  for (const piece of it.lines) {
+    const said = {formation: 'f'.repeat(63), service: 's'.repeat(63), id: 'i'.repeat(10), at: 8.64e15, stream: 'stdout', text: piece}
+    assert.ok(Buffer.byteLength(JSON.stringify({lines: [said]})) <= payloadBytesMax)
+  }
 })
 
 test('what is not UTF-8 is passed on, and the next agent goes on where this one was', t => {

@@ -6,7 +6,7 @@ import {type AddressInfo, createServer, type Socket} from 'node:net'
 import {join} from 'node:path'
 import {type TestContext, test} from 'node:test'
 import {healthCheckOf} from '#agent/checks.ts'
-import {emptyFolder, endedFoldersMax, trimFolders} from '#agent/cleanup.ts'
+import {emptyFolder, endedFolders, endedFoldersMax} from '#agent/cleanup.ts'
 import {commandOf} from '#agent/command.ts'
 import {environmentOf} from '#agent/environment.ts'
 import {carryOut, watchHealth} from '#agent/health.ts'
@@ -287,7 +287,7 @@ test('the newest folders of ended instances stay, and all of live ones', async t
     mkdirSync(join(folder, `crm.users.${n}`))
     utimesSync(join(folder, `crm.users.${n}`), n, n)
   }
-  await trimFolders(folder, key => key === 'crm.users.0')
+  await endedFolders(folder, key => key === 'crm.users.0')
   const left = readdirSync(folder)
   assert.equal(left.length, endedFoldersMax + 1)
   assert.ok(left.includes('crm.users.0') && !left.includes('crm.users.1') && left.includes(`crm.users.${endedFoldersMax + 4}`))

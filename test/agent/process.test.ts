@@ -1,5 +1,7 @@
 // The process runtime: the contract of all runtimes, and what is its own: the claim of a start, process numbers used again, another boot.
 import assert from 'node:assert/strict'
+import {spawn} from 'node:child_process'
+import {once} from 'node:events'
 import {existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {type TestContext, test} from 'node:test'
@@ -107,6 +109,21 @@ test('another process with the same number is not taken for the instance', async
   line[21] = '1'
   claim(directory, 1, `${readBootId()} ${line.join(' ')}`)
   assert.deepEqual(await createProcessRuntime().find(directory), {state: 'ended', exit: {}})
+})
+
+test('a group of strangers that got the number of an instance’s is never signalled', async t => {
+  const directory = join(temporaryFolder(t), 'crm.users.aaaaaaaaaa')
+  // Its leader has ended, as the instance's shell has: only who is in it tells whose it is.
+  const leader = spawn('/bin/sh', ['-c', 'sleep 1000 >/dev/null 2>&1 & echo $!'], {detached: true, stdio: ['ignore', 'pipe', 'inherit']})
+  const number = leader.pid ?? 0
+  const stranger = Number(String((await once(leader.stdout, 'data'))[0]))
+  t.after(() => process.kill(stranger, 'SIGKILL'))
+  await until(() => statOf(number) === undefined && statOf(stranger)?.processGroup === number)
+  const line = readFileSync(`/proc/${process.pid}/stat`, 'utf8').trim().split(' ')
+  claim(directory, 1, `${readBootId()} ${[number, ...line.slice(1)].join(' ')}`)
+  assert.deepEqual(await createProcessRuntime().find(directory), {state: 'ended', exit: {}})
+  // What it had got would be done by now: signals are there when kill(2) has returned.
+  assert.notEqual(identityOf(stranger), undefined)
 })
 
 test('what was started before the machine was is not there any more', async t => {

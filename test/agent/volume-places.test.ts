@@ -5,7 +5,7 @@ import {chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, 
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {type TestContext, test} from 'node:test'
-import {findVolume, makeVolume, removeVolume} from '#agent/volumes.ts'
+import {findVolume, makeVolume, removeUnused} from '#agent/volumes.ts'
 
 const nobody = {uid: 65_534, gid: 65_534}
 const skip = process.getuid?.() === 0 ? false : 'needs root'
@@ -63,6 +63,6 @@ test('a volume goes along when its service is run otherwise, without what a cont
   const back = await makeVolume(places, 'docker', owning)
   assert.equal(back?.directory, container.directory)
   assert.equal(statSync(join(container.directory, 'rows')).size, 4)
-  await removeVolume(places, 'crm._db.first')
+  await removeUnused(places, {formation: 'crm', service: '_db', volume: 'first'}, new Map())
   assert.equal(findVolume(places, owning), undefined)
 })

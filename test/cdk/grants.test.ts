@@ -1,5 +1,6 @@
 // The permissions of cdk/grants.ts, tried: every function does its work with a store that may do what its role may do. Nothing is refused, and nothing was
 // granted that no work here needs.
+
 import assert from 'node:assert/strict'
 import {after, before, describe, it} from 'node:test'
 import {signProof} from '#agent/proof.ts'
@@ -13,11 +14,14 @@ import {capacityRulesDefault} from '#shared/domain/capacity.ts'
 import {type EndpointName, endpoints, type FunctionName} from '#shared/endpoints.ts'
 import {createExpressions} from '#shared/expressions.ts'
 import {createLogger} from '#shared/log.ts'
+import {memoryDumps} from '#test/lambdas/dumps.ts'
 import {type EventOptions, eventOf} from '#test/lambdas/event.ts'
 import {type Issuer, startIssuer} from '#test/lambdas/issuer.ts'
 import {createSts, machine as stsMachine} from '#test/lambdas/sts.ts'
 import {startDatabase, type TestDatabase} from '#test/store/database.ts'
 import {descriptor, serviceDefinition} from '#test/store/samples.ts'
+import {tryBackups} from './backing-up.ts'
+import {obeying} from './obeying.ts'
 import {type Restricted, restrict} from './restricted.ts'
 
 const sha256 = 'a'.repeat(64)
@@ -28,13 +32,8 @@ const group = {min: 0, max: 2, desired: 1, machines: [machine], types: ['t4g.med
 /** Shorter than `watchGapMsMax`, so that leases count as watched. */
 const tickMs = 10_000
 
-/** Needed where a test is not worth its while: a rollout of more than 90 services, and routes made while their formation is being destroyed. */
-const untried = [
-  'reconciler: dynamodb:ConditionCheckItem F#*',
-  'reconciler: dynamodb:DeleteItem ROUTES',
-  'reconciler: dynamodb:GetItem ROUTES',
-  'reconciler: dynamodb:UpdateItem ROUTES',
-]
+/** Needed where a test is not worth its while: routes made while their formation is being destroyed. */
+const untried = ['reconciler: dynamodb:DeleteItem ROUTES', 'reconciler: dynamodb:GetItem ROUTES', 'reconciler: dynamodb:UpdateItem ROUTES']
 /** Every function that answers requests may be the first to see a token in an hour, or to get a keyed request; some were. */
 const isEverybodys = (grant: string): boolean => grant.includes('IDEMPOTENCY') || grant.endsWith('UpdateItem T#*')
 
@@ -48,6 +47,7 @@ describe('cdk: what functions may do with the table', () => {
   const sts = createSts()
   const called = new Set<EndpointName>()
   const sizes = new Map<string, number>()
+  const dumps = memoryDumps()
   const log = createLogger('test', {level: 'silent'})
 
   /** All functions over the store of one of them. */
@@ -59,6 +59,7 @@ describe('cdk: what functions may do with the table', () => {
         upload: async () => ({url: 'http://blobs.test', headers: {}}),
         downloadUrl: async () => 'http://blobs.test',
       },
+      dumps,
       logs: {append: async () => undefined, read: async () => ({items: [], cursor: '0'})},
       box: {seal: async text => ({key: '', nonce: '', text}), open: async ({text}) => text},
       stage,
@@ -107,26 +108,13 @@ describe('cdk: what functions may do with the table', () => {
   }
   const crm = {formation: 'crm'}
 
+  const syncOnce = (executor: string, token: string, more: object) =>
+    call('syncExecutor', {token, params: {executor}, body: {assignmentVersion: 0, reports: [], ...more}})
+
   /** An agent that starts at once and stops at once. */
   const sync = async (executor: string, token: string): Promise<void> => {
     const {assignments = []} = await call('syncExecutor', {token, params: {executor}, body: {assignmentVersion: 0, reports: [], logs: []}})
-    const reports = assignments.map(({formation, service, id, stop}: Record<string, unknown>) => ({
-      formation,
-      service,
-      id,
-      state: stop ? 'stopped' : 'running',
-      announced: !stop,
-      restarts: 0,
-      address: {host: '127.0.0.1', ports: {'80': 20_000, '9001': 20_001}},
-    }))
-    const logs = assignments.map(({formation, service, id}: Record<string, unknown>) => ({
-      formation,
-      service,
-      id,
-      at: clock.now,
-      stream: 'stdout',
-      text: 'x',
-    }))
+    const {reports, logs} = obeying(assignments, clock.now)
     const agent = {version: 'source', ring: 'canary', installed: true, launched: true}
     await call('syncExecutor', {token, params: {executor}, body: {assignmentVersion: 0, reports, logs, agent}})
   }
@@ -312,27 +300,11 @@ describe('cdk: what functions may do with the table', () => {
     await call('deleteType', name)
   })
 
-  it('is enough to note backups, and to forget the oldest', async () => {
-    const name = {formation: 'dumped'}
-    await call('createFormation', {body: {name: name.formation}})
-    const backup = {dump: 'a', restore: 'b', verify: 'c'}
-    await call('createRelease', {params: name, body: {services: {db: serviceDefinition({backup})}}})
-    const made = []
-    const body = {sha256, bytes: 10, instance: 'abc', release: 1, keep: 1}
-    for (let times = 0; times < 2; times++) made.push(await call('createBackup', {params: {...name, service: 'db'}, body}))
-    const id = made.at(-1)?.id
-    assert.equal((await call('noteBackup', {params: {...name, service: 'db', backup: id}, body: {event: 'verified'}})).verified.ok, true)
-    assert.deepEqual(
-      (await call('listBackups', {params: name})).items.map((each: {id: string}) => each.id),
-      [id],
-    )
-  })
-
   it('is enough to say what images mean', async () => {
     const {token: joinToken} = await call('createToken', {body: {name: 'images', scope: 'join', uses: 1}})
     const {token} = await call('joinExecutor', {token: joinToken, body: {...descriptor('e6'), runtimes: ['docker']}})
     const shop = {formation: 'shop'}
-    await call('createFormation', {body: {name: 'shop'}})
+    await call('createFormation', {body: {name: shop.formation}})
     const images = ['shop/web:1', 'shop/api:1']
     const [web, api] = images.map(image => ({...serviceDefinition({requirements: ['executor.id == "e6"']}), script: undefined, image}))
     await call('createRelease', {params: shop, body: {services: {web, api}}})
@@ -340,13 +312,12 @@ describe('cdk: what functions may do with the table', () => {
     await rounds('e6', token)
     for (const image of images) {
       const pins = [{...shop, release: 1, image, digest: `sha256:${'1'.repeat(64)}`}]
-      const {pins: answered} = await call('syncExecutor', {
-        token,
-        params: {executor: 'e6'},
-        body: {assignmentVersion: 0, reports: [], pins},
-      })
-      assert.deepEqual(answered, pins)
+      assert.deepEqual((await syncOnce('e6', token, {pins})).pins, pins)
     }
+    const next = (await call('createRelease', {params: shop, body: {services: {web, api}}})).release
+    assert.equal((await call('listFetches', {params: {...shop, release: String(next)}})).items[0].executor, 'e6')
+    const chores = [{id: `fetch.shop.${next}`, state: 'doing', text: 'pulling'}]
+    for (const _ of syncers) await syncOnce('e6', token, {chores})
     await call('destroyFormation', {params: shop})
     await rounds('e6', token)
   })
@@ -360,14 +331,23 @@ describe('cdk: what functions may do with the table', () => {
       params: kept,
       body: {services: {db: serviceDefinition({volume: {path: '/data'}, requirements: ['executor.id == "e5"']})}},
     })
-    await call('setScale', {params: kept, body: {services: {db: 1}}})
-    await rounds('e5', token)
-    assert.equal((await call('listVolumes', {params: kept})).items[0].executor, 'e5')
-    await call('setScale', {params: kept, body: {services: {db: 0}}})
-    await rounds('e5', token)
-    await call('releaseVolume', {params: {...kept, service: 'db'}})
+    for (const data of ['keep', 'remove'])
+      for (const scale of [1, 0]) {
+        await call('setScale', {params: kept, body: {services: {db: scale}}})
+        await rounds('e5', token)
+        if (scale === 0 && data === 'keep') await call('releaseVolume', {params: {...kept, service: 'db'}})
+      }
+    const [{id}] = (await call('listVolumes', {params: kept})).items
+    await call('releaseVolume', {params: {...kept, service: 'db'}, query: {data: 'remove'}})
+    const chores = [{id: `remove.kept.db.${id}`, state: 'done'}]
+    for (const _ of syncers) await syncOnce('e5', token, {chores})
     await call('destroyFormation', {params: kept})
     await rounds('e5', token)
+  })
+
+  it('is enough to make backups, by schedule and by hand, and to forget them', async () => {
+    await tryBackups({call, rounds, tick, clock, dumps})
+    assert.equal(dumps.sizes.size, 0)
   })
 
   it('was tried by every endpoint', () => {

@@ -43,8 +43,10 @@ describe('gilliam agent', () => {
     assert.equal(readFileSync(at(places.agent), 'utf8'), 'console.log("an agent")\n')
     assert.equal(execFileSync(at(places.node), ['--version'], {encoding: 'utf8'}), `${process.version}\n`)
     assert.equal(readFileSync(at(places.joinToken), 'utf8'), 'gil_join_secret\n')
-    const modes = [places.joinToken, places.environment, places.home, places.settings].map(path => statSync(at(path)).mode & 0o777)
-    assert.deepEqual(modes, [0o600, 0o644, 0o700, 0o755])
+    const modes = [places.joinToken, places.environment, places.home, places.settings, places.programs].map(
+      path => statSync(at(path)).mode & 0o777,
+    )
+    assert.deepEqual(modes, [0o600, 0o644, 0o700, 0o755, 0o755])
     assert.match(readFileSync(at(places.unit), 'utf8'), /^User=daemon$/m)
     assert.equal((await cli.run(['agent', 'uninstall', '--root', root])).code, 0)
     assert.deepEqual(
@@ -76,6 +78,7 @@ describe('gilliam agent', () => {
         launcher: '/opt/gilliam/launch',
         versions: '/var/lib/gilliam/versions',
         environmentFile: '/etc/hostname',
+        hasCgroups1: true,
       })
       writeFileSync(join(folder, unitName), unit.join('\n'))
       const {status, stderr} = spawnSync('systemd-analyze', ['verify', '--man=no', join(folder, unitName)], {encoding: 'utf8'})

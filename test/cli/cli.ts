@@ -73,7 +73,7 @@ export class Cli {
       env: this.#env(api, options),
       cwd: options.cwd ?? this.folder,
       version: '1.2.3',
-      root,
+      bundles: join(root, 'dist'),
       execPath: process.execPath,
       uid: process.getuid?.(),
       now: Date.now,

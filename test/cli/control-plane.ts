@@ -12,10 +12,10 @@ import {endpoints} from '#shared/endpoints.ts'
 import {createLogger} from '#shared/log.ts'
 import {startDatabase} from '#test/store/database.ts'
 
-export const startControlPlane = async () => {
+/** `now`: the clock of the control plane, in milliseconds since the epoch. */
+export const startControlPlane = async (now: () => number = Date.now) => {
   const folder = mkdtempSync(join(tmpdir(), 'gilliam-control-plane-'))
   const database = await startDatabase()
-  const now = Date.now
   const log = createLogger('test', {level: 'silent'})
   const late = {url: ''}
   const blobs = await openBlobs({
@@ -29,7 +29,8 @@ export const startControlPlane = async () => {
   const functions = createFunctions({
     store: database.store,
     blobs,
-    logs: await openLogs(join(folder, 'logs')),
+    dumps: blobs.dumps,
+    logs: await openLogs({folder: join(folder, 'logs'), now}),
     box: openSecretBox(join(folder, 'secret-key')),
     stage: 'test',
     loopbackIssuers: true,

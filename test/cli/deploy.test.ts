@@ -174,6 +174,24 @@ describe('gilliam deploy', () => {
     assert.deepEqual([plane.of('createRoute').length, plane.of('deleteRoute').length], [0, 0])
   })
 
+  it('shows what executors fetch ahead, until they are done, and that one can not', async () => {
+    const fetch = (executor: string, state: 'ordered' | 'doing' | 'done' | 'failed', text?: string) => ({
+      executor,
+      state,
+      ...(text && {text}),
+    })
+    const looks = [
+      [fetch('one', 'doing', 'shop/web:2: pulling 1 MB of 9 MB'), fetch('two', 'ordered')],
+      [fetch('one', 'done'), fetch('two', 'failed', 'no such image')],
+    ]
+    plane.answers.listFetches = () => ({items: looks.shift() ?? assert.fail('it is over')})
+    plane.answers.getRollout = () => rollout({release: 4, state: plane.of('getRollout').length > 3 ? 'finished' : 'starting'})
+    const {code, stderr} = await deploy()
+    assert.equal(code, 0)
+    assert.match(stderr, / {2}one fetches ahead: shop\/web:2: pulling 1 MB of 9 MB\n/)
+    assert.match(stderr, / {2}two could not fetch ahead: no such image\n/)
+  })
+
   it('fails with reason, exit code and last lines when the rollout fails', async () => {
     plane.answers.getRollout = () => rollout({release: 4, state: 'failed', reason: 'users: 3 instances failed'})
     plane.answers.listInstances = () => ({

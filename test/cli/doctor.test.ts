@@ -38,6 +38,7 @@ describe('gilliam doctor', () => {
       host: '127.0.0.1',
       ports: {first: 30_000, last: 30_009},
       dockerSocket: '/nowhere',
+      wantsDocker: false,
       nodeVersion: 'v24.1.0',
       now: Date.now,
     }
@@ -48,7 +49,15 @@ describe('gilliam doctor', () => {
     const found = await look()
     for (const name of ['node', 'dns', 'https', 'clock', 'credential', 'home'])
       assert.equal(found[name]?.state, 'ok', JSON.stringify(found[name]))
-    assert.equal(found.docker?.state, 'warn')
+    assert.deepEqual([found.address?.state, found.ports?.state, found.docker?.state], ['ok', 'ok', 'ok'])
+  })
+
+  it('tells an address that only this machine reaches, and an engine that is asked for and not there', async () => {
+    const found = await look({api: 'http://192.0.2.1:1', wantsDocker: true})
+    assert.equal(found.address?.state, 'warn')
+    assert.match(found.address?.fix ?? '', /--address/)
+    assert.equal(found.docker?.state, 'fail')
+    assert.match(found.docker?.fix ?? '', /install Docker/)
   })
 
   it('finds what is wrong, each with a fix', async () => {

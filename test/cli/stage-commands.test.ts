@@ -44,6 +44,21 @@ describe('gilliam', () => {
     assert.equal((await run('route', '/x')).code, 2)
   })
 
+  it('volumes rm: removes data for good, after asking where somebody can answer', async () => {
+    const volume = {formation: 'crm', service: '_db', id: 'aaaaaaaaaa', executor: 'one', createdAt: at}
+    plane.answers.listVolumes = () => ({items: [volume]})
+    plane.answers.releaseVolume = () => undefined
+    const refused = await run('volumes', 'rm', '_db', '-f', 'crm')
+    assert.equal(refused.code, 2)
+    assert.match(refused.stderr, /can not be undone\. Add --yes/)
+    assert.equal(plane.of('releaseVolume').length, 0)
+    const done = await run('volumes', 'rm', '_db', '-f', 'crm', '--yes')
+    assert.equal(done.code, 0)
+    assert.match(done.stderr, /one removes its data/)
+    const [call] = plane.of('releaseVolume')
+    assert.deepEqual([call?.params, call?.query], [{formation: 'crm', service: '_db'}, {data: 'remove'}])
+  })
+
   it('resolve: the instances behind an address', async () => {
     plane.answers.getRegistry = () => ({
       'users.aaaaaaaaaa': {host: '127.0.0.1', port: 20_001, ports: {80: 20_001}, release: 3, executor: 'local'},

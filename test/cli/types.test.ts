@@ -55,8 +55,9 @@ describe('types of one’s own', () => {
     await plane.stop()
     cli.close()
   })
-  const run = (args: readonly string[], cwd?: string) => {
-    const env = {GILLIAM_API: plane.url, GILLIAM_TOKEN: plane.token, npm_config_registry: web, npm_config_cache: join(cli.folder, 'npm')}
+  const run = (args: readonly string[], cwd?: string, more: Readonly<Record<string, string>> = {}) => {
+    const npm = {npm_config_registry: web, npm_config_cache: join(cli.folder, 'npm')}
+    const env = {GILLIAM_API: plane.url, GILLIAM_TOKEN: plane.token, ...npm, ...more}
     return cli.run(args, undefined, {env, ...(cwd !== undefined && {cwd})})
   }
   const client = () => createClient({api: plane.url, token: plane.token})
@@ -146,6 +147,15 @@ describe('types of one’s own', () => {
       await refused({'gilliam.yml': manifest('mqtt', 'types: ["npm:@acme/types@1.4.3"]\n')}),
       /npm can not fetch @acme\/types@1\.4\.3: .*1\.4\.3/s,
     )
+    const away = await run(
+      ['deploy', '-f', `f${count}`],
+      cli.project('away', {'gilliam.yml': manifest('x', 'types: ["npm:@acme/types@1.4.2"]\n')}),
+      {
+        npm_config_registry: 'http://127.0.0.1:1',
+        npm_config_cache: join(cli.folder, 'empty'),
+      },
+    )
+    assert.match(away.stderr, /npm can not fetch @acme\/types@1\.4\.2: .*ECONNREFUSED/s)
     assert.match(await refused({'gilliam.yml': manifest('mqtt', 'types: ["npm:@acme/types@^1.4.2"]\n')}), /gilliam\.yml:1:9: .*one version/)
   })
 
@@ -167,7 +177,22 @@ describe('types of one’s own', () => {
 
     assert.match((await run(['types', 'add', 'redis.yml'], dir)).stderr, /built in/)
     assert.match((await run(['types', 'add', 'bad.yml'], dir)).stderr, /bad\.yml:1:1: .*needs `image`/)
-    assert.equal((await run(['types', 'show', 'wire'])).stdout, text)
+    assert.equal((await run(['types', 'show', 'wire', '--file'])).stdout, text)
+    const shown = (await run(['types', 'show', 'wire'])).stdout
+    assert.deepEqual(shown.split('\n'), [
+      '# wire: messages (stage)',
+      'auxiliary:',
+      '  _wire:',
+      '    type: wire',
+      '    parameters:',
+      "      level: 'low'",
+      'processes:',
+      '  web:',
+      '    requires: [_wire]  # gets WIRE_URL',
+      '# process: a script',
+      '# backups: none',
+      '',
+    ])
     const {stdout} = await run(['types', '--json'])
     assert.deepEqual(
       JSON.parse(stdout)

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import {join} from 'node:path'
 import {after, before, describe, it, type TestContext} from 'node:test'
 import fc from 'fast-check'
-import {collectImages, doomed} from '#agent/runtime/docker/collect.ts'
+import {doomed, keepWithin} from '#agent/leftovers.ts'
+import {unusedImages} from '#agent/runtime/docker/collect.ts'
 import {Images} from '#agent/runtime/docker/images.ts'
 import {temporaryFolder} from '#test/agent/fixtures.ts'
 import {engineMissing, useEngine} from './engine.ts'
@@ -14,7 +15,7 @@ const unused = fc.array(fc.record({id: fc.uuid(), bytes: fc.nat(1_000), usedAt: 
 it('what goes is just enough, and was unused for longer than all that stays', () => {
   fc.assert(
     fc.property(unused, fc.nat(10_000), (images, bytesMax) => {
-      const going = new Set(doomed(images, bytesMax))
+      const going = new Set(doomed(images, bytesMax).map(({id}) => id))
       const staying = images.filter(({id}) => !going.has(id))
       const bytes = staying.reduce((sum, image) => sum + image.bytes, 0)
       assert.ok(bytes <= bytesMax)
@@ -48,8 +49,10 @@ describe('images under a budget', {skip: engineMissing()}, () => {
       return images.get({image, release, signal: AbortSignal.timeout(60_000), onProgress: () => undefined})
     }
     const ids = async () => (await engine.api.call<{Id: string}[]>('GET', '/images/json')).map(({Id}) => Id)
-    const collect = (isKept: (release: string) => boolean, bytesMax: number) =>
-      collectImages({api: engine.api, images, isKept, bytesMax, now: 1})
+    const collect = async (isKept: (release: string) => boolean, bytesMax: number) => {
+      const gone = await keepWithin(await unusedImages({api: engine.api, images, isKept, now: 1}), bytesMax, assert.fail)
+      return gone.map(what => what.replace('image ', ''))
+    }
     return {get, ids, collect, images}
   }
 

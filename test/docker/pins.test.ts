@@ -16,6 +16,26 @@ describe('a tag on two hosts', {skip: engineMissing()}, () => {
   })
   after(() => registry.close())
 
+  it('what the next release needs is there before it is assigned, and means the same for all by then; what can not be had is only told', async t => {
+    const here = await machine(t)
+    const digest = await registry.add('shop/ahead', 'stable', page('ahead'))
+    await here.start({GILLIAM_RUNTIMES: 'docker', GILLIAM_DOCKER_SOCKET: engine.socketPath, GILLIAM_DOCKER_NETWORK: networkName()})
+    const image = `${registry.host}/shop/ahead:stable`
+    const fetch = (release: number, name: string) =>
+      ({kind: 'fetch', id: `fetch.crm.${release}`, formation: 'crm', release, images: [{image: name}]}) as const
+    here.plane.chores = [fetch(2, image), fetch(3, `${registry.host}/shop/none:1`)]
+    here.plane.assign()
+    const over = (id: string) => here.plane.choreReports.find(each => each.id === id && each.state !== 'doing')
+    await until(() => here.plane.chores.every(({id}) => over(id) !== undefined))
+    assert.equal(over('fetch.crm.2')?.state, 'done')
+    assert.match(over('fetch.crm.3')?.text ?? '', /can not be pulled/)
+    assert.equal(here.plane.pins.get(`crm/2 ${image}`), digest)
+    const asked = registry.asked.length
+    here.plane.assign(imageAssignment('ahead', `${registry.host}/shop/ahead@${digest}`, {release: 2}))
+    await here.plane.reported('ahead', ({state}) => state === 'running')
+    assert.equal(registry.asked.length, asked)
+  })
+
   it('a tag means on every host what the first one said of the release, also when both found out at the same time', async t => {
     const [here, there] = [await machine(t), await machine(t)]
     there.plane.pins = here.plane.pins

@@ -86,7 +86,7 @@ test('a fault is told with line, column and a caret beneath the place', () => {
     fault('executor.zone ==\n  "a" && executor.zne == 1'),
     [
       'executor has no variable zne; it has id, host, zone, domain, network, tags, labels, runtimes, cpu_total, cpu_free, memory_total, memory_free, ' +
-        'instances, same_service, same_formation, price, type (line 2, column 19)',
+        'disk_free, instances, same_service, same_formation, price, type (line 2, column 19)',
       '    "a" && executor.zne == 1',
       '                    ^',
     ].join('\n'),

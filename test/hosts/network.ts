@@ -52,17 +52,17 @@ export interface Link {
 export class Host {
   readonly name: string
   readonly address: string
-  readonly #namespace: string
+  readonly namespace: string
 
   constructor(name: string, namespace: string, address: string) {
     this.name = name
     this.address = address
-    this.#namespace = namespace
+    this.namespace = namespace
   }
 
   /** What to put before a command so that it runs on this host. Unlike `ip netns exec` it leaves /sys as it is, and so cgroups. */
   get prefix(): readonly string[] {
-    return ['nsenter', `--net=/run/netns/${this.#namespace}`, '--']
+    return ['nsenter', `--net=/run/netns/${this.namespace}`, '--']
   }
 
   /** Runs a program of the machine here and answers what it printed. */

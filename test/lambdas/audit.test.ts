@@ -5,19 +5,22 @@ import {auditKeptMs} from '#lambdas/store/index.ts'
 import {executorLeaseMs} from '#shared/domain/executor.ts'
 import {type Endpoint, type EndpointName, endpoints, type OutputOf} from '#shared/endpoints.ts'
 import {descriptor, pendingInstance, reportOf, serviceDefinition} from '#test/store/samples.ts'
+import {startCache} from './cache.ts'
 import type {EventOptions} from './event.ts'
 import {type Platform, startPlatform} from './platform.ts'
 
 type Entry = OutputOf<'getAudit'>['items'][number]
 
 /** Not changes that anybody asks about: heartbeats, announcements that end by themselves, reading by POST, where to upload; and what
- * exchange.test.ts looks at. */
+ * exchange.test.ts and backups.test.ts look at. */
 const silent: readonly EndpointName[] = [
   'syncExecutor',
   'announce',
   'withdraw',
   'discover',
   'createArtifact',
+  'uploadBackup',
+  'reportBackup',
   'exchangeToken',
   'joinByRole',
 ]
@@ -29,6 +32,12 @@ const release = {services: {web: serviceDefinition()}, env: {PASSWORD: 'hunter2'
 
 const ownType = 'type: cassandra\nabout: a database\nimage: cassandra:5\nports: [9042]\n'
 const dump = {sha256: 'd'.repeat(64), bytes: 10}
+
+const newest = async ({backups}: Platform['store']) => {
+  const [made] = (await backups.list(formation)).backups
+  assert.ok(made !== undefined)
+  return made
+}
 
 /** In an order in which each works; what an entry says of it. */
 const changes: readonly (readonly [EndpointName, (platform: Platform) => Promise<EventOptions>, Partial<Entry>])[] = [
@@ -158,24 +167,25 @@ const changes: readonly (readonly [EndpointName, (platform: Platform) => Promise
   ['deleteType', async () => ({params: {type: 'cassandra'}}), {what: 'type cassandra'}],
   [
     'createBackup',
-    async ({store, blobs, clock}) => {
-      const cache = {...serviceDefinition(), backup: {dump: 'x', restore: 'x', verify: 'x'}}
-      const made = await store.releases.create(formation, {env: {}, services: {_cache: cache}}, clock.now)
-      blobs.sizes.set(dump.sha256, dump.bytes)
-      return {
-        params: {...params, service: '_cache'},
-        body: {...dump, instance: 'c', release: made.outcome === 'ok' ? made.release.release : 0},
-      }
+    async platform => {
+      await startCache(platform.store, {formation, executor: 'keeper', id: 'cache', now: platform.clock.now})
+      return {params: {...params, service: '_cache'}, body: {}}
     },
-    {formation, to: {...dump, forgotten: []}},
+    {formation, action: 'backup.create', to: {instance: 'cache', executor: 'keeper'}},
   ],
   [
     'noteBackup',
-    async ({store}) => {
-      const [backup] = await store.backups.list(formation)
-      return {params: {...params, service: '_cache', backup: backup?.id ?? ''}, body: {event: 'verified'}}
+    async ({store, clock}) => {
+      const made = await newest(store)
+      await store.backups.end(made, {good: dump}, clock.now)
+      return {params: {...params, service: '_cache', backup: made.id}, body: {event: 'verified'}}
     },
     {formation, action: 'backup.verified'},
+  ],
+  [
+    'deleteBackup',
+    async ({store}) => ({params: {...params, service: '_cache', backup: (await newest(store)).id}}),
+    {formation, action: 'backup.delete'},
   ],
   ['destroyFormation', async () => ({params}), {formation, what: 'formation crm', from: {state: 'active'}, to: {state: 'destroying'}}],
 ]

@@ -21,7 +21,7 @@ it('a relay is an instance of the platform’s formation: what others announce t
   const find = createFindRelay(registry, '')
   await formations.create('gilliam', now)
   const outside = {formation: 'gilliam', service: 'proxy', id: 'mine', expiresAt: now + 60_000}
-  await registry.announce({...outside, body: {host: '198.51.100.6', ports: {9001: 9_001}, executor: 'one'}})
+  await registry.announce({...outside, body: {host: '198.51.100.6', ports: {9001: 9_001}, executor: 'one'}}, now)
   await assert.rejects(find(session, now), /No relay is there/)
   const proxy = pendingInstance('gilliam', 'proxy', 'a', {}, now)
   await instances.spawn(proxy)

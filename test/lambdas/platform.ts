@@ -24,6 +24,7 @@ import {createLogger} from '#shared/log.ts'
 import {createOpenapi} from '#shared/openapi.ts'
 import type {BlobStore, Denied, LogStore, OutsideSecrets} from '#shared/ports.ts'
 import {startDatabase} from '#test/store/database.ts'
+import {memoryDumps} from './dumps.ts'
 import {type EventOptions, eventOf} from './event.ts'
 import {createSts} from './sts.ts'
 
@@ -81,7 +82,7 @@ export const startPlatform = async (change = asItIs, level = 'warn', issuers: Fe
   const clock = {now: 1_750_000_000_000}
   const logged: string[] = []
   const log = createLogger('test', {level, destination: {write: line => void logged.push(line)}})
-  const [logs, blobs, outside, sts] = [memoryLogs(), memoryBlobs(), memorySecrets(), createSts()]
+  const [logs, blobs, dumps, outside, sts] = [memoryLogs(), memoryBlobs(), memoryDumps(), memorySecrets(), createSts()]
   const folder = mkdtempSync(join(tmpdir(), 'gilliam-platform-'))
   const box = openSecretBox(join(folder, 'secret-key'))
   const deps = {store, log, now: () => clock.now, proofs: sts.proofs}
@@ -95,7 +96,7 @@ export const startPlatform = async (change = asItIs, level = 'warn', issuers: Fe
     }),
     registry: createRegistryFunction({...deps, nextPollMs: 500, idlePollMs: 2_000}),
     routing: createRoutingFunction(deps),
-    artifacts: createArtifactsFunction({...deps, blobs}),
+    artifacts: createArtifactsFunction({...deps, blobs, dumps}),
     logs: createLogsFunction({...deps, logs}),
     access: createAccessFunction({
       ...deps,
@@ -132,7 +133,7 @@ export const startPlatform = async (change = asItIs, level = 'warn', issuers: Fe
     await database.stop()
     rmSync(folder, {recursive: true})
   }
-  return {database, store, clock, functions, admin, call, tokenOf, logs, blobs, outside, sts, logged, stop}
+  return {database, store, clock, functions, admin, call, tokenOf, logs, blobs, dumps, outside, sts, logged, stop}
 }
 
 export type Platform = Awaited<ReturnType<typeof startPlatform>>

@@ -42,7 +42,7 @@ describe('secrets', () => {
   const settle = async (): Promise<void> => {
     const log = createLogger('test', {level: 'silent'})
     const deps = {store: platform.store, now: () => platform.clock.now, log}
-    await createReconcilerFunction({...deps, randomId, wakeAt: () => undefined})({wake: formation})
+    await createReconcilerFunction({...deps, randomId, dumps: platform.dumps, wakeAt: () => undefined})({wake: formation})
     await createSchedulerFunction({...deps, expressions: createExpressions()})({})
   }
   const sync = async (reports: object[] = []) => {

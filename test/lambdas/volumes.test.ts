@@ -9,6 +9,7 @@ import {type Instance, isTerminal} from '#shared/domain/instance.ts'
 import {servingAfterMs} from '#shared/domain/rollout.ts'
 import {createExpressions} from '#shared/expressions.ts'
 import {startWorld, type World} from '#test/reconciler/world.ts'
+import {descriptor} from '#test/store/samples.ts'
 
 const db = {kind: 'auxiliary', volume: {path: '/data'}} as const
 
@@ -51,6 +52,19 @@ describe('a volume', () => {
         ?.id,
       first?.id,
     )
+  })
+
+  it('is made on no executor that keeps none; its service waits, and says why', async () => {
+    await world.formation('crm', {_db: db})
+    await world.store.executors.join({...descriptor('pool'), labels: {'no-volumes': 'true'}}, world.clock.now)
+    await world.store.scales.set('crm', 1, {_db: 1}, world.clock.now)
+    await turn()
+    const [waiting] = await live()
+    assert.deepEqual([waiting?.state, waiting?.executor], ['pending', undefined])
+    assert.match(waiting?.reason ?? '', /no-volumes/)
+    await world.executor('h1')
+    await turn('h1')
+    assert.equal((await live())[0]?.executor, 'h1')
   })
 
   it('is taken over by a rollout: the old instance is gone before the new one is made', async () => {

@@ -7,8 +7,9 @@ import {type AddressInfo, connect} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {after, test} from 'node:test'
-import {openBlobs, urlLifetimeMs} from '#local/blobs.ts'
+import {openBlobs} from '#local/blobs.ts'
 import {createLogger} from '#shared/log.ts'
+import {signedUrlMs} from '#shared/ports.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'gilliam-blobs-'))
 let now = 1_000_000
@@ -90,7 +91,7 @@ test('a URL is for one method, one blob and 15 minutes', async () => {
   assert.equal(await code(await fetch(`${base}/blobs/${sha256}`)), 'forbidden')
   assert.equal(await code(await put((await blobs.upload(sha256, 100)).url.replace('bytes=100', 'bytes=999'), content)), 'forbidden')
   const download = await blobs.downloadUrl(sha256)
-  now += urlLifetimeMs + 1
+  now += signedUrlMs + 1
   const late = await fetch(download)
   assert.equal(late.status, 403)
   assert.match(((await late.json()) as {detail: string}).detail, /has ended/)

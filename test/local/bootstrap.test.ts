@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import {type ChildProcess, execFile, spawn} from 'node:child_process'
 import {existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync} from 'node:fs'
-import {tmpdir} from 'node:os'
+import {availableParallelism, tmpdir, totalmem} from 'node:os'
 import {join} from 'node:path'
 import {after, test} from 'node:test'
 import {fileURLToPath} from 'node:url'
@@ -137,7 +137,7 @@ test('killed in turn, database, control plane and agent come back with the same 
   assert.equal((await (await client()).call('getFormation', {params: {formation: 'keep'}})).state, 'active')
 })
 
-test('a second agent joins when it is asked for, and a lost token is made anew', async () => {
+test('a second agent joins when it is asked for, with its part of the machine, and a lost token is made anew', async () => {
   rmSync(config, {recursive: true})
   ok(await bootstrap('--detach', '--home', home, '--agents', '2'))
   const {items} = await (await client()).call('listExecutors')
@@ -147,6 +147,11 @@ test('a second agent joins when it is asked for, and a lost token is made anew',
       {id: 'local', state: 'ready'},
       {id: 'local-2', state: 'ready'},
     ],
+  )
+  // The first one runs on with what it was started with.
+  assert.deepEqual(
+    items.map(({cpuMilli, memoryMib}) => [cpuMilli, memoryMib]),
+    [1, 2].map(agents => [Math.floor((availableParallelism() * 1_000) / agents), Math.floor(totalmem() / 1_048_576 / agents)]),
   )
 })
 

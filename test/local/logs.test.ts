@@ -13,10 +13,10 @@ after(() => {
   for (const folder of folders) rmSync(folder, {recursive: true, force: true})
 })
 
-const open = async (limits: LogLimits = logLimits) => {
+const open = async (limits: LogLimits = logLimits, now: () => number = () => 1_000) => {
   const folder = mkdtempSync(join(tmpdir(), 'gilliam-logs-'))
   folders.push(folder)
-  return {folder, logs: await openLogs(folder, limits)}
+  return {folder, logs: await openLogs({folder, limits, now})}
 }
 
 const line = (text: string, more: Partial<LogLine> = {}): LogLine => ({
@@ -44,16 +44,22 @@ test('reads the newest lines, oldest first, and goes on from the cursor', async 
 })
 
 test('filters by service, instance and time, and keeps formations apart', async () => {
-  const {logs} = await open()
+  let now = 10
+  const {logs} = await open(logLimits, () => now)
+  // Their host's clock is a day early, and then a day late: what counts is when they arrive.
+  await logs.append([line('old', {at: 86_400_000})])
+  now = 2_000
   await logs.append([
-    line('old', {at: 10}),
-    line('mine', {service: 'web', id: 'bbbbbbbbbb', at: 2_000}),
+    line('mine', {service: 'web', id: 'bbbbbbbbbb', at: 0}),
     line('theirs', {formation: 'other', at: 2_000}),
     line('new', {at: 3_000}),
   ])
   assert.deepEqual(texts(await logs.read({formation: 'crm', service: 'web', limit: 10})), ['mine'])
   assert.deepEqual(texts(await logs.read({formation: 'crm', instance: 'bbbbbbbbbb', limit: 10})), ['mine'])
   assert.deepEqual(texts(await logs.read({formation: 'crm', since: 1_500, limit: 10})), ['mine', 'new'])
+  assert.deepEqual((await logs.read({formation: 'crm', since: 1_500, limit: 1})).items[0], {
+    ...{service: 'web', id: 'bbbbbbbbbb', at: 0, stream: 'stdout', text: 'mine'},
+  })
   assert.deepEqual(texts(await logs.read({formation: 'other', limit: 10})), ['theirs'])
   assert.deepEqual(await logs.read({formation: 'nobody', limit: 10}), {items: [], cursor: '0'})
   assert.deepEqual(await logs.read({formation: '../x', limit: 10}), {items: [], cursor: '0'})
@@ -96,7 +102,7 @@ test('a line cut off by a crash is skipped and spoils no other', async () => {
   const {cursor} = await logs.read({formation: 'crm', limit: 10})
   const [name = ''] = readdirSync(join(folder, 'crm'))
   appendFileSync(join(folder, 'crm', name), '{"service":"us')
-  const again = await openLogs(folder)
+  const again = await openLogs({folder, now: () => 1_000})
   await again.append([line('next')])
   assert.deepEqual(texts(await again.read({formation: 'crm', limit: 10})), ['whole', 'next'])
   assert.deepEqual(texts(await again.read({formation: 'crm', limit: 10, cursor})), ['next'])

@@ -1,6 +1,6 @@
 // Executors and waiting instances for property tests: small numbers, so that capacity runs out and ranks tie.
 import fc from 'fast-check'
-import type {Executor} from '#shared/domain/executor.ts'
+import {diskFreeMibMin, type Executor} from '#shared/domain/executor.ts'
 import type {PendingInstance} from '#shared/domain/placement.ts'
 import {executorSample} from '../store/samples.ts'
 
@@ -34,6 +34,7 @@ const executor = (id: string): fc.Arbitrary<Executor> =>
       memoryMibUsed: fc.constantFrom(0, 128, 600),
       instances: fc.nat(2),
       hostPorts: fc.subarray([80, 443]),
+      diskFreeMib: fc.constantFrom(0, diskFreeMibMin - 1, diskFreeMibMin, 4_096),
       pricePerHour: fc.constantFrom(0, 1.5),
       state: fc.constantFrom<Executor['state'][]>('ready', 'ready', 'ready', 'cordoned', 'draining', 'lost'),
       leaseExpiresAt: fc.constantFrom(now + 1, now + 1, now + 1, now),
@@ -72,6 +73,7 @@ export const pending = fc
       requirements: fc.subarray(requirementTexts, {maxLength: 2}),
       rank: fc.option(fc.constantFrom(...rankTexts), {nil: undefined}),
       runtime: fc.constantFrom<PendingInstance['runtime'][]>('process', 'process', 'docker'),
+      avoid: fc.subarray(['x0', 'x1', 'x2', 'x3', 'nowhere'], {maxLength: 3}),
       ports: fc.constantFrom<PendingInstance['ports'][]>(
         [{port: 80}],
         [{port: 80}],

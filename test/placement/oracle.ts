@@ -1,6 +1,6 @@
 // Placement as its rules read, without any cleverness: what the real one must agree with.
 
-import type {Executor} from '#shared/domain/executor.ts'
+import {diskFreeMibMin, type Executor} from '#shared/domain/executor.ts'
 import type {PendingInstance} from '#shared/domain/placement.ts'
 import {ExecutorFacts} from '#shared/domain/placement-facts.ts'
 import {type Expressions, type PlacedInstance, rankOfFailure} from '#shared/domain/placement-rules.ts'
@@ -28,6 +28,7 @@ export const canTake = (
   return (
     executor.state === 'ready' &&
     executor.leaseExpiresAt > now &&
+    (executor.diskFreeMib ?? diskFreeMibMin) >= diskFreeMibMin &&
     offersRuntime(executor.runtimes, instance.runtime) &&
     executor.cpuMilliUsed + instance.resources.cpuMilli <= executor.cpuMilli &&
     executor.memoryMibUsed + instance.resources.memoryMib <= executor.memoryMib &&
@@ -48,6 +49,9 @@ const withInstance = (executor: Executor, {resources, ports}: PendingInstance): 
   instances: executor.instances + 1,
   hostPorts: [...executor.hostPorts, ...ports.flatMap(({hostPort}) => hostPort ?? [])],
 })
+
+/** Tried after all others. */
+const avoided = ({id}: Executor, {avoid = []}: PendingInstance): number => (avoid.includes(id) ? 1 : 0)
 
 export interface Step {
   readonly instance: PendingInstance
@@ -70,7 +74,9 @@ export const placeByDefinition = (
     const [best] = [...state.values()]
       .filter(executor => canTake(executor, instance, neighbours, expressions))
       .map(executor => ({executor, rank: rankOf(executor, instance, neighbours, expressions)}))
-      .sort((a, b) => b.rank - a.rank || byName(a.executor.id, b.executor.id))
+      .sort(
+        (a, b) => avoided(a.executor, instance) - avoided(b.executor, instance) || b.rank - a.rank || byName(a.executor.id, b.executor.id),
+      )
     if (best === undefined) return {instance, executor: undefined}
     const {id} = best.executor
     state.set(id, withInstance(best.executor, instance))

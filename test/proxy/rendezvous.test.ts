@@ -10,6 +10,7 @@ import {createLogger} from '#shared/log.ts'
 import {closeCodes, joinRelay, type Peer} from '#shared/sessions/peer.ts'
 import {makeSigningKey, publicOf, type Side, signTicket, ticketSeconds, ticketSkewSeconds} from '#shared/sessions/tickets.ts'
 import {until} from '#test/agent/wait.ts'
+import {readText} from '#test/tidy/source.ts'
 
 const log = createLogger('test', {level: 'fatal'})
 const key = await makeSigningKey('first')
@@ -66,6 +67,13 @@ const refusal = (url: string, authorization?: string): Promise<{status: number; 
       response.on('error', reject)
     })
   })
+
+test('docs/sessions.md tells the limits of a relay as they are', () => {
+  const page = readText('docs/sessions.md')
+  const {sessionsMax, sessionsPerFormationMax, frameBytesMax, bufferedBytesMax, bufferedInAllBytesMax} = relayLimitsDefault
+  for (const limit of [`${sessionsMax}; ${sessionsPerFormationMax}`, frameBytesMax, bufferedBytesMax, bufferedInAllBytesMax])
+    assert.ok(page.includes(`| ${limit} |`), String(limit))
+})
 
 test('the two sides of a session meet, and what one says the other hears, in order', async t => {
   const {url, ticket} = await start(t)

@@ -52,6 +52,8 @@ describe('the reconciler', () => {
     clock.now += 1_000
     await reconcile({wake: 'crm'})
     assert.deepEqual(await states('crm'), ['1 pending', '1 running', '1 running'])
+    const replacement = (await store.instances.list('crm')).find(({state}) => state === 'pending')
+    assert.deepEqual(replacement?.avoid, ['host'], 'its replacement goes elsewhere if it can')
 
     await store.scales.set('crm', 1, {web: 1}, clock.now)
     await follow()

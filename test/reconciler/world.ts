@@ -1,10 +1,12 @@
 // A small platform for tests of the reconciler: the real store, a clock to move by hand, agents that obey, and a scheduler that takes any executor.
+
 import assert from 'node:assert/strict'
 import {pino} from 'pino'
 import {createReconcilerFunction, type ReconcilerDeps} from '#lambdas/reconciler/index.ts'
 import type {Instance} from '#shared/domain/instance.ts'
 import type {ServiceDefinition} from '#shared/domain/release.ts'
 import {randomId} from '#shared/ids.ts'
+import {memoryDumps} from '#test/lambdas/dumps.ts'
 import {startDatabase, type TestDatabase} from '#test/store/database.ts'
 import {descriptor, reportOf, serviceDefinition} from '#test/store/samples.ts'
 
@@ -64,6 +66,7 @@ export const startWorld = async (): Promise<World> => {
         now: () => clock.now,
         randomId,
         log,
+        dumps: memoryDumps(),
         wakeAt: (name, at) => wakes.push({formation: name, at}),
         ...more,
       }),

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import {afterEach, beforeEach, test} from 'node:test'
 import {createSchedulerFunction, type SchedulerEvent} from '#lambdas/scheduler/index.ts'
-import type {ExecutorDescriptor} from '#shared/domain/executor.ts'
+import {diskFreeMibMin, type ExecutorDescriptor} from '#shared/domain/executor.ts'
 import type {Instance} from '#shared/domain/instance.ts'
 import {createExpressions} from '#shared/expressions.ts'
 import {createLogger} from '#shared/log.ts'
@@ -153,4 +153,27 @@ test('looks only at changes after which something may fit', async () => {
   assert.equal(await looks(attributes('executor', 'ready'), attributes('executor', 'draining')), false)
   assert.equal(await looks(undefined, attributes('lease', 'ready')), false)
   assert.equal(await looks(attributes('executor', 'ready'), undefined), false)
+})
+
+test('places nothing on an executor whose disk is full, until that has room again', async () => {
+  await join('full')
+  await join('small', {cpuMilli: 100})
+  await database.store.executors.renew('full', start, {diskFreeMib: diskFreeMibMin - 1})
+  await spawn('one', {resources: {cpuMilli: 200, memoryMib: 64}})
+  await schedulerAt(start)(tick)
+  const waiting = await instance('one')
+  assert.equal(waiting.state, 'pending')
+  assert.match(waiting.reason ?? '', /1 not ready.*nearest: full: make room on its disk, for 128 MiB/)
+  await database.store.executors.renew('full', start, {diskFreeMib: diskFreeMibMin})
+  await schedulerAt(start)(tick)
+  assert.equal((await instance('one')).executor, 'full')
+})
+
+test('places an instance where one like it failed only when it fits nowhere else', async () => {
+  await join('a')
+  await join('b', {cpuMilli: 1_000})
+  for (const id of ['one', 'two', 'three']) await spawn(id, {avoid: ['a'], resources: {cpuMilli: 500, memoryMib: 64}})
+  await schedulerAt(start)(tick)
+  const placed = await Promise.all(['one', 'two', 'three'].map(async id => (await instance(id)).executor))
+  assert.deepEqual(placed.sort(), ['a', 'b', 'b'])
 })

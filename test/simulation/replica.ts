@@ -64,7 +64,8 @@ export class Replica {
     this.sync = syncOperation({store: this.store, logs, timing, terms: {}, wishes, secrets, log: silent, tokenTtlMs: 3_600_000})
     this.discover = discoverOperation(this.store, {busyMs: 500, idleMs: 2_000})
     const wakeAt = (formation: string, at: number) => this.#wakeAt(formation, at)
-    this.reconcile = createReconcilerFunction({...deps, randomId: () => random.id(), wakeAt, everythingEveryMs})
+    const dumps = {remove: async () => undefined}
+    this.reconcile = createReconcilerFunction({...deps, dumps, randomId: () => random.id(), wakeAt, everythingEveryMs})
     this.schedule = createSchedulerFunction({...deps, expressions})
     this.#loop('reconciler tick', () => this.reconcile({tick: true}))
     this.#loop('scheduler tick', () => this.schedule({}))

@@ -44,7 +44,7 @@ describe('formations and what they own', () => {
       await store.releases.create(name, draft, now)
       await store.scales.set(name, 1, {users: 1}, now)
       await store.rollouts.start(name, 1, {users: 1}, now)
-      await store.registry.announce({formation: name, service: 'users', id: 'x', body: {host: 'h', port: 1}, expiresAt: now + 1_000})
+      await store.registry.announce({formation: name, service: 'users', id: 'x', body: {host: 'h', port: 1}, expiresAt: now + 1_000}, now)
       await store.routes.create(
         {name: `${name}-route`, domain: '*', path: `/${name}`, target: 'users.crm.service', formation: name},
         `*/${name}`,

@@ -14,7 +14,7 @@ describe('the registry', () => {
   after(() => database.stop())
 
   const outside = (formation: string, id: string, expiresAt: number, body: Record<string, unknown> = {host: '10.0.0.9', port: 9000}) =>
-    database.store.registry.announce({formation, service: 'ext', id, body, expiresAt})
+    database.store.registry.announce({formation, service: 'ext', id, body, expiresAt}, now)
 
   const running = async (formation: string, id: string) => {
     const {store} = database
@@ -83,7 +83,7 @@ describe('the registry', () => {
       {service: 'web', id: 'aaa', host: '127.0.0.1', ports: {'80': 20_000}, release: 3, executor: 'on-own', zone: 'office'},
     ])
     const claim = {formation: 'own', service: 'web', id: 'aaa', body: {host: 'evil', port: 1}, expiresAt: now + 1_000}
-    assert.equal((await registry.announce(claim)).outcome, 'owned')
+    assert.equal((await registry.announce(claim, now)).outcome, 'owned')
     assert.equal((await registry.withdraw('own', 'web', 'aaa')).outcome, 'owned')
   })
 

@@ -4,6 +4,7 @@ import {copyFileSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {isOnPath, pathWith} from '#agent/programs.ts'
+import {builtinTypes} from '#shared/types/builtin.ts'
 import {type Stage, until} from '#test/platform/stage.ts'
 
 const path = process.env.PATH ?? ''
@@ -135,6 +136,35 @@ export const surviveAll = async (stage: Stage, formation: string, end: () => Pro
   for (const {type} of backings) assert.match(await ask(stage, formation, type, 'get'), green, type)
   await end()
   for (const {type, keeps} of backings) await askUntil(stage, formation, type, 'get', keeps ? green : /^END\r\n$/)
+}
+
+/** A backup brings back what was there, is found good where nobody is served, and a bad one is told and does no harm. */
+export const backUp = async (stage: Stage, formation: string, {service, type}: Pick<Backing, 'service' | 'type'>, good: RegExp) => {
+  const backup = (...args: string[]) => stage.gilliam(['backup', ...args, '-f', formation])
+  const made = await until('the relay', async () => {
+    const {code, stdout} = await backup('create', service)
+    return code === 0 && stdout.trim()
+  })
+  await ask(stage, formation, type, 'set?v=red')
+  const restored = await backup('restore', service, made)
+  assert.equal(restored.code, 0, restored.stderr)
+  await askUntil(stage, formation, type, 'get', /green/)
+  const checked = await backup('verify', service, made)
+  assert.equal(checked.code, 0, checked.stderr)
+  assert.match(checked.stderr, good)
+}
+
+/** What the type's own commands make of the first half of a dump: they fail, and the data stays. */
+export const refuseBad = async (stage: Stage, formation: string, {service, type}: Pick<Backing, 'service' | 'type'>) => {
+  const {dump = '', restore = '', verify = ''} = builtinTypes().get(type)?.type.backup ?? {}
+  const [instance] = await stage.running(formation, service)
+  const half = `set -e; f=$(mktemp); (${dump}) > "$f"; head -c $(($(wc -c < "$f") / 2)) "$f"; rm "$f"`
+  for (const command of [restore, verify]) {
+    const line = ['sh', '-c', 'sh -c "$1" | sh -c "$2"', 'sh', half, command]
+    const {code, stderr} = await stage.gilliam(['exec', '-f', formation, instance?.name ?? '', '--', ...line])
+    assert.equal(code, 1, `${type}: ${stderr}`)
+  }
+  assert.match(await ask(stage, formation, type, 'get'), /green/)
 }
 
 /** Where the password must not be seen: everybody's view of processes, listings, and all that the stage logs. */

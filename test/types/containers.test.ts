@@ -6,7 +6,7 @@ import {parseDocument} from 'yaml'
 import {builtinTypes} from '#shared/types/builtin.ts'
 import {engineMissing, networkName, useEngine} from '#test/docker/engine.ts'
 import {Stage} from '#test/platform/stage.ts'
-import {backingMissing, backings, deployBacking, password, seenByOthers, speakToAll, surviveAll} from './backing.ts'
+import {backingMissing, backings, backUp, deployBacking, password, seenByOthers, speakToAll, surviveAll} from './backing.ts'
 import {imageName, importImages} from './images.ts'
 
 /** A built-in type with the image that is made here. */
@@ -54,6 +54,11 @@ describe('built-in types as containers', {skip: backingMissing() || engineMissin
   it('have a password that nobody is shown', async () => {
     const seen = await seenByOthers(stage, 'boxed')
     for (const text of [password, encodeURIComponent(password)]) assert.ok(!seen.includes(text))
+  })
+
+  it('are backed up: postgres, and etcd not, whose image has no shell', async () => {
+    await backUp(stage, 'boxed', {service: '_db', type: 'postgres'}, /is good: 1 tables/)
+    assert.notEqual((await stage.gilliam(['backup', 'create', '_config', '-f', 'boxed'])).code, 0)
   })
 
   it('have their data again when they were killed', () =>

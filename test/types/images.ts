@@ -37,6 +37,8 @@ interface Contents {
   /** Name and number of the user that it has. */
   readonly user?: readonly [string, number]
   readonly entrypoint?: string
+  /** Whether it has a `gosu`, made of setpriv. */
+  readonly gosu?: true
   /** Instructions of a Dockerfile. */
   readonly changes: readonly string[]
 }
@@ -56,13 +58,20 @@ const librariesOf = (file: string): readonly string[] => {
 const put = (archive: Pack, place: string, content: Buffer | string, mode: number): void =>
   void archive.entry({name: place.replace(/^\//, ''), mode}, content)
 
-const fill = (archive: Pack, {programs, files = [], user, entrypoint}: Contents): void => {
+const fill = (archive: Pack, {programs, files = [], user, entrypoint, gosu}: Contents): void => {
   if (entrypoint !== undefined) {
     put(archive, 'bin/busybox', readFileSync(located('busybox')), 0o755)
     for (const name of shellPrograms) archive.entry({name: `bin/${name}`, type: 'symlink', linkname: 'busybox'})
     archive.entry({name: 'tmp/', type: 'directory', mode: 0o1777})
     put(archive, 'usr/local/bin/docker-entrypoint.sh', `#!/bin/sh\nset -e\n${entrypoint}`, 0o755)
   }
+  if (gosu)
+    put(
+      archive,
+      'usr/local/bin/gosu',
+      '#!/bin/sh\nu=$1; shift; exec /usr/local/bin/setpriv --reuid "$u" --regid "$u" --clear-groups "$@"\n',
+      0o755,
+    )
   if (user !== undefined) {
     put(archive, 'etc/passwd', `root:x:0:0:root:/:/bin/sh\n${user[0]}:x:${user[1]}:${user[1]}:${user[0]}:/:/bin/sh\n`, 0o644)
     put(archive, 'etc/group', `root:x:0:\n${user[0]}:x:${user[1]}:\n`, 0o644)
@@ -101,15 +110,16 @@ const postgres = (): Contents => {
   return {
     programs: [located('setpriv')],
     files: [
-      ...['postgres', 'initdb', 'pg_ctl', 'psql', 'pg_dump', 'pg_restore'].map(name => join(bin, name)),
+      ...['postgres', 'initdb', 'pg_ctl', 'psql', 'pg_dump', 'pg_isready', 'pg_restore'].map(name => join(bin, name)),
       ...['plpgsql', 'dict_snowball'].map(name => join(bin, '../lib', `${name}.so`)),
       `/usr/share/postgresql/${version}/*`,
       `/usr/share/postgresql/${version}/{timezonesets,tsearch_data,extension}/{*.stop,*.rules,*.affix,*.dict,plpgsql*,Default,UTC*}`,
     ],
     user: ['postgres', 70],
+    gosu: true,
     entrypoint: `if [ "$1" = postgres ] && [ "$(id -u)" = 0 ]; then
   mkdir -p "$PGDATA"; chown -R postgres "$PGDATA"; chmod 700 "$PGDATA"
-  exec /usr/local/bin/setpriv --reuid postgres --regid postgres --clear-groups "$0" "$@"
+  exec gosu postgres "$0" "$@"
 fi
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
   [ -n "$POSTGRES_PASSWORD" ] || { echo 'Error: Database is uninitialized and superuser password is not specified.' >&2; exit 1; }

@@ -1,53 +1,21 @@
-// Keeps images within a disk budget: those nobody uses go, the longest unused first. Never one that a container, a remembered release or a pull needs.
-import {statfs} from 'node:fs/promises'
+// The images that nobody uses, and their removal. Never one that a container, a remembered release or a pull needs.
+import type {Leftover} from '../../leftovers.ts'
 import {type EngineApi, EngineRefusal} from './api.ts'
 import {type Images, inspectImage} from './images.ts'
 
-/** Of the disk, when no budget is set. */
-const diskShare = 0.1
+export interface UnusedOptions {
+  readonly api: EngineApi
+  readonly images: Images
+  /** Whether this release (`<formation>/<release>`) is here, or soon will be. */
+  readonly isKept: (release: string) => boolean
+  /** Milliseconds since the epoch. */
+  readonly now: number
+}
 
 interface Listed {
   readonly Id: string
   readonly Size: number
   readonly RepoTags?: readonly string[] | null
-}
-
-/** What is known of an image that may go. */
-export interface Unused {
-  readonly id: string
-  readonly bytes: number
-  /** When it was last seen in use. */
-  readonly usedAt: number
-}
-
-/** Which images go so that the rest takes at most `bytesMax`; the longest unused first. Pure. */
-export const doomed = (unused: readonly Unused[], bytesMax: number): readonly string[] => {
-  let bytes = unused.reduce((sum, image) => sum + image.bytes, 0)
-  const going: string[] = []
-  for (const image of unused.toSorted((a, b) => a.usedAt - b.usedAt)) {
-    if (bytes <= bytesMax) break
-    going.push(image.id)
-    bytes -= image.bytes
-  }
-  return going
-}
-
-export interface CollectOptions {
-  readonly api: EngineApi
-  readonly images: Images
-  /** Whether instances of this release (`<formation>/<release>`) are here. */
-  readonly isKept: (release: string) => boolean
-  /** What unused images may take, in bytes; undefined for a tenth of the disk that holds them. */
-  readonly bytesMax: number | undefined
-  /** Milliseconds since the epoch. */
-  readonly now: number
-}
-
-const budgetOf = async ({api, bytesMax}: CollectOptions): Promise<number> => {
-  if (bytesMax !== undefined) return bytesMax
-  const {DockerRootDir} = await api.call<{DockerRootDir: string}>('GET', '/info')
-  const {blocks, bsize} = await statfs(DockerRootDir)
-  return blocks * bsize * diskShare
 }
 
 /**
@@ -67,21 +35,22 @@ const removeImage = async (api: EngineApi, id: string, names: readonly string[])
   return (await inspectImage(api, id)) === undefined
 }
 
-/** Removes what is too much of what was pulled for releases; images that others brought stay. Answers what it removed. */
-export const collectImages = async (options: CollectOptions): Promise<readonly string[]> => {
-  const {api, images, isKept, now} = options
+/** The images that were brought for releases none of which is kept, and that no container is of; images that others brought are none of ours. */
+export const unusedImages = async ({api, images, isKept, now}: UnusedOptions): Promise<readonly Leftover[]> => {
   const known = images.seen(isKept, now)
   const listed = await api.call<Listed[]>('GET', '/images/json')
   const containers = await api.call<{ImageID: string}[]>('GET', '/containers/json', {query: {all: '1'}})
   const running = new Set(containers.map(({ImageID}) => ImageID))
-  const unused = listed.flatMap(({Id: id, Size: bytes, RepoTags}) => {
+  return listed.flatMap(({Id: id, Size: bytes, RepoTags}) => {
     const image = known.get(id)
-    const isOurs = image?.broughtAs !== undefined && (RepoTags ?? []).every(tag => image.broughtAs?.includes(tag))
-    return !isOurs || image.isKept || running.has(id) ? [] : [{id, bytes, usedAt: image.usedAt}]
+    const names = image?.broughtAs
+    if (image === undefined || names === undefined || image.isKept || running.has(id)) return []
+    if (!(RepoTags ?? []).every(tag => names.includes(tag))) return []
+    const remove = async (): Promise<boolean> => {
+      const isGone = await removeImage(api, id, names)
+      if (isGone) await images.forget(new Set([id]))
+      return isGone
+    }
+    return [{what: `image ${id}`, bytes, usedAt: image.usedAt, remove}]
   })
-  const going = unused.length === 0 ? [] : doomed(unused, await budgetOf(options))
-  const gone: string[] = []
-  for (const id of going) if (await removeImage(api, id, known.get(id)?.broughtAs ?? [])) gone.push(id)
-  await images.forget(new Set(gone))
-  return gone
 }

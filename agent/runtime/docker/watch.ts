@@ -6,7 +6,8 @@ import {type EngineApi, EngineRefusal} from './api.ts'
 import {jsonLines} from './frames.ts'
 
 const againMsMin = 50
-const againMsMax = 2_000
+/** Until this is over after the engine is back, nobody knows what ended meanwhile; a connection on the machine costs next to nothing. */
+const againMsMax = 250
 
 /** What the engine tells of a container (ContainerInspect), as far as it is needed. */
 export interface ContainerView {

@@ -1,0 +1,90 @@
+// Backups that are due, and what is left of those that are over: looks at plans whose time has come, decides (shared/domain/backup-plan.ts), and carries it out.
+import type {Store} from '#lambdas/store/index.ts'
+import type {Backup} from '#shared/domain/backup.ts'
+import {dumpName} from '#shared/domain/backup.ts'
+import {type BackupPlan, decideBackup, keepOf, runningOf, type Sight} from '#shared/domain/backup-plan.ts'
+import type {Instance} from '#shared/domain/instance.ts'
+import type {Logger} from '#shared/log.ts'
+import type {DumpStore} from '#shared/ports.ts'
+
+export interface BackupDeps {
+  readonly store: Store
+  readonly now: () => number
+  readonly randomId: () => string
+  readonly log: Logger
+  readonly dumps: Pick<DumpStore, 'remove'>
+}
+
+/** Plans and dumps of one look; the others come with the next. */
+export const looksMax = 50
+const looksAtOnceMax = 8
+
+const definitionOf = async ({store}: BackupDeps, formation: string, service: string, instance: Instance | undefined) => {
+  const release = instance === undefined ? undefined : await store.releases.get(formation, instance.release)
+  return release !== undefined && Object.hasOwn(release.services, service) ? release.services[service] : undefined
+}
+
+const sightOf = async (deps: BackupDeps, {formation, service}: BackupPlan): Promise<Sight | undefined> => {
+  const view = await deps.store.formations.load(formation)
+  if (view === undefined) return undefined
+  const instances = view.instances.filter(each => each.service === service)
+  return {instances, definition: await definitionOf(deps, formation, service, runningOf(instances)[0])}
+}
+
+/** The store, its changes noted as the reconciler’s: nobody asked for them. */
+const noting = ({store, now, randomId}: BackupDeps): Store => store.by({name: 'reconciler', requestId: randomId(), now: now()})
+
+const begin = async (deps: BackupDeps, plan: BackupPlan, instance: Instance, sight: Sight | undefined): Promise<void> => {
+  const {now, randomId, log} = deps
+  const {formation, service} = plan
+  const command = sight?.definition?.backup?.dump
+  if (instance.executor === undefined || command === undefined) return
+  const {id, executor, release} = instance
+  const backup: Backup = {formation, service, id: randomId(), state: 'running', release, instance: id, executor, createdAt: now()}
+  const {outcome} = await noting(deps).backups.begin(plan, backup, {command, keep: keepOf(plan)})
+  log.info({formation, service, backup: backup.id, instance: id, outcome}, 'backup begun')
+}
+
+const fail = async (deps: BackupDeps, {formation, service, ongoing}: BackupPlan, reason: string): Promise<void> => {
+  if (ongoing === undefined) return
+  const {id, executor} = ongoing
+  const {outcome} = await noting(deps).backups.end({formation, service, id, executor}, {reason}, deps.now())
+  deps.log.warn({formation, service, backup: id, reason, outcome}, 'backup failed')
+}
+
+/** Of what is gone for long: some with each look, the plan with the last of them. */
+const forget = async ({store, now, log}: BackupDeps, plan: BackupPlan): Promise<void> => {
+  const {formation, service} = plan
+  const left = (await store.backups.list(formation)).backups.filter(each => each.service === service)
+  if (left.length === 0) await store.backups.dropPlan(plan)
+  else await store.backups.forget(left, now())
+  log.info({formation, service, backups: left.length}, 'backups of what is gone forgotten')
+}
+
+const look = async (deps: BackupDeps, plan: BackupPlan): Promise<void> => {
+  const sight = await sightOf(deps, plan)
+  const decision = decideBackup(plan, sight, deps.now())
+  if (decision.kind === 'order') return begin(deps, plan, decision.instance, sight)
+  if (decision.kind === 'fail') return fail(deps, plan, decision.reason)
+  if (decision.kind === 'forget') return forget(deps, plan)
+  await deps.store.backups.looked(decision.plan)
+}
+
+const removeDump = async ({store, dumps}: BackupDeps, backup: Backup): Promise<void> => {
+  await dumps.remove(dumpName(backup))
+  await store.backups.removed(backup)
+}
+
+/** What is due by now. Idempotent, and any number may run at once: a plan's version lets one of them act. One that fails does not keep the others waiting. */
+export const lookAtBackups = async (deps: BackupDeps): Promise<void> => {
+  const {store, now, log} = deps
+  const {plans, leftovers} = await store.backups.due(now(), looksMax)
+  const tasks = [
+    ...plans.map(plan => ({of: {formation: plan.formation, service: plan.service}, run: () => look(deps, plan)})),
+    ...leftovers.map(each => ({of: {formation: each.formation, backup: each.id}, run: () => removeDump(deps, each)})),
+  ]
+  for (let at = 0; at < tasks.length; at += looksAtOnceMax) {
+    const some = tasks.slice(at, at + looksAtOnceMax)
+    await Promise.all(some.map(({of, run}) => run().catch(error => log.error({...of, err: error}, 'backup not looked at'))))
+  }
+}
