@@ -53,9 +53,8 @@ export class Lookout {
     const quietBefore = steady() - limits.quietMsMax
     for (const upstream of upstreams()) {
       if (this.#trying.has(upstream)) continue
-      if (upstream.ejectedUntil > at) {
-        if (upstream.ejectedUntil - at <= 2 * this.#everyMs) this.#try(upstream, this.#readmit(upstream))
-      } else if (this.#isDoubtful(upstream, at) && upstream.pool.quietSince <= quietBefore) this.#try(upstream, this.#listen(upstream))
+      if (this.#isDoubtful(upstream, at) && upstream.pool.quietSince <= quietBefore) this.#try(upstream, this.#listen(upstream))
+      else if (upstream.ejectedUntil > at && upstream.ejectedUntil - at <= 2 * this.#everyMs) this.#try(upstream, this.#readmit(upstream))
     }
   }
 
@@ -72,14 +71,23 @@ export class Lookout {
   /** Before it may be picked again: one that takes no connection stays passed over, for longer. */
   async #readmit(upstream: Upstream): Promise<void> {
     const {limits, now} = this.#options
-    const until = upstream.ejectedUntil
-    const held = now() + limits.connectTimeoutMs + 2 * this.#everyMs
-    upstream.ejectedUntil = held
+    const {until, letGo} = this.#hold(upstream, limits.connectTimeoutMs)
     const how = await reach(upstream.host, upstream.port, limits.connectTimeoutMs)
-    // Somebody knew better meanwhile.
-    if (upstream.ejectedUntil !== held) return
-    upstream.ejectedUntil = until
-    if (how !== 'taken') upstream.connectionFailed(Math.max(now(), until))
+    if (letGo() && how !== 'taken') upstream.connectionFailed(Math.max(now(), until))
+  }
+
+  /** Keeps one that is passed over from being picked for `ms`. `letGo` undoes that; false when somebody knew better meanwhile. */
+  #hold(upstream: Upstream, ms: number): {readonly until: number; readonly letGo: () => boolean} {
+    const until = upstream.ejectedUntil
+    const at = this.#options.now()
+    const held = until > at ? Math.max(until, at + ms + 2 * this.#everyMs) : until
+    upstream.ejectedUntil = held
+    const letGo = (): boolean => {
+      if (upstream.ejectedUntil !== held) return false
+      upstream.ejectedUntil = until
+      return true
+    }
+    return {until, letGo}
   }
 
   /**
@@ -89,14 +97,16 @@ export class Lookout {
   async #listen(upstream: Upstream): Promise<void> {
     const {limits, now, steady, ejected} = this.#options
     const [askedAt, askedSteady] = [now(), steady()]
+    const {until, letGo} = this.#hold(upstream, silentTriesMin * limits.probeTimeoutMs)
     for (let tries = 0; tries < silentTriesMin; tries++) {
       if (!(await this.#isSilent(upstream))) {
         this.#assured.set(upstream, now() + againAfterWaits * limits.quietMsMax)
+        letGo()
         return
       }
-      if (upstream.heardAt > askedAt) return
+      if (upstream.heardAt > askedAt) return void letGo()
     }
-    if (upstream.connectionFailed(now())) ejected()
+    if (letGo() && upstream.connectionFailed(Math.max(now(), until)) && until <= askedAt) ejected()
     upstream.pool.abandonQuiet(askedSteady, new ExchangeError('HOST_SILENT', `nothing for ${limits.quietMsMax} ms, nor to new connections`))
   }
 

@@ -20,6 +20,9 @@ const givenUpServesMsMax = 15_000
 /** What client.ts says of a request whose answer it did not wait for any longer: nobody has answered, rightly or wrongly. */
 const gaveUp = 'no answer in time'
 
+/** What client.ts says of an answer that had begun and was cut off: nobody takes it for a whole one, and a problem can not be told any more. */
+const brokenOff = 'aborted'
+
 const wanted = new Set(['pending', 'assigned', 'starting', 'running'])
 export const isWanted = ({state}: SeenInstance): boolean => wanted.has(state)
 
@@ -95,7 +98,7 @@ export class Invariants {
 
   /** To be told in the order of asking, and after what the control plane said meanwhile. `mayBeSilent`: the router itself was struck. */
   seeAnswer({at, status, text}: Asked, {service, mayBeSilent}: {service: string; mayBeSilent: boolean}): void {
-    const isClear = status === 0 ? mayBeSilent || text === gaveUp : /"code":\s*"\w+"/.test(text)
+    const isClear = status === 0 ? mayBeSilent || text === gaveUp || text === brokenOff : /"code":\s*"\w+"/.test(text)
     if (status === 200) this.#seeServed(text, at, service)
     else if (!isClear) this.breaks(4, `no clear error: ${status} ${text}`)
   }
