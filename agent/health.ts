@@ -16,8 +16,14 @@ export interface Target {
   readonly port: number
 }
 
-/** Why a check failed; undefined when it passed. */
-export type Outcome = string | undefined
+/** Why a check failed; undefined when it passed, null when this agent could not try: that says nothing of the instance. */
+export type Outcome = string | undefined | null
+
+/** What an agent has too little of itself (errno(3)). */
+const ownWants = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])
+
+const outcomeOf = (what: string, error: NodeJS.ErrnoException): Outcome =>
+  ownWants.has(error.code ?? '') ? null : `${what}: ${error.code ?? error.message}`
 
 const checkHttp = ({host, port}: Target, path: string, timeoutMs: number): Promise<Outcome> =>
   new Promise(resolve => {
@@ -31,7 +37,7 @@ const checkHttp = ({host, port}: Target, path: string, timeoutMs: number): Promi
       resolve(`${what} did not answer within ${timeoutMs} ms`)
       ask.destroy()
     }, timeoutMs)
-    ask.once('error', error => resolve(`${what} on port ${port}: ${(error as NodeJS.ErrnoException).code ?? error.message}`))
+    ask.once('error', error => resolve(outcomeOf(`${what} on port ${port}`, error)))
     ask.once('close', () => clearTimeout(timer))
     ask.end()
   })
@@ -52,7 +58,7 @@ const checkTcp = ({host, port}: Target, timeoutMs: number, lingerMs: number): Pr
       socket.once('data', () => end(undefined))
       socket.once('end', () => end(`port ${port} hung up at once`))
     })
-    socket.once('error', error => end(`port ${port}: ${(error as NodeJS.ErrnoException).code ?? error.message}`))
+    socket.once('error', error => end(outcomeOf(`port ${port}`, error)))
   })
 
 /** One check: an HTTP GET that must answer 2xx or 3xx, or a TCP connection. Never rejects. */
@@ -81,6 +87,7 @@ export const watchHealth = (
   let startWaitMs = startIntervalMs
 
   const judge = (outcome: Outcome): void => {
+    if (outcome === null) return
     failures = outcome === undefined ? 0 : failures + 1
     if (outcome === undefined && !healthy) on.healthy()
     if (outcome === undefined) healthy = everHealthy = true

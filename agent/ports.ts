@@ -121,6 +121,7 @@ export class Ports {
   }
 
   #unusable(port: number, why: string): string {
+    if (why === 'EMFILE' || why === 'ENFILE') return `can not listen on ${this.#host}:${port}: the agent may open no more files (${why})`
     return `can not listen on ${this.#host}:${port} (${why}): is GILLIAM_EXECUTOR_HOST an address of this machine?`
   }
 
