@@ -4,7 +4,7 @@ import {noFormation} from '#lambdas/middleware/formation.ts'
 import type {Operations} from '#lambdas/middleware.ts'
 import type {FormationView, Store} from '#lambdas/store/index.ts'
 import {withMachinePorts} from '#shared/domain/executor.ts'
-import type {Instance} from '#shared/domain/instance.ts'
+import {type Instance, isTerminal} from '#shared/domain/instance.ts'
 import {instanceName} from '#shared/domain/names.ts'
 import type {Expressions} from '#shared/domain/placement-rules.ts'
 import {nextShifts, planRebalance, type Shift} from '#shared/domain/rebalance.ts'
@@ -31,7 +31,8 @@ export const rebalanceOperation =
     if (view === undefined) throw noFormation(formation)
     const rollout = view.rollouts.find(({state}) => state === 'starting')
     const executors = withMachinePorts(await store.executors.list())
-    const {instances} = view
+    // Those that ended are listed for a while, and are not on the move.
+    const instances = view.instances.filter(({state}) => !isTerminal(state))
     const shifts = planRebalance({executors, instances, isFree: await freeIn(store, view), expressions, now})
     const next = body.plan || rollout !== undefined ? [] : nextShifts(shifts, instances)
     const begun = await Promise.all(next.map(async shift => ((await begin(store.by(actor), formation, shift, now)) ? [shift] : [])))

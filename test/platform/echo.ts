@@ -1,7 +1,7 @@
 // The smallest project worth deploying, for end-to-end tests: one Node service that answers with its own name.
 import {mkdirSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
-import type {Stage} from './stage.ts'
+import type {Answer, Stage} from './stage.ts'
 
 /** The program itself, not the shell that watches it. */
 export const echoProgram = /^node server\.mjs$/
@@ -28,4 +28,24 @@ export const deployEcho = async (stage: Stage, scale: number): Promise<string> =
   await stage.must(['create', 'echo'], folder)
   await stage.must(['deploy'], folder)
   return folder
+}
+
+/** Asks for `web` through the router and the proxy all the time while `task` runs; what was not answered with 200 is returned. */
+export const underLoad = async (stage: Stage, task: () => Promise<unknown>): Promise<string[]> => {
+  const failures: string[] = []
+  let over = false
+  const ask = async (from: string, once: () => Promise<Answer>): Promise<void> => {
+    while (!over) {
+      const {status, text} = await once()
+      if (status !== 200) failures.push(`${from}: ${status} ${text}`)
+    }
+  }
+  const asking = [ask('router', () => stage.route('echo.localhost', '/')), ask('proxy', () => stage.through('http://web.echo.service/'))]
+  try {
+    await task()
+  } finally {
+    over = true
+    await Promise.all(asking)
+  }
+  return failures
 }

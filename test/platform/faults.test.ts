@@ -1,7 +1,7 @@
 // Every part is killed in turn under light load. What has been acknowledged stays, instances are neither lost nor doubled, and the data plane serves on.
 import assert from 'node:assert/strict'
 import {after, before, describe, it} from 'node:test'
-import {deployEcho, echoProgram} from './echo.ts'
+import {deployEcho, echoProgram, underLoad} from './echo.ts'
 import {type Listed, Stage, until} from './stage.ts'
 
 const formation = 'echo'
@@ -14,29 +14,6 @@ describe('platform: faults', () => {
   const serves = async (): Promise<boolean> => (await stage.route('echo.localhost', '/any/path')).status === 200
   const names = async (): Promise<string[]> => (await stage.running(formation, 'web')).map(one => one.name).sort()
   const pidsOf = (instances: readonly string[]): number[] => instances.flatMap(name => stage.instancePids(formation, name))
-
-  /** Asks through the router and the proxy all the time while `task` runs; what was not answered with 200 is returned. */
-  const underLoad = async (task: () => Promise<void>): Promise<string[]> => {
-    const failures: string[] = []
-    let over = false
-    const ask = async (from: string, once: () => Promise<{status: number; text: string}>): Promise<void> => {
-      while (!over) {
-        const {status, text} = await once()
-        if (status !== 200) failures.push(`${from}: ${status} ${text}`)
-      }
-    }
-    const asking = [
-      ask('router', () => stage.route('echo.localhost', '/')),
-      ask('proxy', () => stage.through(`http://web.${formation}.service/`)),
-    ]
-    try {
-      await task()
-    } finally {
-      over = true
-      await Promise.all(asking)
-    }
-    return failures
-  }
 
   const kill = (what: string, pids: readonly number[]): void => {
     assert.ok(pids.length > 0, `${what} is not running`)
@@ -59,7 +36,7 @@ describe('platform: faults', () => {
   it('agent killed: nothing fails, and the next agent adopts the same processes', async () => {
     const instances = await names()
     const pids = pidsOf(instances)
-    const failures = await underLoad(async () => {
+    const failures = await underLoad(stage, async () => {
       kill('the agent', stage.pids(/agent\.mjs/))
       await stage.start()
       await until('the executor to sync', async () => (await stage.items<{state: string}>(['executors']))[0]?.state === 'ready')
@@ -71,7 +48,7 @@ describe('platform: faults', () => {
 
   it('control plane killed: router and proxy serve on; started again, it knows everything', async () => {
     const instances = await names()
-    const failures = await underLoad(async () => {
+    const failures = await underLoad(stage, async () => {
       kill('the control plane', [stage.urls.pid])
       assert.equal((await stage.gilliam(['ps', '-f', formation])).code, 3, 'the CLI says that it can not reach the control plane')
       for (let i = 0; i < 20; i++) assert.ok(await serves())

@@ -14,6 +14,8 @@ const diskMs = 20
 const launchMs = 3_000
 const slowLaunchMs = 60_000
 const lookMs = 700
+/** As run.ts saves how far output was read, and with it when the control plane was heard. */
+const offsetsSaveMs = 5_000
 const strayGraceMs = 5_000
 const launchFailsShare = 0.01
 
@@ -41,6 +43,7 @@ export class AgentModel {
   #nextPort: number
   #timer: Due | undefined
   #isDeciding = false
+  #savedAt = 0
   #isWriting = false
   #isUnwritten = false
   #written: (() => void)[] = []
@@ -116,6 +119,7 @@ export class AgentModel {
   /** The control plane has answered a sync that was sent at `at`. */
   heard(at: number): void {
     this.heardAt = at
+    if (this.#isCounted && this.#now - this.#savedAt >= offsetsSaveMs) this.#save()
     this.#decide()
   }
 
@@ -166,6 +170,11 @@ export class AgentModel {
     this.#save()
   }
 
+  /** Something that runs here hangs on when the control plane was last heard from. */
+  get #isCounted(): boolean {
+    return this.heardAt !== undefined && [...this.records.values()].some(({assignment}) => assignment.onLost?.action === 'stop')
+  }
+
   /** One write at a time; what changes meanwhile goes into the next. `done` is called once everything up to now is on disk. */
   #save(done: () => void = () => undefined): void {
     this.#written.push(done)
@@ -180,10 +189,10 @@ export class AgentModel {
     this.#written = []
     const desired = [...this.desired.keys()].filter(key => this.records.has(key))
     const records = [...this.records.values()]
-    const isCounted = this.heardAt !== undefined && records.some(({assignment}) => assignment.onLost?.action === 'stop')
+    this.#savedAt = this.#now
     const {boot} = this.host
     const resting = [...this.#resting].filter(([, until]) => until > this.#now)
-    const text = JSON.stringify({boot, ...(isCounted && {heardAt: this.heardAt}), resting, desired, records} satisfies Saved)
+    const text = JSON.stringify({boot, ...(this.#isCounted && {heardAt: this.heardAt}), resting, desired, records} satisfies Saved)
     this.#after(this.host.options.random.next() * diskMs, 'writes', () => {
       this.host.disk = text
       this.#isWriting = false

@@ -15,7 +15,7 @@ const withVolume = '_data'
 /** Of each service when there are few hosts. */
 const scaleMax = 5
 /** Services that hosts are given on average when there are many. */
-const hostsPerInstance = 40
+const hostsPerInstance = 100
 
 const ownWeights = {deploy: 6, goBack: 2, scale: 12, create: 4, destroy: 1, spawn: 1, stop: 3, rebalance: 4, releaseVolume: 1}
 const weights = {...ownWeights, ...executorWeights}
@@ -33,8 +33,8 @@ const definition = (random: Random, name: string): ServiceDefinition => ({
   requirements: name !== withVolume && random.chance(0.1) ? ['executor.zone == "cloud"'] : [],
   ...(random.chance(0.1) && {rank: '-10 * executor.same_service'}),
   requires: [],
-  ...(random.chance(0.4) && {
-    onLost: {action: random.pick(['replace', 'keep', 'stop'] as const) ?? 'replace', afterMs: random.int(45, 120) * 1_000},
+  ...(random.chance(0.6) && {
+    onLost: {action: random.pick(['replace', 'keep', 'stop', 'stop'] as const) ?? 'replace', afterMs: random.int(45, 120) * 1_000},
   }),
   ...(name === withVolume && {volume: {path: '/data'}}),
   stopGraceMs: random.pick([1_000, 10_000]) ?? 1_000,
@@ -120,21 +120,29 @@ const carryOut = async (command: Command, {store, now}: Replica, world: World): 
 
 const isOwn = (name: Command | ExecutorCommand): name is Command => Object.hasOwn(ownWeights, name)
 
+/** What is wanted of executors often changes just when something is placed. */
+const sameMomentMs = 400
+const sameMomentShare = 0.3
+
 /** Gives one command to a replica that lives, if there is one; answers its name. What comes of it is not waited for. */
 export const command = (world: World): string => {
-  const name = world.random.weighted(weights)
+  const {random, timeline} = world
+  const name = random.weighted(weights)
   const replica = world.plane.any()
   if (replica === undefined) return name
   const carried = isOwn(name) ? carryOut(name, replica, world) : carryOutOnExecutors(name, replica, world)
   void carried.catch(() => undefined)
+  const follows = random.chance(sameMomentShare) ? random.weighted(executorWeights) : undefined
+  if (follows !== undefined)
+    timeline.after(sameMomentMs * random.next(), follows, () => void carryOutOnExecutors(follows, replica, world).catch(() => undefined))
   return name
 }
 
-/** Every formation is there and runs something, so that there is something for faults to meet. */
+/** Formations are there and run something, so that there is something for faults to meet: of many hosts one, since placing takes its time there. */
 export const begin = async (world: World): Promise<void> => {
   const replica = world.plane.any()
   if (replica === undefined) return
-  for (const formation of world.formations) {
+  for (const formation of world.hosts.size > hostsPerInstance ? world.formations.slice(0, 1) : world.formations) {
     await replica.store.formations.create(formation, replica.now)
     await deploy(replica.store, world, formation, replica.now)
   }

@@ -15,7 +15,10 @@ export const executorWeights = {
 }
 export type ExecutorCommand = keyof typeof executorWeights
 
-const deadlineMsMax = 180_000
+const deadlineMsMax = 60_000
+/** A deadline is waited for, and what follows it is looked at, where that costs little. */
+const afterDeadlineMs = 80_000
+const hostsWaitedForMax = 3
 export const rings = ['default', 'canary'] as const
 
 /** One version in four never comes into contact. */
@@ -60,7 +63,8 @@ export const settleExecutors = async ({store, now}: Replica, {hostList, invarian
     const {id} = host
     const executor = executors.get(id)
     await store.executors.uncordon(id, now)
-    if (executor?.leaving === undefined) await store.executors.undrain(id, now)
+    const isAwaited = executor?.drainBy !== undefined && now - executor.drainBy < afterDeadlineMs && hostList.length <= hostsWaitedForMax
+    if (executor?.leaving === undefined && !isAwaited) await store.executors.undrain(id, now)
     // Those whose disk is empty can not have their id back while something is kept for who they were.
     if (host.hasCredential) continue
     host.trouble()

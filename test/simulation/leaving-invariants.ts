@@ -1,7 +1,6 @@
 // What must hold of executors that are left, and of what is tied to one: nothing new where it is not wanted, replacements first, deadlines, one instance to a
 // volume, and that what was given up goes first. Looks at what changed, as invariants.ts does.
 import {keys} from '#lambdas/store/schema.ts'
-import {executorLeaseMs} from '#shared/domain/executor.ts'
 import type {Instance} from '#shared/domain/instance.ts'
 import {isTerminal} from '#shared/domain/instance.ts'
 import type {ControlPlane} from './control-plane.ts'
@@ -12,7 +11,7 @@ import type {Timeline} from './timeline.ts'
 /** Whoever stops an instance knows what there is as it was up to this long ago. */
 const viewMsMax = 60_000
 /** From a deadline to nothing running: ticks, syncs, graces, and tries that failed. */
-const overdueMsMax = 2 * executorLeaseMs
+const overdueMsMax = 60_000
 /** Reasons of stops that wait for another instance to run. */
 const replacedFirst = / is draining$|^rebalanced: /
 

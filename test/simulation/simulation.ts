@@ -154,7 +154,7 @@ class Simulation {
   async #settle(): Promise<void> {
     const world = this.#world
     const round = this.#round
-    for (let tries = 0; tries < 10 && round === this.#round && world.isCalm; tries++) {
+    for (let tries = 0; tries < 20 && round === this.#round && world.isCalm; tries++) {
       const replica = world.plane.any()
       if (replica !== undefined) await settleFormations(replica, world).catch(() => undefined)
       if (replica !== undefined) await settleExecutors(replica, world).catch(() => undefined)
