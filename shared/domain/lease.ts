@@ -10,6 +10,9 @@ import {type OnLost, onLostDefault} from './release.ts'
  */
 export const watchGapMsMax = 15_000
 
+/** An executor that is well was heard from within this time: what {@link watchGapMsMax} leaves of a lease. */
+const heardWithinMs = executorLeaseMs - watchGapMsMax
+
 /** An agent that is cut off kills what it must stop this long after asking it to end, whatever its own grace is. */
 export const cutOffGraceMsMax = 10_000
 /** More than that grace, and what an agent needs to notice. */
@@ -48,11 +51,23 @@ export const silenceMs = ({leaseExpiresAt}: Pick<Executor, 'leaseExpiresAt'>, no
 export const isSilent = ({leaseExpiresAt}: Pick<Executor, 'leaseExpiresAt'>, now: number): boolean => leaseExpiresAt < now
 
 /**
- * Executors that are silent at `now` and not given up, unless leases were not watched for a whole lease: after an outage of the control plane, which no
- * executor could reach, each gets the time of one lease to sync again. `watchedSince` is when watching without a gap began.
+ * Whether anybody is heard from. When nobody is, our way to all of them is more likely to be cut than all of them gone, and nobody is left to take over: such
+ * time counts as not watched.
  */
-export const executorsSilent = (executors: readonly Executor[], watchedSince: number, now: number): readonly Executor[] =>
-  now - watchedSince < executorLeaseMs ? [] : executors.filter(each => each.state !== 'lost' && isSilent(each, now))
+export const isAnyHeard = (executors: readonly Executor[], now: number): boolean =>
+  executors.some(each => each.state !== 'lost' && silenceMs(each, now) <= heardWithinMs)
+
+/**
+ * Executors that are silent at `now` and not given up, unless leases were not watched for a whole lease: after an outage of the control plane, or of the way
+ * to it, each gets the time of one lease to sync again. `watchedSince` is when watching without a gap began. One counts as silent only when another was
+ * heard from after it should have been: while leases of a stage that is cut off end one by one, none does.
+ */
+export const executorsSilent = (executors: readonly Executor[], watchedSince: number, now: number): readonly Executor[] => {
+  if (now - watchedSince < executorLeaseMs) return []
+  const here = executors.filter(each => each.state !== 'lost')
+  const lastLease = here.reduce((last, {leaseExpiresAt}) => Math.max(last, leaseExpiresAt), 0)
+  return here.filter(each => isSilent(each, now) && lastLease - each.leaseExpiresAt > heardWithinMs)
+}
 
 /** Whether it is not to be waited for any longer. */
 export const isGivenUp = (held: Held, executor: Pick<Executor, 'leaseExpiresAt'>, now: number): boolean => {
@@ -80,5 +95,6 @@ export const silenceReason = (held: Held, executor: Pick<Executor, 'id' | 'lease
   if (afterMs === undefined) return `${silence}; kept`
   const left = Math.max(0, afterMs - silenceMs(executor, now))
   const ends = held.onLost?.action === 'stop' ? `; it stops there after ${roughly(held.onLost.afterMs)}` : ''
-  return `${silence}${ends}; given up in ${roughly(left)}`
+  // Past its time it is only waited for because nobody at all is heard from, or was until now.
+  return `${silence}${ends}; ${left > 0 ? `given up in ${roughly(left)}` : 'waited for until another executor is heard from'}`
 }
