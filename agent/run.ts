@@ -1,5 +1,5 @@
 // An agent's life: home, lock, adoption, syncing, leaving. Reads no environment; main.ts does.
-import {chmodSync, mkdirSync, renameSync} from 'node:fs'
+import {chmodSync, mkdirSync, renameSync, rmSync, writeFileSync} from 'node:fs'
 import type {Agent} from './agent.ts'
 import {createParts, type Parts, type World} from './compose.ts'
 import {freeMib} from './disk.ts'
@@ -28,7 +28,7 @@ export interface RunningAgent {
   readonly leave: () => Promise<void>
   /** The same, for an agent that has to prove itself: with a sync before, so that the lease lasts until it has, or the one before is back. */
   readonly handOver: () => Promise<void>
-  /** Stops every instance, to be started again by the next agent, and leaves. */
+  /** Stops every instance that can be stopped, to be started again by the next agent, and leaves. */
   readonly suspend: () => Promise<void>
 }
 
@@ -109,6 +109,7 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
     unlock()
     throw new Error('this executor has not joined yet: GILLIAM_JOIN_TOKEN_FILE must name a file with a join token, or GILLIAM_JOIN be role')
   }
+  rmSync(layout.left, {force: true})
   await takeOver(parts, layout, world)
   const {log, now, random} = world
   const notices = startNotices(settings, world, () => sync?.poke())
@@ -151,7 +152,11 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
     await leave()
   }
   const suspend = async (): Promise<void> => {
-    await agent.suspend()
+    const left = await agent.suspend()
+    if (left.length > 0) {
+      log.warn({instances: left}, 'can not be stopped, and is left to the next agent')
+      writeFileSync(layout.left, JSON.stringify(left), {mode: 0o600})
+    }
     await leave()
   }
   return {agent, switched: switched.promise, leave, handOver, suspend}
