@@ -203,6 +203,7 @@ export const heal = (world: World): void => {
   for (const host of world.hostList) {
     Object.assign(host.link, {isCut: false, lossShare: 0, heldUpShare: 0})
     host.notice = undefined
+    if (host.agent === undefined) host.trouble()
     host.startAgent()
     for (const process of [...host.processes.values()]) host.setHealth(process, true)
   }
