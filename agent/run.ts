@@ -58,10 +58,17 @@ const recall = (path: string, {log, bootId}: World): AgentState => {
 
 const takeOver = async ({agent}: Parts, layout: Layout, world: World): Promise<void> => {
   const {log, runtime} = world
+  rmSync(layout.left, {force: true})
   await agent.adopt(recall(layout.state, world))
   if (agent.records.size > 0) log.info({instances: agent.records.size}, 'took over')
   const strays = await endStrays(layout.instances, key => agent.records.has(key), runtime)
   if (strays.length > 0) log.warn({instances: strays}, 'ended instances that no record was left of')
+}
+
+const noteLeft = ({left: path}: Layout, left: readonly string[], log: World['log']): void => {
+  if (left.length === 0) return
+  log.warn({instances: left}, 'can not be stopped, and is left to the next agent')
+  writeFileSync(path, JSON.stringify(left), {mode: 0o600})
 }
 
 const startTimers = (tidying: Tidying, {agent, spool, logs}: Parts, sync: Sync, {log, now}: World): (() => void) => {
@@ -109,7 +116,6 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
     unlock()
     throw new Error('this executor has not joined yet: GILLIAM_JOIN_TOKEN_FILE must name a file with a join token, or GILLIAM_JOIN be role')
   }
-  rmSync(layout.left, {force: true})
   await takeOver(parts, layout, world)
   const {log, now, random} = world
   const notices = startNotices(settings, world, () => sync?.poke())
@@ -152,11 +158,7 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
     await leave()
   }
   const suspend = async (): Promise<void> => {
-    const left = await agent.suspend()
-    if (left.length > 0) {
-      log.warn({instances: left}, 'can not be stopped, and is left to the next agent')
-      writeFileSync(layout.left, JSON.stringify(left), {mode: 0o600})
-    }
+    noteLeft(layout, await agent.suspend(), log)
     await leave()
   }
   return {agent, switched: switched.promise, leave, handOver, suspend}
