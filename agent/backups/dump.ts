@@ -23,7 +23,8 @@ const lastWordsOf = (stderr: Readable | undefined): (() => string) => {
   return () => (kept.trim().split('\n').at(-1) ?? '').replaceAll(/\p{C}/gu, ' ').slice(0, lastWordsMax)
 }
 
-const why = ({code, oom}: Exit, words: string): string => {
+const why = ({code, oom, reason}: Exit, words: string): string => {
+  if (reason !== undefined) return `the dump command can not be run: ${reason}`
   const how = oom === true ? 'ran out of memory' : `ended with exit code ${code ?? 'unknown'}`
   return `the dump command ${how}${words === '' ? '' : `: ${words}`}`
 }

@@ -153,6 +153,14 @@ test('what is more than it may be is none, and its command does not run on', asy
   assert.notEqual((await execution.ended).code, 0)
 })
 
+test('a dump command that the image has no shell for says so', async t => {
+  const {exec, folder} = await setUp(t)
+  const execution = {...(await exec('exit 126')), ended: Promise.resolve({code: 126, reason: 'the image has no /bin/sh'})}
+  await assert.rejects(takeDump(execution, join(folder, 'dump'), new AbortController().signal), {
+    message: 'the dump command can not be run: the image has no /bin/sh',
+  })
+})
+
 test('what takes too long is none, and its command does not run on', async t => {
   const {exec, folder} = await setUp(t)
   const execution = await exec('echo begun; sleep 1000')
