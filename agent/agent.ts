@@ -12,6 +12,10 @@ import {decide, type Operation} from './operations.ts'
 import type {Ports} from './ports.ts'
 import type {Finder, Running} from './runtime/runtime.ts'
 import type {AgentState} from './state.ts'
+import {type Held, Suspension} from './suspension.ts'
+
+/** What is out of reach, or does not end, tells of nothing: it is looked at so often. */
+const suspendingLookMs = 250
 
 export interface AgentOptions {
   readonly host: string
@@ -44,7 +48,7 @@ export class Agent {
   readonly #useless = new Map<string, string>()
   #timer: NodeJS.Timeout | undefined
   #deciding = false
-  #suspended: (() => void) | undefined
+  #rest: (() => void) | undefined
   #closed = false
   #drainMs = instance.drainMsDefault
 
@@ -145,13 +149,17 @@ export class Agent {
     this.#decide()
   }
 
-  /** Stops everything, to be started again with the next agent. Resolves when nothing runs. */
-  suspend(): Promise<void> {
-    const done = new Promise<void>(resolve => {
-      this.#suspended = resolve
-    })
+  /** Stops everything, to be started again with the next agent. Resolves when nothing runs, or with the keys of what can not be stopped (suspension.ts). */
+  async suspend(): Promise<readonly string[]> {
+    const suspension = new Suspension()
+    const {promise, resolve} = Promise.withResolvers<readonly string[]>()
+    this.#rest = () => {
+      const left = suspension.left(this.#held(), this.#now())
+      if (left !== undefined) resolve(left)
+    }
+    const looks = setInterval(this.#rest, suspendingLookMs)
     this.#decide()
-    return done
+    return promise.finally(() => clearInterval(looks))
   }
 
   /** Lets go of everything; what runs goes on. */
@@ -201,12 +209,20 @@ export class Agent {
     } finally {
       this.#deciding = false
     }
-    if (this.#suspended !== undefined && this.#running.size === 0 && this.#launches.size === 0) this.#suspended()
+    this.#rest?.()
+  }
+
+  #held(): readonly Held[] {
+    const running = [...this.#running].map(([key, {isOutOfReach}]): Held => {
+      if (isOutOfReach?.()) return {key, state: 'lost'}
+      return {key, state: this.records.get(key)?.phase === 'killing' ? 'killed' : 'stopping'}
+    })
+    return [...running, ...[...this.#launches.keys()].map((key): Held => ({key, state: 'lost'}))]
   }
 
   #round(): boolean {
     const {desired, records, heardAt} = this.#ledger
-    const view = {desired, actual: records, host: this.#options.host, suspending: this.#suspended !== undefined, heardAt}
+    const view = {desired, actual: records, host: this.#options.host, suspending: this.#rest !== undefined, heardAt}
     const {operations, wakeAt} = decide(view, this.#now())
     this.#due.clear()
     let acted = false

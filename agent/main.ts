@@ -81,4 +81,9 @@ const end = (signal: string, how: () => Promise<void>, code = 0): void => {
 void switched.then(() => end('upgrade', handOver, upgradeExitCode))
 process.once('SIGTERM', () => end('SIGTERM', leave))
 process.once('SIGINT', () => end('SIGINT', leave))
-process.once('SIGUSR2', () => end('SIGUSR2', suspend))
+// Asked again, it goes on: what it stops has its grace.
+let isSuspending = false
+process.on('SIGUSR2', () => {
+  if (!isSuspending) end('SIGUSR2', suspend)
+  isSuspending = true
+})

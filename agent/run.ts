@@ -1,5 +1,5 @@
 // An agent's life: home, lock, adoption, syncing, leaving. Reads no environment; main.ts does.
-import {chmodSync, mkdirSync, renameSync} from 'node:fs'
+import {chmodSync, mkdirSync, renameSync, rmSync, writeFileSync} from 'node:fs'
 import type {Agent} from './agent.ts'
 import {createParts, type Parts, type World} from './compose.ts'
 import {freeMib} from './disk.ts'
@@ -28,7 +28,7 @@ export interface RunningAgent {
   readonly leave: () => Promise<void>
   /** The same, for an agent that has to prove itself: with a sync before, so that the lease lasts until it has, or the one before is back. */
   readonly handOver: () => Promise<void>
-  /** Stops every instance, to be started again by the next agent, and leaves. */
+  /** Stops every instance that can be stopped, to be started again by the next agent, and leaves. */
   readonly suspend: () => Promise<void>
 }
 
@@ -58,10 +58,17 @@ const recall = (path: string, {log, bootId}: World): AgentState => {
 
 const takeOver = async ({agent}: Parts, layout: Layout, world: World): Promise<void> => {
   const {log, runtime} = world
+  rmSync(layout.left, {force: true})
   await agent.adopt(recall(layout.state, world))
   if (agent.records.size > 0) log.info({instances: agent.records.size}, 'took over')
   const strays = await endStrays(layout.instances, key => agent.records.has(key), runtime)
   if (strays.length > 0) log.warn({instances: strays}, 'ended instances that no record was left of')
+}
+
+const noteLeft = ({left: path}: Layout, left: readonly string[], log: World['log']): void => {
+  if (left.length === 0) return
+  log.warn({instances: left}, 'can not be stopped, and is left to the next agent')
+  writeFileSync(path, JSON.stringify(left), {mode: 0o600})
 }
 
 const startTimers = (tidying: Tidying, {agent, spool, logs}: Parts, sync: Sync, {log, now}: World): (() => void) => {
@@ -151,7 +158,7 @@ export const runAgent = async (settings: Settings, world: World): Promise<Runnin
     await leave()
   }
   const suspend = async (): Promise<void> => {
-    await agent.suspend()
+    noteLeft(layout, await agent.suspend(), log)
     await leave()
   }
   return {agent, switched: switched.promise, leave, handOver, suspend}

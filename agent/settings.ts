@@ -142,6 +142,8 @@ export const layoutOf = (home: string) => ({
   lock: join(home, 'lock'),
   credential: join(home, 'credential.json'),
   state: join(home, 'state.json'),
+  /** Keys of what the last agent was to stop and could not, for whoever told it to. */
+  left: join(home, 'left.json'),
   slugs: join(home, 'slugs'),
   instances: join(home, 'instances'),
   volumes: {process: join(home, 'volumes'), docker: join(home, 'container-volumes')},

@@ -14,10 +14,22 @@ const run = async (): Promise<number> => {
   }
   const abort = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => abort.abort())
+  obeyImpatience(options.mode === 'stop' || options.mode === 'uninstall' ? 1 : 2)
   // It stays for long, and needs little.
   if (options.mode === 'watch') return (await import('./watch.ts')).watchStage(options, process.env, abort.signal)
   const {perform} = await import('./commands.ts')
   return perform(options, process.env, abort.signal)
+}
+
+/** Whoever asks for it more than once wants it to end at once: parts that were told to stop go on with that by themselves. */
+const obeyImpatience = (ctrlCsMax: number): void => {
+  let ctrlCs = 0
+  process.on('SIGINT', () => {
+    ctrlCs += 1
+    if (ctrlCs < ctrlCsMax) return
+    process.stderr.write('\nbootstrap: interrupted; what was told to stop goes on with it, ./bootstrap --stop does the rest\n')
+    process.exit(exitInterrupted)
+  })
 }
 
 const explain = (error: unknown): {readonly line: string; readonly code: number} => {

@@ -24,7 +24,7 @@ import {
 } from './stage.ts'
 import {findControlPlane} from './start.ts'
 import {createStatusLine, describeStage} from './status.ts'
-import {stopForeground, stopStage} from './stop.ts'
+import {describeLeft, stopForeground, stopStage} from './stop.ts'
 import {isBeingMended, leaveWatcher} from './watch.ts'
 
 const status = createStatusLine(process.stderr)
@@ -91,6 +91,7 @@ const stop = async (context: Context): Promise<number> => {
   const unlock = existsSync(paths.home) ? await lock(context) : () => undefined
   try {
     const wasRunning = await stopStage(paths, progress)
+    for (const line of await describeLeft(paths)) say(line)
     status.end()
     process.stderr.write(
       wasRunning
@@ -120,6 +121,7 @@ const watch = async (context: Context, started: Started, running: RunningStage):
     status.end()
     progress('stopping')
     await endStarted(context, started)
+    for (const line of await describeLeft(context.paths)) say(line)
     status.end()
     return 0
   } finally {

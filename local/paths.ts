@@ -31,6 +31,8 @@ export interface AgentPaths {
   readonly home: string
   readonly pid: string
   readonly log: string
+  /** What it was to stop and could not. */
+  readonly left: string
 }
 
 /** The folders and files of the stage in `home` (an absolute path). */
@@ -56,5 +58,6 @@ export const stagePaths = (home: string): StagePaths => ({
     home: join(home, 'agents', executor),
     pid: join(home, 'agents', `${executor}.pid`),
     log: join(home, 'agents', `${executor}.log`),
+    left: join(home, 'agents', executor, 'left.json'),
   }),
 })

@@ -157,7 +157,7 @@ export const startAgent = async (
   })
 }
 
-/** Ends an agent: at once (its instances run on), or with its instances. */
+/** Ends an agent: at once (its instances run on), or with its instances. False when it had to be killed. */
 export const stopAgent = (record: ProcessRecord, withInstances: boolean): Promise<boolean> =>
   endProcess(record, withInstances ? 'SIGUSR2' : 'SIGTERM', withInstances ? agentStopTimeoutMs : stopTimeoutMs)
 

@@ -25,6 +25,22 @@ export const stopForeground = async (paths: StagePaths): Promise<void> => {
   if (watcher !== undefined && watcher.pid !== process.pid) await endProcess(watcher, 'SIGTERM', foregroundTimeoutMs)
 }
 
+/** Of each agent what it was to stop and could not, as lines for people; nobody but the next agent of this home can. */
+export const describeLeft = async (paths: StagePaths): Promise<readonly string[]> => {
+  const executors = await knownExecutors(paths)
+  const found = await Promise.all(
+    executors.map(async executor => {
+      const left = (await readJson(paths.agent(executor).left)) as readonly string[] | undefined
+      return left === undefined
+        ? []
+        : [
+            `${left.join(', ')} on ${executor} could not be stopped and may run on; the next start looks after it (see ${paths.agent(executor).log})`,
+          ]
+    }),
+  )
+  return found.flat()
+}
+
 /** Stops everything that runs in the stage's home; false when nothing did. Safe to repeat. */
 export const stopStage = async (paths: StagePaths, progress: (text: string) => void): Promise<boolean> => {
   const executors = await knownExecutors(paths)

@@ -214,6 +214,7 @@ class Docker implements DockerRuntime {
       terminate: () => this.#signal(id, stopSignal),
       kill: () => this.#signal(id, 'SIGKILL'),
       signal: name => this.#signal(id, name),
+      isOutOfReach: () => this.#watch.isOutOfReach(id),
       ended,
     }
   }

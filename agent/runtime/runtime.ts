@@ -68,6 +68,8 @@ export interface Running {
   /** Where its ports are reached, when that is not the executor's own address. */
   readonly host?: string
   readonly attached?: Attached
+  /** Orders do not get through to it at the moment, and nobody knows whether it runs. Never, when absent. */
+  readonly isOutOfReach?: () => boolean
   /** Sends a signal to all of it. */
   readonly signal?: (signal: NodeJS.Signals) => void
 }

@@ -95,8 +95,9 @@ const pass = async (work: Work, peer: Peer, name: 'stdout' | 'stderr', stream: R
 }
 
 /** What a code does not say. */
-const whyOf = ({code, oom}: Exit): {reason?: string} => {
+const whyOf = ({code, oom, reason}: Exit): {reason?: string} => {
   if (oom) return {reason: 'it ran out of memory'}
+  if (reason !== undefined) return {reason}
   return code === undefined ? {reason: 'nobody saw how it ended'} : {}
 }
 

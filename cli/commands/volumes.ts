@@ -2,20 +2,22 @@
 import type {Command} from 'commander'
 import {CommandError} from '../exit.ts'
 import {table, time} from '../render.ts'
+import {neutralise} from '../safe.ts'
 import type {Session, World} from '../session.ts'
 import {act, verb} from '../verb.ts'
 
 const list = async (session: Session): Promise<void> => {
   const formation = await session.formation()
   const {items} = await (await session.client()).call('listVolumes', {params: {formation}})
-  const rows = items.map(({service, executor, holder, id, createdAt}) => [
+  const rows = items.map(({service, executor, holder, id, createdAt, removal}) => [
     service,
     executor,
     holder ?? '',
     `${formation}.${service}.${id}`,
     time(createdAt),
+    removal === undefined ? '' : `${removal.state}${removal.text === undefined ? '' : `: ${neutralise(removal.text)}`}`,
   ])
-  session.print(table(['service', 'executor', 'instance', 'folder', 'made'], rows, session.paintOut), {items})
+  session.print(table(['service', 'executor', 'instance', 'folder', 'made', 'removal'], rows, session.paintOut), {items})
 }
 
 const release = async (session: Session, service: string): Promise<void> => {
@@ -36,7 +38,7 @@ const remove = async (session: Session, service: string, yes: boolean): Promise<
   const formation = await session.formation()
   const client = await session.client()
   const {items} = await client.call('listVolumes', {params: {formation}})
-  const found = items.find(each => each.service === service)
+  const found = items.find(each => each.service === service && each.removal === undefined)
   if (!yes) await confirm(session, service)
   await client.call('releaseVolume', {params: {formation, service}, query: {data: 'remove'}})
   session.progress.say(`Gave the volume of ${service} up; ${found?.executor ?? 'its executor'} removes its data.`)

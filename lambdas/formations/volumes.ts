@@ -5,7 +5,9 @@ import {GilliamError} from '#shared/errors.ts'
 
 export const volumeOperations = (store: Store): Pick<Operations<'formations'>, 'listVolumes' | 'releaseVolume'> => ({
   // Also of a formation that was destroyed: its data is still there.
-  listVolumes: async ({params}) => ({items: await store.volumes.list(params.formation)}),
+  listVolumes: async ({params: {formation}}, {now}) => ({
+    items: [...(await store.volumes.list(formation)), ...(await store.volumes.doomed(formation, now))],
+  }),
   releaseVolume: async ({params: {formation, service}, query: {data}}, {actor, now}) => {
     const {volumes} = store.by(actor)
     const {outcome} = data === 'remove' ? await volumes.remove(formation, service, now) : await volumes.release(formation, service)

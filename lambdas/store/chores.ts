@@ -30,7 +30,8 @@ export const choresOf = (items: readonly Item[], now: number): Chore[] =>
     .map(keptOf)
     .map(({executor: _, expiresAt: __, state: ___, text: ____, ...chore}) => chore as Chore)
 
-const fetchOf = (item: Item): Fetch => {
+/** How it goes, as its agent said last. */
+export const progressOf = (item: Item): Fetch => {
   const {executor, state = 'ordered', text} = keptOf(item)
   return {executor, state, ...(text !== undefined && {text})}
 }
@@ -53,6 +54,6 @@ export const createChoreStore = (table: Table): ChoreStore => ({
       table,
       executors.map(executor => keys.chore(executor, choreSlot(id))),
     )
-    return items.filter(item => item.id === id).map(fetchOf)
+    return items.filter(item => item.id === id).map(progressOf)
   },
 })

@@ -2,12 +2,14 @@
 import type {Backup, BackupOrder, BackupSchedule, Dump, ShownBackup} from '#shared/domain/backup.ts'
 import type {BackupPlan} from '#shared/domain/backup-plan.ts'
 import type {ChoreReport, Fetch, FetchChore} from '#shared/domain/chore.ts'
-import type {Volume} from '#shared/domain/volume.ts'
+import type {DoomedVolume, Volume} from '#shared/domain/volume.ts'
 import type {Not, Ok} from './types.ts'
 
 export interface VolumeStore {
   /** Of one formation, whether that still exists or not. */
   readonly list: (formation: string) => Promise<readonly Volume[]>
+  /** Those whose data was to be removed, and is not yet. */
+  readonly doomed: (formation: string, now: number) => Promise<readonly DoomedVolume[]>
   /** Gives it up: the next instance begins with another one. Its data stays where it is. `held`: an instance has it. */
   readonly release: (formation: string, service: string) => Promise<Not<'ok' | 'missing' | 'held'>>
   /** The same, and its executor's agent is told to remove the data. `gone`: that executor is lost or forgotten, and nothing was changed. */
@@ -66,6 +68,8 @@ export interface BackupStore {
   readonly delete: (formation: string, service: string, id: string, now: number) => Promise<Not<'ok' | 'missing' | 'running'>>
   /** Its dump is removed: a forgotten one is no more, and of a failed one nothing is left to remove. */
   readonly removed: (backup: Backup) => Promise<void>
+  /** Its dump could not be removed: it is looked at again at `at`, and not in the way of others before. */
+  readonly postpone: (backup: Backup, at: number) => Promise<void>
   /** With the last backup of what is gone. */
   readonly dropPlan: (plan: BackupPlan) => Promise<void>
   readonly note: (

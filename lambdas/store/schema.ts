@@ -33,6 +33,7 @@ export type ItemType =
   | 'rollout'
   | 'instance'
   | 'volume'
+  | 'volume-removal'
   | 'backup'
   | 'backup-plan'
   | 'backup-order'
@@ -76,6 +77,8 @@ export const keys = {
   rollout: (formation: string, release: number) => ({pk: `F#${formation}`, sk: `ROLLOUT#${releaseDigits(release)}`}),
   instance: (formation: string, id: string) => ({pk: `F#${formation}`, sk: `INSTANCE#${id}`}),
   volume: (formation: string, service: string) => ({pk: `F#${formation}`, sk: `VOLUME#${service}`}),
+  /** Which executor was told to remove a volume's data; how that goes is its chore's to say. */
+  volumeRemoval: (formation: string, service: string, id: string) => ({pk: `F#${formation}`, sk: `REMOVAL#${service}#${id}`}),
   backup: (formation: string, service: string, id: string) => ({pk: `B#${formation}`, sk: `BACKUP#${service}#${id}`}),
   backupPlan: (formation: string, service: string) => ({pk: `B#${formation}`, sk: `PLAN#${service}`}),
   announcement: (formation: string, service: string, id: string) => ({pk: `D#${formation}`, sk: `ANNOUNCEMENT#${service}.${id}`}),

@@ -16,5 +16,12 @@ export const Volume = z
     executor: ExecutorName,
     holder: InstanceId.optional().describe('the instance that has it now'),
     createdAt: At,
+    removal: z
+      .strictObject({
+        state: z.enum(['ordered', 'doing', 'done', 'failed']),
+        text: z.string().optional().describe('why it failed; it is tried again'),
+      })
+      .optional()
+      .describe('given up, and its data is to be removed'),
   })
   .meta({id: 'VolumeView'})

@@ -1,4 +1,5 @@
 // Storage that outlives instances and stays with its executor: what is known of it, and the rule that one instance at a time has it. Pure.
+import type {ChoreReport} from './chore.ts'
 import type {DesiredScale, Formation} from './formation.ts'
 import type {Instance} from './instance.ts'
 import {isTerminal} from './instance.ts'
@@ -17,6 +18,11 @@ export interface Volume {
   /** The instance that has it now. */
   readonly holder?: string
   readonly createdAt: number
+}
+
+/** A volume that was given up, whose data its executor has not removed yet. */
+export interface DoomedVolume extends Volume {
+  readonly removal: {readonly state: 'ordered' | ChoreReport['state']; readonly text?: string}
 }
 
 interface Claims {

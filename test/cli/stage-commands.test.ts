@@ -57,6 +57,8 @@ describe('gilliam', () => {
     assert.match(done.stderr, /one removes its data/)
     const [call] = plane.of('releaseVolume')
     assert.deepEqual([call?.params, call?.query], [{formation: 'crm', service: '_db'}, {data: 'remove'}])
+    plane.answers.listVolumes = () => ({items: [{...volume, removal: {state: 'failed', text: 'it holds folders of another user'}}]})
+    assert.match((await run('volumes', '-f', 'crm')).stdout, /failed: it holds folders of another user/)
   })
 
   it('resolve: the instances behind an address', async () => {

@@ -61,7 +61,10 @@ describe('commands in containers', {skip, concurrency: 1}, () => {
     assert.deepEqual(await execution.ended, {code: 7})
     const missing = await exec(['no-such-program'])
     await text(missing.stdout)
-    assert.ok([126, 127].includes((await missing.ended).code ?? 0))
+    const {code, reason} = await missing.ended
+    assert.ok([126, 127].includes(code ?? 0) && /^the image has no no-such-program, /.test(reason ?? ''), `${code} ${reason}`)
+    const own = await exec(['/bin/sh', '-c', 'exit 126'])
+    assert.deepEqual(await own.ended, {code: 126}, 'its own code is its own affair')
   })
 
   it('exec: passes on all input and output, byte for byte, and the end of input', async t => {

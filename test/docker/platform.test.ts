@@ -22,18 +22,19 @@ const commandLines = (): string[] =>
     })
 
 describe('a stage with containers', {skip}, () => {
-  const engine = useEngine()
   let registry: Registry
   let stage: Stage
+  // Before the engine's own: what runs is ended while there is one.
+  after(async () => {
+    await stage?.close()
+    await registry?.close()
+  })
+  const engine = useEngine()
   before(async () => {
     registry = await Registry.start()
     const network = networkName()
     stage = new Stage({GILLIAM_RUNTIMES: 'docker,process', GILLIAM_DOCKER_SOCKET: engine.socketPath, GILLIAM_DOCKER_NETWORK: network})
     await stage.start()
-  })
-  after(async () => {
-    await stage?.close()
-    await registry?.close()
   })
 
   it('a container calls http://users.crm.service/ through the proxy', async () => {
@@ -99,5 +100,20 @@ routes:
     own.kill('SIGKILL')
     for (const mark of marks) await until(`sleep ${mark} to be ended`, async () => sleepers(mark) === 0)
     assert.equal((await stage.running('crm', 'caller'))[0]?.name, name, 'the instance runs on')
+  })
+
+  it('--stop leaves what a killed engine runs, and says so; the next start looks after it', async () => {
+    const name = (await stage.running('crm', 'caller'))[0]?.name ?? ''
+    await engine.end('SIGKILL')
+    const {code, stderr} = await stage.bootstrap('--stop')
+    assert.equal(code, 0, stderr)
+    assert.ok(stderr.includes(`crm.${name} on local could not be stopped`), stderr)
+    assert.deepEqual(stage.pids(/agent\.mjs|control-plane\.mjs|dynoxide/), [])
+    await engine.start()
+    await stage.start()
+    await until('the container to serve again', async () => (await get(`${stage.urls.router}/`, {host: 'shop.test'})).status === 200)
+    assert.equal((await stage.running('crm', 'caller'))[0]?.name, name)
+    const again = await stage.bootstrap('--stop')
+    assert.ok(again.code === 0 && !again.stderr.includes('could not be stopped'), again.stderr)
   })
 })

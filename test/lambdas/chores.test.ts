@@ -92,11 +92,16 @@ describe('chores', () => {
     assert.equal((await remove()).status, 204)
     const id = 'remove.crm._db.first'
     const chore = {kind: 'remove-volume', id, formation: 'crm', service: '_db', volume: 'first'}
+    const removals = async () =>
+      (await call('listVolumes', {params: crm})).body.items.map(({id, removal}: {id: string; removal: object}) => [id, removal])
+    assert.deepEqual(await removals(), [['first', {state: 'ordered'}]])
     assert.deepEqual((await h1()).chores, [chore])
     await h1({chores: [{id, state: 'failed', text: 'busy'}]})
     assert.deepEqual((await h1()).chores, [chore], 'it stays until it is done')
+    assert.deepEqual(await removals(), [['first', {state: 'failed', text: 'busy'}]])
     await h1({chores: [{id, state: 'done'}]})
     assert.deepEqual((await h1()).chores, [])
+    assert.deepEqual(await removals(), [])
     assert.equal((await remove()).status, 404)
     const {items} = (await call('getAudit', {query: crm})).body
     const [entry] = items.filter(({action}: {action: string}) => action === 'volume.remove')

@@ -191,3 +191,18 @@ test('in the foreground it watches, starts again what dies, and ends with everyt
   for (const port of ports) assert.equal(findListener(port), 'free')
   assert.ok(!existsSync(paths.lock) && !existsSync(paths.foreground))
 })
+
+test('the second Ctrl-C ends it at once, whatever does not stop; --stop does the rest', async () => {
+  const child = spawn(script, ['--json', '--home', home], {env, stdio: ['ignore', 'pipe', 'ignore']})
+  const ended = new Promise<number | null>(resolve => child.once('exit', resolve))
+  await line(child)
+  const stuck = agent()
+  process.kill(stuck.pid, 'SIGSTOP')
+  // Signals that come together count as one.
+  await until(() => child.exitCode !== null || !child.kill('SIGINT'))
+  assert.equal(await ended, 130)
+  assert.ok(isAlive(controlPlane()))
+  process.kill(stuck.pid, 'SIGCONT')
+  ok(await bootstrap('--stop', '--home', home))
+  assert.ok(!isAlive(stuck) && !isAlive(controlPlane()))
+})

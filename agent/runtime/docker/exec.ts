@@ -40,12 +40,27 @@ const signalMarked = async ({onError, ...place}: ExecOptions, mark: string, sign
   if (seen.length === 0) await signalWithin(place, mark, signal).catch(error => isOver(error) || onError(error))
 }
 
+/** What the engine tells of a command (ExecInspect), as far as it is needed. */
+interface Inspected {
+  readonly Running: boolean
+  readonly ExitCode: number | null
+  /** 0 of a command that never ran. */
+  readonly Pid: number
+}
+
+/** A code that is the engine's and not the command's says why: the engine tells it among the output only. */
+const exitIn = ({ExitCode, Pid}: Inspected, program: string): Exit => {
+  if (ExitCode === null) return {}
+  if (Pid !== 0 || (ExitCode !== 126 && ExitCode !== 127)) return {code: ExitCode}
+  return {code: ExitCode, reason: `the image has no ${program}, or none that can be run: commands in a container are those of its image`}
+}
+
 /** Waits until it is over. The engine forgets it with its container. */
-const exitOf = async (api: EngineApi, id: string): Promise<Exit> => {
+const exitOf = async (api: EngineApi, id: string, program: string): Promise<Exit> => {
   for (let waitMs = againMsMin; ; waitMs = Math.min(waitMs * 2, againMsMax)) {
     try {
-      const {Running, ExitCode} = await api.call<{Running: boolean; ExitCode: number | null}>('GET', `/exec/${id}/json`)
-      if (!Running) return ExitCode === null ? {} : {code: ExitCode}
+      const seen = await api.call<Inspected>('GET', `/exec/${id}/json`)
+      if (!seen.Running) return exitIn(seen, program)
     } catch (error) {
       if (error instanceof EngineRefusal) return {}
     }
@@ -53,7 +68,7 @@ const exitOf = async (api: EngineApi, id: string): Promise<Exit> => {
   }
 }
 
-/** Runs a command in a container that runs. Rejects when the engine refuses; a program that is not there ends with 126 or 127, as the engine says. */
+/** Runs a command in a container that runs. Rejects when the engine refuses; a program that is not there ends with 126 or 127, as the engine says, and a reason. */
 export const execInContainer = async (options: ExecOptions, {command, session, terminal}: ContainerExec): Promise<Execution> => {
   const {api, container} = options
   const mark = `${variable}=${session}`
@@ -65,5 +80,5 @@ export const execInContainer = async (options: ExecOptions, {command, session, t
   const near = attachedOver({api, connection, place: `/exec/${Id}`, terminal})
   if (terminal !== undefined) near.resize(terminal)
   const signal = (name: NodeJS.Signals): void => void signalMarked(options, mark, name).catch(options.onError)
-  return {...near, signal, kill: () => signal('SIGKILL'), ended: closed.then(() => exitOf(api, Id))}
+  return {...near, signal, kill: () => signal('SIGKILL'), ended: closed.then(() => exitOf(api, Id, command[0] ?? ''))}
 }

@@ -67,6 +67,7 @@ export class Watch {
   readonly #followed = new Map<string, Followed>()
   readonly #closing = new AbortController()
   #running: Promise<void> | undefined
+  #isListening = false
 
   /** `label`: what all containers have that are to be followed. `onLost` is called when the engine stops answering. */
   constructor(options: {api: EngineApi; label: string; onLost: (error: unknown) => void}) {
@@ -93,6 +94,11 @@ export class Watch {
     if (followed === undefined) return
     followed.wish = wish
     void this.#fulfil(container, followed).catch(() => undefined)
+  }
+
+  /** Whether the engine is not heard of, or has not done what was last wished. */
+  isOutOfReach(container: string): boolean {
+    return !this.#isListening || this.#followed.get(container)?.wish !== undefined
   }
 
   async close(): Promise<void> {
@@ -126,11 +132,13 @@ export class Watch {
         await this.#fulfil(container, followed)
       }
       onOpen()
+      this.#isListening = true
       for await (const event of jsonLines(events)) {
         const container = containerOf(event)
         if (container !== undefined && this.#followed.has(container)) await this.#look(container)
       }
     } finally {
+      this.#isListening = false
       events.destroy()
     }
   }
