@@ -143,7 +143,7 @@ const partitions: readonly Fault[] = [
     heal: async rig => {
       for (const host of plainHosts) rig.host(host).unblock()
     },
-    expect: {failsForMsMax: 120_000, isReplaced: true},
+    expect: {failsForMsMax: 0, isReplaced: false},
   },
   {
     name: 'partition-router',

@@ -50,23 +50,25 @@ export const silenceMs = ({leaseExpiresAt}: Pick<Executor, 'leaseExpiresAt'>, no
 /** Nobody has heard from it for a lease: what it runs may be running on. */
 export const isSilent = ({leaseExpiresAt}: Pick<Executor, 'leaseExpiresAt'>, now: number): boolean => leaseExpiresAt < now
 
+/** Executors that may be given something. */
+const takers = (executors: readonly Executor[]): readonly Executor[] => executors.filter(each => each.state === 'ready')
+
 /**
- * Whether anybody is heard from. When nobody is, our way to all of them is more likely to be cut than all of them gone, and nobody is left to take over: such
- * time counts as not watched.
+ * Whether an executor is heard from that could take over. When none is, our way to all of them is more likely to be cut than all of them gone, and giving
+ * something up would help nobody: such time counts as not watched.
  */
 export const isAnyHeard = (executors: readonly Executor[], now: number): boolean =>
-  executors.some(each => each.state !== 'lost' && silenceMs(each, now) <= heardWithinMs)
+  takers(executors).some(each => silenceMs(each, now) <= heardWithinMs)
 
 /**
  * Executors that are silent at `now` and not given up, unless leases were not watched for a whole lease: after an outage of the control plane, or of the way
- * to it, each gets the time of one lease to sync again. `watchedSince` is when watching without a gap began. One counts as silent only when another was
- * heard from after it should have been: while leases of a stage that is cut off end one by one, none does.
+ * to it, each gets the time of one lease to sync again. `watchedSince` is when watching without a gap began. One counts as silent only when another, which
+ * could take over, was heard from after it should have been: while leases of a stage that is cut off end one by one, none does.
  */
 export const executorsSilent = (executors: readonly Executor[], watchedSince: number, now: number): readonly Executor[] => {
   if (now - watchedSince < executorLeaseMs) return []
-  const here = executors.filter(each => each.state !== 'lost')
-  const lastLease = here.reduce((last, {leaseExpiresAt}) => Math.max(last, leaseExpiresAt), 0)
-  return here.filter(each => isSilent(each, now) && lastLease - each.leaseExpiresAt > heardWithinMs)
+  const lastLease = takers(executors).reduce((last, {leaseExpiresAt}) => Math.max(last, leaseExpiresAt), 0)
+  return executors.filter(each => each.state !== 'lost' && isSilent(each, now) && lastLease - each.leaseExpiresAt > heardWithinMs)
 }
 
 /** Whether it is not to be waited for any longer. */
@@ -95,6 +97,6 @@ export const silenceReason = (held: Held, executor: Pick<Executor, 'id' | 'lease
   if (afterMs === undefined) return `${silence}; kept`
   const left = Math.max(0, afterMs - silenceMs(executor, now))
   const ends = held.onLost?.action === 'stop' ? `; it stops there after ${roughly(held.onLost.afterMs)}` : ''
-  // Past its time it is only waited for because nobody at all is heard from, or was until now.
-  return `${silence}${ends}; ${left > 0 ? `given up in ${roughly(left)}` : 'waited for until another executor is heard from'}`
+  // Past its time it is only waited for because nobody who may take over is heard from, or was until now.
+  return `${silence}${ends}; ${left > 0 ? `given up in ${roughly(left)}` : 'waited for until an executor that may take over is heard from'}`
 }

@@ -41,11 +41,11 @@ describe('leases', () => {
     }
   })
 
-  it('are heard of while one that is not lost has synced lately', () => {
+  it('are heard of while one that may take over has synced lately', () => {
     const last = (ms: number, more: Partial<Executor> = {}) => executor('h', {leaseExpiresAt: now - ms + executorLeaseMs, ...more})
     assert.equal(isAnyHeard([last(60_000), last(30_000)], now), true)
     assert.equal(isAnyHeard([last(60_000), last(30_001)], now), false)
-    assert.equal(isAnyHeard([last(0, {state: 'lost'})], now), false)
+    for (const state of ['lost', 'cordoned', 'draining'] as const) assert.equal(isAnyHeard([last(0, {state})], now), false)
     assert.equal(isAnyHeard([], now), false)
   })
 
@@ -88,7 +88,7 @@ describe('what becomes of instances whose executor is silent', () => {
     )
     assert.equal(
       silenceReason({stop: false}, silent, now),
-      'h2 has not been heard from for 2m; waited for until another executor is heard from',
+      'h2 has not been heard from for 2m; waited for until an executor that may take over is heard from',
     )
   })
 })
