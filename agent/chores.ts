@@ -79,7 +79,9 @@ export class Chores {
     for (const {abort} of this.#known.values()) abort.abort(new Error('the agent leaves'))
   }
 
-  #isDueAgain({report, endedAt}: Known): boolean {
+  /** What was done, and is asked for by a control plane that knows, is another one of the same name: formations are made anew, and count from 1 again. */
+  #isDueAgain({report, told, endedAt}: Known): boolean {
+    if (report?.state === 'done') return told === report
     return report?.state === 'failed' && endedAt !== undefined && this.#options.now() - endedAt >= againMs
   }
 

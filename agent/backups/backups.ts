@@ -75,10 +75,7 @@ export class Backups {
     for (const name of readdirSync(folder)) {
       const id = name.endsWith(suffix) ? name.slice(0, -suffix.length) : name
       this.#taken.add(id)
-      const signal = AbortSignal.any([this.#end.signal, AbortSignal.timeout(recallMs)])
-      void this.#report(id, {reason: 'the agent was started anew in the middle of it'}, signal).finally(() =>
-        this.#remove(join(folder, name)),
-      )
+      void this.#recall(id, join(folder, name))
     }
   }
 
@@ -87,16 +84,29 @@ export class Backups {
     this.#end.abort(new Error('the agent leaves'))
   }
 
+  /** Its file stays when this agent leaves before: the next one tells. */
+  async #recall(id: string, file: string): Promise<void> {
+    const signal = AbortSignal.any([this.#end.signal, AbortSignal.timeout(recallMs)])
+    try {
+      await this.#report(id, {reason: 'the agent was started anew in the middle of it'}, signal)
+    } catch (error) {
+      this.#options.log.warn({err: error, backup: id}, 'what an earlier agent left of a backup could not be reported')
+    }
+    if (!this.#end.signal.aborted) await this.#remove(file)
+  }
+
   async #make(order: AssignedBackup): Promise<void> {
     const {folder, log} = this.#options
     const {id, timeoutMs} = order
     const file = join(folder, `${id}${suffix}`)
     const within = (ms: number) => AbortSignal.any([this.#end.signal, AbortSignal.timeout(Math.max(0, ms))])
     const signal = within(timeoutMs)
+    // From now, and not from its turn: when its time is over, another one may be ordered.
+    const making = within(timeoutMs - reportMarginMs)
     try {
       mkdirSync(folder, {recursive: true, mode: 0o700})
       writeFileSync(file, '', {mode: 0o600})
-      const result = await this.#gate.pass(() => this.#dump(order, file, within(timeoutMs - reportMarginMs)))
+      const result = await this.#gate.pass(() => this.#dump(order, file, making))
       log.info({backup: id, service: order.service, ...result}, 'backup')
       await this.#report(id, result, signal)
     } catch (error) {
@@ -116,7 +126,7 @@ export class Backups {
       // Agents without backups, most of them, need not load what packs and uploads.
       const [{takeDump}, {uploadDump}] = await Promise.all([import('./dump.ts'), import('./upload.ts')])
       const execution = await exec(record, {session: id, command: ['/bin/sh', '-c', command]})
-      const dump = await takeDump(execution, file, signal)
+      const dump = await takeDump(execution, file, signal, {clean: text => withoutSecrets(text, record)})
       await uploadDump(within => store.locateUpload(id, dump, within), file, dump, signal)
       return dump
     } catch (error) {

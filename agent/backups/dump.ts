@@ -2,6 +2,7 @@
 import {createWriteStream} from 'node:fs'
 import {PassThrough, type Readable} from 'node:stream'
 import {pipeline} from 'node:stream/promises'
+import {StringDecoder} from 'node:string_decoder'
 import {createGzip} from 'node:zlib'
 import {type Dump, dumpBytesMax} from '#shared/domain/backup.ts'
 import {createMeter} from '#shared/meter.ts'
@@ -10,17 +11,42 @@ import type {Execution} from '../runtime/runtime.ts'
 
 /** Of what the command said last, in a reason. */
 const lastWordsMax = 200
+/** Of what it said, kept for its last line to be whole: a secret that was cut is not recognised. */
+const keptCharactersMax = 16_384
 /** What the command left behind may hold its output open, and say nothing, for so long after it has ended. */
 const lingerMs = 5_000
 
-/** The last line of what it says of errors. */
-const lastWordsOf = (stderr: Readable | undefined): (() => string) => {
-  let kept = ''
+/** The last line of what it says of errors, cleaned before anything is cut off; nothing of one that is not whole. */
+const lastWordsOf = (stderr: Readable | undefined, clean: (text: string) => string): (() => string) => {
+  const decoder = new StringDecoder('utf8')
+  let [kept, isCut] = ['', false]
   stderr?.on('error', () => undefined)
   stderr?.on('data', (chunk: Buffer) => {
-    kept = (kept + chunk.toString()).slice(-lastWordsMax * 4)
+    kept += decoder.write(chunk)
+    isCut ||= kept.length > keptCharactersMax
+    kept = kept.slice(-keptCharactersMax)
   })
-  return () => (kept.trim().split('\n').at(-1) ?? '').replaceAll(/\p{C}/gu, ' ').slice(0, lastWordsMax)
+  return () => {
+    const lines = clean(kept).trim().split('\n')
+    const last = isCut && lines.length === 1 ? '' : (lines.at(-1) ?? '')
+    return last.replaceAll(/\p{C}/gu, ' ').slice(0, lastWordsMax)
+  }
+}
+
+/** Rejects when `signal` is aborted. */
+const unless = <T>(signal: AbortSignal, promise: Promise<T>): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const leave = (): void => reject(signal.reason)
+    if (signal.aborted) return leave()
+    signal.addEventListener('abort', leave, {once: true})
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave))
+  })
+
+export interface DumpTerms {
+  /** Packed. */
+  readonly bytesMax?: number
+  /** Takes out of what the command says what is not to be told. */
+  readonly clean?: (text: string) => string
 }
 
 const why = ({code, oom, reason}: Exit, words: string): string => {
@@ -51,9 +77,10 @@ const breakOff = (stdout: Readable, ended: Promise<unknown>): (() => void) => {
  * Rejects with a reason for people when the command fails, writes nothing or more than `bytesMax` packed bytes, or `signal` is aborted; nothing of it runs on
  * then. The file is whole when this resolves.
  */
-export const takeDump = async (execution: Execution, file: string, signal: AbortSignal, bytesMax = dumpBytesMax): Promise<Dump> => {
+export const takeDump = async (execution: Execution, file: string, signal: AbortSignal, terms: DumpTerms = {}): Promise<Dump> => {
+  const {bytesMax = dumpBytesMax, clean = text => text} = terms
   const {stdin, stdout, stderr, ended} = execution
-  const words = lastWordsOf(stderr)
+  const words = lastWordsOf(stderr, clean)
   const meter = createMeter(bytesMax, () => new Error(`the dump has more than ${bytesMax} bytes when packed`))
   let isEmpty = true
   const looked = new PassThrough().once('data', () => {
@@ -64,7 +91,8 @@ export const takeDump = async (execution: Execution, file: string, signal: Abort
   try {
     const written = pipeline(stdout, looked, createGzip({level: 6}), meter.stream, createWriteStream(file, {mode: 0o600}), {signal})
     await written
-    const exit = await ended
+    // It may have closed its output, and run on.
+    const exit = await unless(signal, ended)
     if (exit.code !== 0) throw new Error(why(exit, words()))
     if (isEmpty) throw new Error('the dump command wrote nothing')
     return meter.result()

@@ -15,11 +15,19 @@ export const takePins = async (
   if (pins.length === 0) return {}
   const {assignments, chores} = await store.executors.orders(executor, now)
   const fetched = chores.filter(chore => chore.kind === 'fetch')
-  const own = new Set([...assignments, ...fetched].map(({formation, release}) => `${formation}/${release}`))
+  /** Of a service that it is to run, or to be fetched ahead: what others run is not for it to say. */
+  const isOwn = async ({formation, release, image}: ImagePin): Promise<boolean> => {
+    const isOf = (each: {readonly formation: string; readonly release: number}) => each.formation === formation && each.release === release
+    if (fetched.some(chore => isOf(chore) && chore.images.some(each => each.image === image))) return true
+    const own = new Set(assignments.filter(isOf).map(({service}) => service))
+    const services = own.size === 0 ? {} : ((await store.releases.get(formation, release))?.services ?? {})
+    return Object.entries(services).some(([name, service]) => own.has(name) && service.image === image)
+  }
   const answered: Answered[] = []
   // One after the other: those of one release would only be in each other's way.
-  for (const {formation, release, image, digest} of pins) {
-    const taken = own.has(`${formation}/${release}`) ? await store.releases.pin({formation, release, image, digest}) : undefined
+  for (const pin of pins) {
+    const {formation, release, image, digest} = pin
+    const taken = (await isOwn(pin)) ? await store.releases.pin({formation, release, image, digest}) : undefined
     if (taken?.outcome === 'conflict') throw new GilliamError('conflict', 'What an image means could not be written; tell it again.')
     answered.push({formation, release, image, ...(taken?.outcome === 'ok' && {digest: taken.digest})})
   }

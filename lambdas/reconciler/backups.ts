@@ -18,6 +18,8 @@ export interface BackupDeps {
 /** Plans and dumps of one look; the others come with the next. */
 export const looksMax = 50
 const looksAtOnceMax = 8
+/** What a look failed at is looked at again after this: those that fail always must not be all that is looked at. */
+const againMs = 10 * 60_000
 
 const definitionOf = async ({store}: BackupDeps, formation: string, service: string, instance: Instance | undefined) => {
   const release = instance === undefined ? undefined : await store.releases.get(formation, instance.release)
@@ -75,16 +77,39 @@ const removeDump = async ({store, dumps}: BackupDeps, backup: Backup): Promise<v
   await store.backups.removed(backup)
 }
 
+/** One look, and how what it is about is put off when it fails. */
+interface Task {
+  readonly of: object
+  readonly run: () => Promise<void>
+  readonly postpone: (at: number) => Promise<unknown>
+}
+
+const carryOut = async ({now, log}: BackupDeps, {of, run, postpone}: Task): Promise<void> => {
+  try {
+    await run()
+  } catch (error) {
+    log.error({...of, err: error}, 'backup not looked at')
+    await postpone(now() + againMs).catch(reason => log.error({...of, err: reason}, 'backup not put off'))
+  }
+}
+
 /** What is due by now. Idempotent, and any number may run at once: a plan's version lets one of them act. One that fails does not keep the others waiting. */
 export const lookAtBackups = async (deps: BackupDeps): Promise<void> => {
-  const {store, now, log} = deps
-  const {plans, leftovers} = await store.backups.due(now(), looksMax)
-  const tasks = [
-    ...plans.map(plan => ({of: {formation: plan.formation, service: plan.service}, run: () => look(deps, plan)})),
-    ...leftovers.map(each => ({of: {formation: each.formation, backup: each.id}, run: () => removeDump(deps, each)})),
+  const {backups} = deps.store
+  const {plans, leftovers} = await backups.due(deps.now(), looksMax)
+  const tasks: Task[] = [
+    ...plans.map(plan => ({
+      of: {formation: plan.formation, service: plan.service},
+      run: () => look(deps, plan),
+      postpone: (lookAt: number) => backups.looked({...plan, lookAt}),
+    })),
+    ...leftovers.map(each => ({
+      of: {formation: each.formation, backup: each.id},
+      run: () => removeDump(deps, each),
+      postpone: (at: number) => backups.postpone(each, at),
+    })),
   ]
   for (let at = 0; at < tasks.length; at += looksAtOnceMax) {
-    const some = tasks.slice(at, at + looksAtOnceMax)
-    await Promise.all(some.map(({of, run}) => run().catch(error => log.error({...of, err: error}, 'backup not looked at'))))
+    await Promise.all(tasks.slice(at, at + looksAtOnceMax).map(each => carryOut(deps, each)))
   }
 }

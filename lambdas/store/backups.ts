@@ -220,6 +220,10 @@ export const createBackupStore = (table: Table): BackupStore => ({
     else await write(table, {update: key, change: {remove: ['gsi1pk', 'gsi1sk']}, when: backupIs(backup.state)})
   },
 
+  postpone: async (backup, at) => {
+    await write(table, {update: keyOf(backup), change: {set: lookIn(at, keyOf(backup))}, when: backupIs(backup.state)})
+  },
+
   dropPlan: async ({formation, service, version}) => {
     await write(table, {delete: keys.backupPlan(formation, service), when: planIs(version)})
   },

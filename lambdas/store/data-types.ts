@@ -68,6 +68,8 @@ export interface BackupStore {
   readonly delete: (formation: string, service: string, id: string, now: number) => Promise<Not<'ok' | 'missing' | 'running'>>
   /** Its dump is removed: a forgotten one is no more, and of a failed one nothing is left to remove. */
   readonly removed: (backup: Backup) => Promise<void>
+  /** Its dump could not be removed: it is looked at again at `at`, and not in the way of others before. */
+  readonly postpone: (backup: Backup, at: number) => Promise<void>
   /** With the last backup of what is gone. */
   readonly dropPlan: (plan: BackupPlan) => Promise<void>
   readonly note: (

@@ -6,6 +6,7 @@ import {createServer, type IncomingMessage, type ServerResponse} from 'node:http
 import type {AddressInfo} from 'node:net'
 import {join} from 'node:path'
 import {type TestContext, test} from 'node:test'
+import {setImmediate} from 'node:timers/promises'
 import {gunzipSync} from 'node:zlib'
 import {pino} from 'pino'
 import {Backups} from '#agent/backups/backups.ts'
@@ -35,6 +36,8 @@ const startStore = async (t: TestContext) => {
   const arrived = new Map<string, Buffer>()
   const world = {
     refuse: undefined as GilliamError | undefined,
+    isAway: false,
+    calls: 0,
     uploads: 0,
     take: async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
       const chunks: Buffer[] = []
@@ -53,6 +56,8 @@ const startStore = async (t: TestContext) => {
   const store = {
     locateUpload: async (id: string) => ({url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/${id}`, headers: {}}),
     reportBackup: async (id: string, report: Report) => {
+      world.calls += 1
+      if (world.isAway) throw new Error('nobody answers')
       if (world.refuse !== undefined && 'sha256' in report) throw world.refuse
       reports.set(id, report)
     },
@@ -149,7 +154,10 @@ test('an upload that is cut off is tried again, three times', async t => {
 test('what is more than it may be is none, and its command does not run on', async t => {
   const {exec, folder} = await setUp(t)
   const execution = await exec('cat /dev/urandom')
-  await assert.rejects(takeDump(execution, join(folder, 'dump'), new AbortController().signal, 100_000), /more than 100000 bytes/)
+  await assert.rejects(
+    takeDump(execution, join(folder, 'dump'), new AbortController().signal, {bytesMax: 100_000}),
+    /more than 100000 bytes/,
+  )
   assert.notEqual((await execution.ended).code, 0)
 })
 
@@ -166,6 +174,9 @@ test('what takes too long is none, and its command does not run on', async t => 
   const execution = await exec('echo begun; sleep 1000')
   await assert.rejects(takeDump(execution, join(folder, 'dump'), AbortSignal.timeout(100)))
   assert.notEqual((await execution.ended).code, 0)
+  const quiet = await exec('echo all of it; exec >&- 2>&-; sleep 1000')
+  await assert.rejects(takeDump(quiet, join(folder, 'dump'), AbortSignal.timeout(300)), 'it closed its output, and runs on')
+  assert.notEqual((await quiet.ended).code, 0)
   const late = await setUp(t)
   late.agent().take([order('late', 'echo x', {timeoutMs: 60_050})])
   assert.ok(await late.reported('late'))
@@ -185,6 +196,42 @@ test('the next agent reports what was under way when this one ended', async t =>
   assert.equal(await reasonOf('cut'), 'the agent was started anew in the middle of it')
   await until(() => left().length === 0)
   assert.equal(reports.size, 1)
+})
+
+test('the time of an order does not wait for its turn', async t => {
+  const {agent, reasonOf, arrived} = await setUp(t)
+  const orders = [order('one', 'sleep 1000', {timeoutMs: 60_300}), order('two', 'sleep 1000', {timeoutMs: 60_300})]
+  agent().take([...orders, order('third', 'echo late', {timeoutMs: 60_200})])
+  assert.equal(await reasonOf('third'), 'it took too long')
+  assert.ok(!arrived.has('third'))
+})
+
+test('an agent that leaves before it could tell what an earlier one left leaves that to the next', async t => {
+  const {agent, folder, left, world, reasonOf} = await setUp(t)
+  const file = 'cut.gz'
+  writeFileSync(join(folder, 'backups', file), '')
+  world.isAway = true
+  const first = agent()
+  first.recall()
+  await until(() => world.calls > 0)
+  first.close()
+  // What rejects with nobody to hear it fails this test, and would end the agent.
+  await setImmediate()
+  assert.deepEqual(left(), [file])
+  world.isAway = false
+  agent().recall()
+  assert.ok(await reasonOf('cut'))
+})
+
+test('a secret is not told in part, however long the line that it is in', async t => {
+  const {agent, reasonOf} = await setUp(t)
+  const spaces = (count: number) => `printf '%${count}s' ''`
+  agent().take([
+    order('end', `(${spaces(5)}; printf 'x%.0s' $(seq 190); echo "$PASSWORD") >&2; exit 1`),
+    order('start', `(echo first; echo "$PASSWORD$(printf 'x%.0s' $(seq 795))") >&2; exit 1`),
+    order('endless', `(${spaces(9)}; echo "$PASSWORD$(printf 'x%.0s' $(seq 16380))") >&2; exit 1`),
+  ])
+  for (const id of ['end', 'start', 'endless']) assert.doesNotMatch(await reasonOf(id), /sword|fish|swo/)
 })
 
 test('a report is told until it is taken; one that the store gives the lie is a failure', async t => {

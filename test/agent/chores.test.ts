@@ -84,5 +84,8 @@ test('chores go one after the other, are called off when nobody asks any more, a
   assert.ok(!chores.keeps('crm/2'))
   chores.take([fetch(1)])
   await until(() => began.length === 3)
+  // The formation was made anew, and has another release 2.
+  chores.take([fetch(2)])
+  await until(() => began.length === 4)
   chores.close()
 })

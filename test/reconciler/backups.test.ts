@@ -1,6 +1,7 @@
 // Scheduled backups over the real reconciler and store: ordered once when due, however many reconcilers look, tried again, given up, and cleaned up after.
 import assert from 'node:assert/strict'
 import {afterEach, beforeEach, describe, it} from 'node:test'
+import {looksMax} from '#lambdas/reconciler/backups.ts'
 import {type Backup, backupMsMax, dumpName} from '#shared/domain/backup.ts'
 import {type BackupPlan, orphansKeptMs} from '#shared/domain/backup-plan.ts'
 import {executorLeaseMs} from '#shared/domain/executor.ts'
@@ -107,6 +108,40 @@ describe('scheduled backups', () => {
       ids.slice(2).map(id => `crm/_db/${id}`),
     )
     assert.deepEqual((await world.store.backups.due(world.clock.now, 50)).leftovers, [])
+  })
+
+  it('are made, however many dumps can not be removed', async () => {
+    await comeDue()
+    await tick()
+    const id = await make()
+    let isDenied = true
+    const remove = async (name: string): Promise<void> => (isDenied ? Promise.reject(new Error('access denied')) : dumps.remove(name))
+    const look = async (): Promise<void> => {
+      await world.store.executors.renew('one', world.clock.now)
+      await world.reconciler({dumps: {remove}})({tick: true})
+    }
+    const {now} = world.clock
+    const [made] = await list()
+    assert.ok(made !== undefined)
+    const by = 'somebody'
+    for (let at = 0; at < looksMax; at++) {
+      const each = {formation: 'crm', service: 'old', id: `old${at}`, state: 'running', by, release: 1, executor: 'one'} as const
+      const before = await world.store.backups.plan('crm', 'old')
+      const backup: Backup = {...each, instance: made.instance, createdAt: now}
+      assert.equal((await world.store.backups.begin(before, backup, {command: 'x', keep: 100})).outcome, 'ok')
+      await world.store.backups.end(each, {good: dump}, now)
+      assert.equal((await world.store.backups.delete('crm', 'old', each.id, now)).outcome, 'ok')
+    }
+    await comeDue()
+    await look()
+    await look()
+    assert.equal((await orders()).length, 1)
+    assert.ok((await orders())[0]?.id !== id)
+    isDenied = false
+    world.clock.now += 10 * 60_000
+    await look()
+    await look()
+    assert.deepEqual((await world.store.backups.due(world.clock.now, 100)).leftovers, [])
   })
 
   it('wait while nothing runs, and say so', async () => {
