@@ -97,7 +97,8 @@ export class Lookout {
   async #listen(upstream: Upstream): Promise<void> {
     const {limits, now, steady, ejected} = this.#options
     const [askedAt, askedSteady] = [now(), steady()]
-    const {until, letGo} = this.#hold(upstream, silentTriesMin * limits.probeTimeoutMs)
+    const heldMs = silentTriesMin * limits.probeTimeoutMs
+    let {until, letGo} = this.#hold(upstream, heldMs)
     for (let tries = 0; tries < silentTriesMin; tries++) {
       if (!(await this.#isSilent(upstream))) {
         this.#assured.set(upstream, now() + againAfterWaits * limits.quietMsMax)
@@ -105,8 +106,11 @@ export class Lookout {
         return
       }
       if (upstream.heardAt > askedAt) return void letGo()
+      // A request may have found out meanwhile: then nothing is sent there until we know.
+      if (until <= askedAt) ({until, letGo} = this.#hold(upstream, heldMs))
     }
-    if (letGo() && upstream.connectionFailed(Math.max(now(), until)) && until <= askedAt) ejected()
+    const isNews = letGo() && until <= askedAt
+    if (upstream.connectionFailed(Math.max(now(), upstream.ejectedUntil)) && isNews) ejected()
     upstream.pool.abandonQuiet(askedSteady, new ExchangeError('HOST_SILENT', `nothing for ${limits.quietMsMax} ms, nor to new connections`))
   }
 

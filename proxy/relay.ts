@@ -267,10 +267,13 @@ class Relay implements AnswerSink, BodySink, ClientWatcher, Taker {
     if (answerBegun) this.#cutOff()
   }
 
-  /** Whether the connection was closed by an instance that had done with it before our request came (RFC 9112 §9.3.1): the same may be sent again. */
-  #isStale({served}: UpstreamConnection, error: Error): boolean {
+  /**
+   * Whether the connection was closed by an instance that had done with it before our request came (RFC 9112 §9.3.1): the same may be sent again. One that
+   * ends it much later never got the request, and would not get it on another connection either, or had begun with it: that is for others to decide.
+   */
+  #isStale({served, quietMs}: UpstreamConnection, error: Error): boolean {
     const {answerBegun, bodyTaken, head} = this.#exchange
-    const isClosed = !(error instanceof ExchangeError) || error.code === 'CLOSED'
+    const isClosed = (!(error instanceof ExchangeError) || error.code === 'CLOSED') && quietMs < this.#options.limits.quietMsMax
     return isClosed && !this.#fresh && served > 0 && !answerBegun && !bodyTaken && isIdempotent(head.method)
   }
 }

@@ -110,7 +110,7 @@ export class Followed implements Running {
   }
 }
 
-/** Resolves when the shell of a start, not our child, has noted its end or is gone. */
+/** Resolves when the shell of a start, not our child, has noted its end or is gone. Ends it then: it has nothing more to say, and may be holding ports (hold.ts). */
 export const adoptedEnd = (start: Start, {pid, startTicks}: Identity): Promise<Exit> =>
   new Promise(resolve => {
     let watcher: FSWatcher | undefined
@@ -120,6 +120,7 @@ export const adoptedEnd = (start: Start, {pid, startTicks}: Identity): Promise<E
       if (alive && exit === undefined) return
       clearInterval(timer)
       watcher?.close()
+      if (alive) signalTo(pid, 'SIGKILL')
       resolve(exit ?? {})
     }
     const timer = setInterval(look, livenessPollMs)

@@ -134,6 +134,11 @@ export class UpstreamConnection implements Waiting, TunnelEnd {
     return this.#state === 'awaiting' || this.#state === 'answering'
   }
 
+  /** For how long it has been the other side's turn, in milliseconds; 0 when it is not. */
+  get quietMs(): number {
+    return Math.max(0, this.#shared.deadlines.now() - this.quietSince)
+  }
+
   /** Both ends, ours first. */
   get ends(): string {
     const {localAddress, localPort, remoteAddress, remotePort} = this.#socket

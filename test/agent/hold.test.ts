@@ -80,6 +80,23 @@ test('an instance that ends without its agent leaves its port to nobody, until t
   await until(async () => (await probePort(host, port)) === true)
 })
 
+test('an instance that the next agent stops is over when it has ended: nothing holds its port until it is killed', {
+  skip,
+  timeout: 30_000,
+}, async t => {
+  const directory = folderOf(t)
+  const port = await freePort()
+  const agent = await startAgent(directory, port)
+  agent.kill('SIGKILL')
+  await once(agent, 'exit')
+  const found = await createProcessRuntime().find(directory)
+  assert.ok(found.state === 'running')
+  t.after(() => found.running.kill())
+  found.running.terminate()
+  assert.deepEqual(await found.running.ended, {code: 143})
+  assert.equal(await probePort(host, port), true)
+})
+
 test('an instance that ends with its agent there leaves its port at once', {skip}, async t => {
   const directory = folderOf(t)
   const port = await freePort()

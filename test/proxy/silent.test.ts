@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import {once} from 'node:events'
 import {createServer, type Server} from 'node:net'
 import {type TestContext, test} from 'node:test'
-import {limitsDefault} from '#proxy/limits.ts'
+import {type Limits, limitsDefault} from '#proxy/limits.ts'
 import {until} from '../agent/wait.ts'
 import {type Deaf, startDeaf} from './deaf.ts'
 import {call, entry, startInstance, startRouter} from './rig.ts'
@@ -11,7 +11,7 @@ import {call, entry, startInstance, startRouter} from './rig.ts'
 const limits = {...limitsDefault, quietMsMax: 400, probeTimeoutMs: 150, connectTimeoutMs: 150}
 
 /** A router that sends what has the cookie to `a1`. */
-const startWith = async (t: TestContext, port: number, quietMsMax = limits.quietMsMax) => {
+const startWith = async (t: TestContext, port: number, more: Partial<Limits> = {}) => {
   const well = await startInstance(t, (_request, response) => response.end('ok'))
   const started = await startRouter(
     t,
@@ -19,7 +19,7 @@ const startWith = async (t: TestContext, port: number, quietMsMax = limits.quiet
       feed.announce('crm', entry('users', 'a1', port), entry('users', 'b2', well.port))
       feed.routeWith({sticky: 'sid'}, '*', '/', 'users.crm.service')
     },
-    {limits: {...limits, quietMsMax}},
+    {limits: {...limits, ...more}},
   )
   const views = async () =>
     (JSON.parse((await started.router.admin('/table')).text) as {upstreams: {name: string; inFlight: number; ejectedForMs: number}[]})
@@ -41,7 +41,7 @@ const toFirst = {headers: {cookie: 'sid=a1'}}
 test('a request in flight to a host that went silent goes elsewhere when it may, and is told when not', async t => {
   const deaf = await startDeaf(t, {both: true})
   // It is passed over, for connections it does not take, before anything has waited for long: what is in flight is looked after all the same.
-  const {router, first} = await startWith(t, deaf.port, 2_000)
+  const {router, first} = await startWith(t, deaf.port, {quietMsMax: 2_000})
   const get = call(router.port, toFirst)
   const post = call(router.port, {...toFirst, method: 'POST', body: 'x'})
   await until(async () => (await first())?.inFlight === 2)
@@ -53,6 +53,42 @@ test('a request in flight to a host that went silent goes elsewhere when it may,
   assert.equal(written.problem.code, 'upstream_timeout')
   assert.match(String(written.problem.detail), /is on a host that stopped answering/)
   assert.ok(((await first())?.ejectedForMs ?? 0) > 0)
+})
+
+test('one that a request found out while we asked is not used again when that is over, but our asking is not', async t => {
+  const deaf = await startDeaf(t, {both: true})
+  // Asking takes 3 s, being passed over for the first time 2 s.
+  const {router, first} = await startWith(t, deaf.port, {probeTimeoutMs: 1_500})
+  const get = call(router.port, toFirst)
+  const since = Date.now()
+  await until(async () => (await first())?.inFlight === 1)
+  await deaf.fill()
+  // Looks three times while one try may take: we ask by now.
+  await until(() => Date.now() - since > limits.quietMsMax + 1_500 / 3 + 100)
+  assert.equal((await call(router.port, toFirst)).text, 'ok')
+  assert.equal((await get).text, 'ok')
+  assert.ok(((await first())?.ejectedForMs ?? 0) > 0)
+})
+
+test('a request whose kept connection its instance ends after it has waited for long goes to another one, not there again', async t => {
+  let asked = 0
+  const instance = createServer(socket => {
+    let onThis = 0
+    socket
+      .on('error', () => undefined)
+      .on('data', () => {
+        asked += 1
+        onThis += 1
+        if (onThis === 1) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst')
+        else setTimeout(() => socket.end(), 2 * limits.quietMsMax)
+      })
+  }).listen(0, '127.0.0.1')
+  await once(instance, 'listening')
+  t.after(() => instance.close())
+  const {router} = await startWith(t, (instance.address() as {port: number}).port, {upstreamKeepAliveMs: 60_000})
+  assert.equal((await call(router.port, toFirst)).text, 'first')
+  assert.equal((await call(router.port, toFirst)).text, 'ok')
+  assert.equal(asked, 2)
 })
 
 test('one to an instance that takes no connection, on a host that answers others, is left alone', async t => {
