@@ -66,7 +66,7 @@ export const checkServices = async (session: Session, named: readonly string[], 
   if (named.length === 0) return
   const formation = await session.formation()
   const found = await (await session.client()).call('getRelease', {params: {formation, release}})
-  const known = Object.keys(found.services)
+  const known = Object.keys(found.services).sort()
   for (const name of named) {
     if (known.includes(name)) continue
     const near = closest(name, known)

@@ -27,7 +27,7 @@ const commandsOf = async (client: Client, formation: string, service: string, re
   if (backup !== undefined) return backup
   throw new CommandError(
     'usage',
-    `Nothing says how ${service} is backed up: its type has no \`backup\` (docs/auxiliaries.md), or it has none.`,
+    `Nothing says how ${service} is backed up: it has no type, or its type has no \`backup\` (docs/auxiliaries.md).`,
   )
 }
 

@@ -19,7 +19,8 @@ const describe = (session: Session, release: Release, rollout: string): string =
     ['rollout', rollout],
   ].filter(([, value]) => value !== '')
   const pinned = Object.entries(release.pins ?? {}).map(([image, digest]) => `image ${neutralise(image)} is ${neutralise(digest)}`)
-  const rows = Object.entries(release.services).map(([name, service]) => [
+  const services = Object.entries(release.services).sort(([a], [b]) => (a < b ? -1 : 1))
+  const rows = services.map(([name, service]) => [
     name,
     service.type ?? service.kind,
     service.ports.map(({port, hostPort}) => (hostPort === undefined ? port : `${hostPort}:${port}`)).join(' '),

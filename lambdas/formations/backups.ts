@@ -6,7 +6,7 @@ import type {Backup, ShownBackup} from '#shared/domain/backup.ts'
 import {type BackupPlan, keepOf, runningOf, whyNot} from '#shared/domain/backup-plan.ts'
 import type {Instance} from '#shared/domain/instance.ts'
 import {GilliamError} from '#shared/errors.ts'
-import {findRelease, refusalOf, serviceOf, tryAgain} from './found.ts'
+import {checkServices, findRelease, refusalOf, serviceOf, tryAgain} from './found.ts'
 
 type Named = 'listBackups' | 'createBackup' | 'noteBackup' | 'deleteBackup'
 
@@ -26,9 +26,10 @@ const presentPlan = ({service, schedule, dueAt, waits, failures}: BackupPlan, ba
   return [{service, ...schedule, dueAt, failures, ...(waits !== undefined && {waits}), ...(goodAt !== undefined && {goodAt})}]
 }
 
-/** The one instance that has the data; throws conflict when it is not exactly one. */
+/** The one instance that has the data; throws conflict when it is not exactly one, invalid_request when there is no such service. */
 const findInstance = async (store: Store, formation: string, service: string): Promise<Instance & {readonly executor: string}> => {
   const running = runningOf(await store.instances.list(formation)).filter(each => each.service === service)
+  if (running.length === 0) checkServices(await findRelease(store, formation), [service], '')
   const why = whyNot(running)
   const [instance] = running
   if (why !== undefined || instance?.executor === undefined)
@@ -41,7 +42,7 @@ const findCommands = async (store: Store, {formation, service, release: number}:
   if (definition?.backup !== undefined) return definition.backup
   throw new GilliamError(
     'invalid_request',
-    `Nothing says how “${service}” is backed up: its type has no \`backup\` (docs/auxiliaries.md), or it has none.`,
+    `Nothing says how “${service}” is backed up: it has no type, or its type has no \`backup\` (docs/auxiliaries.md).`,
   )
 }
 

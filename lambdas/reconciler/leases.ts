@@ -1,7 +1,7 @@
 // Executors whose lease is over: what they ran is given up when it is not to be waited for any longer, and with the last of it the executor is lost.
 import type {AssignedInstance} from '#lambdas/store/index.ts'
 import type {Executor} from '#shared/domain/executor.ts'
-import {executorsHalfLost, executorsSilent, isGivenUp, watchGapMsMax} from '#shared/domain/lease.ts'
+import {executorsHalfLost, executorsSilent, isAnyHeard, isGivenUp, watchGapMsMax} from '#shared/domain/lease.ts'
 import type {ReconcilerDeps} from './formation.ts'
 
 const formationsOf = (held: readonly AssignedInstance[]): readonly string[] => [...new Set(held.map(each => each.formation))]
@@ -50,7 +50,7 @@ const lose = async (deps: ReconcilerDeps, executor: Executor): Promise<readonly 
 /** Gives up what is due, and marks executors that hold nothing any more as lost. Answers the formations that lost instances. */
 export const loseExecutors = async (deps: ReconcilerDeps, executors: readonly Executor[]): Promise<ReadonlySet<string>> => {
   const {store, now} = deps
-  const since = await store.watch.tick(now(), watchGapMsMax)
+  const since = await store.watch.tick(now(), watchGapMsMax, isAnyHeard(executors, now()))
   const formations = new Set<string>()
   const add = (some: readonly string[]): void => some.forEach(each => void formations.add(each))
   for (const executor of executorsHalfLost(executors)) add(await giveUp(deps, executor))

@@ -17,7 +17,7 @@ const checkReleases = async (store: Stored, formation: string, service: string, 
       throw new GilliamError('not_found', `“${formation}” has no release ${number}; \`gilliam releases\` lists them.`)
     if (Object.hasOwn(release.services, service)) continue
     const near = closest(service, Object.keys(release.services))
-    const hint = near === undefined ? `It has ${Object.keys(release.services).join(', ')}.` : `Did you mean “${near}”?`
+    const hint = near === undefined ? `It has ${Object.keys(release.services).sort().join(', ')}.` : `Did you mean “${near}”?`
     throw new GilliamError('not_found', `Release ${number} of “${formation}” has no service “${service}”. ${hint}`)
   }
 }

@@ -355,8 +355,8 @@ export interface AgentStore {
 }
 
 export interface WatchStore {
-  /** Notes that leases were looked at; answers since when that has happened with no gap over `maxGapMs`. */
-  readonly tick: (now: number, maxGapMs: number) => Promise<number>
+  /** Notes that leases were looked at; answers since when that has happened with no gap over `maxGapMs`, and with an executor heard from each time. */
+  readonly tick: (now: number, maxGapMs: number, isHeard?: boolean) => Promise<number>
 }
 
 export interface CapacityStore {

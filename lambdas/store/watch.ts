@@ -8,11 +8,11 @@ import type {WatchStore} from './types.ts'
 const tickTriesMax = 4
 
 export const createWatchStore = (table: Table): WatchStore => ({
-  tick: async (now, maxGapMs) => {
+  tick: async (now, maxGapMs, isHeard = true) => {
     for (let tries = 0; tries < tickTriesMax; tries++) {
       const item = await get(table, keys.watch())
       const lastAt = item?.lastAt as number | undefined
-      const since = lastAt !== undefined && now - lastAt <= maxGapMs ? (item?.since as number) : now
+      const since = isHeard && lastAt !== undefined && now - lastAt <= maxGapMs ? (item?.since as number) : now
       if (lastAt !== undefined && lastAt >= now) return since
       const put = typed('watch', keys.watch(), {since, lastAt: now})
       if ((await write(table, {put, when: watchedAt(lastAt)})) !== undefined) return since

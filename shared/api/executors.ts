@@ -187,7 +187,9 @@ export const Sync = z
       .array(ImagePin)
       .max(pinsPerSyncMax)
       .optional()
-      .describe('what registries say that tags of images mean, in releases that it is to run and that do not say so themselves'),
+      .describe(
+        'what registries say that tags of images mean, of services that it is to run or to fetch ahead, in releases that do not say so themselves',
+      ),
   })
   .meta({id: 'Sync'})
 export const Assignment = z

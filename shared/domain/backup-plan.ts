@@ -40,8 +40,10 @@ type Named = Pick<BackupPlan, 'formation' | 'service'>
 const firstWithinMs = 3_600_000
 /** How often it is looked whether the instance of one under way is still there. */
 const lookEveryMs = 60_000
-/** How often it is looked for an instance that what is due can be made of. */
+/** How often it is looked for an instance that what is due can be made of: the more rarely the longer there is none, for it may have been given up. */
 const waitLookMs = 10_000
+const waitLookMsMax = 5 * 60_000
+const waitLookShare = 0.1
 /** With nothing to do, only whether the formation is still there. */
 const idleLookMs = 86_400_000
 const retryBaseMs = 5 * 60_000
@@ -74,10 +76,10 @@ export const newPlan = ({formation, service}: Named, now: number): BackupPlan =>
 const isSame = (one: BackupSchedule | undefined, other: BackupSchedule | undefined): boolean =>
   one?.everyMs === other?.everyMs && one?.keep === other?.keep
 
-/** A release that is begun to be run has this schedule, or none; undefined: nothing changes. */
+/** A release that is begun to be run has this schedule, or none; undefined: nothing changes. Where the formation was gone, it is not any more. */
 export const rescheduled = (named: Named, plan: BackupPlan | undefined, schedule: BackupSchedule | undefined, now: number) => {
-  if (isSame(plan?.schedule, schedule)) return undefined
-  const {schedule: before, dueAt, waits: _, ...rest} = plan ?? newPlan(named, now)
+  if (isSame(plan?.schedule, schedule) && plan?.goneAt === undefined) return undefined
+  const {schedule: before, dueAt, waits: _, goneAt: __, ...rest} = plan ?? newPlan(named, now)
   if (schedule === undefined) return looked(rest, now)
   const next = before === undefined || dueAt === undefined ? firstDue(named, schedule, now) : nextDue(named, schedule.everyMs, now)
   return looked({...rest, schedule, dueAt: dueAt === undefined ? next : Math.min(dueAt, next)}, now)
@@ -132,6 +134,8 @@ const decideOngoing = (plan: BackupPlan, ongoing: OngoingBackup, instances: read
     : {kind: 'look', plan: looked(plan, now)}
 }
 
+const waitMs = (waitedMs: number): number => Math.min(waitLookMsMax, Math.max(waitLookMs, Math.round(waitedMs * waitLookShare)))
+
 const decideGone = (plan: BackupPlan, now: number): BackupDecision => {
   const {goneAt = now} = plan
   if (now - goneAt >= orphansKeptMs) return {kind: 'forget'}
@@ -148,7 +152,7 @@ export const decideBackup = (plan: BackupPlan, sight: Sight | undefined, now: nu
   const waits = whyNot(running)
   const [instance] = running
   if (waits !== undefined || instance === undefined)
-    return {kind: 'look', plan: {...there, ...(waits !== undefined && {waits}), lookAt: now + waitLookMs}}
+    return {kind: 'look', plan: {...there, ...(waits !== undefined && {waits}), lookAt: now + waitMs(now - there.dueAt)}}
   const {backup, backupSchedule} = sight.definition ?? {}
   if (backup !== undefined && backupSchedule !== undefined) return {kind: 'order', instance}
   return {kind: 'look', plan: rescheduled(there, there, undefined, now) ?? looked(there, now)}

@@ -10,6 +10,9 @@ import {type OnLost, onLostDefault} from './release.ts'
  */
 export const watchGapMsMax = 15_000
 
+/** An executor that is well was heard from within this time: what {@link watchGapMsMax} leaves of a lease. */
+const heardWithinMs = executorLeaseMs - watchGapMsMax
+
 /** An agent that is cut off kills what it must stop this long after asking it to end, whatever its own grace is. */
 export const cutOffGraceMsMax = 10_000
 /** More than that grace, and what an agent needs to notice. */
@@ -47,12 +50,26 @@ export const silenceMs = ({leaseExpiresAt}: Pick<Executor, 'leaseExpiresAt'>, no
 /** Nobody has heard from it for a lease: what it runs may be running on. */
 export const isSilent = ({leaseExpiresAt}: Pick<Executor, 'leaseExpiresAt'>, now: number): boolean => leaseExpiresAt < now
 
+/** Executors that may be given something. */
+const takers = (executors: readonly Executor[]): readonly Executor[] => executors.filter(each => each.state === 'ready')
+
 /**
- * Executors that are silent at `now` and not given up, unless leases were not watched for a whole lease: after an outage of the control plane, which no
- * executor could reach, each gets the time of one lease to sync again. `watchedSince` is when watching without a gap began.
+ * Whether an executor is heard from that could take over. When none is, our way to all of them is more likely to be cut than all of them gone, and giving
+ * something up would help nobody: such time counts as not watched.
  */
-export const executorsSilent = (executors: readonly Executor[], watchedSince: number, now: number): readonly Executor[] =>
-  now - watchedSince < executorLeaseMs ? [] : executors.filter(each => each.state !== 'lost' && isSilent(each, now))
+export const isAnyHeard = (executors: readonly Executor[], now: number): boolean =>
+  takers(executors).some(each => silenceMs(each, now) <= heardWithinMs)
+
+/**
+ * Executors that are silent at `now` and not given up, unless leases were not watched for a whole lease: after an outage of the control plane, or of the way
+ * to it, each gets the time of one lease to sync again. `watchedSince` is when watching without a gap began. One counts as silent only when another, which
+ * could take over, was heard from after it should have been: while leases of a stage that is cut off end one by one, none does.
+ */
+export const executorsSilent = (executors: readonly Executor[], watchedSince: number, now: number): readonly Executor[] => {
+  if (now - watchedSince < executorLeaseMs) return []
+  const lastLease = takers(executors).reduce((last, {leaseExpiresAt}) => Math.max(last, leaseExpiresAt), 0)
+  return executors.filter(each => each.state !== 'lost' && isSilent(each, now) && lastLease - each.leaseExpiresAt > heardWithinMs)
+}
 
 /** Whether it is not to be waited for any longer. */
 export const isGivenUp = (held: Held, executor: Pick<Executor, 'leaseExpiresAt'>, now: number): boolean => {
@@ -80,5 +97,6 @@ export const silenceReason = (held: Held, executor: Pick<Executor, 'id' | 'lease
   if (afterMs === undefined) return `${silence}; kept`
   const left = Math.max(0, afterMs - silenceMs(executor, now))
   const ends = held.onLost?.action === 'stop' ? `; it stops there after ${roughly(held.onLost.afterMs)}` : ''
-  return `${silence}${ends}; given up in ${roughly(left)}`
+  // Past its time it is only waited for because nobody who may take over is heard from, or was until now.
+  return `${silence}${ends}; ${left > 0 ? `given up in ${roughly(left)}` : 'waited for until an executor that may take over is heard from'}`
 }

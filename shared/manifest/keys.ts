@@ -1,7 +1,7 @@
 // Every key a manifest may have, as tables: meaning and reader. docs/manifest.md is tested against them. How values become a release is in service.ts.
 import {isName, isServiceName} from '#shared/domain/names.ts'
 import {parseTypeSource} from '../types/sources.ts'
-import {flag, group, list, quantity, type Read, record, text, textThat, variable, variables, wholeNumber} from './reading.ts'
+import {flag, group, list, quantity, type Read, record, refuse, text, textThat, variable, variables, wholeNumber} from './reading.ts'
 import {readRoutes} from './routes.ts'
 import {parseCpu, parseDuration, parseMemory, parseOnLost, parsePort} from './units.ts'
 
@@ -22,8 +22,11 @@ export const healthKeys = {
 const volumePath = textThat(given => /^\/[A-Za-z0-9_./-]{1,255}$/.test(given), 'an absolute path (`/data`)')
 const volumeKeys = {path: {about: 'where a container finds it; a process finds it in `$VOLUME`', read: volumePath}} as const
 /** `true`, `false`, or where. */
-const volume: Read<boolean | {readonly path?: string}> = (value, reading, what) =>
-  value.kind === 'map' ? group(volumeKeys)(value, reading, what) : flag(value, reading, what)
+const volume: Read<boolean | {readonly path?: string}> = (value, reading, what) => {
+  if (value.kind === 'map') return group(volumeKeys)(value, reading, what)
+  const isFlag = value.kind === 'scalar' && typeof value.value === 'boolean'
+  return isFlag ? flag(value, reading, what) : refuse(value, reading, what, '`true`, `false`, or where it is (`{path: /data}`)')
+}
 
 export const backupKeys = {
   every: {about: 'time between backups, from 15m to 30d', read: quantity(parseDuration, 'a duration with its unit (`6h`, `24h`, `7d`)')},

@@ -27,7 +27,7 @@ const shown = (value: Value): string => {
   return `“${value.text.length > 60 ? `${value.text.slice(0, 60)}…` : value.text}”`
 }
 
-const refuse = (value: Value, reading: Reading, what: string, expected: string): undefined => {
+export const refuse = (value: Value, reading: Reading, what: string, expected: string): undefined => {
   reading.problem(value.at, `${what} must be ${expected}, not ${shown(value)}`)
 }
 

@@ -173,6 +173,8 @@ describe('gilliam', () => {
     assert.equal((await inCrm('env', 'set', 'constructor:A=x')).code, 4)
     const typo = await inCrm('env', 'set', 'usres:A=x')
     assert.deepEqual([typo.code, typo.stderr], [4, 'gilliam: Release 3 of crm has no service “usres”. Did you mean “users”?\n'])
+    const strange = await inCrm('env', 'set', 'other:A=x')
+    assert.match(strange.stderr, /Its services: users, web\.\n$/)
   })
 
   it('env: makes no release when nothing would change, unless the last one still has to be brought up', async () => {

@@ -23,7 +23,8 @@ export const release = (change: Partial<OutputOf<'getRelease'>> = {}): OutputOf<
   release: 3,
   createdAt: at,
   env: {},
-  services: {users: service(), web: service({scale: 1})},
+  // As the store has them: in no order.
+  services: {web: service({scale: 1}), users: service()},
   ...change,
 })
 

@@ -49,6 +49,23 @@ describe('a plan of backups', () => {
     assert.ok(busiest <= 10, `${busiest} in one hour`)
   })
 
+  it('of a formation that was made anew goes on at once, and not when it would have been looked whether that is still gone', () => {
+    const gone = decideBackup({...due, dueAt: now + hourMs, lookAt: now}, undefined, now)
+    assert.ok(gone.kind === 'look' && gone.plan.lookAt === now + 24 * hourMs)
+    const back = rescheduled(named, gone.plan, schedule, now + 1)
+    assert.deepEqual([back?.dueAt, back?.lookAt, back?.goneAt], [now + hourMs, now + hourMs, undefined])
+  })
+
+  it('looks the more rarely for an instance the longer there is none', () => {
+    let [plan, looks, at] = [due, 0, now]
+    for (; at < now + 24 * hourMs; looks++) {
+      const decision = decideBackup(plan, {instances: [], definition: undefined}, at)
+      assert.ok(decision.kind === 'look' && decision.plan.lookAt <= at + 5 * 60_000)
+      ;[plan, at] = [decision.plan, decision.plan.lookAt]
+    }
+    assert.ok(looks < 400, `${looks} looks in a day`)
+  })
+
   it('begins within the hour, and follows the schedule of the release that is begun to be run', () => {
     const first = rescheduled(named, undefined, schedule, now)
     assert.ok(first?.dueAt !== undefined && first.dueAt >= now && first.dueAt < now + hourMs)

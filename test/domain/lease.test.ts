@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import {describe, it} from 'node:test'
 import {type Executor, executorLeaseMs} from '#shared/domain/executor.ts'
-import {executorsHalfLost, executorsSilent, givenUpAfterMs, isGivenUp, silenceReason} from '#shared/domain/lease.ts'
+import {executorsHalfLost, executorsSilent, givenUpAfterMs, isAnyHeard, isGivenUp, silenceReason} from '#shared/domain/lease.ts'
+import {syncMsMax} from '#shared/domain/pace.ts'
 import type {OnLost} from '#shared/domain/release.ts'
 import {executorSample} from '#test/store/samples.ts'
 
@@ -15,7 +16,7 @@ describe('leases', () => {
     const executors = [
       executor('late'),
       executor('draining', {state: 'draining'}),
-      executor('alive', {leaseExpiresAt: now}),
+      executor('alive', {leaseExpiresAt: now + executorLeaseMs}),
       executor('lost', {state: 'lost'}),
     ]
     assert.deepEqual(
@@ -25,7 +26,27 @@ describe('leases', () => {
   })
 
   it('give everybody time after nobody watched', () => {
-    assert.deepEqual(executorsSilent([executor('late')], now - executorLeaseMs + 1, now), [])
+    const executors = [executor('late'), executor('alive', {leaseExpiresAt: now + executorLeaseMs})]
+    assert.deepEqual(executorsSilent(executors, now - executorLeaseMs + 1, now), [])
+  })
+
+  it('make nobody silent when the way to all was cut, although they end one by one', () => {
+    const cutAt = now - executorLeaseMs
+    for (let at = cutAt; at < now + executorLeaseMs; at += 1_000) {
+      // Each was heard from at another moment before that, as far apart as syncs are.
+      const executors = [0, 7_000, syncMsMax].map((beforeMs, number) =>
+        executor(`h${number}`, {leaseExpiresAt: cutAt - beforeMs + executorLeaseMs}),
+      )
+      assert.deepEqual(executorsSilent(executors, 0, at), [])
+    }
+  })
+
+  it('are heard of while one that may take over has synced lately', () => {
+    const last = (ms: number, more: Partial<Executor> = {}) => executor('h', {leaseExpiresAt: now - ms + executorLeaseMs, ...more})
+    assert.equal(isAnyHeard([last(60_000), last(30_000)], now), true)
+    assert.equal(isAnyHeard([last(60_000), last(30_001)], now), false)
+    for (const state of ['lost', 'cordoned', 'draining'] as const) assert.equal(isAnyHeard([last(0, {state})], now), false)
+    assert.equal(isAnyHeard([], now), false)
   })
 
   it('find what was interrupted', () => {
@@ -64,6 +85,10 @@ describe('what becomes of instances whose executor is silent', () => {
     assert.equal(
       silenceReason({onLost: {action: 'stop', afterMs: minutes(5)}, stop: false}, silent, now),
       'h2 has not been heard from for 2m; it stops there after 5m; given up in 3m',
+    )
+    assert.equal(
+      silenceReason({stop: false}, silent, now),
+      'h2 has not been heard from for 2m; waited for until an executor that may take over is heard from',
     )
   })
 })

@@ -41,6 +41,9 @@ describe('platform: executors and outsiders', () => {
       await until('all to run on the other', async () => (await on('local')).length === 4 && (await on(second)).length === 0)
     })
     assert.deepEqual(failures, [])
+    // What still stops counts for the rank, too.
+    const listed = () => stage.items<Listed>(['ps', '-f', 'echo'])
+    await until('what it had to be stopped', async () => (await listed()).every(({executor}) => executor !== second))
     await stage.must(['executor', 'drain', second, '--undo'])
     await until('it to be ready again', async () => (await stateOf(second)) === 'ready')
   })

@@ -184,11 +184,14 @@ describe('the reconciler', () => {
     const held = (await store.registry.snapshots({crm: 0}, clock.now))[0]
     assert.equal(held?.endpoints.length, 2)
 
+    await world.executor('full')
     clock.now += executorLeaseMs * 10
+    await world.sync('full')
     await reconcile({tick: true})
     assert.equal((await store.executors.get('dies'))?.state, 'ready', 'nobody watched: the control plane was away itself')
     for (let step = 0; step < 3; step++) {
       clock.now += watchGapMsMax
+      await world.sync('full')
       await reconcile({tick: true})
     }
     assert.equal((await store.executors.get('dies'))?.state, 'lost')
@@ -213,9 +216,11 @@ describe('the reconciler', () => {
     await reconcile({wake: 'crm'})
     await world.assign()
     await world.sync('far')
+    await world.executor('near')
     const silent = async (ms: number): Promise<void> => {
       for (const end = clock.now + ms; clock.now < end; ) {
         clock.now += Math.min(watchGapMsMax, end - clock.now)
+        await world.sync('near')
         await reconcile({tick: true})
       }
     }
@@ -248,6 +253,34 @@ describe('the reconciler', () => {
     await silent(executorLeaseMs * 3)
     assert.deepEqual((await store.executors.forget('far', clock.now)).outcome, 'ok', 'unless somebody says that it does not come back')
     assert.deepEqual((await of('kept')).sort(), ['lost'])
+  })
+
+  it('gives nothing up while no executor is heard from, and then gives each the time of a lease', async () => {
+    const {store, clock} = world
+    const reconcile = world.reconciler()
+    await world.formation('crm')
+    for (const each of ['first', 'second']) await world.executor(each)
+    await store.scales.set('crm', 1, {web: 4}, clock.now)
+    await reconcile({wake: 'crm'})
+    await world.assign()
+    const ticks = async (count: number, heard: readonly string[] = []): Promise<void> => {
+      for (let tick = 0; tick < count; tick++) {
+        clock.now += watchGapMsMax
+        for (const each of heard) await world.sync(each)
+        await reconcile({tick: true})
+      }
+    }
+    const states = async () => (await store.instances.list('crm', {endedSince: 0})).map(each => each.state).sort()
+
+    await ticks(3, ['first', 'second'])
+    const served = await states()
+    assert.deepEqual(served, ['running', 'running', 'running', 'running'])
+    await ticks(20)
+    assert.deepEqual(await states(), served, 'our own way to them may be cut')
+    await ticks(2, ['first'])
+    assert.deepEqual(await states(), served, 'the other has a lease to sync again')
+    await ticks(1, ['first'])
+    assert.deepEqual(await states(), ['lost', 'lost', 'pending', 'pending', 'running', 'running'])
   })
 
   it('leaves what is being given up to an executor that syncs meanwhile', async () => {

@@ -148,6 +148,10 @@ describe('a service of a type', () => {
     )
     assert.match(String(auxiliary('{type: memcached, volume: true}')), /keeps nothing in a volume/)
     assert.match(String(auxiliary('{image: x, volume: true}')), /needs a `path` here/)
+    assert.match(
+      String(auxiliary('{type: redis, volume: /data}')),
+      /volume must be `true`, `false`, or where it is \(`\{path: \/data\}`\), not “\/data”/,
+    )
   })
 
   it('refuses parameters that its type does not take', () => {
