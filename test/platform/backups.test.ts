@@ -120,7 +120,7 @@ describe('platform: backups', {skip}, () => {
 
   it('are refused for what has none, and nobody', async () => {
     assert.match((await backup('create', '_none')).stderr, /Nothing says how “_none” is backed up/)
-    assert.equal((await backup('create', '_nobody')).code, 5)
+    assert.equal((await backup('create', '_nobody')).code, 2)
     assert.equal((await backup('verify', '_db', 'nope')).code, 4)
     assert.equal((await backup('create', '_db', '--keep', '0')).code, 2)
   })
