@@ -73,6 +73,7 @@ export class Lookout {
     const {limits, now} = this.#options
     const {until, letGo} = this.#hold(upstream, limits.connectTimeoutMs)
     const how = await reach(upstream.host, upstream.port, limits.connectTimeoutMs)
+    upstream.isSilent = how === 'silent'
     if (letGo() && how !== 'taken') upstream.connectionFailed(Math.max(now(), until))
   }
 
@@ -109,6 +110,7 @@ export class Lookout {
       // A request may have found out meanwhile: then nothing is sent there until we know.
       if (until <= askedAt) ({until, letGo} = this.#hold(upstream, heldMs))
     }
+    upstream.isSilent = true
     const isNews = letGo() && until <= askedAt
     if (upstream.connectionFailed(Math.max(now(), upstream.ejectedUntil)) && isNews) ejected()
     upstream.pool.abandonQuiet(askedSteady, new ExchangeError('HOST_SILENT', `nothing for ${limits.quietMsMax} ms, nor to new connections`))

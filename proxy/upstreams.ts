@@ -32,6 +32,8 @@ export class Upstream {
   readonly port: number
   inFlight = 0
   ejectedUntil = 0
+  /** Nobody answered when the lookout last tried it. */
+  isSilent = false
   lastUsedAt = 0
   /** When its host was last known to be there, in milliseconds since the epoch. */
   heardAt = 0
@@ -67,6 +69,7 @@ export class Upstream {
   /** It answered; true when that was one error too many in a row. */
   answered(status: number, now: number): boolean {
     this.#brokenBefore = false
+    this.isSilent = false
     this.heardAt = now
     if (!isInstanceError(status)) {
       this.#failures = 0
@@ -107,6 +110,7 @@ export class Upstream {
       this.#failures = 0
       this.#errors = 0
       this.#brokenBefore = false
+      this.isSilent = false
       this.ejectedUntil = 0
     }
     this.since = at

@@ -5,6 +5,8 @@ export interface Candidate {
   readonly inFlight: number
   /** Milliseconds since the epoch until which it is passed over; 0 when it is not. */
   readonly ejectedUntil: number
+  /** Tried by ourselves since it is passed over, with no answer of any kind. */
+  readonly isSilent?: boolean
   /** Milliseconds since the epoch at which it appeared; absent or 0 when it was there before we looked. */
   readonly since?: number
   /** In our own zone. */
@@ -56,14 +58,16 @@ const pickOf = <C extends Candidate>(pool: readonly C[], now: number, random: ()
 
 /**
  * The better of two random candidates (Mitzenmacher, "The power of two choices", 2001), passing over ejected ones while at most {@link ejectedShareMax} of
- * all are ejected. With instances in our own zone and elsewhere, two of each are drawn, and the near one is taken unless it is ejected, much newer, or has
+ * all are ejected; silent ones as long as there are others, since a request can only lose time there. With instances in our own zone and elsewhere, two of each are drawn, and the near one is taken unless it is ejected, much newer, or has
  * more than {@link zoneSpillInFlight} requests in flight beyond the far one's. `random` gives numbers in [0, 1). Undefined when there are none.
  */
 export const pick = <C extends Candidate>(candidates: readonly C[], now: number, random: () => number): C | undefined => {
   const isOut = ({ejectedUntil}: C): boolean => ejectedUntil > now
   const healthy = candidates.some(isOut) ? candidates.filter(one => !isOut(one)) : candidates
-  const ejected = candidates.length - healthy.length
-  const pool = healthy.length > 0 && ejected <= candidates.length * ejectedShareMax ? healthy : candidates
+  const heard = healthy.length < candidates.length ? candidates.filter(one => !isOut(one) || one.isSilent !== true) : candidates
+  const known = heard.length > 0 ? heard : candidates
+  const ejected = known.length - healthy.length
+  const pool = healthy.length > 0 && ejected <= known.length * ejectedShareMax ? healthy : known
   const near = pool.filter(candidate => candidate.near === true)
   if (near.length === 0 || near.length === pool.length) return pickOf(pool, now, random)
   const here = pickOf(near, now, random)

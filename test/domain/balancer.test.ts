@@ -49,6 +49,17 @@ test('when most are ejected all may be picked, healthy ones first', () => {
   assert.equal(pick([lone], 0, randomOf(0.5)), lone)
 })
 
+test('silent ones get nothing while there are others, however many they are', () => {
+  const silent = () => ({...candidate(0, 100), isSilent: true})
+  const [busy, out] = [candidate(50), candidate(0, 100)]
+  for (let n = 0; n < 50; n++) assert.equal(pick([silent(), silent(), silent(), busy], 0, Math.random), busy)
+  // Those that may be there count as ever: most are passed over.
+  assert.equal(pick([silent(), out, out, busy], 0, randomOf(0, 0.1)), out)
+  assert.ok(pick([silent(), silent()], 0, Math.random))
+  const back = {...candidate(0), isSilent: true}
+  assert.equal(pick([back, busy], 0, Math.random), back)
+})
+
 test('there is always a pick, and it is a healthy one while at most half are ejected', () => {
   const some = fc.array(fc.record({inFlight: fc.nat(5), ejectedUntil: fc.constantFrom(0, 10)}), {minLength: 1, maxLength: 9})
   fc.assert(

@@ -6,17 +6,17 @@ import {type TestContext, test} from 'node:test'
 import {type Limits, limitsDefault} from '#proxy/limits.ts'
 import {until} from '../agent/wait.ts'
 import {type Deaf, startDeaf} from './deaf.ts'
-import {call, entry, startInstance, startRouter} from './rig.ts'
+import {call, type Entry, entry, startInstance, startRouter} from './rig.ts'
 
 const limits = {...limitsDefault, quietMsMax: 400, probeTimeoutMs: 150, connectTimeoutMs: 150}
 
 /** A router that sends what has the cookie to `a1`. */
-const startWith = async (t: TestContext, port: number, more: Partial<Limits> = {}) => {
+const startWith = async (t: TestContext, port: number, more: Partial<Limits> = {}, others: readonly Entry[] = []) => {
   const well = await startInstance(t, (_request, response) => response.end('ok'))
   const started = await startRouter(
     t,
     feed => {
-      feed.announce('crm', entry('users', 'a1', port), entry('users', 'b2', well.port))
+      feed.announce('crm', entry('users', 'a1', port), entry('users', 'b2', well.port), ...others)
       feed.routeWith({sticky: 'sid'}, '*', '/', 'users.crm.service')
     },
     {limits: {...limits, ...more}},
@@ -25,8 +25,9 @@ const startWith = async (t: TestContext, port: number, more: Partial<Limits> = {
     (JSON.parse((await started.router.admin('/table')).text) as {upstreams: {name: string; inFlight: number; ejectedForMs: number}[]})
       .upstreams
   const first = async () => (await views()).find(({name}) => name === 'a1.users.crm')
-  return {...started, first}
+  return {...started, views, first}
 }
+
 /** Listens on the port after a deaf one. */
 const besideDeaf = async (t: TestContext, neighbour: Server): Promise<Deaf> => {
   const deaf = await startDeaf(t)
@@ -105,6 +106,19 @@ test('one to an instance that takes no connection, on a host that answers others
   await deaf.fill()
   await until(() => tried >= 3)
   assert.deepEqual(await first().then(seen => [seen?.inFlight, seen?.ejectedForMs]), [1, 0])
+})
+
+test('no request goes to hosts known to be silent while there is another, though most are', async t => {
+  const [deaf, other] = [await startDeaf(t, {both: true}), await startDeaf(t, {both: true})]
+  const {router, views} = await startWith(t, deaf.port, {}, [entry('users', 'c3', other.port)])
+  await Promise.all([deaf.fill(), other.fill()])
+  const silent = async () => (await views()).filter(({ejectedForMs}) => ejectedForMs > 2_000).length
+  // The second time is for 4 s, and only after we have tried it.
+  await until(async () => (await call(router.port)).text === 'ok' && (await silent()) === 2)
+  const retries = async () => /gilliam_proxy_retries_total (\d+)/.exec((await router.admin('/metrics')).text)?.[1]
+  const before = await retries()
+  for (let n = 0; n < 20; n++) assert.equal((await call(router.port)).text, 'ok')
+  assert.equal(await retries(), before)
 })
 
 test('an instance that is passed over is tried by us, not with a request, and is back when it takes connections', async t => {
