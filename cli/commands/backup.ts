@@ -9,6 +9,7 @@ import {type BackupCommands, backupsKeptDefault, backupsKeptMax} from '#shared/d
 import {download, type Good} from '../backups/artifact.ts'
 import {type Backup, backupTable, planTable} from '../backups/list.ts'
 import {giveDump, judged, shell} from '../backups/remote.ts'
+import {confirm, type Irrevocable} from '../confirm.ts'
 import {CommandError} from '../exit.ts'
 import {size, time} from '../render.ts'
 import {neutralise} from '../safe.ts'
@@ -108,12 +109,20 @@ const remove = async (session: Session, service: string, id: string): Promise<vo
   session.print('', {})
 }
 
-const restore = async (session: Session, service: string, id: string | undefined): Promise<void> => {
+const lossOf = (service: string, {id, createdAt}: Backup): Irrevocable => ({
+  deed: `Restoring ${service}`,
+  loss: `The data of ${service} is replaced by that of backup ${id}, of ${time(createdAt)}; what came since is lost`,
+  name: service,
+  undone: 'Not restored',
+})
+
+const restore = async (session: Session, service: string, id: string | undefined, yes: boolean): Promise<void> => {
   const formation = await session.formation()
   const client = await session.client()
   const backup = await find(client, formation, service, id)
   const {id: instance, release} = await runningOf(client, formation, service)
   const commands = await commandsOf(client, formation, service, String(release))
+  if (!yes) await confirm(session, lossOf(service, backup))
   await withFile(async file => {
     await download(backup, file, session.interrupted)
     await giveDump(session, await joinExec(session, formation, instance, shell(commands.restore)), file, 'Restoring')
@@ -159,7 +168,8 @@ export const addBackup = (program: Command, world: World): void => {
   verb(group, 'restore', 'Replace the data of a running service by that of a backup')
     .argument('<service>', 'the service')
     .argument('[backup]', 'as `gilliam backup list` shows it; the newest by default')
-    .action(act(world, (session, [service = '', id]) => restore(session, service, id)))
+    .option('--yes', 'do not ask')
+    .action(act<{yes?: boolean}>(world, (session, [service = '', id], {yes}) => restore(session, service, id, yes === true)))
   verb(group, 'verify', 'Restore a backup into a scratch instance, and check it')
     .argument('<service>', 'the service')
     .argument('[backup]', 'as `gilliam backup list` shows it; the newest by default')

@@ -2,6 +2,7 @@
 import type {Command} from 'commander'
 import {isName} from '#shared/domain/names.ts'
 import {GilliamError} from '#shared/errors.ts'
+import {confirm, type Irrevocable} from '../confirm.ts'
 import {CommandError, Interrupted} from '../exit.ts'
 import {forget} from '../project.ts'
 import type {Session, World} from '../session.ts'
@@ -15,14 +16,12 @@ interface DestroyOptions {
   readonly wait: boolean
 }
 
-const confirm = async (session: Session, formation: string): Promise<void> => {
-  if (!session.inIsTty)
-    throw new CommandError('usage', `Destroying ${formation} can not be undone. Add --yes to do it without being asked.`)
-  const typed = await session.ask(
-    `Everything in ${formation} stops, and its releases and routes are removed for good. Type its name to go on: `,
-  )
-  if (typed.trim() !== formation) throw new CommandError('failed', 'Not destroyed: the name was not typed.')
-}
+const lossOf = (formation: string): Irrevocable => ({
+  deed: `Destroying ${formation}`,
+  loss: `Everything in ${formation} stops, and its releases and routes are removed for good`,
+  name: formation,
+  undone: 'Not destroyed',
+})
 
 const isGone = async (session: Session, formation: string): Promise<boolean> => {
   try {
@@ -55,7 +54,7 @@ const destroy = async (session: Session, operand: string | undefined, options: D
   if (!isName(formation)) throw new CommandError('usage', `“${formation}” is not a formation name.`)
   const client = await session.client()
   const found = await client.call('getFormation', {params: {formation}})
-  if (options.yes !== true) await confirm(session, formation)
+  if (options.yes !== true) await confirm(session, lossOf(formation))
   if (found.state === 'active') await client.call('destroyFormation', {params: {formation}})
   const project = await session.project()
   if (project.remembered.formation === formation) await forget(project)

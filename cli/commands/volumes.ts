@@ -1,6 +1,6 @@
 // `gilliam volumes`, `volumes release SERVICE`, `volumes rm SERVICE`: storage that stays with an executor.
 import type {Command} from 'commander'
-import {CommandError} from '../exit.ts'
+import {confirm, type Irrevocable} from '../confirm.ts'
 import {table, time} from '../render.ts'
 import {neutralise} from '../safe.ts'
 import type {Session, World} from '../session.ts'
@@ -27,19 +27,19 @@ const release = async (session: Session, service: string): Promise<void> => {
   session.print('', {formation, service})
 }
 
-const confirm = async (session: Session, service: string): Promise<void> => {
-  if (!session.inIsTty)
-    throw new CommandError('usage', `Removing the data of ${service} can not be undone. Add --yes to do it without being asked.`)
-  const typed = await session.ask(`All that the volume of ${service} holds is removed for good. Type the service’s name to go on: `)
-  if (typed.trim() !== service) throw new CommandError('failed', 'Not removed: the name was not typed.')
-}
+const lossOf = (service: string): Irrevocable => ({
+  deed: `Removing the data of ${service}`,
+  loss: `All that the volume of ${service} holds is removed for good`,
+  name: service,
+  undone: 'Not removed',
+})
 
 const remove = async (session: Session, service: string, yes: boolean): Promise<void> => {
   const formation = await session.formation()
   const client = await session.client()
   const {items} = await client.call('listVolumes', {params: {formation}})
   const found = items.find(each => each.service === service && each.removal === undefined)
-  if (!yes) await confirm(session, service)
+  if (!yes) await confirm(session, lossOf(service))
   await client.call('releaseVolume', {params: {formation, service}, query: {data: 'remove'}})
   session.progress.say(`Gave the volume of ${service} up; ${found?.executor ?? 'its executor'} removes its data.`)
   session.print('', {formation, service})

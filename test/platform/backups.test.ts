@@ -78,7 +78,10 @@ describe('platform: backups', {skip}, () => {
     const made = await backup('create', '_db')
     assert.equal(made.code, 0, made.stderr)
     redis('_db', 'mset', 'colour', 'red', 'later', '1')
-    const restored = await backup('restore', '_db', made.stdout.trim())
+    const unasked = await backup('restore', '_db', made.stdout.trim())
+    assert.equal(unasked.code, 2)
+    assert.match(unasked.stderr, /Restoring _db can not be undone. Add --yes/)
+    const restored = await backup('restore', '_db', made.stdout.trim(), '--yes')
     assert.equal(restored.code, 0, restored.stderr)
     assert.deepEqual([redis('_db', 'get', 'colour'), redis('_db', 'dbsize')], ['green', '1'])
     assert.match(redis('_db', 'info', 'replication'), /role:master/)
@@ -103,7 +106,7 @@ describe('platform: backups', {skip}, () => {
     assert.equal(checked.code, 1)
     assert.match(checked.stderr, /Checking backup \S+ failed with exit code 1/)
     assert.equal((await listed('_liar'))[0]?.verified?.ok, false)
-    assert.equal((await backup('restore', '_liar')).code, 1)
+    assert.equal((await backup('restore', '_liar', '--yes')).code, 1)
     assert.deepEqual([redis('_liar', 'get', 'a'), /role:master/.test(redis('_liar', 'info', 'replication'))], ['1', true])
   })
 
@@ -115,7 +118,7 @@ describe('platform: backups', {skip}, () => {
     const {code, stderr} = await making
     assert.equal(code, 1)
     assert.match(stderr, /the agent was started anew in the middle of it/)
-    assert.equal((await backup('restore', '_slow')).code, 4, 'it is none')
+    assert.equal((await backup('restore', '_slow', '--yes')).code, 4, 'it is none')
   })
 
   it('are refused for what has none, and nobody', async () => {

@@ -146,7 +146,7 @@ export const backUp = async (stage: Stage, formation: string, {service, type}: P
     return code === 0 && stdout.trim()
   })
   await ask(stage, formation, type, 'set?v=red')
-  const restored = await backup('restore', service, made)
+  const restored = await backup('restore', service, made, '--yes')
   assert.equal(restored.code, 0, restored.stderr)
   await askUntil(stage, formation, type, 'get', /green/)
   const checked = await backup('verify', service, made)
