@@ -16,7 +16,7 @@ import {until} from './wait.ts'
 const skip = canHold() ? false : 'there is no Perl on this machine'
 const host = '127.0.0.1'
 const server = `exec ${process.execPath} -e '
-const server = require("node:net").createServer(socket => socket.end("mine"))
+const server = require("node:net").createServer(socket => socket.on("error", () => undefined).end("mine"))
 server.listen(Number(process.env.PORT), "${host}", () => require("node:fs").writeFileSync("pid", String(process.pid)))'`
 
 /** A port that nobody has. */

@@ -1,9 +1,9 @@
 // An agent that is not root and may use the engine's socket, as a member of its group: what it makes, follows, adopts and cleans up.
 import assert from 'node:assert/strict'
-import {spawnSync} from 'node:child_process'
-import {chmodSync, chownSync, existsSync, readdirSync, readFileSync, statSync} from 'node:fs'
+import {chmodSync, chownSync, copyFileSync, existsSync, readdirSync, readFileSync, statSync} from 'node:fs'
 import {dirname, join} from 'node:path'
 import {describe, it} from 'node:test'
+import {ensureBundle} from '#local/bundle.ts'
 import {assignment, health, machine, slugOf} from '#test/agent/fixtures.ts'
 import {until} from '#test/agent/wait.ts'
 import {engineMissing, networkName, programMissing, useEngine} from './engine.ts'
@@ -12,13 +12,7 @@ const user = {uid: 61_234, gid: 61_234}
 const dockerGroup = 61_235
 const as = ['setpriv', `--reuid=${user.uid}`, `--regid=${user.gid}`, `--groups=${dockerGroup}`]
 
-/** The sources may be where other users can not read them. */
-const unreadable = (): string | false =>
-  spawnSync(as[0] ?? '', [...as.slice(1), process.execPath, '-e', 'require("node:fs").readFileSync("agent/main.ts")']).status === 0
-    ? false
-    : 'another user can not read the sources here'
-
-describe('an agent that is not root', {skip: engineMissing() || programMissing('setpriv', 'util-linux') || unreadable()}, () => {
+describe('an agent that is not root', {skip: engineMissing() || programMissing('setpriv', 'util-linux')}, () => {
   const engine = useEngine()
 
   it('runs projects and images, adopts them, and leaves nothing of them behind', async t => {
@@ -33,7 +27,10 @@ describe('an agent that is not root', {skip: engineMissing() || programMissing('
       GILLIAM_STACK_IMAGE: 'gilliam-test:stack',
       HOME: here.home,
     }
-    const start = () => here.start(settings, `exec ${as.join(' ')} "$0" agent/main.ts`)
+    // The sources may be where other users can not read them.
+    const bundle = join(here.home, 'agent.mjs')
+    copyFileSync(await ensureBundle('agent'), bundle)
+    const start = () => here.start(settings, `exec ${as.join(' ')} "$0" "${bundle}"`)
     const {blob, slug} = await slugOf({'hello.txt': 'hello\n'})
     here.plane.slugs.set(slug.sha256, blob)
     await start()
