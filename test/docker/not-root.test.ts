@@ -12,6 +12,13 @@ const user = {uid: 61_234, gid: 61_234}
 const dockerGroup = 61_235
 const as = ['setpriv', `--reuid=${user.uid}`, `--regid=${user.gid}`, `--groups=${dockerGroup}`]
 
+/** The agent as one file of its home: its sources may be where other users can not read them. */
+const readableAgent = async (home: string): Promise<string> => {
+  const bundle = join(home, 'agent.mjs')
+  copyFileSync(await ensureBundle('agent'), bundle)
+  return bundle
+}
+
 describe('an agent that is not root', {skip: engineMissing() || programMissing('setpriv', 'util-linux')}, () => {
   const engine = useEngine()
 
@@ -27,9 +34,7 @@ describe('an agent that is not root', {skip: engineMissing() || programMissing('
       GILLIAM_STACK_IMAGE: 'gilliam-test:stack',
       HOME: here.home,
     }
-    // The sources may be where other users can not read them.
-    const bundle = join(here.home, 'agent.mjs')
-    copyFileSync(await ensureBundle('agent'), bundle)
+    const bundle = await readableAgent(here.home)
     const start = () => here.start(settings, `exec ${as.join(' ')} "$0" "${bundle}"`)
     const {blob, slug} = await slugOf({'hello.txt': 'hello\n'})
     here.plane.slugs.set(slug.sha256, blob)
