@@ -1,5 +1,6 @@
 // What tags of images mean, agreed on with the control plane: what this executor found out waits here for the next sync, and whoever needs it for the answer.
 // Asks no registry and starts nothing.
+import {unlessAborted} from '#shared/abort.ts'
 import type {ImagePin} from '#shared/domain/image.ts'
 
 /** An answered pin; without a digest it is none of this executor's business (any more). */
@@ -24,13 +25,7 @@ export class Pins {
 
   /** Tells what was found here, and resolves to what holds for the release; waits for the control plane for as long as it takes. Rejects with the signal's reason. */
   agree(pin: ImagePin, signal: AbortSignal): Promise<string> {
-    const {answer} = this.#open.get(keyOf(pin)) ?? this.#begin(pin)
-    return new Promise((resolve, reject) => {
-      const leave = () => reject(signal.reason)
-      if (signal.aborted) return leave()
-      signal.addEventListener('abort', leave, {once: true})
-      answer.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave))
-    })
+    return unlessAborted((this.#open.get(keyOf(pin)) ?? this.#begin(pin)).answer, signal)
   }
 
   /** What is to be told, at most `max` of it. */

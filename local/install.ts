@@ -28,7 +28,7 @@ const word = (text: string): string => {
   return `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('%', '%%')}"`
 }
 
-/** In a command, where variables are put in as well (systemd.service(5)). */
+/** An argument of a command, where variables are put in as well; they are not in the program’s own path (systemd.service(5)). */
 const argument = (text: string): string => word(text).replaceAll('$', '$$$$')
 
 /** What every start is to have. Others may read a unit: what is a secret stays out of it. */
@@ -43,7 +43,7 @@ const variablesOf = (env: Environment): string[] =>
  * outlive it until `--stop` ends them in their order.
  */
 export const stageUnit = ({stage, home, bootstrap, env, isSystem}: StageUnit): string[] => {
-  const command = [argument(bootstrap), '--home', argument(home)].join(' ')
+  const command = [word(bootstrap), '--home', argument(home)].join(' ')
   return [
     '[Unit]',
     `Description=Gilliam stage ${stage}`,

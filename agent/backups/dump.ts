@@ -4,6 +4,7 @@ import {PassThrough, type Readable} from 'node:stream'
 import {pipeline} from 'node:stream/promises'
 import {StringDecoder} from 'node:string_decoder'
 import {createGzip} from 'node:zlib'
+import {unlessAborted} from '#shared/abort.ts'
 import {type Dump, dumpBytesMax} from '#shared/domain/backup.ts'
 import {createMeter} from '#shared/meter.ts'
 import type {Exit} from '../instance.ts'
@@ -32,15 +33,6 @@ const lastWordsOf = (stderr: Readable | undefined, clean: (text: string) => stri
     return last.replaceAll(/\p{C}/gu, ' ').slice(0, lastWordsMax)
   }
 }
-
-/** Rejects when `signal` is aborted. */
-const unless = <T>(signal: AbortSignal, promise: Promise<T>): Promise<T> =>
-  new Promise((resolve, reject) => {
-    const leave = (): void => reject(signal.reason)
-    if (signal.aborted) return leave()
-    signal.addEventListener('abort', leave, {once: true})
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave))
-  })
 
 export interface DumpTerms {
   /** Packed. */
@@ -92,7 +84,7 @@ export const takeDump = async (execution: Execution, file: string, signal: Abort
     const written = pipeline(stdout, looked, createGzip({level: 6}), meter.stream, createWriteStream(file, {mode: 0o600}), {signal})
     await written
     // It may have closed its output, and run on.
-    const exit = await unless(signal, ended)
+    const exit = await unlessAborted(ended, signal)
     if (exit.code !== 0) throw new Error(why(exit, words()))
     if (isEmpty) throw new Error('the dump command wrote nothing')
     return meter.result()

@@ -78,11 +78,14 @@ const answers = (port: number): Promise<boolean> =>
 const hasSystemd = spawnSync('systemd-analyze', ['--version']).status === 0
 
 test('the unit is one that systemd takes, holds no secret, and quotes', {skip: hasSystemd ? false : 'there is no systemd-analyze'}, () => {
-  const odd = {...unit, isSystem: true, home: '/srv/a stage $HOME 100%', env: {...env, GILLIAM_RELAY: 'ws://"x"\\ 5%'}}
+  // systemd looks whether the program is there, under the name that it reads.
+  const program = join(scratch, 'a $HOME 100%')
+  writeFileSync(program, '#!/bin/sh\n', {mode: 0o755})
+  const odd = {...unit, isSystem: true, bootstrap: program, home: '/srv/a stage $HOME 100%', env: {...env, GILLIAM_RELAY: 'ws://"x"\\ 5%'}}
   const lines = stageUnit(odd)
   assert.ok(!lines.join().includes('not for others'))
   assert.ok(lines.includes('Environment="GILLIAM_RELAY=ws://\\"x\\"\\\\ 5%%"'))
-  assert.ok(lines.includes(`ExecStop="${bootstrap}" --home "/srv/a stage $$HOME 100%%" --stop`))
+  assert.ok(lines.includes(`ExecStop="${program.replace('%', '%%')}" --home "/srv/a stage $$HOME 100%%" --stop`))
   const file = join(scratch, stageUnitName('lab'))
   writeFileSync(file, `${lines.join('\n')}\n`)
   const {status, stderr} = spawnSync('systemd-analyze', ['verify', '--man=no', file], {encoding: 'utf8'})
